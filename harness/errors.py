@@ -1,0 +1,89 @@
+"""Everything the harness raises on purpose.
+
+::
+
+    HarnessError              exit 3   the harness or its environment is at fault
+    +-- UsageError            exit 2   the user asked for something that cannot be
+    +-- HostError             exit 3   this host lacks a tool, a version, memory or space
+    +-- BuildError            exit 3   an image could not be built
+    +-- ProtocolError         exit 3   a peer (QMP, gdbstub, SCLP) broke its protocol
+    +-- QemuDied              exit 3   a QEMU process ended on its own
+    +-- PhaseTimeout          exit 3   a deadline passed; says in which phase and for what
+    +-- EvidenceError         exit 3   an evidence directory, snapshot or image is damaged
+
+A wrong dump is not an exception: it is a finding (``harness.verify``), and exit code 1.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of ``zharness``; documented in README and ``zharness --help``."""
+
+    PASS = 0
+    FAIL = 1
+    USAGE = 2
+    ERROR = 3
+    INTERRUPTED = 130
+
+
+class HarnessError(Exception):
+    """One clear line for the user, and optionally what to do next.
+
+    ``message`` says what happened and to which file; ``hint`` says what to do about it.
+    """
+
+    exit_code = ExitCode.ERROR
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(HarnessError):
+    """The request makes no sense: unknown scenario, contradictory sizes, missing file."""
+
+    exit_code = ExitCode.USAGE
+
+
+class HostError(HarnessError):
+    """The host lacks something: a tool, a version, memory, disk space."""
+
+
+class BuildError(HarnessError):
+    """An image could not be built; the message names the image and the log."""
+
+
+class ProtocolError(HarnessError):
+    """A peer answered something its protocol does not allow."""
+
+
+class QemuDied(HarnessError):
+    """A QEMU process ended although nobody asked it to."""
+
+
+class EvidenceError(HarnessError):
+    """Stored evidence (a run, a snapshot, an image) is missing, foreign or damaged."""
+
+
+class PhaseTimeout(HarnessError):
+    """A deadline passed.
+
+    ``phase`` is the run's phase, ``waited_for`` what had to happen, ``console_tail`` the last
+    console lines of the guest, oldest first.
+    """
+
+    def __init__(
+        self, phase: str, waited_for: str, seconds: float, console_tail: tuple[str, ...] = ()
+    ) -> None:
+        tail = "".join(f"\n  | {line}" for line in console_tail) if console_tail else " (nothing)"
+        super().__init__(
+            f"phase {phase}: waited {seconds:.0f} s for {waited_for}; last console lines:{tail}"
+        )
+        self.phase = phase
+        self.waited_for = waited_for
+        self.seconds = seconds
+        self.console_tail = console_tail

@@ -1,0 +1,40 @@
+"""How long-running code tells a front end how far it is; the front end draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One thing under way."""
+
+    def update(self, done: float, note: str = "") -> None:
+        """Set the absolute amount done, in the task's unit, and an optional short note."""
+
+
+class Progress(Protocol):
+    """Where tasks are announced. ``total`` is in ``unit``; None if unknown."""
+
+    def task(self, what: str, total: float | None = None, unit: str = "") -> TaskContext:
+        """Announce a task for the length of a ``with`` block."""
+
+
+class TaskContext(Protocol):
+    def __enter__(self) -> Task: ...
+
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+class _Silent:
+    def update(self, done: float, note: str = "") -> None:
+        pass
+
+
+class NoProgress:
+    """Draws nothing: for tests and for ``--json``."""
+
+    @contextmanager
+    def task(self, what: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        yield _Silent()

@@ -1,0 +1,1 @@
+"""z/Architecture layouts and numbers. No I/O; every fact names its source."""

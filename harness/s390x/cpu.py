@@ -1,0 +1,64 @@
+"""The architected state of one CPU, as store status and ELF notes carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+GPRS = ACRS = CRS = FPRS = 16
+VXRS = 32
+
+
+@dataclass(frozen=True)
+class CpuState:
+    """Registers of one CPU. All integers are unsigned.
+
+    Widths in bits: ``psw_mask``, ``psw_addr``, ``gprs``, ``crs``, ``fprs``, ``cpu_timer`` and
+    ``clock_comparator`` 64; ``acrs``, ``fpc``, ``prefix`` and ``tod_programmable`` 32;
+    ``vxrs_low`` 64 (bits 64-127 of V0-V15, whose left halves are the FPRs); ``vxrs_high`` 128
+    (V16-V31). Sources: Principles of Operation, chapter 4 "Store Status"; Linux
+    ``arch/s390/include/asm/elf.h`` and ``arch/s390/kernel/crash_dump.c`` (struct save_area).
+    """
+
+    psw_mask: int
+    psw_addr: int
+    gprs: tuple[int, ...]
+    acrs: tuple[int, ...]
+    crs: tuple[int, ...]
+    fprs: tuple[int, ...]
+    fpc: int
+    prefix: int
+    tod_programmable: int
+    cpu_timer: int
+    clock_comparator: int
+    vxrs_low: tuple[int, ...] = (0,) * 16
+    vxrs_high: tuple[int, ...] = (0,) * 16
+
+    @property
+    def vxrs(self) -> tuple[int, ...]:
+        """V0-V31, 128 bits each."""
+        low = tuple(
+            fpr << 64 | rest for fpr, rest in zip(self.fprs, self.vxrs_low, strict=True)
+        )
+        return low + self.vxrs_high
+
+    def to_json(self) -> dict[str, str | list[str]]:
+        """Hexadecimal strings without a prefix, one per register."""
+        out: dict[str, str | list[str]] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            out[field.name] = (
+                [f"{item:x}" for item in value] if isinstance(value, tuple) else f"{value:x}"
+            )
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, str | list[str]]) -> CpuState:
+        """The inverse of :meth:`to_json`; raises KeyError or ValueError on anything else."""
+        values: dict[str, int | tuple[int, ...]] = {}
+        for field in fields(cls):
+            raw = data[field.name]
+            values[field.name] = (
+                tuple(int(item, 16) for item in raw) if isinstance(raw, list) else int(raw, 16)
+            )
+        return cls(**values)  # type: ignore[arg-type]  # the fields' own types, checked above

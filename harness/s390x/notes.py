@@ -1,0 +1,92 @@
+"""CPU states in the notes of an s390x ELF core.
+
+The same note types stand in ``/proc/vmcore`` (Linux ``arch/s390/kernel/crash_dump.c``,
+``fill_cpu_elf_notes``) and in what QEMU's ``dump-guest-memory`` writes (QEMU
+``target/s390x/arch_dump.c``).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from harness.s390x.cpu import CpuState
+
+# include/uapi/linux/elf.h
+NT_PRSTATUS = 0x1
+NT_PRFPREG = 0x2
+NT_S390_TIMER = 0x301
+NT_S390_TODCMP = 0x302
+NT_S390_TODPREG = 0x303
+NT_S390_CTRS = 0x304
+NT_S390_PREFIX = 0x305
+NT_S390_VXRS_LOW = 0x309
+NT_S390_VXRS_HIGH = 0x30A
+
+# arch/s390/include/asm/elf.h: elf_prstatus.pr_reg is s390_regs = psw, gprs, acrs, orig_gpr2
+_PR_PSW, _PR_GPRS, _PR_ACRS, _PR_END = 112, 128, 256, 320
+# s390_fp_regs: fpc, pad, fprs[16]
+_FP_FPC, _FP_FPRS, _FP_END = 0, 8, 136
+
+_SIZES = {
+    NT_PRSTATUS: _PR_END,
+    NT_PRFPREG: _FP_END,
+    NT_S390_TIMER: 8,
+    NT_S390_TODCMP: 8,
+    NT_S390_TODPREG: 4,
+    NT_S390_CTRS: 128,
+    NT_S390_PREFIX: 4,
+    NT_S390_VXRS_LOW: 128,
+    NT_S390_VXRS_HIGH: 256,
+}
+_OPTIONAL = {NT_S390_VXRS_LOW: bytes(128), NT_S390_VXRS_HIGH: bytes(256)}
+
+
+class Note(NamedTuple):
+    """One ELF note: type and descriptor bytes."""
+
+    type: int
+    desc: bytes
+
+
+def cpu_states(notes: Iterable[Note]) -> tuple[CpuState, ...]:
+    """One state per NT_PRSTATUS, in file order.
+
+    Raises ValueError naming CPU and note when one is missing or too short.
+    """
+    groups: list[dict[int, bytes]] = []
+    for note in notes:
+        if note.type == NT_PRSTATUS:
+            groups.append({})
+        if groups and note.type in _SIZES:
+            groups[-1].setdefault(note.type, note.desc)
+    return tuple(_cpu_state(number, group) for number, group in enumerate(groups))
+
+
+def _cpu_state(number: int, group: dict[int, bytes]) -> CpuState:
+    def desc(note_type: int) -> bytes:
+        data = group.get(note_type, _OPTIONAL.get(note_type))
+        if data is None or len(data) < _SIZES[note_type]:
+            state = "is missing" if data is None else f"has only {len(data)} bytes"
+            raise ValueError(f"CPU {number}: ELF note {note_type:#x} {state}")
+        return data
+
+    prstatus, fpregs = desc(NT_PRSTATUS), desc(NT_PRFPREG)
+    high = desc(NT_S390_VXRS_HIGH)
+    psw_mask, psw_addr = struct.unpack_from(">2Q", prstatus, _PR_PSW)
+    return CpuState(
+        psw_mask=psw_mask,
+        psw_addr=psw_addr,
+        gprs=struct.unpack_from(">16Q", prstatus, _PR_GPRS),
+        acrs=struct.unpack_from(">16I", prstatus, _PR_ACRS),
+        crs=struct.unpack_from(">16Q", desc(NT_S390_CTRS)),
+        fprs=struct.unpack_from(">16Q", fpregs, _FP_FPRS),
+        fpc=struct.unpack_from(">I", fpregs, _FP_FPC)[0],
+        prefix=struct.unpack_from(">I", desc(NT_S390_PREFIX))[0],
+        tod_programmable=struct.unpack_from(">I", desc(NT_S390_TODPREG))[0],
+        cpu_timer=struct.unpack_from(">Q", desc(NT_S390_TIMER))[0],
+        clock_comparator=struct.unpack_from(">Q", desc(NT_S390_TODCMP))[0],
+        vxrs_low=struct.unpack_from(">16Q", desc(NT_S390_VXRS_LOW)),
+        vxrs_high=tuple(int.from_bytes(high[i : i + 16], "big") for i in range(0, 256, 16)),
+    )
