@@ -1,0 +1,1 @@
+"""Images: kernels, initramfs, disks, in a content-addressed store."""
