@@ -37,9 +37,7 @@ class CpuState:
     @property
     def vxrs(self) -> tuple[int, ...]:
         """V0-V31, 128 bits each."""
-        low = tuple(
-            fpr << 64 | rest for fpr, rest in zip(self.fprs, self.vxrs_low, strict=True)
-        )
+        low = tuple(fpr << 64 | rest for fpr, rest in zip(self.fprs, self.vxrs_low, strict=True))
         return low + self.vxrs_high
 
     def to_json(self) -> dict[str, str | list[str]]:

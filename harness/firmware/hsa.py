@@ -1,0 +1,45 @@
+"""The hardware system area: what a SCSI dump load saves before it overwrites low memory.
+
+The machine copies the first part of main storage there, with the IPL CPU's registers stored at
+absolute 0x1200 first, and keeps it until the dump system releases it (Linux 6.12
+``drivers/s390/char/zcore.c``; Principles of Operation, chapter 17).
+"""
+
+from __future__ import annotations
+
+from harness.firmware.storage import AbsoluteStorage
+from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE, STATUS_AREA, STATUS_AREA_SIZE
+from harness.s390x.storestatus import status_area
+
+
+class Hsa:
+    """``size`` bytes (whole pages) of ``saved`` memory with the status of ``ipl_cpu``.
+
+    ``saved`` is the crashed system's memory and must not change.
+    """
+
+    def __init__(self, saved: AbsoluteStorage, size: int, ipl_cpu: CpuState) -> None:
+        if size <= 0 or size % PAGE_SIZE or size > saved.size:
+            raise ValueError(f"HSA size {size:#x} does not fit memory of {saved.size:#x} bytes")
+        self.size = size
+        self.pages = size // PAGE_SIZE
+        self.released = False
+        self._saved = saved
+        self._status = status_area(ipl_cpu)
+
+    def release(self) -> None:
+        """Give the area up, as DIAGNOSE X'308' subcode 2 does. It cannot be had back."""
+        self.released = True
+
+    def read(self, page: int, count: int) -> bytes:
+        """Up to ``count`` pages from ``page``: fewer at the end, none once released."""
+        if self.released or not 0 <= page < self.pages or count <= 0:
+            return b""
+        start = page * PAGE_SIZE
+        size = min(count, self.pages - page) * PAGE_SIZE
+        data = self._saved.read(start, size)
+        if start <= STATUS_AREA < start + size:
+            at = STATUS_AREA - start
+            data = data[:at] + self._status + data[at + STATUS_AREA_SIZE :]
+        return data

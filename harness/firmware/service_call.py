@@ -1,0 +1,105 @@
+"""Completing what QEMU's SCLP leaves undone: the HSA size, and SDIAS.
+
+QEMU answers every service call itself. At the service signal, before the operating system
+looks, the answer is corrected in the SCCB.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from harness.firmware.hsa import Hsa
+from harness.firmware.storage import AbsoluteStorage, within
+from harness.s390x import sclp
+from harness.s390x.lowcore import PAGE_SIZE
+from harness.s390x.sclp import SdiasQualifier, SdiasStatus, c_sclp
+
+_HEADER = struct.Struct(">HB3xH")  # sccb_header: this is read at every console line
+_RESPONSE_OFFSET = 6
+_EVENT = len(c_sclp.sccb_header)
+_TYPE_OFFSET = 2
+
+
+@dataclass(frozen=True)
+class HsaSizeReported:
+    """Read SCP Information now says how big the HSA is."""
+
+    pages: int
+
+
+@dataclass(frozen=True)
+class SdiasAnswered:
+    """One SDIAS request: ``page`` and ``count`` in HSA pages; ``stored`` pages were given."""
+
+    qualifier: SdiasQualifier
+    status: SdiasStatus
+    page: int
+    count: int
+    stored: int
+
+
+ServiceSignal = HsaSizeReported | SdiasAnswered | None
+
+
+class ServiceCalls:
+    """Sees each service call begin (where known) and each service signal arrive."""
+
+    def __init__(self, storage: AbsoluteStorage, hsa: Hsa) -> None:
+        self._storage = storage
+        self._hsa = hsa
+        self._read_info_sccb: int | None = None
+
+    def issued(self, command: int, sccb: int) -> None:
+        """SERVC is about to be executed: only this tells what an answer is an answer to."""
+        is_read_info = command in (sclp.CMDW_READ_SCP_INFO, sclp.CMDW_READ_SCP_INFO_FORCED)
+        self._read_info_sccb = sccb if is_read_info else None
+
+    def completed(self, sccb: int) -> ServiceSignal:
+        """A service signal for the SCCB at this absolute address; says what was played."""
+        if not sccb or not within(self._storage, sccb, PAGE_SIZE):
+            return None
+        length, _, response = _HEADER.unpack(self._storage.read(sccb, _HEADER.size))
+        if sccb == self._read_info_sccb and response == sclp.RESPONSE_READ_OK:
+            return self._report_hsa_size(sccb)
+        if response == sclp.RESPONSE_INVALID_FUNCTION and length >= sclp.SDIAS_SCCB_SIZE:
+            event_type = self._storage.read(sccb + _EVENT + _TYPE_OFFSET, 1)[0]
+            if event_type == sclp.EVTYP_SDIAS:
+                return self._answer_sdias(sccb)
+        return None
+
+    def _report_hsa_size(self, sccb: int) -> HsaSizeReported:
+        self._read_info_sccb = None
+        field = (self._hsa.pages + 1).to_bytes(4, "big")
+        self._storage.write(sccb + sclp.READ_INFO_HSA_SIZE, field)
+        return HsaSizeReported(self._hsa.pages)
+
+    def _answer_sdias(self, sccb: int) -> SdiasAnswered | None:
+        raw = self._storage.read(sccb + _EVENT, sclp.SDIAS_SCCB_SIZE - _EVENT)
+        event = c_sclp.sdias_evbuf(raw)
+        if event.event_qual == SdiasQualifier.SIZE:
+            answer = SdiasAnswered(SdiasQualifier.SIZE, SdiasStatus.ALL_STORED, 0, 0, 0)
+            event.blk_cnt = 0 if self._hsa.released else self._hsa.pages
+        elif event.event_qual == SdiasQualifier.STORE_DATA:
+            answer = self._store(event.fbn - sclp.SDIAS_FIRST_BLOCK, event.blk_cnt, event.asa)
+            event.blk_cnt = answer.stored
+        else:
+            return None  # QEMU's own refusal stands
+        event.event_status = answer.status
+        event.hdr.flags |= sclp.EVBUF_ACCEPTED
+        self._storage.write(sccb + _EVENT, event.dumps())
+        response = sclp.RESPONSE_EVENT_OK.to_bytes(2, "big")
+        self._storage.write(sccb + _RESPONSE_OFFSET, response)
+        return answer
+
+    def _store(self, page: int, count: int, address: int) -> SdiasAnswered:
+        data = self._hsa.read(page, count)
+        if not within(self._storage, address, len(data)):
+            data = b""
+        self._storage.write(address, data)
+        stored = len(data) // PAGE_SIZE
+        if stored == 0:
+            status = SdiasStatus.NO_DATA
+        else:
+            status = SdiasStatus.ALL_STORED if stored == count else SdiasStatus.PART_STORED
+        return SdiasAnswered(SdiasQualifier.STORE_DATA, status, page, count, stored)

@@ -1,0 +1,104 @@
+"""IPL parameter block and DIAGNOSE X'308'.
+
+Sources: Linux 6.12 ``arch/s390/include/uapi/asm/ipl.h`` (layouts) and
+``arch/s390/include/asm/ipl.h`` (subcodes, return codes); QEMU ``target/s390x/diag.c``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from dissect.cstruct import cstruct
+
+DEFINITIONS = """
+struct ipl_pl_hdr {
+    uint32 len;
+    uint8  flags;
+    char   reserved1[2];
+    uint8  version;
+};
+
+struct ipl_pb0_fcp {
+    uint32 len;
+    uint8  pbt;
+    char   reserved1[3];
+    char   loadparm[8];
+    char   reserved2[304];
+    uint8  opt;
+    char   reserved3[3];
+    uint8  cssid;
+    char   reserved4[1];
+    uint16 devno;
+    char   reserved5[4];
+    uint64 wwpn;
+    uint64 lun;
+    uint32 bootprog;
+    char   reserved6[12];
+    uint64 br_lba;
+    uint32 scp_data_len;
+    char   reserved7[260];
+};
+
+struct ipl_fcp_block {
+    ipl_pl_hdr  hdr;
+    ipl_pb0_fcp fcp;
+};
+"""
+
+c_ipl = cstruct(DEFINITIONS, endian=">")
+
+IPL_BLOCK_VERSION = 0  # IPL_MAX_SUPPORTED_VERSION: Linux refuses anything newer
+IPL_PBT_FCP = 0
+IPL_PB0_FCP_OPT_IPL = 0x10
+IPL_PB0_FCP_OPT_DUMP = 0x20
+LOADPARM_BLANK = b"\x40" * 8  # EBCDIC blanks
+
+
+class Subcode(IntEnum):
+    """DIAGNOSE X'308' subcodes."""
+
+    CLEAR_RESET = 0
+    LOAD_NORMAL_RESET = 1
+    REL_HSA = 2
+    LOAD_CLEAR = 3
+    LOAD_NORMAL_DUMP = 4
+    SET = 5
+    STORE = 6
+    LOAD_NORMAL = 7
+
+
+class ReturnCode(IntEnum):
+    """DIAGNOSE X'308' return codes, in the register after the address."""
+
+    OK = 0x0001
+    NOCONFIG = 0x0102
+    INVALID = 0x0402
+
+
+@dataclass(frozen=True)
+class FcpDevice:
+    """A list-directed IPL device as the IPL parameter block names it."""
+
+    devno: int
+    wwpn: int
+    lun: int
+
+
+def fcp_block(device: FcpDevice, *, dump: bool) -> bytes:
+    """An FCP IPL parameter block for ``device``, for a dump IPL or an ordinary one."""
+    hdr_len = len(c_ipl.ipl_pl_hdr)
+    total = len(c_ipl.ipl_fcp_block)
+    block = c_ipl.ipl_fcp_block(
+        hdr=c_ipl.ipl_pl_hdr(len=total, version=IPL_BLOCK_VERSION),
+        fcp=c_ipl.ipl_pb0_fcp(
+            len=total - hdr_len,
+            pbt=IPL_PBT_FCP,
+            loadparm=LOADPARM_BLANK,
+            opt=IPL_PB0_FCP_OPT_DUMP if dump else IPL_PB0_FCP_OPT_IPL,
+            devno=device.devno,
+            wwpn=device.wwpn,
+            lun=device.lun,
+        ),
+    )
+    return bytes(block.dumps())

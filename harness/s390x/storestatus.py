@@ -1,0 +1,35 @@
+"""The 512-byte area that store status writes, and the additional status area.
+
+Sources: Principles of Operation, chapter 4 "Store Status" and "Store Additional Status";
+Linux 6.12 ``arch/s390/include/asm/lowcore.h`` (0x1200 onwards).
+"""
+
+from __future__ import annotations
+
+import struct
+
+from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import STATUS_AREA_SIZE
+
+ADDITIONAL_STATUS_SIZE = 512  # V0-V31
+
+
+def status_area(cpu: CpuState) -> bytes:
+    """Registers as stored at prefix (or absolute) 0x1200: 512 bytes."""
+    area = bytearray(STATUS_AREA_SIZE)
+    struct.pack_into(">16Q", area, 0x000, *cpu.fprs)
+    struct.pack_into(">16Q", area, 0x080, *cpu.gprs)
+    struct.pack_into(">2Q", area, 0x100, cpu.psw_mask, cpu.psw_addr)
+    struct.pack_into(">2I", area, 0x118, cpu.prefix, cpu.fpc)
+    struct.pack_into(">I", area, 0x124, cpu.tod_programmable)
+    struct.pack_into(">Q", area, 0x128, cpu.cpu_timer)
+    # a zero byte, then bits 0-55: the eight bytes at 0x130 hold the comparator shifted right
+    struct.pack_into(">Q", area, 0x130, cpu.clock_comparator >> 8)
+    struct.pack_into(">16I", area, 0x140, *cpu.acrs)
+    struct.pack_into(">16Q", area, 0x180, *cpu.crs)
+    return bytes(area)
+
+
+def additional_status_area(cpu: CpuState) -> bytes:
+    """V0-V31, 16 bytes each: 512 bytes."""
+    return b"".join(register.to_bytes(16, "big") for register in cpu.vxrs)
