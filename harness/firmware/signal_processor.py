@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.firmware.storage import AbsoluteStorage, within
 from harness.s390x import sigp
 from harness.s390x.cpu import CpuState
-from harness.s390x.sigp import Order
+from harness.s390x.sigp import STATE_CHANGING, Order
 from harness.s390x.storestatus import additional_status_area, status_area
 
 STATUS_ALIGNMENT = 512
@@ -26,14 +26,16 @@ class Signalled:
 class StoppedCpus:
     """The CPUs other than the IPL CPU, by CPU address, in the stopped state.
 
-    Once an order could change that state, the dump system has taken the CPUs over and QEMU's
-    own SIGP is right again: the caller then stops asking (``harness.machine.dump``).
+    ``stored`` collects the addresses whose status was asked for. Once an order changes a CPU's
+    state, the dump system has ``taken_over`` the CPUs, and QEMU's own SIGP is right again.
     """
 
     def __init__(self, storage: AbsoluteStorage, cpus: Sequence[CpuState], ipl_cpu: int) -> None:
         self._storage = storage
         self._cpus = {at: cpu for at, cpu in enumerate(cpus) if at != ipl_cpu}
         self._ipl_cpu = ipl_cpu
+        self.stored: set[int] = set()
+        self.taken_over = False
 
     def signal(self, order: int, address: int, parameter: int) -> Signalled | None:
         """Play one order for CPU ``address``; None for what is QEMU's own matter."""
@@ -45,10 +47,12 @@ class StoppedCpus:
         if order == Order.SENSE:
             return Signalled(sigp.CC_STATUS_STORED, sigp.STATUS_STOPPED)
         if order == Order.STORE_STATUS_AT_ADDRESS:
+            self.stored.add(address)
             return self._store(parameter & 0x7FFFFFFF, STATUS_ALIGNMENT, status_area(cpu))
         if order == Order.STORE_ADDITIONAL_STATUS_AT_ADDRESS:
             area = additional_status_area(cpu)
             return self._store(parameter, ADDITIONAL_STATUS_ALIGNMENT, area)
+        self.taken_over = order in STATE_CHANGING
         return None
 
     def _store(self, address: int, alignment: int, area: bytes) -> Signalled:

@@ -38,10 +38,11 @@ def find(code: bytes, opcodes: frozenset[Opcode]) -> Iterator[tuple[int, Opcode]
     Data can look like an instruction, so a hit is a place to watch, not a proof.
     """
     for opcode in sorted(opcodes, key=lambda item: item.name):
-        # a lookahead, so that a hit at an odd offset hides no true one behind it
-        for match in re.finditer(b"(?=" + opcode.value + b")", code, re.DOTALL):
+        pattern, position = re.compile(opcode.value, re.DOTALL), 0
+        while match := pattern.search(code, position):
             if match.start() % 2 == 0:
                 yield match.start(), opcode
+            position = match.start() + 1  # a hit at an odd offset must hide no true one
 
 
 def decode(instruction: bytes) -> tuple[Opcode, Operands] | None:

@@ -10,9 +10,15 @@ from enum import IntEnum
 
 
 class Order(IntEnum):
-    """The orders that matter for collecting the status of stopped CPUs."""
+    """Those that collect the status of stopped CPUs, and those that put an end to it."""
 
     SENSE = 0x01
+    START = 0x04
+    STOP = 0x05
+    RESTART = 0x06
+    INITIAL_CPU_RESET = 0x0B
+    CPU_RESET = 0x0C
+    SET_PREFIX = 0x0D
     STORE_STATUS_AT_ADDRESS = 0x0E
     STORE_ADDITIONAL_STATUS_AT_ADDRESS = 0x17
 
@@ -23,3 +29,14 @@ CC_NOT_OPERATIONAL = 3
 
 STATUS_STOPPED = 0x40
 STATUS_INVALID_PARAMETER = 0x100
+
+STATE_CHANGING = frozenset(
+    {
+        Order.START,
+        Order.STOP,
+        Order.RESTART,
+        Order.INITIAL_CPU_RESET,
+        Order.CPU_RESET,
+        Order.SET_PREFIX,
+    }
+)

@@ -1,0 +1,95 @@
+"""A dump IPL: QEMU runs the processor and the devices, the firmware plays the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build.layout import DiskLayout
+from harness.machine.boot_disk import BootDisk
+from harness.machine.console_watch import ConsoleWatch
+from harness.machine.dump_session import DumpSession, Ended
+from harness.machine.old_memory import OldMemory
+from harness.machine.outcome import DumpOutcome, Outcome
+from harness.machine.snapshot import Snapshot
+from harness.machine.steps import Steps
+from harness.qemu.binary import QemuBinary
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.spec import Disk, MachineSpec
+
+
+@dataclass(frozen=True)
+class Dumper:
+    """What a dump IPL needs besides crash and disk: which QEMU, whom to tell.
+
+    ``stall_seconds``: a dump system that neither prints nor calls the SCLP for so long hangs.
+    """
+
+    binary: QemuBinary
+    steps: Steps
+    stall_seconds: float
+    on_line: Callable[[str], None] | None = None
+
+    def dump(
+        self,
+        snapshot: Snapshot,
+        disk: Path,
+        layout: DiskLayout,
+        hsa_size: int,
+        directory: Path,
+    ) -> DumpOutcome:
+        """IPL ``disk`` (it is written to) over the crash in ``snapshot``.
+
+        Console log and QEMU argv go to ``directory``. A dump system that fails, panics, hangs
+        or says nothing is an outcome; only trouble of our own raises: PhaseTimeout,
+        HarnessError, QemuDied, HostError.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        boot_disk = BootDisk(disk)
+        spec = MachineSpec(
+            memory=snapshot.memory,
+            cpus=len(snapshot.cpus),
+            cpu_model=str(snapshot.machine["cpu_model"]),
+            disks=(Disk(disk, boot_index=1),),
+            paused=True,
+            gdb=True,
+        )
+        console = ConsoleWatch(self.on_line)
+        boot_disk.show_as_ipl()
+        with (
+            OldMemory(snapshot) as old_memory,
+            GuestRam.from_image(snapshot.ram_image) as ram,
+            Qemu.start(
+                self.binary, spec, ram, directory, name="dump", on_line=console.line
+            ) as qemu,
+        ):
+            session = DumpSession(
+                qemu, ram, old_memory, snapshot, hsa_size, spec.hba_devno, self.steps, console
+            )
+            with self.steps.phase("ipl") as deadline:
+                session.load(deadline)
+                boot_disk.show_as_written()
+                session.take_over(deadline)
+            with self.steps.phase("dump") as deadline:
+                ended = session.run(deadline, self.stall_seconds)
+        # the console is complete only now that QEMU has gone
+        return DumpOutcome(
+            outcome=_classify(ended, console),
+            result_line=console.result_line,
+            layout=layout.value,
+            hsa_size=hsa_size,
+            reipl_requested=ended is Ended.RE_IPL,
+            **session.observations(),
+        )
+
+
+def _classify(ended: Ended, console: ConsoleWatch) -> Outcome:
+    if ended is Ended.PANICKED:
+        return Outcome.PANICKED
+    if ended is Ended.STALLED:
+        return Outcome.STALLED
+    if console.result is None:
+        return Outcome.ENDED_SILENTLY
+    return Outcome.FINISHED if console.succeeded else Outcome.FAILED

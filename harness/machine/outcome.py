@@ -1,0 +1,40 @@
+"""How a dump system ended, as observed; what that means is for ``harness.verify`` to say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """``STALLED``: neither console nor SCLP moved for so long that it must hang."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    ENDED_SILENTLY = "ended-silently"  # powered off or re-IPLed without a result line
+    PANICKED = "panicked"
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True)
+class DumpOutcome:
+    """One dump IPL. ``hsa_size`` in bytes; ``status_stored`` are CPU addresses.
+
+    ``refused_after_release`` counts SDIAS requests for an HSA that had been released;
+    ``old_memory_restored`` the pages that the boot firmware had overwritten.
+    """
+
+    outcome: Outcome
+    result_line: str | None
+    layout: str
+    hsa_size: int
+    hsa_released: bool
+    sdias_requests: int
+    refused_after_release: int
+    status_stored: tuple[int, ...]
+    old_memory_restored: int
+    reipl_requested: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
