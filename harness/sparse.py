@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import HostError
 
 
 def data_extents(fd: int, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
@@ -26,3 +29,29 @@ def data_extents(fd: int, start: int = 0, end: int | None = None) -> Iterator[tu
             return
         position = min(os.lseek(fd, data, os.SEEK_HOLE), stop)
         yield data, position - data
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file with its holes; ``target`` must not exist.
+
+    Raises HostError if there is no space; ``target`` is then removed again.
+    """
+    with source.open("rb") as reader, target.open("xb") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        try:
+            os.ftruncate(writer.fileno(), size)
+            for offset, length in data_extents(reader.fileno()):
+                done = 0
+                while done < length:
+                    at = offset + done
+                    done += os.copy_file_range(
+                        reader.fileno(), writer.fileno(), length - done, at, at
+                    )
+        except OSError as error:
+            target.unlink()
+            if error.errno != errno.ENOSPC:
+                raise
+            raise HostError(
+                f"no space left for {target} (up to {size} bytes)",
+                hint="free some space, or choose another directory",
+            ) from error

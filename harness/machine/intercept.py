@@ -83,7 +83,7 @@ class Interceptor:
         self._gdb.write_register(f"r{number}", value)
 
     def complete(self, at: AtInstruction, cc: int | None = None) -> None:
-        """Step the PSW past an instruction that was played, with a condition code if it sets one."""
+        """Step the PSW past an instruction that was played; ``cc`` if it sets the code."""
         if cc is not None:
             mask = self._gdb.read_register("pswm") & ~_CC_MASK
             self._gdb.write_register("pswm", mask | cc << _CC_SHIFT)
