@@ -1,0 +1,74 @@
+"""The evidence directory of one run: fixed names, and who may write there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EvidenceError, HostError, UsageError
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths below one run's directory; see docs/evidence.md."""
+
+    root: Path
+
+    @property
+    def verdict(self) -> Path:
+        return self.root / "verdict.json"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal.jsonl"
+
+    @property
+    def crash(self) -> Path:
+        return self.root / "crash"
+
+    @property
+    def dump(self) -> Path:
+        return self.root / "dump"
+
+    @property
+    def outcome(self) -> Path:
+        return self.dump / "outcome.json"
+
+    @property
+    def disk(self) -> Path:
+        """The dump disk, written to by the dump system; kept only on request."""
+        return self.root / "disk.img"
+
+    @classmethod
+    def create(cls, root: Path) -> RunDirectory:
+        """An empty directory; raises UsageError if something stands there already."""
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            if any(root.iterdir()):
+                raise UsageError(
+                    f"{root} is not empty", hint="evidence is never overwritten: name another one"
+                )
+        except OSError as error:
+            raise HostError(f"cannot write evidence to {root}: {error.strerror}") from error
+        return cls(root)
+
+    def write_json(self, path: Path, data: Any) -> None:
+        path.write_text(json.dumps(data, indent=1, default=str) + "\n")
+
+    def read_json(self, path: Path) -> Any:
+        """Raises EvidenceError naming the file."""
+        try:
+            return json.loads(path.read_bytes())
+        except OSError as error:
+            raise EvidenceError(f"{path}: {error.strerror}") from error
+        except ValueError as error:
+            raise EvidenceError(f"{path}: not JSON: {error}") from error
+
+    def drop_disk(self) -> None:
+        self.disk.unlink(missing_ok=True)

@@ -1,0 +1,86 @@
+"""Which machine functions a run had from QEMU, which the harness played, which were absent.
+
+Every verdict carries this, so that a pass never claims more than was there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Provider(StrEnum):
+    """Who was the machine."""
+
+    QEMU = "QEMU"
+    HARNESS = "harness"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Function:
+    """One machine function and who provided it."""
+
+    function: str
+    provider: Provider
+    detail: str
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+FUNCTIONS = (
+    Function("instructions, interruptions, timers", Provider.QEMU, "TCG"),
+    Function(
+        "loading the dump system from the SCSI disk",
+        Provider.QEMU,
+        "s390-ccw.img follows zipl's boot map; a dump component table is shown to it as an IPL one",
+    ),
+    Function(
+        "preserving old memory",
+        Provider.HARNESS,
+        "a copy of the crashed machine's memory; pages that s390-ccw.img overwrote are put back",
+    ),
+    Function(
+        "HSA: contents and store status of the IPL CPU",
+        Provider.HARNESS,
+        "from the crash snapshot, registers at absolute 0x1200",
+    ),
+    Function("SDIAS", Provider.HARNESS, "answered at the service signal, synchronous form"),
+    Function(
+        "SCLP: HSA size in Read SCP Information",
+        Provider.HARNESS,
+        "one field; the rest of the answer and every other command are QEMU's",
+    ),
+    Function(
+        "SCLP: SDIAS in the event mask",
+        Provider.ABSENT,
+        "QEMU's mask stands unchanged; Linux asks the event itself, not the mask",
+    ),
+    Function(
+        "SIGP store status and store additional status",
+        Provider.HARNESS,
+        "at the instruction, from the crash snapshot; also sense, until the CPUs are taken over",
+    ),
+    Function(
+        "vector registers of the IPL CPU over the load",
+        Provider.HARNESS,
+        "written back at the kernel entry",
+    ),
+    Function(
+        "DIAGNOSE X'308': IPL parameter block, HSA release, re-IPL request",
+        Provider.HARNESS,
+        "at the instruction; resets (subcodes 0 and 1) are QEMU's",
+    ),
+    Function(
+        "DIAGNOSE X'308': the re-IPL itself",
+        Provider.ABSENT,
+        "the request is recorded and ends the run",
+    ),
+    Function("FCP channel and zfcp", Provider.ABSENT, "disks are virtio-scsi"),
+)
+
+
+def statement() -> list[dict[str, str]]:
+    """For ``verdict.json``."""
+    return [function.to_json() for function in FUNCTIONS]
