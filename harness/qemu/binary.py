@@ -1,0 +1,90 @@
+"""Find the host's QEMU and make sure that it can do the job."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HostError
+
+ENVIRONMENT = "ZHARNESS_QEMU"
+DEFAULT_NAME = "qemu-system-s390x"
+MACHINE_TYPE = "s390-ccw-virtio"
+# the oldest QEMU this was shown to work with (Debian 12)
+MINIMUM_QEMU = (7, 2)
+
+_PROBE_SECONDS = 30
+_INSTALL = (
+    "install Debian's package qemu-system-misc (on releases after Debian 12: qemu-system-s390x), "
+    f"or set {ENVIRONMENT} to a qemu-system-s390x"
+)
+
+
+@dataclass(frozen=True)
+class QemuBinary:
+    """An executable that emulates s390x, and its (major, minor, micro) version."""
+
+    path: Path
+    version: tuple[int, int, int]
+
+
+def find_qemu(minimum: tuple[int, ...] = MINIMUM_QEMU) -> QemuBinary:
+    """The QEMU named by ``ZHARNESS_QEMU`` (path or name), else the first one on PATH.
+
+    Raises HostError if there is none, or if it cannot be run, is older than ``minimum``, or
+    emulates something else.
+    """
+    path = _locate(os.environ.get(ENVIRONMENT) or DEFAULT_NAME)
+    version = _version(path)
+    if version < minimum:
+        raise HostError(
+            f"{path} is version {_dotted(version)}; at least {_dotted(minimum)} is needed",
+            hint=_INSTALL,
+        )
+    # every target's QEMU prints the same version line; only its machine types tell them apart
+    if MACHINE_TYPE not in _output(path, "-machine", "help").split():
+        raise HostError(
+            f"{path} does not emulate s390x: it has no machine type {MACHINE_TYPE}", hint=_INSTALL
+        )
+    return QemuBinary(path, version)
+
+
+def _locate(name: str) -> Path:
+    found = shutil.which(name)
+    if found is not None:
+        return Path(found).absolute()
+    if "/" in name and Path(name).exists():
+        raise HostError(f"{name} is not an executable file", hint=_INSTALL)
+    raise HostError(f"{name} was not found", hint=_INSTALL)
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    output = _output(path, "--version")
+    match = re.match(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)", output)
+    if match is None:
+        first = output.partition("\n")[0]
+        raise HostError(f"{path} is not a QEMU: --version printed '{first}'", hint=_INSTALL)
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+def _output(path: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            [path, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostError(f"{path} cannot be run: {error}", hint=_INSTALL) from error
+    return done.stdout.decode(errors="replace")
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,252 @@
+"""QMP for code that is not asynchronous: commands, and events that never get lost."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from qemu.qmp import (
+    ConnectError,
+    EventListener,
+    ExecInterruptedError,
+    ExecuteError,
+    Message,
+    QMPClient,
+    QMPError,
+    Runstate,
+    StateError,
+)
+
+from harness.deadline import Deadline
+from harness.errors import ProtocolError, QemuDied
+
+CONNECT_SECONDS = 60.0
+
+# QEMU's end is an event for us, not a message on the user's terminal
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Event:
+    """A QMP event. ``seconds`` is when it arrived, counted from the start of its QEMU."""
+
+    name: str
+    data: Mapping[str, Any]
+    seconds: float
+
+
+class _Tap(EventListener):
+    """Hands every event on at once instead of queueing it."""
+
+    def __init__(self, take: Callable[[Message], None]) -> None:
+        super().__init__()
+        self._take = take
+
+    async def put(self, event: Message) -> None:
+        self._take(event)
+
+
+class Monitor:
+    """A QMP session over the connected ``sock``, which it owns; a context manager.
+
+    The protocol runs in a private thread with its own event loop, for as long as the ``with``
+    block. ``on_event`` is called with every event, from that thread. ``started`` is the
+    ``time.monotonic()`` from which events count.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        name: str,
+        *,
+        started: float | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self._sock = sock
+        self._name = name
+        self._started = time.monotonic() if started is None else started
+        self._on_event = on_event
+        self._news = threading.Condition()
+        self._history: list[Event] = []
+        self._waiting: list[Event] = []
+        self._connected = False
+        self._loss: Exception | None = None
+        self._client = QMPClient(name)
+        self._client.register_listener(_Tap(self._take))
+        self._stop = asyncio.Event()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._thread = threading.Thread(target=self._run, name=f"QMP {name}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._loop = self._runner.get_loop()
+        self._thread.start()
+        try:
+            self._wait_connected()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session and its thread. A second call does nothing."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+        self._sock.close()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended."""
+        return self._loss is not None
+
+    def execute(
+        self, command: str, arguments: Mapping[str, object] | None = None, *, deadline: Deadline
+    ) -> Any:
+        """Run a QMP command; returns what it returns.
+
+        Raises ProtocolError if QEMU refuses it or has not answered at the deadline, QemuDied
+        if the connection is lost.
+        """
+        if self._loss is not None:
+            raise self._loss
+        future = asyncio.run_coroutine_threadsafe(
+            self._client.execute(command, arguments), self._loop
+        )
+        try:
+            return future.result(deadline.remaining)
+        except concurrent.futures.TimeoutError:
+            raise ProtocolError(
+                f"QEMU '{self._name}' did not answer {command} in {deadline.seconds:.0f} s"
+            ) from None
+        except ExecuteError as error:
+            raise ProtocolError(
+                f"QEMU '{self._name}' refused {command}: {error.error_class}: {error}"
+            ) from error
+        except (ExecInterruptedError, StateError) as error:
+            raise self._closed() from error
+        except QMPError as error:
+            raise ProtocolError(f"QEMU '{self._name}' answered {command} with {error}") from error
+        finally:
+            future.cancel()
+
+    def events(self) -> tuple[Event, ...]:
+        """All events so far, oldest first, taken or not."""
+        with self._news:
+            return tuple(self._history)
+
+    def poll_event(self) -> Event | None:
+        """Take the oldest event that was not taken yet; None if there is none."""
+        with self._news:
+            return self._waiting.pop(0) if self._waiting else None
+
+    def wait_event(self, names: Collection[str], deadline: Deadline) -> Event | None:
+        """Take the oldest event with one of ``names`` that was not taken yet.
+
+        Other events stay. Returns None at the deadline; raises QemuDied if the connection is
+        lost before.
+        """
+        with self._news:
+            self._news.wait_for(
+                lambda: self._loss is not None or self._find(names) is not None,
+                deadline.remaining,
+            )
+            event = self._find(names)
+            if event is not None:
+                self._waiting.remove(event)
+                return event
+            if self._loss is not None:
+                raise self._loss
+            return None
+
+    def _find(self, names: Collection[str]) -> Event | None:
+        return next((event for event in self._waiting if event.name in names), None)
+
+    def _wait_connected(self) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._connected or self.lost, CONNECT_SECONDS)
+            if self._loss is not None:
+                raise self._loss
+            if not self._connected:
+                raise ProtocolError(
+                    f"QEMU '{self._name}' did not greet on QMP in {CONNECT_SECONDS:.0f} s"
+                )
+
+    def _closed(self) -> QemuDied:
+        return QemuDied(f"QEMU '{self._name}' closed its QMP connection")
+
+    # what follows runs in the private thread
+
+    def _run(self) -> None:
+        with self._runner:
+            self._runner.run(self._live())
+
+    async def _live(self) -> None:
+        """One session, and then, for late callers of ``execute``, the loop until ``close``."""
+        loss: Exception = self._closed()
+        try:
+            await self._session()
+        except Exception as error:
+            loss = self._explain(error)
+        with self._news:
+            self._loss = loss
+            self._news.notify_all()
+        await self._stop.wait()
+
+    async def _session(self) -> None:
+        stop = asyncio.create_task(self._stop.wait())
+        session = asyncio.create_task(self._connection())
+        try:
+            await asyncio.wait({stop, session}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            session.cancel()
+            await asyncio.gather(stop, session, return_exceptions=True)
+            await self._client.disconnect()
+        if not session.cancelled():
+            session.result()
+
+    async def _connection(self) -> None:
+        await self._client.connect(self._sock)
+        with self._news:
+            self._connected = True
+            self._news.notify_all()
+        while self._client.runstate is Runstate.RUNNING:
+            await self._client.runstate_changed()
+
+    def _explain(self, error: Exception) -> Exception:
+        """Whose fault the end of the session was."""
+        cause = error.exc if isinstance(error, ConnectError) else error
+        if isinstance(cause, EOFError | OSError):
+            return self._closed()
+        if isinstance(cause, QMPError):
+            return ProtocolError(f"QEMU '{self._name}' broke QMP: {cause}")
+        return cause  # on_event's own; raised where somebody waits for an event
+
+    def _take(self, message: Message) -> None:
+        event = Event(
+            name=str(message["event"]),
+            data=MappingProxyType(dict(message.get("data", {}))),  # type: ignore[call-overload]
+            seconds=time.monotonic() - self._started,
+        )
+        with self._news:
+            self._history.append(event)
+            self._waiting.append(event)
+            self._news.notify_all()
+        if self._on_event is not None:
+            self._on_event(event)

@@ -1,0 +1,235 @@
+"""One QEMU process with everything that talks to it, from start to certain end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from harness.deadline import Deadline
+from harness.errors import HarnessError, HostError, QemuDied
+from harness.qemu.binary import QemuBinary
+from harness.qemu.console import Console
+from harness.qemu.gdb import GdbClient, Trace
+from harness.qemu.monitor import Event, Monitor
+from harness.qemu.ram import GuestRam
+from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
+
+ARGV_FILE = "qemu-argv.json"
+CONSOLE_LOG = "console.log"
+
+HANDSHAKE_SECONDS = 60.0
+QUIT_SECONDS = 5.0  # after it QEMU is killed
+DEATH_SECONDS = 5.0  # from a lost connection to the process's end
+_STDERR_LINES = 5
+_STDERR_BYTES = 4096
+
+
+class Qemu:
+    """A living QEMU, made by ``Qemu.start``. ``gdb`` is None unless the spec asks for it."""
+
+    def __init__(
+        self,
+        process: _Process,
+        console: Console,
+        monitor: Monitor,
+        gdb: GdbClient | None,
+    ) -> None:
+        self._process = process
+        self.console = console
+        self.monitor = monitor
+        self.gdb = gdb
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self._process.popen
+
+    @classmethod
+    @contextmanager
+    def start(
+        cls,
+        binary: QemuBinary,
+        spec: MachineSpec,
+        ram: GuestRam,
+        directory: Path,
+        *,
+        name: str,
+        on_event: Callable[[Event], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
+        transcript: Trace | None = None,
+    ) -> Iterator[Self]:
+        """Run QEMU for the length of a ``with`` block, on the memory ``ram``.
+
+        Writes ``qemu-argv.json`` and ``console.log`` to the existing ``directory``.
+        ``on_event`` and ``on_line`` are called from other threads; ``transcript`` gets all
+        traffic with the gdbstub. QEMU dies with the thread that starts it, so start it from
+        one that lives long enough: the main thread.
+
+        Raises HostError if QEMU cannot be started, QemuDied if it ends on its own.
+        """
+        started = time.monotonic()
+        stack = ExitStack()
+        try:
+            with _interrupts_deferred():
+                ours, theirs = _socketpairs(stack, spec.gdb)
+                console = Console(
+                    ours.console,
+                    directory / CONSOLE_LOG,
+                    name=name,
+                    started=started,
+                    on_line=on_line,
+                )
+                stack.callback(console.close)
+                fds = theirs.endpoints(ram.fd)
+                process = _Process(name, qemu_argv(binary, spec, fds), fds, directory)
+                stack.callback(process.end)
+                theirs.close()
+            try:
+                monitor = stack.enter_context(
+                    Monitor(ours.qmp, name, started=started, on_event=on_event)
+                )
+                gdb = None
+                if ours.gdb is not None:
+                    gdb = GdbClient(ours.gdb, Deadline(HANDSHAKE_SECONDS), transcript=transcript)
+                yield cls(process, console, monitor, gdb)
+                process.quit(monitor)
+            except QemuDied as error:
+                raise process.death() or error from error
+        finally:
+            try:
+                with _interrupts_deferred():
+                    stack.close()
+            finally:
+                stack.close()  # in case an interrupt came before it could be deferred
+
+    def check(self) -> None:
+        """Raise QemuDied, with QEMU's last words, if QEMU is not there any more."""
+        if (self.monitor.lost or self.process.poll() is not None) and (
+            death := self._process.death()
+        ):
+            raise death
+
+
+class _Process:
+    """The process itself, and what it writes to its standard error."""
+
+    def __init__(self, name: str, argv: list[str], fds: Endpoints, directory: Path) -> None:
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            raise HostError("setpriv was not found", hint="install the package util-linux")
+        text = json.dumps(argv, indent=1, ensure_ascii=False)
+        (directory / ARGV_FILE).write_text(text + "\n", encoding="utf-8")
+        self._name = name
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 -- end() closes it
+        try:
+            self.popen = subprocess.Popen(
+                # so that no QEMU outlives us, whatever ends us
+                [setpriv, "--pdeathsig", "KILL", "--", *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                pass_fds=[fd for fd in astuple(fds) if fd is not None],
+                # a terminal's Ctrl-C is for us; we then end QEMU
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._output.close()
+            raise HostError(f"{argv[0]} cannot be started: {error.strerror}") from error
+
+    def quit(self, monitor: Monitor) -> None:
+        """Let QEMU finish its writes and end."""
+        with suppress(HarnessError):
+            monitor.execute("quit", deadline=Deadline(QUIT_SECONDS))
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(QUIT_SECONDS)
+
+    def end(self) -> None:
+        """Kill what is left."""
+        self.popen.kill()
+        self.popen.wait()
+        self._output.close()
+
+    def death(self) -> QemuDied | None:
+        """How QEMU ended; None if it has not."""
+        try:
+            status = self.popen.wait(DEATH_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+        how = f"with exit status {status}" if status >= 0 else f"by {_signal_name(-status)}"
+        said = " / ".join(self._last_words()) or "nothing"
+        return QemuDied(f"QEMU '{self._name}' ended on its own {how}; it said: {said}")
+
+    def _last_words(self) -> list[str]:
+        # pread: QEMU writes at the offset of this very file description
+        fd = self._output.fileno()
+        start = max(0, os.fstat(fd).st_size - _STDERR_BYTES)
+        text = os.pread(fd, _STDERR_BYTES, start).decode(errors="replace")
+        return text.splitlines()[-_STDERR_LINES:]
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """One end each of the connections between QEMU and us."""
+
+    qmp: socket.socket
+    console: socket.socket
+    gdb: socket.socket | None
+
+    def endpoints(self, ram: int) -> Endpoints:
+        gdb = None if self.gdb is None else self.gdb.fileno()
+        return Endpoints(self.qmp.fileno(), self.console.fileno(), ram, gdb)
+
+    def close(self) -> None:
+        for sock in (self.qmp, self.console, self.gdb):
+            if sock is not None:
+                sock.close()
+
+
+def _socketpairs(stack: ExitStack, gdb: bool) -> tuple[_Ends, _Ends]:
+    """Our ends and QEMU's, all closed by ``stack`` at the latest."""
+
+    def pair() -> tuple[socket.socket, socket.socket]:
+        ends = socket.socketpair()
+        for end in ends:
+            stack.callback(end.close)
+        return ends
+
+    (qmp, their_qmp), (console, their_console) = pair(), pair()
+    our_gdb, their_gdb = pair() if gdb else (None, None)
+    return _Ends(qmp, console, our_gdb), _Ends(their_qmp, their_console, their_gdb)
+
+
+@contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """Let a Ctrl-C take effect only at the end, so that nothing is left half started or ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is ever interrupted
+        return
+    pending: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        pending.append(number)
+
+    previous = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
+        if pending:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name

@@ -1,0 +1,119 @@
+"""From the description of a machine to QEMU's command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.qemu.binary import MACHINE_TYPE, QemuBinary
+
+DEFAULT_HBA_DEVNO = 0x1234
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A raw disk image. ``boot_index`` makes it a boot candidate; the lowest one wins."""
+
+    path: Path
+    boot_index: int | None = None
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """One machine: ``memory`` in bytes, ``cpus`` all online.
+
+    ``kernel``, ``initrd`` and ``append`` boot directly; without a kernel the disk with the
+    lowest boot index is IPLed. ``disks`` get the LUNs 0, 1, ... of one virtio-scsi HBA with
+    device number ``hba_devno``. A ``paused`` machine waits for its first resume; ``gdb`` gives
+    it a gdbstub.
+    """
+
+    memory: int
+    cpus: int
+    cpu_model: str = "max"
+    kernel: Path | None = None
+    initrd: Path | None = None
+    append: str | None = None
+    disks: tuple[Disk, ...] = ()
+    hba_devno: int = DEFAULT_HBA_DEVNO
+    paused: bool = False
+    gdb: bool = False
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """File descriptors that QEMU inherits: connected sockets, and the guest's memory."""
+
+    qmp: int
+    console: int
+    ram: int
+    gdb: int | None = None
+
+
+def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str]:
+    """QEMU's argument list for ``spec``. Pure: opens and checks nothing.
+
+    Written for QEMU 7.2 (qemu-options.hx); nothing in it names a socket, port or memory file.
+    """
+    argv = [
+        str(binary.path),
+        # only what is listed here: no user files, no default devices, no window
+        "-no-user-config",
+        "-nodefaults",
+        "-nographic",
+        # guest memory is a shared memory file, so that the harness can read and write it
+        *("-machine", f"{MACHINE_TYPE},memory-backend=ram0"),
+        *("-object", _ram_backend(spec, fds)),
+        *("-m", f"size={spec.memory}B"),
+        # TCG has read watchpoints and is the same on every host
+        *("-accel", "tcg"),
+        *("-cpu", spec.cpu_model),
+        *("-smp", f"cpus={spec.cpus}"),
+        # a guest that panics or powers off stays as it is and can be looked at;
+        # a reset stays a reset, so that QMP tells it as RESET
+        *("-action", "panic=pause,shutdown=pause,reboot=reset"),
+        *("-chardev", f"socket,id=qmp,fd={fds.qmp}"),
+        *("-mon", "chardev=qmp,mode=control"),
+        # the first serial line is the SCLP VT220 console, ttysclp0 (hw/s390x/s390-virtio-ccw.c)
+        *("-chardev", f"socket,id=con,fd={fds.console}"),
+        *("-serial", "chardev:con"),
+    ]
+    if fds.gdb is not None:
+        argv += ["-chardev", f"socket,id=gdb,fd={fds.gdb}"]
+        argv += ["-gdb", "chardev:gdb"]
+    if spec.paused:
+        argv += ["-S"]
+    return argv + _boot_options(spec) + _disk_options(spec)
+
+
+def _ram_backend(spec: MachineSpec, fds: Endpoints) -> str:
+    path = f"/proc/self/fd/{fds.ram}"
+    return f"memory-backend-file,id=ram0,size={spec.memory},mem-path={path},share=on"
+
+
+def _boot_options(spec: MachineSpec) -> list[str]:
+    options: list[str] = []
+    if spec.kernel is not None:
+        options += ["-kernel", str(spec.kernel)]
+    if spec.initrd is not None:
+        options += ["-initrd", str(spec.initrd)]
+    if spec.append is not None:
+        options += ["-append", spec.append]
+    return options
+
+
+def _disk_options(spec: MachineSpec) -> list[str]:
+    if not spec.disks:
+        return []
+    options = ["-device", f"virtio-scsi-ccw,id=hba,devno=fe.0.{spec.hba_devno:04x}"]
+    for lun, disk in enumerate(spec.disks):
+        # cache=unsafe: each stop of the VM would flush the disk otherwise.
+        # file.filename takes the path as it is, colons included; commas are doubled
+        path = str(disk.path).replace(",", ",,")
+        backend = f"file.driver=file,file.filename={path},format=raw,cache=unsafe"
+        device = f"scsi-hd,drive=disk{lun},bus=hba.0,channel=0,scsi-id=0,lun={lun}"
+        if disk.boot_index is not None:
+            device += f",bootindex={disk.boot_index}"
+        options += ["-drive", f"if=none,id=disk{lun},{backend}"]
+        options += ["-device", device]
+    return options
