@@ -27,6 +27,7 @@ from qemu.qmp import (
 
 from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
+from harness.qemu.sieve import EventSieve
 
 CONNECT_SECONDS = 60.0
 
@@ -54,12 +55,23 @@ class _Tap(EventListener):
         self._take(event)
 
 
+class _Client(QMPClient):
+    """Writes past the sieve; only what QEMU says goes through it."""
+
+    def __init__(self, name: str, sieve: EventSieve) -> None:
+        super().__init__(name)
+        self._sieve = sieve
+
+    def _do_send(self, msg: Message) -> None:
+        self._sieve.send(bytes(msg))
+
+
 class Monitor:
     """A QMP session over the connected ``sock``, which it owns; a context manager.
 
     The protocol runs in a private thread with its own event loop, for as long as the ``with``
     block. ``on_event`` is called with every event, from that thread. ``started`` is the
-    ``time.monotonic()`` from which events count.
+    ``time.monotonic()`` from which events count. STOP and RESUME are not told (see ``sieve``).
     """
 
     def __init__(
@@ -70,7 +82,6 @@ class Monitor:
         started: float | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        self._sock = sock
         self._name = name
         self._started = time.monotonic() if started is None else started
         self._on_event = on_event
@@ -79,7 +90,8 @@ class Monitor:
         self._waiting: list[Event] = []
         self._connected = False
         self._loss: Exception | None = None
-        self._client = QMPClient(name)
+        self._sieve = EventSieve(sock, name)
+        self._client = _Client(name, self._sieve)
         self._client.register_listener(_Tap(self._take))
         self._stop = asyncio.Event()
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
@@ -108,7 +120,7 @@ class Monitor:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
-        self._sock.close()
+        self._sieve.close()
 
     @property
     def lost(self) -> bool:
@@ -222,7 +234,7 @@ class Monitor:
             session.result()
 
     async def _connection(self) -> None:
-        await self._client.connect(self._sock)
+        await self._client.connect(self._sieve.reader)
         with self._news:
             self._connected = True
             self._news.notify_all()

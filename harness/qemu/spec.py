@@ -25,7 +25,7 @@ class MachineSpec:
     ``kernel``, ``initrd`` and ``append`` boot directly; without a kernel the disk with the
     lowest boot index is IPLed. ``disks`` get the LUNs 0, 1, ... of one virtio-scsi HBA with
     device number ``hba_devno``. A ``paused`` machine waits for its first resume; ``gdb`` gives
-    it a gdbstub.
+    it a gdbstub, whose first packet would stop a machine that already runs: only with ``paused``.
     """
 
     memory: int
@@ -38,6 +38,10 @@ class MachineSpec:
     hba_devno: int = DEFAULT_HBA_DEVNO
     paused: bool = False
     gdb: bool = False
+
+    def __post_init__(self) -> None:
+        if self.gdb and not self.paused:
+            raise ValueError("a machine with a gdbstub has to start paused")
 
 
 @dataclass(frozen=True)
