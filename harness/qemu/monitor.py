@@ -69,8 +69,8 @@ class _Client(QMPClient):
 class Monitor:
     """A QMP session over the connected ``sock``, which it owns; a context manager.
 
-    The protocol runs in a private thread with its own event loop, for as long as the ``with``
-    block. ``on_event`` is called with every event, from that thread. ``started`` is the
+    The protocol runs in a private thread with its own event loop, from the construction to
+    ``close``. ``on_event`` is called with every event, from that thread. ``started`` is the
     ``time.monotonic()`` from which events count. STOP and RESUME are not told (see ``sieve``).
     """
 
@@ -95,13 +95,13 @@ class Monitor:
         self._client.register_listener(_Tap(self._take))
         self._stop = asyncio.Event()
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._loop = self._runner.get_loop()
         self._thread = threading.Thread(target=self._run, name=f"QMP {name}", daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Self:
-        self._loop = self._runner.get_loop()
-        self._thread.start()
         try:
-            self._wait_connected()
+            self.wait_connected(Deadline(CONNECT_SECONDS))
         except BaseException:
             self.close()
             raise
@@ -121,6 +121,17 @@ class Monitor:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
         self._sieve.close()
+
+    def wait_connected(self, deadline: Deadline) -> None:
+        """Until QEMU has greeted. Raises QemuDied if it ends instead, ProtocolError if neither."""
+        with self._news:
+            self._news.wait_for(lambda: self._connected or self.lost, deadline.remaining)
+            if self._loss is not None:
+                raise self._loss
+            if not self._connected:
+                raise ProtocolError(
+                    f"QEMU '{self._name}' did not greet on QMP in {deadline.seconds:.0f} s"
+                )
 
     @property
     def lost(self) -> bool:
@@ -188,16 +199,6 @@ class Monitor:
 
     def _find(self, names: Collection[str]) -> Event | None:
         return next((event for event in self._waiting if event.name in names), None)
-
-    def _wait_connected(self) -> None:
-        with self._news:
-            self._news.wait_for(lambda: self._connected or self.lost, CONNECT_SECONDS)
-            if self._loss is not None:
-                raise self._loss
-            if not self._connected:
-                raise ProtocolError(
-                    f"QEMU '{self._name}' did not greet on QMP in {CONNECT_SECONDS:.0f} s"
-                )
 
     def _closed(self) -> QemuDied:
         return QemuDied(f"QEMU '{self._name}' closed its QMP connection")

@@ -92,17 +92,19 @@ class Qemu:
                     on_line=on_line,
                 )
                 stack.callback(console.close)
+                monitor = Monitor(ours.qmp, name, started=started, on_event=on_event)
+                stack.callback(monitor.close)
                 fds = theirs.endpoints(ram.fd)
                 process = _Process(name, qemu_argv(binary, spec, fds), fds, directory)
                 stack.callback(process.end)
                 theirs.close()
             try:
-                monitor = stack.enter_context(
-                    Monitor(ours.qmp, name, started=started, on_event=on_event)
-                )
+                monitor.wait_connected(Deadline(HANDSHAKE_SECONDS))
                 gdb = None
                 if ours.gdb is not None:
                     gdb = GdbClient(ours.gdb, Deadline(HANDSHAKE_SECONDS), transcript=transcript)
+                if not spec.paused:
+                    monitor.execute("cont", deadline=Deadline(HANDSHAKE_SECONDS))
                 yield cls(process, console, monitor, gdb)
                 process.quit(monitor)
             except QemuDied as error:

@@ -25,7 +25,7 @@ class MachineSpec:
     ``kernel``, ``initrd`` and ``append`` boot directly; without a kernel the disk with the
     lowest boot index is IPLed. ``disks`` get the LUNs 0, 1, ... of one virtio-scsi HBA with
     device number ``hba_devno``. A ``paused`` machine waits for its first resume; ``gdb`` gives
-    it a gdbstub, whose first packet would stop a machine that already runs: only with ``paused``.
+    it a gdbstub, which wants to resume it itself: only with ``paused``.
     """
 
     memory: int
@@ -55,8 +55,9 @@ class Endpoints:
 
 
 def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str]:
-    """QEMU's argument list for ``spec``. Pure: opens and checks nothing.
+    """QEMU's argument list for ``spec``, of a machine that waits for its first resume.
 
+    Pure: opens and checks nothing.
     Written for QEMU 7.2 (qemu-options.hx); nothing in it names a socket, port or memory file.
     """
     argv = [
@@ -81,12 +82,12 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
         # the first serial line is the SCLP VT220 console, ttysclp0 (hw/s390x/s390-virtio-ccw.c)
         *("-chardev", f"socket,id=con,fd={fds.console}"),
         *("-serial", "chardev:con"),
+        # nothing runs before QMP is ready: an early panic would go untold
+        "-S",
     ]
     if fds.gdb is not None:
         argv += ["-chardev", f"socket,id=gdb,fd={fds.gdb}"]
         argv += ["-gdb", "chardev:gdb"]
-    if spec.paused:
-        argv += ["-S"]
     return argv + _boot_options(spec) + _disk_options(spec)
 
 

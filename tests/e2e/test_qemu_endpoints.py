@@ -15,7 +15,7 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, ProtocolError, QemuDied
-from harness.qemu.binary import MINIMUM_QEMU, find_qemu
+from harness.qemu.binary import MINIMUM_QEMU, QemuBinary, find_qemu
 from harness.qemu.gdb import GdbClient, Stop, StopKind
 from harness.qemu.monitor import Event
 from harness.qemu.process import Qemu
@@ -40,11 +40,16 @@ def ram() -> Iterator[GuestRam]:
         yield memory
 
 
+@pytest.fixture(scope="session")
+def binary() -> QemuBinary:
+    return find_qemu()
+
+
 @pytest.fixture
-def start(ram: GuestRam, tmp_path: Path) -> Start:
+def start(binary: QemuBinary, ram: GuestRam, tmp_path: Path) -> Start:
     def start_qemu(spec: MachineSpec | None = None, **options) -> AbstractContextManager[Qemu]:
         machine = spec or MachineSpec(MEMORY, cpus=2, paused=True, gdb=True)
-        return Qemu.start(find_qemu(), machine, ram, tmp_path, name="test", **options)
+        return Qemu.start(binary, machine, ram, tmp_path, name="test", **options)
 
     return start_qemu
 
@@ -78,7 +83,9 @@ def status(qemu: Qemu) -> str:
     return qemu.monitor.execute("query-status", deadline=Deadline(SECONDS))["status"]
 
 
-def test_a_paused_machine_answers_on_every_endpoint(start: Start, ram: GuestRam, tmp_path: Path):
+def test_a_paused_machine_answers_on_every_endpoint(
+    start: Start, binary: QemuBinary, tmp_path: Path
+):
     with start() as qemu:
         assert status(qemu) == "prelaunch"
         assert qemu.gdb is not None
@@ -89,7 +96,7 @@ def test_a_paused_machine_answers_on_every_endpoint(start: Start, ram: GuestRam,
         assert qemu.gdb.read_register("r5") == 0
         qemu.check()
         argv = json.loads((tmp_path / "qemu-argv.json").read_text())
-        assert argv[0] == str(find_qemu().path)
+        assert argv[0] == str(binary.path)
         assert "setpriv" not in " ".join(argv)
 
 
@@ -290,7 +297,7 @@ def test_an_error_inside_kills_at_once(start: Start):
 
 @pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08])
 def test_interrupt_at_any_moment(start: Start, delay: float):
-    timer = threading.Timer(delay, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(delay, os.kill, [os.getpid(), signal.SIGINT])
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012
         timer.start()
         with start() as qemu:
@@ -316,5 +323,5 @@ def test_a_session_replays_without_qemu(start: Start, ram: GuestRam, tmp_path: P
         assert session(GdbClient(peer.sock, Deadline(SECONDS))) == real
 
 
-def test_the_minimum_is_met():
-    assert find_qemu().version >= MINIMUM_QEMU
+def test_the_minimum_is_met(binary: QemuBinary):
+    assert binary.version >= MINIMUM_QEMU
