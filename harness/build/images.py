@@ -1,0 +1,85 @@
+"""All images a run needs, by what they are for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from harness.build.disk import DiskSpec, dump_disk, size_for
+from harness.build.initramfs import CRASHED, IMAGE, dump_lists, initramfs
+from harness.build.kernel import Kernel, Role, built_kernel, foreign_kernel, require_crash_dump
+from harness.build.layout import DiskLayout
+from harness.build.store import Built, Store
+from harness.progress import Progress
+
+# zipl -d writes its own parmline; this is the like of it for a dump to a file system.
+# possible_cpus: a dump needs one CPU (s390-tools zipl/src/job.c)
+FILE_SYSTEM_PARMLINE = "root=/dev/ram0 possible_cpus=1 cgroup_disable=memory"
+
+# the names that zfcpdump 2 and today's s390-tools know
+EXPORT_NAMES = {
+    "kernel": ("zfcpdump.image", "zfcpdump-image"),
+    "ramdisk": ("zfcpdump.rd", "zfcpdump-initrd"),
+}
+
+
+class Images:
+    """Builds what is missing in the store. Methods raise BuildError, HostError, UsageError."""
+
+    def __init__(self, store: Store, progress: Progress) -> None:
+        self._store, self._progress = store, progress
+
+    def crashed_kernel(self, image: Path | None = None, vmlinux: Path | None = None) -> Kernel:
+        """The harness's own, or the one given by path."""
+        if image is not None:
+            return foreign_kernel(image, vmlinux)
+        return built_kernel(self._store, Role.CRASHED, self._progress)
+
+    def dump_kernel(self, image: Path | None = None) -> Kernel:
+        """The harness's own, or the one given by path, if it is able to dump."""
+        if image is None:
+            return built_kernel(self._store, Role.DUMP, self._progress)
+        kernel = foreign_kernel(image)
+        require_crash_dump(kernel)
+        return kernel
+
+    def crashed_initramfs(self) -> Built:
+        return initramfs(self._store, self._progress, "initramfs-crashed", CRASHED)
+
+    def dump_initramfs(self, layout: DiskLayout) -> Built:
+        return initramfs(self._store, self._progress, "initramfs-dump", dump_lists(layout))
+
+    def dump_disk(
+        self,
+        layout: DiskLayout,
+        memory: int,
+        kernel: Kernel,
+        ramdisk: Built,
+        parmline: str = "",
+        *,
+        size: int | None = None,
+    ) -> Built:
+        """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides what that needs."""
+        words = [FILE_SYSTEM_PARMLINE] if layout.is_file_system else []
+        spec = DiskSpec(
+            layout,
+            size_for(layout, memory) if size is None else size,
+            kernel,
+            ramdisk,
+            " ".join([*words, parmline]).strip(),
+        )
+        host = built_kernel(self._store, Role.DUMP, self._progress)
+        return dump_disk(self._store, self._progress, spec, host)
+
+    def export(self, layout: DiskLayout, directory: Path) -> list[Path]:
+        """Copy dump kernel and ramdisk to ``directory`` under the names s390-tools know."""
+        directory.mkdir(parents=True, exist_ok=True)
+        sources = {
+            "kernel": self.dump_kernel().image,
+            "ramdisk": self.dump_initramfs(layout).path / IMAGE,
+        }
+        written = []
+        for what, names in EXPORT_NAMES.items():
+            for name in names:
+                written.append(Path(shutil.copyfile(sources[what], directory / name)))
+        return written

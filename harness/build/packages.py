@@ -1,0 +1,148 @@
+"""s390x user space from the distribution's own packages, through a private apt root.
+
+The mirror, suites and keys are those that the host's apt already uses, so signatures are
+verified and no root rights are needed; nothing on the host changes. A package set is fetched
+once and then pinned: its versions and digests stand in its manifest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.build.command import Tools, find_tool
+from harness.build.store import Built, Store, sha256
+from harness.errors import HostError
+from harness.progress import Progress
+
+ARCHITECTURE = "s390x"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+ROOT = "root"  # the unpacked tree within the image
+RELEASE = Path("/etc/os-release")
+
+USER_SPACE = (
+    "busybox-static",
+    "e2fsprogs",
+    "libblkid1",
+    "libc6",
+    "libcom-err2",
+    "libexpat1",
+    "libext2fs2",
+    "libffi8",
+    "libpython3.11-minimal",
+    "libpython3.11-stdlib",
+    "libuuid1",
+    "python3.11-minimal",
+    "s390-tools",
+    "zlib1g",
+)
+
+
+def user_space(store: Store, progress: Progress) -> Built:
+    """All s390x packages the images need, unpacked below ``root``.
+
+    Raises HostError if the host's apt has no Debian sources or they have no such package.
+    """
+    return package_set(store, progress, "packages", USER_SPACE)
+
+
+def package_set(
+    store: Store,
+    progress: Progress,
+    kind: str,
+    names: Sequence[str],
+    architecture: str = ARCHITECTURE,
+) -> Built:
+    """Exactly the packages ``names``, without what they depend on, unpacked below ``root``."""
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        with progress.task(f"fetch {len(names)} {architecture} packages", len(names), "packages"):
+            tools = Tools(log, kind)
+            debs = download(names, directory / "debs", tools, architecture)
+            root = directory / ROOT
+            root.mkdir()
+            for deb in debs:
+                tools.run(["dpkg-deb", "-x", str(deb), str(root)])
+            facts = {"packages": [_describe(deb) for deb in debs]}
+            shutil.rmtree(directory / "debs")
+            return facts
+
+    inputs = {"names": list(names), "architecture": architecture, "release": _release()}
+    return store.get(kind, inputs, build)
+
+
+def download(names: Sequence[str], into: Path, tools: Tools, architecture: str) -> list[Path]:
+    """Fetch packages with apt, which verifies them; returns the ``.deb`` files, by name."""
+    into.mkdir()
+    private = _private_apt(into / "apt", architecture, tools)
+    private.run(["apt-get", "-qq", "update"])
+    private.run(["apt-get", "-q", "download", *names], cwd=into)
+    return sorted(into.glob("*.deb"))
+
+
+def _private_apt(root: Path, architecture: str, tools: Tools) -> Tools:
+    """An apt with its own lists and cache below ``root``."""
+    for directory in ("lists/partial", "archives/partial"):
+        (root / directory).mkdir(parents=True)
+    (root / "status").touch()
+    (root / "sources.list").write_text("".join(f"{line}\n" for line in _sources(architecture)))
+    (root / "apt.conf").write_text(
+        f"""APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Dir::Etc::SourceList "{root / "sources.list"}";
+Dir::Etc::SourceParts "/dev/null";
+Dir::State::Lists "{root / "lists"}";
+Dir::State::Status "{root / "status"}";
+Dir::Cache "{root}";
+Dir::Cache::Archives "{root / "archives"}";
+"""
+    )
+    return Tools(tools.log, tools.what, {"APT_CONFIG": str(root / "apt.conf")})
+
+
+def _sources(architecture: str) -> list[str]:
+    """The host's Debian sources, for another architecture."""
+    find_tool("apt-get")
+    target = "$(ORIGIN)|$(CREATED_BY)|$(REPO_URI)|$(CODENAME)|$(COMPONENT)"
+    listing = subprocess.run(
+        ["apt-get", "indextargets", "--format", target],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    lines = []
+    for line in listing.splitlines():
+        origin, created_by, uri, codename, component = line.split("|")
+        if (origin, created_by) == ("Debian", "Packages"):
+            options = f"arch={architecture} signed-by={KEYRING}"
+            lines.append(f"deb [{options}] {uri} {codename} {component}")
+    if not lines or not KEYRING.is_file():
+        raise HostError(
+            "apt on this host knows no Debian package source, so there is no s390x user space",
+            hint="on Debian: apt-get update; elsewhere: run the harness on Debian 12 or newer",
+        )
+    return sorted(set(lines))
+
+
+def _release() -> str:
+    """The host's release, which the sources follow."""
+    for line in RELEASE.read_text().splitlines():
+        if line.startswith("VERSION_CODENAME="):
+            return line.partition("=")[2].strip('"')
+    return "unknown"
+
+
+def _describe(deb: Path) -> dict[str, str]:
+    fields = subprocess.run(
+        ["dpkg-deb", "-f", str(deb), "Package", "Version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    values = dict(line.split(": ", 1) for line in fields.splitlines())
+    return {"name": values["Package"], "version": values["Version"], "sha256": sha256(deb)}
