@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pexpect
@@ -21,7 +20,7 @@ from harness.qemu.spec import Disk, MachineSpec
 
 MEMORY = 256 << 20
 SECONDS = 120.0
-RESULT = re.compile(r"zharness builder: (ok|failed)")
+RESULT = ["zharness builder: ok", "zharness builder: failed"]
 TAIL_LINES = 8
 
 
@@ -62,8 +61,7 @@ def run_zipl(
         Qemu.start(find_qemu(), spec, ram, log.parent, name="builder") as qemu,
     ):
         try:
-            qemu.console.expect(RESULT.pattern, timeout=deadline.remaining)
-            succeeded = qemu.console.match[1] == "ok"
+            succeeded = qemu.console.expect_exact(RESULT, timeout=deadline.remaining) == 0
         except pexpect.TIMEOUT:
             succeeded = False
         except pexpect.EOF:

@@ -141,6 +141,5 @@ def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
 
 
 def _version_of(package: str, initramfs: Built) -> str:
-    return next(
-        entry["version"] for entry in initramfs.manifest["packages"] if entry["name"] == package
-    )
+    packages = initramfs.manifest["packages"]
+    return next(str(entry["version"]) for entry in packages if entry["name"] == package)

@@ -56,7 +56,7 @@ def _entry(words: list[str], variables: Mapping[str, str]) -> Entry:
     if len(arguments) != len(names):
         raise _Mistake(f"{kind} wants: {' '.join(names)}")
     fields = dict(zip(names, arguments, strict=True))
-    numbers = {
+    numbers: dict[str, int] = {
         name: _number(name, fields[name], 8 if name == "mode" else 10)
         for name in ("mode", "uid", "gid", "major", "minor")
         if name in fields

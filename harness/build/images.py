@@ -78,8 +78,8 @@ class Images:
             "kernel": self.dump_kernel().image,
             "ramdisk": self.dump_initramfs(layout).path / IMAGE,
         }
-        written = []
-        for what, names in EXPORT_NAMES.items():
-            for name in names:
-                written.append(Path(shutil.copyfile(sources[what], directory / name)))
-        return written
+        return [
+            Path(shutil.copyfile(sources[what], directory / name))
+            for what, names in EXPORT_NAMES.items()
+            for name in names
+        ]

@@ -6,7 +6,7 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -26,11 +26,11 @@ _FOREIGN = (
     (0, b"\x1f\x8b", "a gzip file"),
     (0, b"MZ", "an EFI program"),
 )
-_PAYLOADS = (  # how the decompressor's payload may begin, and what undoes it
-    (b"\x1f\x8b\x08", lambda data: zlib.decompressobj(31).decompress(data)),
-    (b"\xfd7zXZ\0", lambda data: lzma.LZMADecompressor().decompress(data)),
-    (b"BZh", lambda data: bz2.BZ2Decompressor().decompress(data)),
-)
+_PAYLOADS: dict[bytes, Callable[[bytes], bytes]] = {  # how a payload begins, and what undoes it
+    b"\x1f\x8b\x08": lambda data: zlib.decompressobj(31).decompress(data),
+    b"\xfd7zXZ\0": lambda data: lzma.LZMADecompressor().decompress(data),
+    b"BZh": lambda data: bz2.BZ2Decompressor().decompress(data),
+}
 
 
 def check(path: Path) -> bytes:
@@ -78,7 +78,7 @@ def can_dump(data: bytes) -> bool | None:
 
 def _decompressed(data: bytes) -> Iterator[bytes]:
     """The kernel behind the decompressor, for each place where a payload could begin."""
-    for magic, decompress in _PAYLOADS:
+    for magic, decompress in _PAYLOADS.items():
         start = data.find(magic, ENTRY_OFFSET)
         while start >= 0:
             try:

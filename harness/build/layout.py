@@ -7,7 +7,8 @@ from enum import StrEnum
 
 class DiskLayout(StrEnum):
     """``partition`` is zfcpdump 3's raw dump partition (``zipl -d``); the others are file systems
-    that carry kernel, ramdisk and parmline and receive dump files, as zfcpdump 1 and 2 did."""
+    that carry kernel, ramdisk and parmline and receive dump files, as zfcpdump 1 and 2 did.
+    """
 
     PARTITION = "partition"
     EXT4 = "ext4"

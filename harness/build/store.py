@@ -81,14 +81,14 @@ class Store:
             raise HostError(f"{self.root / name} vanished right after it was built")
         return found
 
-    def list(self) -> list[Built]:
+    def images(self) -> list[Built]:
         """Every complete image, by name."""
         names = sorted(path.name for path in self.root.glob("*-*") if path.is_dir())
         return [image for name in names if (image := self._open(name)) is not None]
 
     def find(self, name: str) -> list[Built]:
         """The images whose names begin with ``name``."""
-        return [image for image in self.list() if image.name.startswith(name)]
+        return [image for image in self.images() if image.name.startswith(name)]
 
     def remove(self, image: Built) -> None:
         """Take one image out; whoever has its files open keeps them."""

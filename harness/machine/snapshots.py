@@ -22,7 +22,7 @@ class Snapshots:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def list(self) -> list[Snapshot]:
+    def all(self) -> list[Snapshot]:
         """All that can be opened, by name."""
         found = []
         for directory in sorted(self._root.glob("[!.]*")):

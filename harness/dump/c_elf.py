@@ -1,0 +1,61 @@
+"""Layout of a 64-bit big-endian ELF core.
+
+References: System V ABI, gABI chapters 4 "ELF Header" and 5 "Program Header"; Linux
+``include/uapi/linux/elf.h``. Field names are theirs.
+"""
+
+from __future__ import annotations
+
+from dissect.cstruct import cstruct
+
+ELFMAG = b"\x7fELF"
+EI_CLASS, EI_DATA = 4, 5
+ELFCLASS64 = 2
+ELFDATA2MSB = 2
+ET_CORE = 4
+EM_S390 = 22
+PT_LOAD = 1
+PT_NOTE = 4
+PN_XNUM = 0xFFFF  # "more than fit in e_phnum": the number is elsewhere
+
+DEFINITIONS = """
+struct Elf64_Ehdr {
+    uint8  e_ident[16];
+    uint16 e_type;
+    uint16 e_machine;
+    uint32 e_version;
+    uint64 e_entry;
+    uint64 e_phoff;
+    uint64 e_shoff;
+    uint32 e_flags;
+    uint16 e_ehsize;
+    uint16 e_phentsize;
+    uint16 e_phnum;
+    uint16 e_shentsize;
+    uint16 e_shnum;
+    uint16 e_shstrndx;
+};
+
+struct Elf64_Phdr {
+    uint32 p_type;
+    uint32 p_flags;
+    uint64 p_offset;
+    uint64 p_vaddr;
+    uint64 p_paddr;
+    uint64 p_filesz;
+    uint64 p_memsz;
+    uint64 p_align;
+};
+
+struct Elf64_Nhdr {
+    uint32 n_namesz;
+    uint32 n_descsz;
+    uint32 n_type;
+};
+"""
+
+c_elf = cstruct(DEFINITIONS, endian=">")
+
+EHDR_SIZE = len(c_elf.Elf64_Ehdr)
+PHDR_SIZE = len(c_elf.Elf64_Phdr)
+NHDR_SIZE = len(c_elf.Elf64_Nhdr)
