@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -102,20 +103,16 @@ class ElfDump:
         A dump that ends early is opened as long as its headers and notes are there; ``missing``
         tells how much is not.
         """
-        file = _open_regular(path)
-        try:
+        with ExitStack() as stack:
+            file = stack.enter_context(_open_regular(path))
             size = os.fstat(file.fileno()).st_size
             if size == 0:
                 raise EvidenceError(f"{path}: is empty")
             content = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
-            try:
-                return cls(path, file, content)
-            except BaseException:
-                content.close()
-                raise
-        except BaseException:
-            file.close()
-            raise
+            stack.callback(content.close)
+            dump = cls(path, file, content)
+            stack.pop_all()
+        return dump
 
     def __enter__(self) -> Self:
         return self
