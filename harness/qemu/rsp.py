@@ -178,7 +178,7 @@ def parse_stop_reply(payload: bytes) -> StopReply:
     try:
         text = payload.decode("ascii")
         number = _hex(text[1:3])
-        match text[:1]:
+        match text[:1] if len(text) >= 3 else "":
             case "S" if len(text) == 3:
                 return StopReply(signal=number)
             case "T":

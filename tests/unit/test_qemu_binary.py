@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HostError
+from harness.qemu.binary import DEFAULT_NAME, ENVIRONMENT, find_qemu
+
+FAKE = """#!/bin/sh
+if [ "$1" = --version ]; then echo "{version}"; else printf 'none empty\\n{machine} x\\n'; fi
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Makes the only QEMU on PATH."""
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    def make(version: str, machine: str = "s390-ccw-virtio", name: str = DEFAULT_NAME) -> Path:
+        path = tmp_path / name
+        path.write_text(FAKE.format(version=version, machine=machine))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+
+    return make
+
+
+def test_found_on_path(fake):
+    path = fake("QEMU emulator version 7.2.22 (Debian 1:7.2)")
+    found = find_qemu()
+    assert (found.path, found.version) == (path, (7, 2, 22))
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_the_environment_wins(fake, monkeypatch: pytest.MonkeyPatch, by_name: bool):
+    fake("QEMU emulator version 7.2.0")
+    mine = fake("QEMU emulator version 10.0.3", name="my-qemu")
+    monkeypatch.setenv(ENVIRONMENT, mine.name if by_name else str(mine))
+    assert find_qemu().version == (10, 0, 3)
+
+
+@pytest.mark.parametrize("version", ["7.1.99", "6.2.0"])
+def test_too_old_names_both_versions(fake, version: str):
+    fake(f"QEMU emulator version {version}")
+    with pytest.raises(HostError, match=rf"version {version}; at least 7\.2 is needed") as error:
+        find_qemu()
+    assert "qemu-system-misc" in str(error.value.hint)
+
+
+def test_exactly_the_minimum_is_enough(fake):
+    fake("QEMU emulator version 7.2.0")
+    assert find_qemu().version == (7, 2, 0)
+
+
+def test_another_target(fake):
+    fake("QEMU emulator version 9.0.0", machine="pc-q35")
+    with pytest.raises(HostError, match="does not emulate s390x"):
+        find_qemu()
+
+
+def test_something_else(fake):
+    fake("sh 1.0")
+    with pytest.raises(HostError, match=r"printed 'sh 1\.0'"):
+        find_qemu()
+
+
+def test_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(ENVIRONMENT, "no-such-qemu")
+    with pytest.raises(HostError, match="no-such-qemu was not found") as error:
+        find_qemu()
+    assert ENVIRONMENT in str(error.value.hint)
+
+
+def test_not_executable(fake, monkeypatch: pytest.MonkeyPatch):
+    path = fake("QEMU emulator version 9.0.0")
+    path.chmod(0o644)
+    monkeypatch.setenv(ENVIRONMENT, str(path))
+    with pytest.raises(HostError, match="not an executable file"):
+        find_qemu()
+
+
+def test_not_runnable(fake, tmp_path: Path):
+    fake("").write_bytes(b"\x7fELF of another world")
+    with pytest.raises(HostError, match="cannot be run"):
+        find_qemu()

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from harness.qemu.binary import QemuBinary
+from harness.qemu.spec import Disk, Endpoints, MachineSpec, qemu_argv
+
+BINARY = QemuBinary(Path("/q/qemu-system-s390x"), (7, 2, 0))
+PLAIN = MachineSpec(memory=512 << 20, cpus=2)
+FDS = Endpoints(qmp=5, console=6, ram=7)
+
+
+def values(argv: list[str], option: str) -> list[str]:
+    return [value for name, value in pairwise(argv) if name == option]
+
+
+def test_memory_is_the_inherited_file():
+    argv = qemu_argv(BINARY, PLAIN, FDS)
+    assert values(argv, "-machine") == ["s390-ccw-virtio,memory-backend=ram0"]
+    assert values(argv, "-object") == [
+        "memory-backend-file,id=ram0,size=536870912,mem-path=/proc/self/fd/7,share=on"
+    ]
+    assert values(argv, "-m") == ["size=536870912B"]
+
+
+def test_nothing_but_what_is_asked_for():
+    argv = qemu_argv(BINARY, PLAIN, FDS)
+    assert argv[0] == "/q/qemu-system-s390x"
+    assert {"-no-user-config", "-nodefaults", "-nographic", "-S"} <= set(argv)
+    assert not {"-kernel", "-initrd", "-append", "-gdb", "-device", "-drive"} & set(argv)
+    assert values(argv, "-chardev") == ["socket,id=qmp,fd=5", "socket,id=con,fd=6"]
+    assert values(argv, "-serial") == ["chardev:con"]
+    assert values(argv, "-smp") == ["cpus=2"]
+    assert values(argv, "-cpu") == ["max"]
+
+
+def test_direct_boot_passes_paths_and_parmline_unchanged():
+    spec = replace(PLAIN, kernel=Path("/a,b"), initrd=Path("/c d"), append="x=1,2 y")
+    argv = qemu_argv(BINARY, spec, FDS)
+    assert values(argv, "-kernel") == ["/a,b"]
+    assert values(argv, "-initrd") == ["/c d"]
+    assert values(argv, "-append") == ["x=1,2 y"]
+
+
+def test_gdb():
+    argv = qemu_argv(BINARY, replace(PLAIN, gdb=True, paused=True), replace(FDS, gdb=9))
+    assert "socket,id=gdb,fd=9" in values(argv, "-chardev")
+    assert values(argv, "-gdb") == ["chardev:gdb"]
+    with pytest.raises(ValueError, match="start paused"):
+        replace(PLAIN, gdb=True)
+
+
+def test_disks_get_luns_in_order_behind_one_hba():
+    disks = (Disk(Path("/first,one")), Disk(Path("/x:y"), boot_index=1))
+    argv = qemu_argv(BINARY, replace(PLAIN, disks=disks, hba_devno=0xABC), FDS)
+    assert values(argv, "-device") == [
+        "virtio-scsi-ccw,id=hba,devno=fe.0.0abc",
+        "scsi-hd,drive=disk0,bus=hba.0,channel=0,scsi-id=0,lun=0",
+        "scsi-hd,drive=disk1,bus=hba.0,channel=0,scsi-id=0,lun=1,bootindex=1",
+    ]
+    first, second = values(argv, "-drive")
+    assert "file.filename=/first,,one,format=raw,cache=unsafe" in first
+    assert second.startswith("if=none,id=disk1,")
+    assert "file.filename=/x:y," in second
