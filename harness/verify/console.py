@@ -1,0 +1,69 @@
+"""What the dump system said: nothing alarming, and at last that the dump is complete."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult, Finding
+
+CHECK, UNIT = "console", "lines"
+
+RESULT_PREFIX = "zfcpdump result: "  # the dump tool's last word, alone on a line
+RESULT_OK = re.compile(r"ok\b")
+MAX_FINDINGS = 16
+
+
+class Pattern(NamedTuple):
+    """A line of the console that no sound dump system prints, and what it means."""
+
+    what: str
+    regex: re.Pattern[str]
+
+
+# Linux 6.12: kernel/panic.c, lib/bug.c, mm/oom_kill.c, kernel/watchdog.c, kernel/hung_task.c,
+# kernel/rcu/tree_stall.h, arch/s390/kernel/dumpstack.c, arch/s390/mm/fault.c
+ALARMS = (
+    Pattern("kernel panic", re.compile(r"Kernel panic - not syncing")),
+    Pattern("kernel bug", re.compile(r"kernel BUG at |\bBUG: ", re.IGNORECASE)),
+    Pattern("kernel warning", re.compile(r"\bWARNING: ")),
+    Pattern("kernel oops", re.compile(r"Unable to handle kernel|\bilc:\d+ \[#\d+\]|\bOops\b")),
+    Pattern("kernel stack overflow", re.compile(r"[Kk]ernel stack overflow")),
+    Pattern("out of memory", re.compile(r"invoked oom-killer|[Oo]ut of memory: Killed")),
+    Pattern("page allocation failure", re.compile(r"page allocation failure")),
+    Pattern("stall", re.compile(r"soft lockup|detected stalls?|self-detected stall")),
+    Pattern("hung task", re.compile(r"blocked for more than \d+ seconds")),
+    Pattern("I/O error", re.compile(r"I/O error|EXT[234]-fs (?:error|\(.*\): error)")),
+    Pattern("crash of a program", re.compile(r"User process fault|Attempted to kill init")),
+    Pattern("error in the dump tool", re.compile(r"^Traceback \(most recent call last\)")),
+)
+
+
+def check(evidence: Evidence) -> CheckResult:
+    """Look at each line for alarms, and for the dump tool's result line."""
+    findings = [
+        Finding(CHECK, f"{alarm.what}, line {number}: {line.strip()}", {"line": number})
+        for number, line in enumerate(evidence.console, 1)
+        if (alarm := alarming(line)) is not None
+    ]
+    results = [line for line in evidence.console if line.startswith(RESULT_PREFIX)]
+    if not results:
+        findings.append(Finding(CHECK, f"no line '{RESULT_PREFIX.strip()} ...' on the console"))
+    elif not RESULT_OK.match(results[-1].removeprefix(RESULT_PREFIX)):
+        findings.append(Finding(CHECK, f"the dump tool reports: {results[-1]}"))
+    return CheckResult(CHECK, len(evidence.console), UNIT, tuple(_limited(findings)))
+
+
+def alarming(line: str) -> Pattern | None:
+    """The first alarm that the line raises."""
+    return next((alarm for alarm in ALARMS if alarm.regex.search(line)), None)
+
+
+def _limited(findings: list[Finding]) -> list[Finding]:
+    """A dying kernel repeats itself: the first ones and the last one tell."""
+    if len(findings) <= MAX_FINDINGS:
+        return findings
+    left_out = len(findings) - MAX_FINDINGS
+    note = Finding(CHECK, f"{left_out} more alarming lines in dump/console.log")
+    return [*findings[: MAX_FINDINGS - 1], note, findings[-1]]

@@ -1,0 +1,163 @@
+"""The evidence of one run, opened for judging."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, Self
+
+from harness.build.layout import DiskLayout
+from harness.dump.elf import ElfDump
+from harness.dump.partition import Superblock
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+
+IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
+
+
+@dataclass(frozen=True)
+class RamImage:
+    """The crashed memory, mapped for reading; absolute address = file offset."""
+
+    file: BufferedReader
+    map: mmap.mmap
+
+    @property
+    def size(self) -> int:
+        return len(self.map)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything the checks look at.
+
+    ``cpus`` are the registers at the crash, by CPU address. ``dump`` is None if the dump system
+    left nothing readable; ``dump_fault`` then says what is there instead. ``superblock`` exists
+    in the partition layout only. ``console`` are the dump system's lines without time stamps.
+    """
+
+    ram: RamImage
+    cpus: tuple[CpuState, ...]
+    dump: ElfDump | None
+    dump_fault: str | None
+    superblock: Superblock | None
+    console: tuple[str, ...]
+    outcome: Mapping[str, Any]
+    layout: DiskLayout
+
+    @property
+    def ipl_cpu(self) -> CpuState:
+        return self.cpus[IPL_CPU]
+
+    @classmethod
+    @contextmanager
+    def open(cls, directory: Path) -> Iterator[Self]:
+        """Open an evidence directory for the length of a ``with`` block.
+
+        Raises EvidenceError, naming the file, if the harness's own part is missing or damaged.
+        A missing or unreadable dump is the dump system's fault and raises nothing.
+        """
+        crash, dump_dir = directory / "crash", directory / "dump"
+        outcome = _json(dump_dir / "outcome.json")
+        layout = _layout(outcome, dump_dir / "outcome.json")
+        console = _console(dump_dir / "console.log")
+        with ExitStack() as stack:
+            ram = _ram(crash, stack)
+            dump, fault = _dump(dump_dir / "dump.elf", stack)
+            yield cls(
+                ram=ram,
+                cpus=_cpus(crash / "cpus.json"),
+                dump=dump,
+                dump_fault=fault,
+                superblock=(
+                    _superblock(dump_dir / "superblock.bin")
+                    if layout is DiskLayout.PARTITION
+                    else None
+                ),
+                console=console,
+                outcome=outcome,
+                layout=layout,
+            )
+
+
+def _ram(crash: Path, stack: ExitStack) -> RamImage:
+    path, machine = crash / "ram.img", _json(crash / "machine.json")
+    try:
+        memory = int(machine["memory"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(f"{crash / 'machine.json'}: no memory size: {error!r}") from error
+    try:
+        file = stack.enter_context(path.open("rb"))
+        size = path.stat().st_size
+    except OSError as error:
+        raise EvidenceError(f"{path}: {error.strerror}") from error
+    if size != memory or size == 0:
+        raise EvidenceError(f"{path}: {size} bytes, but the machine had {memory}")
+    content = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
+    stack.callback(content.close)
+    return RamImage(file, content)
+
+
+def _dump(path: Path, stack: ExitStack) -> tuple[ElfDump | None, str | None]:
+    if not path.exists():
+        return None, "the dump system left no dump"
+    try:
+        return stack.enter_context(ElfDump.open(path)), None
+    except EvidenceError as error:
+        return None, error.message
+
+
+def _cpus(path: Path) -> tuple[CpuState, ...]:
+    try:
+        cpus = tuple(CpuState.from_json(state) for state in _json(path)["cpus"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(f"{path}: not a list of CPU states: {error!r}") from error
+    if not cpus:
+        raise EvidenceError(f"{path}: holds no CPU")
+    return cpus
+
+
+def _layout(outcome: Any, path: Path) -> DiskLayout:
+    try:
+        return DiskLayout(outcome["layout"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(f"{path}: does not tell the disk layout: {error!r}") from error
+
+
+def _superblock(path: Path) -> Superblock:
+    try:
+        return Superblock.parse(_read(path))
+    except EvidenceError as error:
+        raise EvidenceError(f"{path}: {error}") from error
+
+
+def _console(path: Path) -> tuple[str, ...]:
+    lines = _read(path).decode(errors="replace").splitlines()
+    return tuple(_without_time(line) for line in lines)
+
+
+def _without_time(line: str) -> str:
+    """``+   12.345678 text`` without its time stamp."""
+    if not line.startswith("+"):
+        return line
+    _, _, rest = line[1:].lstrip().partition(" ")
+    return rest
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_read(path))
+    except ValueError as error:
+        raise EvidenceError(f"{path}: not JSON: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EvidenceError(f"{path}: {error.strerror}") from error

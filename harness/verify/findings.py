@@ -1,0 +1,70 @@
+"""What a check says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: a line for people, and ``details`` (plain JSON) for programs."""
+
+    check: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"check": self.check, "message": self.message, "details": dict(self.details)}
+
+
+@dataclass(frozen=True)
+class AllowedDifference:
+    """A difference that was met and is right, and why. ``where`` is a page, area or register."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check's outcome: ``compared`` things, counted in ``unit``, and what was wrong.
+
+    ``skipped_reason`` tells why the check does not apply to this evidence.
+    """
+
+    check: str
+    compared: int
+    unit: str
+    findings: tuple[Finding, ...] = ()
+    allowed: tuple[AllowedDifference, ...] = ()
+    skipped_reason: str | None = None
+
+    @classmethod
+    def failed(cls, check: str, unit: str, message: str) -> CheckResult:
+        """There was nothing to compare, because of ``message``."""
+        return cls(check, 0, unit, (Finding(check, message),))
+
+    @classmethod
+    def skipped(cls, check: str, unit: str, reason: str) -> CheckResult:
+        return cls(check, 0, unit, skipped_reason=reason)
+
+    @property
+    def passed(self) -> bool:
+        """A check that compared nothing has not passed, unless it was skipped for a reason."""
+        return self.skipped_reason is not None or (self.compared > 0 and not self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "check": self.check,
+            "passed": self.passed,
+            "compared": self.compared,
+            "unit": self.unit,
+            "findings": [finding.to_json() for finding in self.findings],
+            "allowed": [asdict(difference) for difference in self.allowed],
+            "skipped": self.skipped_reason,
+        }

@@ -1,0 +1,31 @@
+"""How the dump system ended, and how it treated the HSA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult, Finding
+
+CHECK, UNIT = "outcome", "observations"
+FINISHED = "finished"
+_OBSERVATIONS = 4
+
+
+def check(evidence: Evidence) -> CheckResult:
+    """The tool finished; the HSA was read, then released, and never asked for again."""
+    findings = tuple(Finding(CHECK, message) for message in _messages(evidence))
+    return CheckResult(CHECK, _OBSERVATIONS, UNIT, findings)
+
+
+def _messages(evidence: Evidence) -> Iterator[str]:
+    outcome = evidence.outcome
+    if outcome.get("outcome") != FINISHED:
+        said = outcome.get("result_line") or "no result line"
+        yield f"the dump system did not finish: {outcome.get('outcome')}; {said}"
+    if not outcome.get("sdias_requests"):
+        yield "the dump system never read the HSA (no SDIAS request)"
+    if not outcome.get("hsa_released"):
+        yield "the HSA was not released"
+    if refused := outcome.get("refused_after_release"):
+        yield f"{refused} SDIAS requests came after the HSA's release: their data is lost"

@@ -1,0 +1,71 @@
+"""The dump superblock on a zfcpdump 3 partition, and its checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.dump.elf import ElfDump
+from harness.dump.partition import Superblock
+from harness.s390x.zipl import DUMP_SB_CSUM_SIZE, DUMP_SB_MAGIC, cksm
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult, Finding
+
+CHECK, UNIT = "superblock", "fields"
+VERSION = 1
+FIELDS = len(Superblock.__dataclass_fields__)
+
+
+def check(evidence: Evidence) -> CheckResult:
+    """Magic, version, extents within the partition, and a checksum that fits the dump."""
+    if evidence.superblock is None:
+        reason = f"layout {evidence.layout} has dump files, no dump superblock"
+        return CheckResult.skipped(CHECK, UNIT, reason)
+    messages = [
+        *_form(evidence.superblock),
+        *_extents(evidence.superblock, evidence.dump),
+        *_checksum(evidence.superblock, evidence.dump),
+    ]
+    findings = tuple(Finding(CHECK, message) for message in messages)
+    return CheckResult(CHECK, FIELDS, UNIT, findings)
+
+
+def _form(superblock: Superblock) -> Iterator[str]:
+    if superblock.magic != DUMP_SB_MAGIC:
+        yield f"magic is {superblock.magic:#x}, not {DUMP_SB_MAGIC:#x}"
+    if superblock.version != VERSION:
+        yield f"version is {superblock.version}, not {VERSION}"
+    if superblock.csum_size != DUMP_SB_CSUM_SIZE:
+        yield f"csum_size is {superblock.csum_size}, not {DUMP_SB_CSUM_SIZE}"
+
+
+def _extents(superblock: Superblock, dump: ElfDump | None) -> Iterator[str]:
+    if superblock.part_start == 0 or superblock.part_size == 0:
+        yield (
+            f"partition at {superblock.part_start:#x} with {superblock.part_size:#x} bytes is none"
+        )
+    for what, offset, size in (
+        ("dump", superblock.dump_offset, superblock.dump_size),
+        ("checksummed area", superblock.csum_offset, superblock.csum_size),
+    ):
+        if size == 0 or offset + size > superblock.part_size:
+            yield (
+                f"the {what} at {offset:#x} with {size:#x} bytes does not lie in the partition "
+                f"of {superblock.part_size:#x} bytes"
+            )
+    if dump is not None and dump.size > superblock.dump_size:
+        yield f"the dump has {dump.size} bytes, the superblock allows {superblock.dump_size}"
+
+
+def _checksum(superblock: Superblock, dump: ElfDump | None) -> Iterator[str]:
+    if dump is None:
+        yield "checksum not compared: there is no readable dump"
+        return
+    start = superblock.csum_offset - superblock.dump_offset
+    area = dump.map[start : start + DUMP_SB_CSUM_SIZE] if start >= 0 else b""
+    if len(area) < DUMP_SB_CSUM_SIZE:
+        yield (
+            f"checksum not compared: {DUMP_SB_CSUM_SIZE} bytes at partition offset "
+            f"{superblock.csum_offset:#x} are not all in the dump"
+        )
+    elif not superblock.checksum_fits(area):
+        yield f"checksum is {superblock.csum:#x}, that of the dump's beginning {cksm(area):#x}"

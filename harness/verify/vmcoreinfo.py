@@ -1,0 +1,65 @@
+"""VMCOREINFO, without which no analysis tool can make sense of a dump."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+
+from harness.dump.c_elf import NHDR_SIZE, c_elf
+from harness.dump.elf import VMCOREINFO
+from harness.verify.evidence import Evidence, RamImage
+from harness.verify.findings import CheckResult, Finding
+
+CHECK, UNIT = "vmcoreinfo", "lines"
+
+LOWCORE_VMCORE_INFO = 0xE0C  # u64 address of the note (Linux arch/s390/include/asm/lowcore.h)
+_NAME_SIZE = 12  # "VMCOREINFO" and its NUL, padded to whole words
+_OSRELEASE = re.compile(r"OSRELEASE=\d+\.\d+\S*")
+_PAGESIZE = "PAGESIZE=4096"
+_SYMBOL = re.compile(r"SYMBOL\([\w.]+\)=[0-9a-f]+")
+
+
+def check(evidence: Evidence) -> CheckResult:
+    """The note is there, says what it must, and is the one in the crashed memory."""
+    if evidence.dump is None:
+        return CheckResult.failed(CHECK, UNIT, f"no VMCOREINFO: {evidence.dump_fault}")
+    dumped, before = evidence.dump.vmcoreinfo, note_in_memory(evidence.ram)
+    if dumped is None:
+        where = "has none either" if before is None else f"has one of {len(before)} bytes"
+        return CheckResult.failed(
+            CHECK, UNIT, f"the dump has no VMCOREINFO note; the crashed memory {where}"
+        )
+    lines = dumped.rstrip(b"\0").decode(errors="replace").splitlines()
+    messages = [*_contents(lines)]
+    if before is not None and before.rstrip(b"\0") != dumped.rstrip(b"\0"):
+        messages.append(
+            f"the note ({len(dumped)} bytes) differs from the one in the crashed memory "
+            f"({len(before)} bytes)"
+        )
+    findings = tuple(Finding(CHECK, message) for message in messages)
+    return CheckResult(CHECK, len(lines), UNIT, findings)
+
+
+def note_in_memory(ram: RamImage) -> bytes | None:
+    """Descriptor of the note to which the absolute lowcore points; None if there is none."""
+    if ram.size < LOWCORE_VMCORE_INFO + 8:
+        return None
+    (address,) = struct.unpack_from(">Q", ram.map, LOWCORE_VMCORE_INFO)
+    if address == 0 or address + NHDR_SIZE + _NAME_SIZE > ram.size:
+        return None
+    header = c_elf.Elf64_Nhdr(ram.map[address : address + NHDR_SIZE])
+    name_at = address + NHDR_SIZE
+    start = name_at + _NAME_SIZE
+    if ram.map[name_at:start].rstrip(b"\0") != VMCOREINFO or start + header.n_descsz > ram.size:
+        return None
+    return ram.map[start : start + int(header.n_descsz)]
+
+
+def _contents(lines: list[str]) -> Iterator[str]:
+    if not any(_OSRELEASE.fullmatch(line) for line in lines):
+        yield "VMCOREINFO has no OSRELEASE=version line"
+    if _PAGESIZE not in lines:
+        yield f"VMCOREINFO has no line {_PAGESIZE}"
+    if not any(_SYMBOL.fullmatch(line) for line in lines):
+        yield "VMCOREINFO has no SYMBOL(name)=address line"
