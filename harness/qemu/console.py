@@ -156,9 +156,10 @@ class _Lines:
 
     def feed(self, text: str, ended: bool) -> list[str]:
         """Take ``text``; returns the lines that it completes. ``ended``: nothing follows."""
-        if ended and (self._current or text) and not text.endswith(_LINE_END):
+        text = text.replace("\r", "")
+        if ended and (self._current + text) and not text.endswith(_LINE_END):
             text += _LINE_END
-        pieces = text.replace("\r", "").split(_LINE_END)
+        pieces = text.split(_LINE_END)
         self._write(pieces, ended)
         lines = []
         with self._lock:

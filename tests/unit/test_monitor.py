@@ -1,0 +1,244 @@
+"""The QMP facade against a scripted QEMU."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.errors import ProtocolError, QemuDied
+from harness.qemu.monitor import Event, Monitor
+
+GREETING = {"QMP": {"version": {"qemu": {"major": 7}, "package": ""}, "capabilities": []}}
+SECONDS = 10
+
+Answer = Callable[["Peer", dict[str, Any]], None]
+
+
+class Peer:
+    """QEMU's end: greets, and lets ``answer`` handle each command."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.sock, self._peer = socket.socketpair()
+        self._answer = answer
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def send(self, **message: Any) -> None:
+        self._peer.sendall(json.dumps(message).encode() + b"\r\n")
+
+    def event(self, name: str, **data: Any) -> None:
+        stamp = {"seconds": 1, "microseconds": 2}
+        self.send(timestamp=stamp, event=name, **({"data": data} if data else {}))
+
+    def raw(self, data: bytes) -> None:
+        self._peer.sendall(data)
+
+    def hang_up(self) -> None:
+        self._peer.shutdown(socket.SHUT_RDWR)
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with self._peer, suppress(OSError):
+            self.send(**GREETING)
+            for command in self._commands():
+                if command["execute"] == "qmp_capabilities":
+                    self.send(**{"return": {}})
+                else:
+                    self._answer(self, command)
+
+    def _commands(self) -> Iterator[dict[str, Any]]:
+        """Commands follow each other with nothing in between."""
+        text = ""
+        while data := self._peer.recv(65536):
+            text += data.decode()
+            while text:
+                try:
+                    command, end = json.JSONDecoder().raw_decode(text)
+                except ValueError:
+                    break
+                yield command
+                text = text[end:].lstrip()
+
+
+def echo(peer: Peer, command: dict[str, Any]) -> None:
+    peer.send(id=command["id"], **{"return": command.get("arguments", "done")})
+
+
+@contextmanager
+def monitored(
+    answer: Answer = echo, on_event: Callable[[Event], None] | None = None
+) -> Iterator[tuple[Monitor, Peer]]:
+    threads = threading.active_count()
+    peer = Peer(answer)
+    try:
+        with Monitor(peer.sock, "m", on_event=on_event) as monitor:
+            yield monitor, peer
+    finally:
+        peer.join()
+    assert threading.active_count() == threads
+
+
+def test_execute():
+    with monitored() as (monitor, _):
+        assert monitor.execute("x", deadline=Deadline(SECONDS)) == "done"
+        assert monitor.execute("x", {"a": [1]}, deadline=Deadline(SECONDS)) == {"a": [1]}
+        assert not monitor.lost
+
+
+def test_refusal_names_class_and_description():
+    def refuse(peer: Peer, command: dict[str, Any]) -> None:
+        peer.send(id=command["id"], error={"class": "GenericError", "desc": "no way"})
+
+    with (
+        monitored(refuse) as (monitor, _),
+        pytest.raises(ProtocolError, match="refused jump: GenericError: no way"),
+    ):
+        monitor.execute("jump", deadline=Deadline(SECONDS))
+
+
+def test_malformed_answer():
+    def mumble(peer: Peer, command: dict[str, Any]) -> None:
+        peer.send(id=command["id"], answer=42)
+
+    with monitored(mumble) as (monitor, _), pytest.raises(ProtocolError, match="answered x with"):
+        monitor.execute("x", deadline=Deadline(SECONDS))
+
+
+def test_late_answers_do_not_confuse():
+    late: list[dict[str, Any]] = []
+
+    def delay(peer: Peer, command: dict[str, Any]) -> None:
+        late.append(command)
+        if len(late) == 2:
+            for each in late:
+                peer.send(id=each["id"], **{"return": each["execute"]})
+
+    with monitored(delay) as (monitor, _):
+        with pytest.raises(ProtocolError, match="did not answer first"):
+            monitor.execute("first", deadline=Deadline(0.05))
+        assert monitor.execute("second", deadline=Deadline(SECONDS)) == "second"
+
+
+def test_events_are_taken_once_and_in_order():
+    told: list[Event] = []
+    with monitored(on_event=told.append) as (monitor, peer):
+        for name in ("A", "B", "A", "C"):
+            peer.event(name, of=name)
+        found = monitor.wait_event(["C"], Deadline(SECONDS))
+        assert found is not None
+        assert found.data == {"of": "C"}
+        first = monitor.wait_event(["A", "B"], Deadline(0))
+        assert first is not None
+        assert first.name == "A"
+        rest = [monitor.poll_event(), monitor.poll_event()]
+        assert [event.name for event in rest if event] == ["B", "A"]
+        assert monitor.poll_event() is None
+        assert monitor.wait_event(["A"], Deadline(0)) is None
+        assert [event.name for event in monitor.events()] == ["A", "B", "A", "C"]
+        assert tuple(told) == monitor.events()
+        seconds = [event.seconds for event in told]
+        assert seconds == sorted(seconds)
+        assert seconds[0] > 0
+
+
+def test_stop_and_resume_are_not_told():
+    with monitored() as (monitor, peer):
+        for name in ("STOP", "RESUME", "STOPPED", "STOP"):
+            peer.event(name)
+        peer.event("STOP", why="with data")
+        peer.event("END", text='"event": "STOP"}')
+        end = monitor.wait_event(["END"], Deadline(SECONDS))
+        assert end is not None
+        assert end.data["text"] == '"event": "STOP"}'
+        assert [event.name for event in monitor.events()] == ["STOPPED", "STOP", "END"]
+
+
+def test_messages_in_pieces():
+    with monitored() as (monitor, peer):
+        text = b'{"timestamp": {"seconds": 1, "microseconds": 1}, "event": "%b"}\r\n'
+        for byte in text % b"STOP" + text % b"REAL":
+            peer.raw(bytes([byte]))
+        event = monitor.wait_event(["REAL", "STOP"], Deadline(SECONDS))
+        assert event is not None
+        assert event.name == "REAL"
+
+
+def test_last_words_come_before_the_end():
+    with monitored() as (monitor, peer):
+        peer.event("SHUTDOWN", guest=True)
+        peer.hang_up()
+        assert monitor.wait_event(["SHUTDOWN"], Deadline(SECONDS)) is not None
+        with pytest.raises(QemuDied, match="'m' closed its QMP connection"):
+            monitor.wait_event(["SHUTDOWN"], Deadline(SECONDS))
+        assert monitor.lost
+        with pytest.raises(QemuDied):
+            monitor.execute("x", deadline=Deadline(SECONDS))
+
+
+def test_end_during_a_command():
+    def die(peer: Peer, command: dict[str, Any]) -> None:
+        peer.hang_up()
+
+    with monitored(die) as (monitor, _), pytest.raises(QemuDied):
+        monitor.execute("x", deadline=Deadline(SECONDS))
+
+
+def test_end_before_the_greeting():
+    threads = threading.active_count()
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with pytest.raises(QemuDied), Monitor(ours, "m"):
+        pytest.fail("connected to nobody")
+    assert threading.active_count() == threads
+
+
+def test_no_greeting_in_time():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        monitor = Monitor(ours, "m")
+        with pytest.raises(ProtocolError, match="did not greet"):
+            monitor.wait_connected(Deadline(0.01))
+        monitor.close()
+        monitor.close()
+
+
+def test_something_that_is_not_qmp():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b"220 mail ready\r\n")
+        with pytest.raises(ProtocolError, match="broke QMP"), Monitor(ours, "m"):
+            pytest.fail("connected to a mailer")
+
+
+def test_broken_json_later():
+    with monitored() as (monitor, peer):
+        peer.raw(b"{]\r\n")
+        with pytest.raises(ProtocolError, match="broke QMP"):
+            monitor.wait_event(["X"], Deadline(SECONDS))
+
+
+def test_an_error_of_the_callback_is_told():
+    def fail(event: Event) -> None:
+        raise RuntimeError(event.name)
+
+    with monitored(on_event=fail) as (monitor, peer):
+        peer.event("A")
+        with pytest.raises(RuntimeError, match="A"):
+            monitor.wait_event(["B"], Deadline(SECONDS))
+
+
+def test_silence_of_the_logs(capfd: pytest.CaptureFixture[str]):
+    with monitored() as (monitor, peer):
+        peer.hang_up()
+        with pytest.raises(QemuDied):
+            monitor.wait_event(["X"], Deadline(SECONDS))
+    assert capfd.readouterr() == ("", "")
