@@ -53,21 +53,22 @@ def faults(dumped: bytes, before: bytes, cpu: CpuState) -> tuple[str, ...]:
     ``dumped`` and ``before`` are 4096 bytes each. Bytes of the area that belong to no register
     may be zero or as they were.
     """
-    found = []
     if dumped[:AREA_START] != before[:AREA_START] or dumped[AREA_END:] != before[AREA_END:]:
-        found.append("bytes outside of the status area 0x1200-0x13ff differ")
+        return ("it differs outside of the status area 0x1200-0x13ff",)
     area, old = dumped[AREA_START:AREA_END], before[AREA_START:AREA_END]
-    defined = bytearray(len(area))
+    found, undefined = [], set(range(len(area)))
     for register in stored_registers(cpu):
         end = register.offset + len(register.content)
-        defined[register.offset : end] = b"\1" * len(register.content)
+        undefined -= set(range(register.offset, end))
         stored = area[register.offset : end]
         if stored != register.content:
             found.append(
                 f"{register.name} is stored as {stored.hex()}, the IPL CPU had "
                 f"{register.content.hex()}"
             )
-    for offset, is_defined in enumerate(defined):
-        if not is_defined and area[offset] not in (0, old[offset]):
-            found.append(f"byte {AREA_START + STATUS_PAGE + offset:#x} belongs to no register")
+    found += [
+        f"byte {STATUS_PAGE + AREA_START + offset:#x}, of no register, is {area[offset]:#04x}"
+        for offset in sorted(undefined)
+        if area[offset] not in (0, old[offset])
+    ]
     return tuple(found)
