@@ -108,6 +108,7 @@ class Console(_Spawn):
         with suppress(OSError):  # the guest may have gone already
             self._sock.shutdown(socket.SHUT_RDWR)
         self._reader.join()
+        self._lines.close()
         self._sock.close()
         if self._failure is not None:
             raise self._failure
@@ -126,13 +127,12 @@ class Console(_Spawn):
             self._keep(text, ended)
 
     def _keep(self, text: str, ended: bool) -> None:
-        if self._failure is None:
-            try:
-                for line in self._lines.feed(text, ended):
-                    if self._on_line is not None:
-                        self._on_line(line)
-            except Exception as error:  # whatever on_line raises belongs to the other thread
-                self._failure = error
+        try:
+            for line in self._lines.feed(text, ended):
+                if self._on_line is not None and self._failure is None:
+                    self._on_line(line)
+        except Exception as error:  # whatever on_line raises belongs to the other thread
+            self._failure = self._failure or error
         with self._incoming:
             self._unread = (self._unread + text)[-UNREAD_LIMIT:]
             self._ended = ended
@@ -152,7 +152,10 @@ class _Lines:
         self._current = ""
         self._at_line_start = True
         self._last: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._file: TextIO = log.open("w", encoding="utf-8", newline="\n")
+        try:
+            self._file: TextIO = log.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def feed(self, text: str, ended: bool) -> list[str]:
         """Take ``text``; returns the lines that it completes. ``ended``: nothing follows."""
@@ -160,7 +163,7 @@ class _Lines:
         if ended and (self._current + text) and not text.endswith(_LINE_END):
             text += _LINE_END
         pieces = text.split(_LINE_END)
-        self._write(pieces, ended)
+        self._write(pieces)
         lines = []
         with self._lock:
             for piece in pieces[:-1]:
@@ -175,7 +178,11 @@ class _Lines:
             lines = [*self._last, *filter(None, [self._current])]
         return tuple(lines[max(0, len(lines) - count) :])
 
-    def _write(self, pieces: list[str], ended: bool) -> None:
+    def close(self) -> None:
+        with suppress(OSError):  # what could not be written was told before
+            self._file.close()
+
+    def _write(self, pieces: list[str]) -> None:
         """``pieces`` are what line ends separate; the last one may grow later."""
         stamp = f"+{time.monotonic() - self._started:12.6f} "
         try:
@@ -190,7 +197,8 @@ class _Lines:
                     self._at_line_start = False
                 self._file.write(piece)
             self._file.flush()
-            if ended:
-                self._file.close()
         except OSError as error:
-            raise HostError(f"{self._path} cannot be written: {error.strerror}") from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> HostError:
+        return HostError(f"{self._path} cannot be written: {error.strerror}")

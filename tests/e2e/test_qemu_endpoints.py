@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -303,6 +306,37 @@ def test_interrupt_at_any_moment(start: Start, delay: float):
         with start() as qemu:
             qemu.monitor.wait_event(["SHUTDOWN"], Deadline(SECONDS))
     timer.join()
+
+
+def test_qemu_does_not_outlive_a_killed_harness(binary: QemuBinary, tmp_path: Path):
+    program = """
+import sys
+from pathlib import Path
+from harness.qemu.binary import QemuBinary
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.spec import MachineSpec
+path, directory = map(Path, sys.argv[1:])
+with GuestRam.create(1 << 20) as ram:
+    spec = MachineSpec(1 << 20, cpus=1, paused=True)
+    with Qemu.start(QemuBinary(path, (7, 2, 0)), spec, ram, directory, name="x") as qemu:
+        print(qemu.process.pid, flush=True)
+        sys.stdin.read()
+"""
+    harness = subprocess.Popen(
+        [sys.executable, "-c", program, binary.path, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with harness:
+        assert harness.stdout is not None
+        qemu = os.pidfd_open(int(harness.stdout.readline()))
+        try:
+            harness.kill()
+            ended, _, _ = select.select([qemu], [], [], SECONDS)
+        finally:
+            os.close(qemu)
+    assert ended == [qemu]
 
 
 def test_a_session_replays_without_qemu(start: Start, ram: GuestRam, tmp_path: Path):

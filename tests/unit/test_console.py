@@ -80,6 +80,7 @@ def test_time_stamps_are_of_the_first_character(tmp_path: Path):
     lines.feed("first", ended=False)
     early = log.read_text(encoding="utf-8")
     lines.feed(" rest\nnext", ended=True)
+    lines.close()
     text = log.read_text(encoding="utf-8")
     assert text.startswith(early + " rest\n")
     assert re.fullmatch(r"\+   12\.\d{6} first", early)
@@ -100,6 +101,7 @@ def test_pieces_do_not_matter(
     for start, end in itertools.pairwise(edges):
         seen += lines.feed(text[start:end], ended=False)
     seen += lines.feed(last, ended=True)
+    lines.close()
     expected = (text + last).replace("\r", "").split("\n")
     if not expected[-1]:
         expected.pop()
@@ -186,5 +188,7 @@ def test_an_error_of_the_echo_is_told(tmp_path: Path):
     guest.say("bad line\n")
     with pytest.raises(RuntimeError, match="bad line"):
         guest.console.expect("never", timeout=SECONDS)
+    guest.say("good line\n")
     with pytest.raises(RuntimeError, match="bad line"):
         guest.end()
+    assert logged(guest.log) == "bad line\ngood line\n"

@@ -1,0 +1,60 @@
+"""What goes wrong before there is a QEMU."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HostError, QemuDied
+from harness.qemu.binary import QemuBinary
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.spec import MachineSpec
+
+SPEC = MachineSpec(memory=1 << 20, cpus=1)
+
+
+@pytest.fixture
+def ram() -> Iterator[GuestRam]:
+    with GuestRam.create(SPEC.memory) as memory:
+        yield memory
+
+
+def start(path: Path, ram: GuestRam, directory: Path) -> None:
+    threads = threading.active_count()
+    binary = QemuBinary(path, (7, 2, 0))
+    try:
+        with Qemu.start(binary, SPEC, ram, directory, name="fake"):
+            pytest.fail("started")
+    finally:
+        assert threading.active_count() == threads
+
+
+def test_no_setpriv(ram: GuestRam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="setpriv was not found"):
+        start(tmp_path / "qemu", ram, tmp_path)
+
+
+def test_qemu_that_does_not_exist(ram: GuestRam, tmp_path: Path):
+    with pytest.raises(QemuDied, match=r"'fake' ended on its own with exit status 127; .*qemu"):
+        start(tmp_path / "qemu", ram, tmp_path)
+    argv = json.loads((tmp_path / "qemu-argv.json").read_text())
+    assert argv[0] == str(tmp_path / "qemu")
+
+
+def test_last_words_are_the_last_lines(ram: GuestRam, tmp_path: Path):
+    fake = tmp_path / "qemu"
+    fake.write_text("#!/bin/sh\nfor i in 1 2 3 4 5 6 7; do echo line $i >&2; done; exit 3\n")
+    fake.chmod(0o755)
+    with pytest.raises(QemuDied, match=r"status 3; it said: line 3 / line 4 .* / line 7$"):
+        start(fake, ram, tmp_path)
+
+
+def test_no_directory(ram: GuestRam, tmp_path: Path):
+    with pytest.raises(HostError, match=r"console\.log cannot be written: No such file"):
+        start(tmp_path / "qemu", ram, tmp_path / "none")
