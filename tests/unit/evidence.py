@@ -1,0 +1,218 @@
+"""Synthetic evidence: a small crash and its right dump, to be broken by tests.
+
+The dump is put together with struct from the layouts in Linux ``arch/s390/kernel/crash_dump.c``,
+not with the harness's own readers or layouts.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.s390x.cpu import CpuState
+from harness.s390x.storestatus import status_area
+from harness.s390x.zipl import cksm
+from tests.unit.conftest import make_cpu
+
+PAGE = 4096
+MEMORY = 4 << 20
+STATUS_AREA = 0x1200
+IDENTITY_BASE = 0x2A_0000_0000  # since Linux 6.10 the identity mapping need not start at 0
+IMAGE = (0x100000, 0x140000)  # where the crashed kernel's image lies
+IMAGE_VADDR = 0x3FF_E000_0000
+EMPTY = (0x200000, 0x300000)  # never written to: a hole in ram.img
+VMCORE_INFO_POINTER, VMCORE_INFO_NOTE = 0xE0C, 0x150000
+VMCOREINFO = b"OSRELEASE=6.12.1-test\nPAGESIZE=4096\nSYMBOL(init_uts_ns)=3ffe0001000\nCRASHTIME=1\n"
+DUMP_SIZE_LIMIT = 64 << 20  # dump_size of the superblock
+
+CONSOLE = (
+    "Linux version 6.12.90 (gcc) #1 SMP",
+    "zcore: SETUP DUMP: HSA size 67108864",
+    "zfcpdump: wrote 4 MB of 4 MB (100%)",
+    "zfcpdump result: ok 4 MB in 0.1 s",
+)
+
+
+def elf_note(name: bytes, kind: int, desc: bytes) -> bytes:
+    def padded(data: bytes) -> bytes:
+        return data + bytes(-len(data) % 4)
+
+    return struct.pack(">3I", len(name) + 1, len(desc), kind) + padded(name + b"\0") + padded(desc)
+
+
+def cpu_notes(cpu: CpuState, *, vector: bool = True) -> bytes:
+    """The notes of one CPU in the order of fill_cpu_elf_notes(); ``cpu`` as stored."""
+    prstatus = bytearray(336)
+    struct.pack_into(">2Q16Q16I", prstatus, 112, cpu.psw_mask, cpu.psw_addr, *cpu.gprs, *cpu.acrs)
+    notes = [
+        elf_note(b"CORE", 0x1, bytes(prstatus)),
+        elf_note(b"CORE", 0x2, struct.pack(">I4x16Q", cpu.fpc, *cpu.fprs)),
+        elf_note(b"LINUX", 0x301, struct.pack(">Q", cpu.cpu_timer)),
+        elf_note(b"LINUX", 0x302, struct.pack(">Q", cpu.clock_comparator)),
+        elf_note(b"LINUX", 0x303, struct.pack(">I", cpu.tod_programmable)),
+        elf_note(b"LINUX", 0x304, struct.pack(">16Q", *cpu.crs)),
+        elf_note(b"LINUX", 0x305, struct.pack(">I", cpu.prefix)),
+    ]
+    if vector:
+        high = b"".join(register.to_bytes(16, "big") for register in cpu.vxrs_high)
+        notes += [
+            elf_note(b"LINUX", 0x30A, high),
+            elf_note(b"LINUX", 0x309, struct.pack(">16Q", *cpu.vxrs_low)),
+        ]
+    return b"".join(notes)
+
+
+@dataclass(frozen=True)
+class Load:
+    """One PT_LOAD to be written: memory from ``paddr`` on."""
+
+    paddr: int
+    size: int
+    vaddr: int
+
+
+IDENTITY = Load(0, MEMORY, IDENTITY_BASE)
+KERNEL_IMAGE = Load(IMAGE[0], IMAGE[1] - IMAGE[0], IMAGE_VADDR)
+
+
+def vmcore(
+    memory: bytes,
+    cpus: Sequence[CpuState],
+    *,
+    vmcoreinfo: bytes | None = VMCOREINFO,
+    loads: Sequence[Load] = (KERNEL_IMAGE, IDENTITY),
+) -> bytes:
+    """An ELF core like /proc/vmcore's; ``cpus`` as stored."""
+    notes = elf_note(b"CORE", 3, bytes(136)) + b"".join(cpu_notes(cpu) for cpu in cpus)
+    if vmcoreinfo is not None:
+        notes += elf_note(b"VMCOREINFO", 0, vmcoreinfo)
+    count = 1 + len(loads)
+    notes_at = 64 + 56 * count
+    at = -(-(notes_at + len(notes)) // PAGE) * PAGE
+    padding = bytes(at - notes_at - len(notes))
+    ident = b"\x7fELF\x02\x02\x01".ljust(16, b"\0")
+    head = ident + struct.pack(">HHIQQQIHHHHHH", 4, 22, 1, 0, 64, 0, 0, 64, 56, count, 0, 0, 0)
+    head += struct.pack(">IIQQQQQQ", 4, 0, notes_at, 0, 0, len(notes), len(notes), 0)
+    body = b""
+    for load in loads:
+        head += struct.pack(
+            ">IIQQQQQQ", 1, 7, at, load.vaddr, load.paddr, load.size, load.size, PAGE
+        )
+        body += memory[load.paddr : load.paddr + load.size].ljust(load.size, b"\0")
+        at += load.size
+    return head + notes + padding + body
+
+
+def crashed_memory() -> bytes:
+    """4 MiB, no two pages alike but the empty ones; the lowcore points to VMCOREINFO."""
+    memory = bytearray(random.Random(390).randbytes(MEMORY))
+    memory[EMPTY[0] : EMPTY[1]] = bytes(EMPTY[1] - EMPTY[0])
+    struct.pack_into(">Q", memory, VMCORE_INFO_POINTER, VMCORE_INFO_NOTE)
+    note = elf_note(b"VMCOREINFO", 0, VMCOREINFO)
+    memory[VMCORE_INFO_NOTE : VMCORE_INFO_NOTE + len(note)] = note
+    return bytes(memory)
+
+
+def stored(cpu: CpuState) -> CpuState:
+    """As store status and then Linux hand it on: bits 56-63 of the comparator are lost."""
+    return replace(cpu, clock_comparator=cpu.clock_comparator >> 8)
+
+
+def superblock(dump: bytes) -> bytes:
+    """The 4096-byte block with the superblock that fits ``dump``."""
+    checksum = cksm(dump[:PAGE].ljust(PAGE, b"\0"))
+    fields = (0x5A46435044554D50, 1, 1 << 20, 80 << 20, 0, DUMP_SIZE_LIMIT, 0, PAGE, checksum)
+    return struct.pack(">9Q", *fields).ljust(PAGE, b"\0")
+
+
+@dataclass
+class SyntheticRun:
+    """What a run would have left; change it, then ``write`` it."""
+
+    memory: bytes = field(default_factory=crashed_memory)
+    cpus: list[CpuState] = field(default_factory=lambda: [make_cpu(1), make_cpu(2)])
+    dumped_cpus: list[CpuState] | None = None  # default: ``cpus`` as stored
+    vmcoreinfo: bytes | None = VMCOREINFO
+    loads: tuple[Load, ...] = (KERNEL_IMAGE, IDENTITY)
+    layout: str = "partition"
+    console: tuple[str, ...] = CONSOLE
+    outcome: dict[str, object] = field(default_factory=dict)
+
+    def dumped_memory(self) -> bytes:
+        """The crashed memory with the IPL CPU's status stored at absolute 0x1200."""
+        memory = bytearray(self.memory)
+        memory[STATUS_AREA : STATUS_AREA + 512] = status_area(self.cpus[0])
+        return bytes(memory)
+
+    def write(self, root: Path) -> Path:
+        crash, dump = root / "crash", root / "dump"
+        crash.mkdir(parents=True)
+        dump.mkdir()
+        write_sparse(crash / "ram.img", self.memory)
+        states = {"cpus": [cpu.to_json() for cpu in self.cpus]}
+        (crash / "cpus.json").write_text(json.dumps(states))
+        (crash / "machine.json").write_text(json.dumps({"memory": len(self.memory)}))
+        cpus = self.dumped_cpus
+        if cpus is None:
+            cpus = [stored(cpu) for cpu in self.cpus if cpu.prefix]
+        elf = vmcore(self.dumped_memory(), cpus, vmcoreinfo=self.vmcoreinfo, loads=self.loads)
+        write_sparse(dump / "dump.elf", elf)
+        if self.layout == "partition":
+            (dump / "superblock.bin").write_bytes(superblock(elf))
+        lines = (f"+{number:12.6f} {line}\n" for number, line in enumerate(self.console))
+        (dump / "console.log").write_text("".join(lines))
+        outcome = {
+            "outcome": "finished",
+            "result_line": CONSOLE[-1],
+            "layout": self.layout,
+            "hsa_size": 1 << 20,
+            "hsa_released": True,
+            "sdias_requests": 6,
+            "refused_after_release": 0,
+            "reipl_requested": False,
+        }
+        (dump / "outcome.json").write_text(json.dumps(outcome | self.outcome))
+        return root
+
+
+def write_sparse(path: Path, content: bytes) -> None:
+    """With a hole for every zero page."""
+    with path.open("wb") as file:
+        file.truncate(len(content))
+        for at in range(0, len(content), PAGE):
+            page = content[at : at + PAGE]
+            if page.strip(b"\0"):
+                file.seek(at)
+                file.write(page)
+
+
+def file_offset(address: int) -> int:
+    """Where the default dump has the identity mapping's byte at absolute ``address``."""
+    return _IDENTITY_AT + address
+
+
+def _identity_at() -> int:
+    headers = vmcore(b"", [make_cpu(1), make_cpu(2)], loads=())
+    # two program headers more do not push the data to another page: checked by the tests
+    return len(headers) + KERNEL_IMAGE.size
+
+
+_IDENTITY_AT = _identity_at()
+
+
+def change(path: Path, offset: int, to: Callable[[int], int]) -> None:
+    """Replace one byte of a file."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        old = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([to(old)]))
+
+
+def flip(path: Path, offset: int) -> None:
+    """Invert one byte of a file."""
+    change(path, offset, lambda old: old ^ 0xFF)
