@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.dump.elf import ElfDump, Segment, parse_layout, parse_notes
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+from tests.unit.conftest import make_cpu
+from tests.unit.evidence import VMCOREINFO, Load, elf_note, vmcore
+from tests.unit.strategies import cpu_states
+
+CPUS = [make_cpu(1), make_cpu(2)]
+MEMORY = bytes(range(256)) * 64  # 16 KiB
+LOADS = (Load(0x1000, 0x1000, 0x3FFE0000000), Load(0, 0x4000, 0))
+VMCORE = vmcore(MEMORY, CPUS, loads=LOADS)
+NAME = Path("some.elf")
+
+
+def written(directory: Path, content: bytes) -> Path:
+    path = directory / "dump.elf"
+    path.write_bytes(content)
+    return path
+
+
+def patched(offset: int, content: bytes) -> bytes:
+    return VMCORE[:offset] + content + VMCORE[offset + len(content) :]
+
+
+def test_everything_in_a_vmcore_is_found(tmp_path: Path):
+    with ElfDump.open(written(tmp_path, VMCORE)) as dump:
+        assert dump.cpus == tuple(CPUS)
+        assert dump.vmcoreinfo == VMCOREINFO
+        assert dump.missing == 0
+        assert [(s.paddr, s.vaddr, s.size) for s in dump.segments] == [
+            (0x1000, 0x3FFE0000000, 0x1000),
+            (0, 0, 0x4000),
+        ]
+        for segment in dump.segments:
+            content = dump.map[segment.offset : segment.offset + segment.size]
+            assert content == MEMORY[segment.paddr : segment.end]
+
+
+@given(st.lists(cpu_states, max_size=3), st.none() | st.binary(max_size=50))
+def test_pyelftools_reads_the_same(cpus: list[CpuState], vmcoreinfo: bytes | None):
+    content = vmcore(MEMORY, cpus, vmcoreinfo=vmcoreinfo, loads=LOADS)
+    layout = parse_layout(content, NAME)
+    elf = ELFFile(io.BytesIO(content))
+    loads = [item.header for item in elf.iter_segments("PT_LOAD")]
+    assert [Segment(h.p_paddr, h.p_vaddr, h.p_filesz, h.p_offset) for h in loads] == list(
+        layout.segments
+    )
+    theirs = [
+        (note.n_name, note.n_descsz)
+        for segment in elf.iter_segments("PT_NOTE")
+        for note in segment.iter_notes()
+    ]
+    ours = list(parse_notes(content, layout, NAME))
+    assert [(note.name.decode(), len(note.desc)) for note in ours] == theirs
+    assert max(h.p_offset + h.p_filesz for h in loads) == layout.length == len(content)
+
+
+def test_truncated_dump_opens_and_tells_what_is_missing(tmp_path: Path):
+    with ElfDump.open(written(tmp_path, VMCORE[:-5000])) as dump:
+        assert dump.missing == 5000
+        assert len(dump.cpus) == 2
+
+
+FOREIGN = {
+    "empty": (b"", "is empty"),
+    "text": (b"hello, world", "not ELF: offset 0 holds 68 65 6c 6c"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(100), "compressed with gzip"),
+    "kdump": (b"KDUMP   " + bytes(100), "kdump-compressed"),
+    "s390": (bytes.fromhex("a8190173618f23fd") + bytes(4096), "s390 stand-alone format"),
+    "busy": (b"zfcpdump busy\0" + bytes(4096), "never finished"),
+    "only the magic": (b"\x7fELF", "truncated: 4 bytes"),
+    "x86-64": (b"\x7fELF\x02\x01\x01" + bytes(57), "class 2, data encoding 1"),
+    "31 bit": (b"\x7fELF\x01\x02\x01" + bytes(57), "class 1, data encoding 2"),
+    "executable": (patched(16, b"\0\2"), "offset 16: e_type is 2, not 4"),
+    "ppc64": (patched(18, b"\0\x15"), "offset 18: e_machine is 21, not 22"),
+    "odd headers": (patched(54, b"\0\x20"), "offset 54: e_phentsize is 32, not 56"),
+    "no headers": (patched(56, b"\0\0"), "offset 56: e_phnum is 0"),
+    "headers elsewhere": (patched(56, b"\xff\xff"), "offset 56: e_phnum is 65535"),
+    "headers behind the end": (
+        patched(32, struct.pack(">Q", 1 << 60)),
+        "program header at offset 0x1000000000000000 needs 56 bytes",
+    ),
+    "cut in the notes": (VMCORE[:0x200], "truncated: the notes end at"),
+    "huge note": (
+        VMCORE.replace(
+            elf_note(b"VMCOREINFO", 0, VMCOREINFO), struct.pack(">3I", 11, 1 << 31, 0), 1
+        ),
+        "n_namesz, n_descsz",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_anything_else_is_refused_with_file_and_place(tmp_path: Path, name: str):
+    content, message = FOREIGN[name]
+    path = written(tmp_path, content)
+    with pytest.raises(EvidenceError) as caught:
+        ElfDump.open(path)
+    assert str(path) in caught.value.message
+    assert message in caught.value.message
+
+
+def test_missing_file_and_directory_are_refused(tmp_path: Path):
+    with pytest.raises(EvidenceError, match="No such file"):
+        ElfDump.open(tmp_path / "none")
+    with pytest.raises(EvidenceError, match="is a directory"):
+        ElfDump.open(tmp_path)
+    with pytest.raises(EvidenceError, match="not a regular file"):
+        ElfDump.open(Path("/dev/null"))
+
+
+def test_cpu_without_prefix_is_named(tmp_path: Path):
+    content = VMCORE.replace(struct.pack(">3I", 6, 4, 0x305), struct.pack(">3I", 6, 4, 0x7FF))
+    with (
+        ElfDump.open(written(tmp_path, content)) as dump,
+        pytest.raises(EvidenceError, match=r"dump\.elf: CPU 0: ELF note 0x305 is missing"),
+    ):
+        _ = dump.cpus
+
+
+def test_nameless_note_ends_the_notes():
+    content = VMCORE.replace(b"VMCOREINFO\0", bytes(11))
+    content = content.replace(struct.pack(">3I", 11, len(VMCOREINFO), 0), bytes(12))
+    notes = list(parse_notes(content, parse_layout(content, NAME), NAME))
+    assert b"VMCOREINFO" not in [note.name for note in notes]
+    assert [note.type for note in notes].count(1) == 2
+
+
+def read_all(path: Path) -> str:
+    """What a front end would do with a dump; how it was refused, naming the file if it was."""
+    try:
+        with ElfDump.open(path) as dump:
+            _ = dump.cpus, dump.vmcoreinfo, dump.missing
+    except EvidenceError as error:
+        return error.message
+    return f"{path}: fine"
+
+
+EACH_EXAMPLE_WRITES_ITS_OWN_FILE = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@EACH_EXAMPLE_WRITES_ITS_OWN_FILE
+@given(content=st.binary(max_size=300), elf=st.booleans())
+def test_arbitrary_bytes_raise_evidence_error_only(tmp_path: Path, content: bytes, elf: bool):
+    path = written(tmp_path, VMCORE[:8] + content if elf else content)
+    assert read_all(path).startswith(f"{path}: ")
+
+
+HEADERS = VMCORE[:4096]
+
+
+@EACH_EXAMPLE_WRITES_ITS_OWN_FILE
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(HEADERS) - 1), st.binary(min_size=1, max_size=8)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(0, len(HEADERS)),
+)
+def test_damaged_headers_raise_evidence_error_only(
+    tmp_path: Path, damages: list[tuple[int, bytes]], length: int
+):
+    content = bytearray(HEADERS)
+    for offset, data in damages:
+        content[offset : offset + len(data)] = data
+    for damaged in (content, content[:length]):
+        path = written(tmp_path, bytes(damaged))
+        assert read_all(path).startswith(f"{path}: ")

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.dump.elf import ElfDump
+from harness.dump.partition import Superblock, collect_partition, read_superblock
+from harness.dump.sparse_file import SparseFile, nonzero_runs
+from harness.errors import EvidenceError, HostError
+from harness.progress import NoProgress, Task
+from tests.unit.conftest import make_cpu
+from tests.unit.evidence import MEMORY, PAGE, crashed_memory, superblock, vmcore, write_sparse
+
+PART_START, PART_SIZE = 1 << 20, 80 << 20  # as tests.unit.evidence.superblock() says
+SB_AT = PART_START + PART_SIZE - PAGE
+BUSY = b"zfcpdump busy\0".ljust(PAGE, b"\0")
+
+
+def mbr(sb_off: int = SB_AT, kind: int = 1, device: int = 2) -> bytes:
+    record = bytearray(512)
+    record[0:8] = b"zIPL\0\0\0\1"
+    record[0x70:0x78] = b"zIPL" + bytes([1, kind, device, 1])
+    struct.pack_into(">Q", record, 0x78, sb_off)
+    return bytes(record)
+
+
+def disk_with(directory: Path, dump: bytes, *, first_sector: bytes = mbr()) -> Path:
+    disk = directory / "disk.img"
+    block = superblock(dump)
+    with disk.open("wb") as image:
+        image.write(first_sector)
+        image.seek(PART_START)
+        image.write(dump)
+        image.seek(SB_AT)
+        image.write(block)
+    return disk
+
+
+@pytest.fixture(scope="module")
+def dump() -> bytes:
+    return vmcore(crashed_memory(), [make_cpu(1), make_cpu(2)])
+
+
+class Recorder(NoProgress):
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[float] = []
+        self.total: float | None = None
+
+    @contextmanager
+    def task(self, what: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        self.total = total
+        yield self
+
+    def update(self, done: float, note: str = "") -> None:
+        self.told.append(done)
+
+
+def test_dump_comes_out_as_long_as_it_is(tmp_path: Path, dump: bytes):
+    progress = Recorder()
+    collected = collect_partition(disk_with(tmp_path, dump), tmp_path, progress)
+    assert collected.dump == tmp_path / "dump.elf"
+    assert (collected.size, collected.note) == (len(dump), "as long as the ELF headers say")
+    assert (tmp_path / "dump.elf").read_bytes() == dump
+    assert (tmp_path / "superblock.bin").read_bytes() == superblock(dump)
+    assert progress.total == len(dump) == progress.told[-1]
+    assert progress.told == sorted(progress.told)
+
+
+def test_zero_pages_become_holes(tmp_path: Path, dump: bytes):
+    collect_partition(disk_with(tmp_path, dump), tmp_path, NoProgress())
+    taken = (tmp_path / "dump.elf").stat().st_blocks * 512
+    assert taken <= len(dump) - (1 << 20)  # the MiB that is empty in the crashed memory
+
+
+def test_what_follows_the_dump_stays_behind(tmp_path: Path, dump: bytes):
+    collected = collect_partition(disk_with(tmp_path, dump + b"old dump"), tmp_path, NoProgress())
+    assert collected.size == len(dump)
+
+
+def test_torn_dump_is_taken_and_recognised(tmp_path: Path, dump: bytes):
+    torn = BUSY + dump[PAGE:]
+    collected = collect_partition(disk_with(tmp_path, torn), tmp_path, NoProgress())
+    assert "never finished" in collected.note
+    assert collected.size == 64 << 20  # dump_size of the superblock
+    with (tmp_path / "dump.elf").open("rb") as file:
+        assert file.read(len(torn)) == torn
+    with pytest.raises(EvidenceError, match="never finished"):
+        ElfDump.open(tmp_path / "dump.elf")
+
+
+def test_dump_that_leaves_the_disk_is_cut(tmp_path: Path, dump: bytes):
+    disk = disk_with(tmp_path, dump)
+    with disk.open("r+b") as image:
+        image.write(mbr(sb_off=PAGE))
+        image.seek(PAGE)
+        image.write(superblock(dump))
+        image.truncate(PART_START + len(dump) - 3 * PAGE)
+    collected = collect_partition(disk, tmp_path, NoProgress())
+    assert collected.size == len(dump) - 3 * PAGE
+    assert "the partition has only" in collected.note
+
+
+def test_overwritten_superblock_is_kept_for_the_judge(tmp_path: Path, dump: bytes):
+    disk = disk_with(tmp_path, dump)
+    with disk.open("r+b") as image:
+        image.seek(SB_AT)
+        image.write(b"garbage!")
+    collected = collect_partition(disk, tmp_path, NoProgress())
+    assert collected.dump is None
+    assert "magic" in collected.note
+    assert (tmp_path / "superblock.bin").read_bytes().startswith(b"garbage!")
+
+
+def test_superblock_that_points_off_the_disk(tmp_path: Path, dump: bytes):
+    disk = disk_with(tmp_path, dump)
+    with disk.open("r+b") as image:
+        image.seek(SB_AT + 16)
+        image.write(b"\xff" * 8)
+    collected = collect_partition(disk, tmp_path, NoProgress())
+    assert collected.dump is None
+    assert "off the disk" in collected.note
+
+
+NO_DUMP_DISK = {
+    "blank": (bytes(512), "no disk prepared by zipl -d"),
+    "IPL disk": (mbr(kind=0), "not a SCSI dump"),
+    "DASD": (mbr(device=0), "not a SCSI dump"),
+    "superblock off the disk": (mbr(sb_off=1 << 60), "behind the end of the disk"),
+}
+
+
+@pytest.mark.parametrize("name", NO_DUMP_DISK)
+def test_other_disks_are_refused(tmp_path: Path, name: str):
+    sector, message = NO_DUMP_DISK[name]
+    disk = disk_with(tmp_path, b"", first_sector=sector)
+    with pytest.raises(EvidenceError, match=message):
+        collect_partition(disk, tmp_path, NoProgress())
+    assert not (tmp_path / "dump.elf").exists()
+
+
+def test_tiny_disk_is_refused(tmp_path: Path):
+    (tmp_path / "disk.img").write_bytes(b"zIPL")
+    with pytest.raises(EvidenceError, match="too few for a SCSI MBR"):
+        read_superblock(tmp_path / "disk.img")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=400), st.integers(0, 600), st.booleans())
+def test_arbitrary_disks_raise_evidence_error_only(
+    tmp_path: Path, noise: bytes, offset: int, prepared: bool
+):
+    content = mbr(sb_off=offset) if prepared else b""
+    disk = tmp_path / "noise.img"
+    disk.write_bytes(content + noise)
+    try:
+        found, block = read_superblock(disk)
+    except EvidenceError:
+        return
+    assert prepared
+    assert found == Superblock.parse(block)
+
+
+@given(st.binary(max_size=100))
+def test_superblock_of_any_bytes(data: bytes):
+    if len(data) < 72:
+        with pytest.raises(EvidenceError, match="not 72"):
+            Superblock.parse(data)
+    else:
+        parsed = Superblock.parse(data)
+        assert struct.pack(">9Q", *vars(parsed).values()) == data[:72]
+
+
+def test_full_disk_is_the_hosts_fault_and_leaves_nothing(
+    tmp_path: Path, dump: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    disk = disk_with(tmp_path, dump)
+    write = os.pwrite
+
+    def full_after_the_superblock(fd: int, data: bytes, offset: int) -> int:
+        if len(data) > PAGE:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full_after_the_superblock)
+    with pytest.raises(HostError, match="no space left for"):
+        collect_partition(disk, tmp_path, NoProgress())
+    assert not (tmp_path / "dump.elf").exists()
+
+
+def test_existing_file_is_not_overwritten(tmp_path: Path):
+    (tmp_path / "file").write_text("mine")
+    with (
+        pytest.raises(HostError, match="File exists"),
+        SparseFile.create(tmp_path / "file", 10),
+    ):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+PIECES = st.lists(
+    st.sampled_from([bytes(PAGE), b"x" * PAGE, bytes(PAGE - 1) + b"y", b"z" + bytes(PAGE - 1)]),
+    max_size=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PIECES, st.sampled_from([b"", b"\0" * 10, b"tail", bytes(9) + b"t"]))
+def test_sparse_file_holds_what_was_written(tmp_path: Path, pages: list[bytes], tail: bytes):
+    data, path = b"".join(pages) + tail, tmp_path / "sparse"
+    path.unlink(missing_ok=True)
+    with SparseFile.create(path, len(data)) as file:
+        file.write(0, data)
+    assert path.read_bytes() == data
+    written = sum(end - start for start, end in nonzero_runs(data))
+    assert written == sum(len(piece) for piece in [*pages, tail] if piece.strip(b"\0"))
+
+
+def test_builder_puts_the_memory_where_tests_expect_it(tmp_path: Path, dump: bytes):
+    write_sparse(tmp_path / "dump.elf", dump)
+    with ElfDump.open(tmp_path / "dump.elf") as opened:
+        assert opened.segments[-1].size == MEMORY
