@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -17,14 +17,10 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where tasks are announced. ``total`` is in ``unit``; None if unknown."""
 
-    def task(self, what: str, total: float | None = None, unit: str = "") -> TaskContext:
+    def task(
+        self, what: str, total: float | None = None, unit: str = ""
+    ) -> AbstractContextManager[Task]:
         """Announce a task for the length of a ``with`` block."""
-
-
-class TaskContext(Protocol):
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _Silent:

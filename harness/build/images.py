@@ -10,10 +10,11 @@ from harness.build.initramfs import CRASHED, IMAGE, dump_lists, initramfs
 from harness.build.kernel import Kernel, Role, built_kernel, foreign_kernel, require_crash_dump
 from harness.build.layout import DiskLayout
 from harness.build.store import Built, Store
+from harness.errors import UsageError
 from harness.progress import Progress
 
-# zipl -d writes its own parmline; this is the like of it for a dump to a file system.
-# possible_cpus: a dump needs one CPU (s390-tools zipl/src/job.c)
+# zipl -d writes a parmline of its own, and takes no other; this is the like of it for a dump
+# to a file system. possible_cpus: a dump needs one CPU (s390-tools zipl/src/job.c)
 FILE_SYSTEM_PARMLINE = "root=/dev/ram0 possible_cpus=1 cgroup_disable=memory"
 
 # the names that zfcpdump 2 and today's s390-tools know
@@ -60,13 +61,17 @@ class Images:
         size: int | None = None,
     ) -> Built:
         """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides what that needs."""
-        words = [FILE_SYSTEM_PARMLINE] if layout.is_file_system else []
+        if parmline and not layout.is_file_system:
+            raise UsageError(
+                "zipl -d takes no kernel parameters for a dump partition",
+                hint="choose a file system layout for them, such as --disk-layout ext4",
+            )
         spec = DiskSpec(
             layout,
             size_for(layout, memory) if size is None else size,
             kernel,
             ramdisk,
-            " ".join([*words, parmline]).strip(),
+            f"{FILE_SYSTEM_PARMLINE} {parmline}".strip() if layout.is_file_system else "",
         )
         host = built_kernel(self._store, Role.DUMP, self._progress)
         return dump_disk(self._store, self._progress, spec, host)

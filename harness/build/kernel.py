@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from harness.build import kernel_image
@@ -52,7 +53,9 @@ class Kernel:
 def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
     """The harness's own kernel for ``role``; raises BuildError or HostError."""
     tree = source_tree(store, progress)
-    fragment = data_dir() / "images" / "kernel" / f"{role}.config"
+    images = data_dir() / "images"
+    sources = sorted((images / "kernel").glob(f"{role}.*"))
+    fragment = Template((images / "kernel" / f"{role}.config").read_text())
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         # a fixed place, so that ccache knows the objects again
@@ -63,7 +66,7 @@ def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
             make = _Make(
                 tree.path / "tree", objects, Tools(log, f"the {role} kernel", _environment(store))
             )
-            make.configure(fragment)
+            make.configure(fragment.substitute(IMAGES=images))
             with progress.task(f"compile the {role} kernel", MAKE_LINES, "objects") as task:
                 make.compile(task.update)
             return make.collect(directory, with_vmlinux=role is Role.CRASHED)
@@ -73,8 +76,7 @@ def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
     inputs = {
         "source": tree.manifest["file"],
         "base": BASE_CONFIG,
-        "fragment": fragment.read_text(),
-        "role": str(role),
+        "configuration": {path.name: path.read_text() for path in sources},
     }
     image = store.get(f"kernel-{role}", inputs, build)
     return _from_store(image)
@@ -127,17 +129,17 @@ class _Make:
             f"KCFLAGS=-ffile-prefix-map={tree}/=",
         )
 
-    def configure(self, fragment: Path) -> None:
+    def configure(self, fragment: str) -> None:
         """Base configuration and fragment; raises BuildError for a line that does not hold."""
         self._tools.run([*self._make, BASE_CONFIG])
         config = self._objects / ".config"
         with config.open("a") as file:
-            file.write(fragment.read_text())
+            file.write(fragment)
         self._tools.run([*self._make, "olddefconfig"])
-        lost = _lost(fragment.read_text(), config.read_text())
+        lost = _lost(fragment, config.read_text())
         if lost:
             raise BuildError(
-                f"{fragment.name}: '{lost[0]}' does not hold in this kernel's configuration",
+                f"{self._tools.what}: '{lost[0]}' does not hold in its final configuration",
                 hint="another option it depends on is missing, or it has a new name",
             )
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from harness import sparse
 from harness.errors import EvidenceError, UsageError
@@ -21,6 +22,20 @@ class Snapshots:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    @classmethod
+    def in_store(cls, store: Path) -> Self:
+        """Those that are kept beside the images of the store at ``store``."""
+        return cls(store / "snapshots")
+
+    @property
+    def journal(self) -> Path:
+        """Where the making of snapshots is recorded."""
+        return self._root / ".journal.jsonl"
+
+    def has(self, name: str) -> bool:
+        """Whether there is a snapshot of exactly this name."""
+        return (self._root / name).is_dir()
 
     def all(self) -> list[Snapshot]:
         """All that can be opened, by name."""

@@ -27,6 +27,10 @@ class CrashInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
         return cls(images.crashed_kernel(plan.kernel, plan.vmlinux), images.crashed_initramfs())
 
+    def digests(self) -> dict[str, str]:
+        """What distinguishes this crashed system from others."""
+        return {"kernel": self.kernel.sha256, "initramfs": self.initramfs.key}
+
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
         return {

@@ -13,6 +13,7 @@ class Journal:
     """One JSON object a line: ``at`` (seconds since the start), ``phase``, ``event``, details."""
 
     def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", buffering=1)
         self._start = time.monotonic()
 
@@ -25,6 +26,9 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
     def write(self, phase: str | None, event: str, details: dict[str, object]) -> None:

@@ -57,17 +57,11 @@ class Plan:
         except (KeyError, TypeError, ValueError) as error:
             raise EvidenceError(f"not a run's plan: {error}") from error
 
-    def crash_key(self, inputs: Mapping[str, str]) -> str:
-        """Ten hexadecimal digits for all that determines the crash, ``inputs`` included.
+    def snapshot_name(self, digests: Mapping[str, str]) -> str:
+        """A name that holds everything that determines the crash, ``digests`` included.
 
-        Two plans that differ only in how the crash is dumped share it.
+        Plans that differ only in how the crash is dumped share it.
         """
-        crash = {
-            "trigger": self.trigger,
-            "memory": self.memory,
-            "cpus": self.cpus,
-            "cpu_model": self.cpu_model,
-            "parmline": self.parmline,
-            "inputs": dict(inputs),
-        }
-        return hashlib.sha256(json.dumps(crash, sort_keys=True).encode()).hexdigest()[:10]
+        crash = {"cpu_model": self.cpu_model, "parmline": self.parmline, **digests}
+        key = hashlib.sha256(json.dumps(crash, sort_keys=True).encode()).hexdigest()[:10]
+        return f"{self.trigger}-{self.cpus}cpu-{self.memory >> 20}M-{key}"

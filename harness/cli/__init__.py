@@ -1,0 +1,45 @@
+"""``zharness``: a thin front over ``harness.run`` and ``harness.build``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from harness.cli.app import app
+from harness.errors import ExitCode, HarnessError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and exit with one of :class:`harness.errors.ExitCode`."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = typer.main.get_command(app).main(standalone_mode=False, prog_name="zharness")
+        return result if isinstance(result, int) else ExitCode.PASS
+    except HarnessError as error:
+        return _complain(error.message, error.hint, error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", None, ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # whoever read our output has gone; so that Python does not say so again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.ERROR
+    except Exception as error:  # the last resort: no traceback for a user, all of it on request
+        if os.environ.get("ZHARNESS_DEBUG"):
+            traceback.print_exc()
+        hint = "ZHARNESS_DEBUG=1 shows where; please report it"
+        return _complain(f"internal error: {type(error).__name__}: {error}", hint, ExitCode.ERROR)
+
+
+def _complain(message: str, hint: str | None, code: ExitCode) -> ExitCode:
+    print(f"zharness: {message}", file=sys.stderr)
+    if hint:
+        print(f"zharness: hint: {hint}", file=sys.stderr)
+    return code

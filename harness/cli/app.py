@@ -1,0 +1,47 @@
+"""The command tree."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness import __version__
+from harness.cli import doctor, images, run, scenario, snapshot
+
+EXIT_CODES = (
+    "Exit codes: 0 the dump is right, 1 the dump is wrong, 2 usage, "
+    "3 environment or harness error, 130 interrupted."
+)
+
+app = typer.Typer(
+    help="Crash an s390x guest in QEMU, dump it with zfcpdump, and prove the dump right.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"zharness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("run", epilog=run.RUN_EXAMPLES)(run.run)
+app.command("dump", epilog=run.DUMP_EXAMPLES)(run.dump)
+app.command("verify", epilog=run.VERIFY_EXAMPLES)(run.verify)
+app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(scenario.app, name="scenario")
+app.add_typer(images.app, name="images")
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)

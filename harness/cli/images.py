@@ -1,0 +1,138 @@
+"""images build, list, show, clean, export."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.build.layout import DiskLayout
+from harness.cli import options
+from harness.cli.options import examples
+from harness.cli.progress import progress_for
+from harness.errors import UsageError
+from harness.progress import NoProgress
+
+app = typer.Typer(help="Kernels, initramfs and disks in the image store.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of an image, or its beginning.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Names of images, or beginnings.")]
+OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="For which disk layout.")]
+
+
+@app.command(epilog=examples("zharness images build", "zharness images build --memory 3G"))
+def build(
+    scenario: options.Scenario = "panic",
+    memory: options.Memory = None,
+    disk_layout: options.Layout = None,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> None:
+    """Build what a scenario needs and the store lacks."""
+    from harness.build.images import Images
+    from harness.build.store import Store
+    from harness.run.inputs import CrashInputs, DumpInputs
+    from harness.scenario.load import load, plan_of
+
+    overrides: dict[str, dict[str, Any]] = {"crashed": {"memory": memory}, "dump": {"layout": disk_layout}}
+    plan = plan_of(scenario, load(scenario, overrides))
+    progress = progress_for(json=json, verbose=False)
+    images = Images(Store(options.store_path(store), progress), progress)
+    identity = {
+        **CrashInputs.prepare(images, plan).identity(),
+        **DumpInputs.prepare(images, plan).identity(),
+    }
+    if json:
+        print(jsonlib.dumps(identity, indent=1))
+
+
+@app.command("list", epilog=examples("zharness images list"))
+def list_(store: options.StorePath = None, json: options.Json = False) -> None:
+    """Show all images and what they take on the disk."""
+    from harness.cli.show import table
+
+    images = _store(store).images()
+    if json:
+        print(jsonlib.dumps([_describe(image) for image in images], indent=1))
+    else:
+        rows = (
+            (image.name, f"{image.size / 1e6:.1f} MB", image.manifest["created"])
+            for image in images
+        )
+        table(("name", "on disk", "created"), rows)
+
+
+@app.command(epilog=examples("zharness images show kernel-dump"))
+def show(image: Name, store: options.StorePath = None, content: bool = False) -> None:
+    """Show the manifest of images; with --content, what is in an initramfs."""
+    for found in _find(store, image):
+        if content:
+            _show_content(found.path)
+        else:
+            print(jsonlib.dumps(_describe(found), indent=1))
+
+
+@app.command(epilog=examples("zharness images clean kernel-dump", "zharness images clean --all"))
+def clean(
+    images: Names = None,
+    all_: Annotated[bool, typer.Option("--all", help="All images.")] = False,
+    store: options.StorePath = None,
+) -> None:
+    """Remove images; they are built again when they are needed."""
+    if not images and not all_:
+        raise UsageError("say which images, or --all")
+    found = (
+        _store(store).images()
+        if all_
+        else [one for name in images or () for one in _find(store, name)]
+    )
+    for image in found:
+        _store(store).remove(image)
+        print(f"removed {image.name}")
+
+
+@app.command(epilog=examples("zharness images export boot/ --disk-layout ext4"))
+def export(
+    directory: Annotated[Path, typer.Argument(help="Where to put kernel and ramdisk.")],
+    disk_layout: OneLayout = DiskLayout.PARTITION,
+    store: options.StorePath = None,
+) -> None:
+    """Copy the dump kernel and ramdisk to a directory, under the names that s390-tools know."""
+    from harness.build.images import Images
+    from harness.build.store import Store
+
+    progress = progress_for(json=False, verbose=False)
+    images = Images(Store(options.store_path(store), progress), progress)
+    for path in images.export(disk_layout, directory):
+        print(path)
+
+
+def _store(path: Path | None) -> Any:
+    from harness.build.store import Store
+
+    return Store(options.store_path(path), NoProgress())
+
+
+def _find(store: Path | None, name: str) -> list[Any]:
+    found: list[Any] = _store(store).find(name)
+    if not found:
+        raise UsageError(f"no image '{name}'", hint="zharness images list shows them")
+    return found
+
+
+def _describe(image: Any) -> dict[str, Any]:
+    return {"directory": str(image.path), **image.manifest}
+
+
+def _show_content(image: Path) -> None:
+    import gzip
+
+    from harness.build import cpio
+    from harness.build.initramfs import IMAGE
+
+    if not (image / IMAGE).is_file():
+        raise UsageError(f"{image.name} is not an initramfs")
+    for entry in cpio.entries(gzip.decompress((image / IMAGE).read_bytes())):
+        print(f"{entry.mode:06o} {len(entry.data):9} {entry.name}")

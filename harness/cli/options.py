@@ -1,0 +1,95 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.build.layout import DiskLayout
+from harness.paths import default_runs, default_store
+from harness.scenario.sizes import parse_size
+
+
+def examples(*lines: str) -> str:
+    """An epilog: each line a command and, after #, what it does."""
+    return "\n\n".join(["Examples:", *(f"[bold]{line}[/bold]" for line in lines)])
+
+
+def _complete_scenario(incomplete: str) -> list[str]:
+    from harness.scenario.load import scenario_files
+
+    return [name for name in scenario_files() if name.startswith(incomplete)]
+
+
+def _complete_snapshot(incomplete: str) -> list[str]:
+    from harness.machine.snapshots import Snapshots
+
+    names = [snapshot.name for snapshot in Snapshots.in_store(default_store()).all()]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _size_option(name: str, what: str) -> Any:
+    return typer.Option(name, parser=_size, metavar="SIZE", help=f"{what}, such as 512M or 1G.")
+
+
+Scenario = Annotated[
+    str, typer.Argument(help="Name or path of a scenario.", autocompletion=_complete_scenario)
+]
+SnapshotName = Annotated[
+    str,
+    typer.Argument(
+        help="Name, beginning of a name, or path of a snapshot.", autocompletion=_complete_snapshot
+    ),
+]
+Memory = Annotated[int | None, _size_option("--memory", "Memory of the crashed system")]
+Cpus = Annotated[int | None, typer.Option("--smp", help="CPUs of the crashed system.")]
+HsaSize = Annotated[int | None, _size_option("--hsa-size", "Size of the HSA")]
+DiskSize = Annotated[int | None, _size_option("--disk-size", "Size of the dump disk")]
+Layout = Annotated[
+    DiskLayout | None, typer.Option("--disk-layout", help="Raw dump partition or file system.")
+]
+KernelImage = Annotated[
+    Path | None, typer.Option("--kernel", help="Kernel image of the system to be crashed.")
+]
+Vmlinux = Annotated[
+    Path | None, typer.Option("--vmlinux", help="vmlinux of the kernel given with --kernel.")
+]
+DumpKernel = Annotated[Path | None, typer.Option("--dump-kernel", help="Kernel image that dumps.")]
+DumpParmline = Annotated[
+    str | None,
+    typer.Option("--dump-parmline", help="Kernel parameters for the dump tool (dump_mode=...)."),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", help="Evidence directory; must be new or empty.")
+]
+StorePath = Annotated[
+    Path | None,
+    typer.Option("--store", envvar="ZHARNESS_STORE", help="Image store.", show_default=False),
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the written dump disk, too.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the guests' consoles.")]
+TimeFactor = Annotated[
+    float, typer.Option("--time-factor", min=0.1, help="Multiplies every deadline.")
+]
+
+
+def store_path(chosen: Path | None) -> Path:
+    return default_store() if chosen is None else chosen
+
+
+def output_path(chosen: Path | None, name: str) -> Path:
+    """``chosen``, or a directory of its own below the user's runs."""
+    if chosen is not None:
+        return chosen
+    return default_runs() / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"

@@ -1,0 +1,111 @@
+"""Progress on a terminal (bars), on anything else (lines), or not at all."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from harness.progress import NoProgress, Task
+from harness.progress import Progress as ProgressProtocol
+
+
+class BarProgress:
+    """A bar with an estimate per task, on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            SpinnerColumn(finished_text="[green]+"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+
+    @contextmanager
+    def task(self, what: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        with self._live():
+            number = self._bars.add_task(what, total=total, note=unit)
+            yield _Bar(self._bars, number, unit)
+            done = self._bars.tasks[number].completed or 1
+            self._bars.update(number, total=done, completed=done, note="")
+
+    @contextmanager
+    def _live(self) -> Iterator[None]:
+        """Start the display with the first task and stop it with the last."""
+        if self._bars.live.is_started:
+            yield
+            return
+        with self._bars:
+            yield
+        for number in self._bars.task_ids:
+            self._bars.remove_task(number)
+
+
+class _Bar:
+    def __init__(self, bars: Progress, number: TaskID, unit: str) -> None:
+        self._bars, self._number, self._unit = bars, number, unit
+
+    def update(self, done: float, note: str = "") -> None:
+        self._bars.update(self._number, completed=done, note=note or self._unit)
+
+
+class LineProgress:
+    """A line when a task begins, one every few seconds, one when it ends."""
+
+    SECONDS = 10.0
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write, self._start = write, time.monotonic()
+
+    @contextmanager
+    def task(self, what: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        self.line(what)
+        start = time.monotonic()
+        yield _Lines(self, what, total, unit)
+        if (seconds := time.monotonic() - start) > 1:
+            self.line(f"{what}: done in {seconds:.1f} s")
+
+    def line(self, text: str) -> None:
+        self._write(f"[{time.monotonic() - self._start:7.1f}] {text}")
+
+
+class _Lines:
+    def __init__(self, lines: LineProgress, what: str, total: float | None, unit: str) -> None:
+        self._lines, self._what, self._total, self._unit = lines, what, total, unit
+        self._start = self._last = time.monotonic()
+
+    def update(self, done: float, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self._last < LineProgress.SECONDS:
+            return
+        self._last = now
+        of = left = ""
+        if self._total:
+            of = f" of {self._total:.0f}"
+            left = f", {max(0.0, (now - self._start) * (self._total / done - 1)):.0f} s left"
+        self._lines.line(f"{self._what}: {done:.0f}{of} {self._unit}{left} {note}".rstrip())
+
+
+def progress_for(*, json: bool, verbose: bool) -> ProgressProtocol:
+    """What suits standard error; with consoles shown, lines mix better than bars."""
+    if json:
+        return NoProgress()
+    console = Console(stderr=True)
+    if console.is_terminal and not verbose:
+        return BarProgress(console)
+    return LineProgress(lambda text: print(text, file=sys.stderr, flush=True))

@@ -1,0 +1,100 @@
+"""snapshot create, list, show."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from typing import Any
+
+import typer
+
+from harness.cli import options
+from harness.cli.options import examples
+from harness.cli.progress import progress_for
+
+app = typer.Typer(help="Crashes kept for later: crash once, dump many times.", no_args_is_help=True)
+
+
+@app.command(epilog=examples("zharness snapshot create panic --memory 1G --smp 4"))
+def create(
+    scenario: options.Scenario = "panic",
+    memory: options.Memory = None,
+    smp: options.Cpus = None,
+    kernel: options.KernelImage = None,
+    vmlinux: options.Vmlinux = None,
+    store: options.StorePath = None,
+    time_factor: options.TimeFactor = 1.0,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Crash a system and keep the crash; one that is there already is not made again."""
+    from harness.build.store import Store
+    from harness.cli.run import echo
+    from harness.run import engine
+    from harness.scenario.load import load, plan_of
+
+    crashed = {"memory": memory, "cpus": smp, "kernel": kernel, "vmlinux": vmlinux}
+    progress = progress_for(json=json, verbose=verbose)
+    snapshot = engine.create_snapshot(
+        plan_of(scenario, load(scenario, {"crashed": crashed}), time_factor=time_factor),
+        store=Store(options.store_path(store), progress),
+        progress=progress,
+        on_line=echo if verbose else None,
+    )
+    if json:
+        print(jsonlib.dumps(_describe(snapshot), indent=1))
+    else:
+        print(f"{snapshot.name}\nzharness dump {snapshot.name}", file=sys.stdout)
+
+
+@app.command("list", epilog=examples("zharness snapshot list --json"))
+def list_(store: options.StorePath = None, json: options.Json = False) -> None:
+    """Show all snapshots."""
+    from harness.cli.show import table
+    from harness.machine.snapshots import Snapshots
+
+    found = [_describe(item) for item in Snapshots.in_store(options.store_path(store)).all()]
+    if json:
+        print(jsonlib.dumps(found, indent=1))
+    else:
+        rows = (
+            (item["name"], item["memory"], str(item["cpus"]), item["created"]) for item in found
+        )
+        table(("name", "memory", "CPUs", "created"), rows)
+
+
+@app.command(epilog=examples("zharness snapshot show sysrq-c"))
+def show(
+    snapshot: options.SnapshotName,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> None:
+    """Show one snapshot: its machine, and every CPU's PSW and prefix."""
+    from harness.cli.show import table
+    from harness.machine.snapshots import Snapshots
+
+    found = Snapshots.in_store(options.store_path(store)).get(snapshot)
+    if json:
+        cpus = [cpu.to_json() for cpu in found.cpus]
+        print(jsonlib.dumps({**_describe(found), **found.machine, "cpus": cpus}, indent=1))
+        return
+    for name, value in {**_describe(found), **found.machine}.items():
+        print(f"{name}: {value}")
+    rows = (
+        (str(number), f"{cpu.psw_mask:016x} {cpu.psw_addr:016x}", f"{cpu.prefix:08x}")
+        for number, cpu in enumerate(found.cpus)
+    )
+    table(("CPU", "PSW", "prefix"), rows)
+
+
+def _describe(snapshot: Any) -> dict[str, Any]:
+    from harness.scenario.sizes import format_size
+
+    return {
+        "name": snapshot.name,
+        "memory": format_size(snapshot.memory),
+        "cpus": len(snapshot.cpus),
+        "trigger": snapshot.trigger,
+        "created": snapshot.created,
+        "directory": str(snapshot.directory),
+    }

@@ -1,0 +1,1 @@
+"""Verdicts out: for machines and for people."""

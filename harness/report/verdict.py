@@ -1,0 +1,87 @@
+"""The verdict of one run: PASS, FAIL (the dump is wrong) or ERROR (the harness is)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ExitCode, HarnessError
+from harness.verify import outcome
+from harness.verify.judge import Judgement
+
+
+class Result(StrEnum):
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    FAIL = "FAIL"
+    ERROR = "ERROR"
+
+
+_EXIT_CODES = {
+    Result.PASS: ExitCode.PASS,
+    Result.FAIL: ExitCode.FAIL,
+    Result.ERROR: ExitCode.ERROR,
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What ``verdict.json`` holds.
+
+    ``phase`` is the one that failed; ``checks`` are the checks' results as JSON, ``fidelity``
+    who provided which machine function, ``timings`` seconds per phase, ``inputs`` versions and
+    digests of what went in.
+    """
+
+    result: Result
+    directory: Path
+    phase: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    checks: Sequence[Mapping[str, Any]] = ()
+    fidelity: Sequence[Mapping[str, str]] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, judgement: Judgement, **context: Any) -> Verdict:
+        """PASS or FAIL; ``context`` are the other fields."""
+        if judgement.passed:
+            return cls(Result.PASS, checks=judgement.to_json(), **context)
+        return cls(Result.FAIL, phase=_phase(judgement), checks=judgement.to_json(), **context)
+
+    @classmethod
+    def trouble(cls, error: HarnessError, phase: str | None, **context: Any) -> Verdict:
+        """ERROR, in ``phase``; ``context`` are the other fields."""
+        return cls(Result.ERROR, phase=phase, error=error.message, hint=error.hint, **context)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return _EXIT_CODES[self.result]
+
+    @property
+    def findings(self) -> list[Mapping[str, Any]]:
+        """Every finding of every check."""
+        return [finding for check in self.checks for finding in check["findings"]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "verdict": str(self.result),
+            "phase": self.phase,
+            "error": self.error,
+            "hint": self.hint,
+            "checks": list(self.checks),
+            "fidelity": list(self.fidelity),
+            "timings": dict(self.timings),
+            "inputs": dict(self.inputs),
+        }
+
+
+def _phase(judgement: Judgement) -> str:
+    """Where a dump went wrong: while it was written, or unnoticed until it was judged."""
+    unfinished = any(
+        result.check == outcome.CHECK for result in judgement.results if not result.passed
+    )
+    return "dump" if unfinished else "verify"

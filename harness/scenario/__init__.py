@@ -1,0 +1,1 @@
+"""Scenarios: what is crashed and how it is dumped, as data."""
