@@ -21,10 +21,14 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        result = typer.main.get_command(app).main(standalone_mode=False, prog_name="zharness")
+        result = app(standalone_mode=False, prog_name="zharness")
+        if result == ExitCode.INTERRUPTED:  # Typer's own translation of KeyboardInterrupt
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else ExitCode.PASS
     except HarnessError as error:
         return _complain(error.message, error.hint, error.exit_code)
+    except typer.TyperException as error:
+        return _complain(error.format_message(), "zharness --help", ExitCode.USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", None, ExitCode.INTERRUPTED)
     except BrokenPipeError:
