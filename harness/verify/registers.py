@@ -74,7 +74,7 @@ def check(evidence: Evidence) -> CheckResult:
     findings = [*_unmatched(matching, expected, dumped)]
     compared = 0
     for cpu, position in matching.pairs:
-        for name, width, want, got in _registers(cpu.state, dumped[position]):
+        for name, width, want, got in paired_registers(cpu.state, dumped[position]):
             compared += 1
             if want != got:
                 findings.append(_differs(cpu.address, name, width, want, got))
@@ -128,7 +128,7 @@ def _unmatched(
         yield Finding(CHECK, f"the CPUs are not in CPU address order: {order}", {"order": order})
 
 
-def _registers(want: CpuState, got: CpuState) -> Iterator[tuple[str, int, int, int]]:
+def paired_registers(want: CpuState, got: CpuState) -> Iterator[tuple[str, int, int, int]]:
     """(name, width in bits, value at the crash, value in the dump) of each register."""
     for item in fields(CpuState):
         name, width, first = _NAMES[item.name]

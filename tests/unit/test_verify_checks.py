@@ -1,0 +1,452 @@
+"""Each check on its own, green where it must be and red where it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.s390x.cpu import CpuState
+from harness.s390x.storestatus import status_area as stored_by_the_machine
+from harness.verify import (
+    console,
+    memory_map,
+    outcome,
+    pages,
+    registers,
+    status_area,
+    superblock,
+    vmcoreinfo,
+)
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult
+from tests.unit.conftest import make_cpu
+from tests.unit.evidence import (
+    CONSOLE,
+    IDENTITY,
+    IDENTITY_BASE,
+    KERNEL_IMAGE,
+    MEMORY,
+    PAGE,
+    VMCOREINFO,
+    Load,
+    SyntheticRun,
+    file_offset,
+    stored,
+)
+
+
+def checked(check: Callable[[Evidence], CheckResult], root: Path) -> CheckResult:
+    with Evidence.open(root) as evidence:
+        return check(evidence)
+
+
+def said(result: CheckResult) -> str:
+    return "\n".join(finding.message for finding in result.findings)
+
+
+# memory map
+
+
+def identity(start: int, end: int) -> Load:
+    return Load(start, end - start, IDENTITY_BASE + start)
+
+
+RIGHT_MAPS = {
+    "with the kernel image": (KERNEL_IMAGE, IDENTITY),
+    "before Linux 6.10": (Load(0, MEMORY, 0),),
+    "in two pieces": (identity(0, 1 << 20), identity(1 << 20, MEMORY)),
+}
+WRONG_MAPS = {
+    "too short": ((identity(0, MEMORY - PAGE),), "no PT_LOAD covers 0x3ff000-0x3fffff, the end"),
+    "gap": (
+        (identity(0, 1 << 20), identity(2 << 20, MEMORY)),
+        "no PT_LOAD covers 0x100000-0x1fffff",
+    ),
+    "gap at 0": ((identity(PAGE, MEMORY),), "no PT_LOAD covers 0x0-0xfff"),
+    "overlap": (
+        (identity(0, 2 << 20), identity(1 << 20, MEMORY)),
+        "PT_LOADs overlap at 0x100000-0x1fffff",
+    ),
+    "twice the same": ((IDENTITY, IDENTITY), "PT_LOADs overlap at 0x0-0x3fffff"),
+    "beyond memory": ((identity(0, MEMORY + PAGE),), "PT_LOADs reach to 0x400fff"),
+    "two images": (
+        (KERNEL_IMAGE, replace(KERNEL_IMAGE, vaddr=0x1000), IDENTITY),
+        "2 PT_LOADs repeat parts of others",
+    ),
+    "two bases": (
+        (identity(0, 1 << 20), Load(1 << 20, 3 << 20, 1 << 20)),
+        "different bases: 0x0, 0x2a00000000",
+    ),
+    "nothing": ((), "no PT_LOAD covers 0x0-0x3fffff"),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT_MAPS)
+def test_right_memory_map(tmp_path: Path, name: str):
+    result = checked(memory_map.check, SyntheticRun(loads=RIGHT_MAPS[name]).write(tmp_path))
+    assert result.passed, said(result)
+    assert result.compared == len(RIGHT_MAPS[name])
+
+
+@pytest.mark.parametrize("name", WRONG_MAPS)
+def test_wrong_memory_map(tmp_path: Path, name: str):
+    loads, message = WRONG_MAPS[name]
+    result = checked(memory_map.check, SyntheticRun(loads=loads).write(tmp_path))
+    assert not result.passed
+    assert message in said(result)
+
+
+# pages
+
+
+def test_memory_that_the_machine_never_had(tmp_path: Path):
+    run = SyntheticRun(loads=(identity(0, MEMORY + PAGE),))
+    result = checked(pages.check, run.write(tmp_path))
+    assert "0x400000-0x400fff not compared: the machine had no such memory" in said(result)
+
+
+def test_dump_without_pages_is_red(tmp_path: Path):
+    result = checked(pages.check, SyntheticRun(loads=()).write(tmp_path))
+    assert (result.compared, result.passed) == (0, False)
+
+
+def test_everything_shifted_is_summed_up(tmp_path: Path):
+    run = SyntheticRun(layout="ext4")
+    root = run.write(tmp_path)
+    with (root / "dump/dump.elf").open("r+b") as dump:
+        dump.seek(file_offset(PAGE))
+        dump.write(run.dumped_memory()[:-PAGE])
+    result = checked(pages.check, root)
+    # all but page 0 and 255 of the 256 pages that are empty before and after
+    differing = MEMORY // PAGE - 1 - 255
+    assert result.findings[0].message.startswith(f"{differing} of 1088 pages differ: 0x1000-")
+    assert result.findings[0].details["ranges"] == [(PAGE, 0x200FFF + 1), (0x300000, MEMORY)]
+    assert len(result.findings) == 1 + pages.DETAILED
+    assert "page 0x3000" in said(result)
+    assert "that of page 0x3000 (shifted by +0x1000)" in said(result)
+
+
+def test_content_from_elsewhere_is_said_to_be(tmp_path: Path):
+    root = SyntheticRun().write(tmp_path)
+    with (root / "dump/dump.elf").open("r+b") as dump:
+        dump.seek(file_offset(0x180000))
+        dump.write(b"no such page".ljust(PAGE, b"!"))
+    assert "occurs nowhere in the crashed memory" in said(checked(pages.check, root))
+
+
+def test_same_content_at_several_addresses(tmp_path: Path):
+    run = SyntheticRun()
+    memory = bytearray(run.memory)
+    for at in (0x181000, 0x190000):
+        memory[at : at + PAGE] = memory[0x170000 : 0x170000 + PAGE]
+    run.memory = bytes(memory)
+    root = run.write(tmp_path)
+    with (root / "dump/dump.elf").open("r+b") as dump:
+        dump.seek(file_offset(0x180000))
+        dump.write(memory[0x170000 : 0x170000 + PAGE])
+    result = checked(pages.check, root)
+    assert result.findings[1].details["content_of"] == [0x170000, 0x181000, 0x190000]
+
+
+def test_dump_without_stored_status_is_like_the_memory(tmp_path: Path):
+    run = SyntheticRun(layout="ext4")
+    root = run.write(tmp_path)
+    with (root / "dump/dump.elf").open("r+b") as dump:
+        dump.seek(file_offset(0x1000))
+        dump.write(run.memory[0x1000:0x2000])
+    result = checked(pages.check, root)
+    assert result.passed
+    assert result.allowed == ()
+
+
+# status area
+
+
+def test_two_descriptions_of_store_status_agree():
+    cpu = make_cpu(7)
+    area = bytearray(512)
+    for register in status_area.stored_registers(cpu):
+        area[register.offset : register.offset + len(register.content)] = register.content
+    assert bytes(area) == stored_by_the_machine(cpu)
+
+
+def test_bytes_between_registers_may_stay_as_they_were():
+    cpu, before = make_cpu(7), b"\xaa" * PAGE
+    area = bytearray(before[0x200:0x400])
+    for register in status_area.stored_registers(cpu):
+        area[register.offset : register.offset + len(register.content)] = register.content
+    page = before[:0x200] + bytes(area) + before[0x400:]
+    assert status_area.faults(page, before, cpu) == ()
+    assert status_area.faults(page, bytes(PAGE), cpu) != ()
+
+
+# registers
+
+
+def flipped(state: CpuState, name: str, number: int) -> CpuState:
+    value: Any = getattr(state, name)
+    if isinstance(value, tuple):
+        changed = (*value[:number], value[number] ^ 1, *value[number + 1 :])
+        return replace(state, **{name: changed})
+    return replace(state, **{name: value ^ 1})
+
+
+EACH_REGISTER = [
+    (field.name, number)
+    for field in fields(CpuState)
+    for number in range(16 if isinstance(getattr(make_cpu(1), field.name), tuple) else 1)
+]
+
+
+def test_every_single_register_counts(tmp_path: Path):
+    run = SyntheticRun(memory=bytes(MEMORY))
+    root = run.write(tmp_path)
+    with Evidence.open(root) as evidence:
+        assert evidence.dump is not None
+        right = list(evidence.dump.cpus)
+        for name, number in EACH_REGISTER:
+            wrong = [right[0], flipped(right[1], name, number)]
+            expected = [registers.Expected(at, state) for at, state in enumerate(right)]
+            matching = registers.match(expected, wrong)
+            assert matching.surplus == matching.missing == ()
+            differing = [
+                found
+                for cpu, at in matching.pairs
+                for found in registers.paired_registers(cpu.state, wrong[at])
+                if found[2] != found[3]
+            ]
+            assert len(differing) == 1, (name, number)
+
+
+def dumped(tmp_path: Path, *cpus: CpuState) -> CheckResult:
+    run = SyntheticRun(memory=bytes(MEMORY), dumped_cpus=list(cpus))
+    return checked(registers.check, run.write(tmp_path))
+
+
+FIRST, SECOND = stored(make_cpu(1)), stored(make_cpu(2))
+
+
+def test_differing_register_is_named_with_both_values(tmp_path: Path):
+    result = dumped(
+        tmp_path, FIRST, replace(SECOND, gprs=(*SECOND.gprs[:5], 0xAB, *SECOND.gprs[6:]))
+    )
+    assert [finding.message for finding in result.findings] == [
+        f"CPU 1: gpr5 is 00000000000000ab in the dump, {SECOND.gprs[5]:016x} at the crash"
+    ]
+    assert result.findings[0].details["register"] == "gpr5"
+
+
+def test_vector_registers_are_numbered_as_the_architecture_does(tmp_path: Path):
+    high = (*SECOND.vxrs_high[:15], 1)
+    assert "CPU 1: vr31 is 0000" in said(dumped(tmp_path, FIRST, replace(SECOND, vxrs_high=high)))
+
+
+def test_shifted_comparator_must_be_shifted(tmp_path: Path):
+    assert "CPU 0: clock comparator" in said(dumped(tmp_path, make_cpu(1), SECOND))
+
+
+def test_wrong_order_is_told(tmp_path: Path):
+    result = dumped(tmp_path, SECOND, FIRST)
+    assert [finding.message for finding in result.findings] == [
+        "the CPUs are not in CPU address order: [1, 0]"
+    ]
+
+
+def test_extra_cpu_is_told(tmp_path: Path):
+    result = dumped(tmp_path, FIRST, SECOND, make_cpu(5))
+    assert "entry 2 (prefix 0x30000) is none of the machine's CPUs" in said(result)
+
+
+def test_missing_ipl_cpu_is_told(tmp_path: Path):
+    result = dumped(tmp_path, SECOND)
+    assert [finding.message for finding in result.findings] == [
+        "CPU 0 (prefix 0x10000) is missing: the dump has 1 of 2 CPUs"
+    ]
+
+
+def test_no_cpu_at_all(tmp_path: Path):
+    result = dumped(tmp_path)
+    assert result.compared == 0
+    assert len(result.findings) == 2
+
+
+def test_incomplete_notes_are_a_finding(tmp_path: Path):
+    root = SyntheticRun().write(tmp_path)
+    content = (root / "dump/dump.elf").read_bytes()
+    (root / "dump/dump.elf").write_bytes(
+        content.replace(
+            bytes.fromhex("00000006 00000004 00000305"), bytes.fromhex("00000006 00000004 00000777")
+        )
+    )
+    result = checked(registers.check, root)
+    assert not result.passed
+    assert "CPU 0: ELF note 0x305 is missing" in said(result)
+
+
+# VMCOREINFO
+
+
+WRONG_VMCOREINFO = {
+    "no release": (VMCOREINFO.replace(b"OSRELEASE", b"XSRELEASE"), "no OSRELEASE=version line"),
+    "release is no version": (VMCOREINFO.replace(b"6.12.1-test", b""), "no OSRELEASE"),
+    "page size": (VMCOREINFO.replace(b"4096", b"8192"), "no line PAGESIZE=4096"),
+    "no symbol": (VMCOREINFO.replace(b"SYMBOL(", b"SYMBOL["), "no SYMBOL(name)=address line"),
+    "another kernel's": (VMCOREINFO.replace(b"6.12.1", b"6.12.2"), "differs from the one in"),
+    "cut": (VMCOREINFO[:-3], "differs from the one in the crashed memory"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_VMCOREINFO)
+def test_wrong_vmcoreinfo(tmp_path: Path, name: str):
+    note, message = WRONG_VMCOREINFO[name]
+    result = checked(vmcoreinfo.check, SyntheticRun(vmcoreinfo=note).write(tmp_path))
+    assert not result.passed
+    assert message in said(result)
+
+
+def test_empty_vmcoreinfo_is_red(tmp_path: Path):
+    result = checked(vmcoreinfo.check, SyntheticRun(vmcoreinfo=b"").write(tmp_path))
+    assert not result.passed
+
+
+@pytest.mark.parametrize("pointer", [0, MEMORY - 8, 1 << 63, 0x160000])
+def test_crashed_memory_without_vmcoreinfo(tmp_path: Path, pointer: int):
+    run = SyntheticRun()
+    run.memory = run.memory[:0xE0C] + pointer.to_bytes(8, "big") + run.memory[0xE14:]
+    with Evidence.open(run.write(tmp_path)) as evidence:
+        assert vmcoreinfo.note_in_memory(evidence.ram) is None
+        assert vmcoreinfo.check(evidence).passed
+
+
+# superblock
+
+
+WRONG_SUPERBLOCK = {  # offset, content, message
+    "magic": (0, b"zfcpdump", "magic is 0x7a66"),
+    "version": (15, b"\2", "version is 2, not 1"),
+    "no partition": (16, bytes(16), "is none"),
+    "dump behind the partition": (32, b"\1", "the dump at 0x100000000000000"),
+    "dump larger than the partition": (40, b"\1", "the dump at 0x0"),
+    "dump larger than allowed": (40, (PAGE).to_bytes(8, "big"), "the superblock allows 4096"),
+    "checksum elsewhere": (48, b"\1", "the checksummed area at 0x1"),
+    "checksum of another size": (56, (512).to_bytes(8, "big"), "csum_size is 512, not 4096"),
+    "checksum": (71, b"\0", "checksum is 0x"),
+    "checksum of more than 32 bits": (64, b"\1", "checksum is 0x1000000"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SUPERBLOCK)
+def test_wrong_superblock(tmp_path: Path, name: str):
+    offset, content, message = WRONG_SUPERBLOCK[name]
+    root = SyntheticRun().write(tmp_path)
+    path = root / "dump/superblock.bin"
+    block = bytearray(path.read_bytes())
+    assert block[offset : offset + len(content)] != content
+    block[offset : offset + len(content)] = content
+    path.write_bytes(block)
+    result = checked(superblock.check, root)
+    assert not result.passed
+    assert message in said(result)
+
+
+# console
+
+
+HARMLESS = (
+    *CONSOLE,
+    "Kernel command line: root=/dev/ram0 panic=0 console=ttysclp0",
+    "NET: Registered PF_NETLINK/PF_ROUTE protocol family",
+    "EXT4-fs (sda1): mounted filesystem 12-34 r/w with ordered data mode.",
+    "zfcpdump: 512 MB, 100 %, 95 MB/s, ETA 0 s",
+    "rcu: Hierarchical RCU implementation.",
+    "audit: initializing netlink subsys (disabled)",
+)
+ALARMING = {
+    "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100": "kernel panic",
+    "kernel BUG at mm/slub.c:448!": "kernel bug",
+    "BUG: Bad page state in process swapper": "kernel bug",
+    "WARNING: CPU: 0 PID: 1 at fs/proc/vmcore.c:123 read_vmcore+0x1": "kernel warning",
+    "Unable to handle kernel pointer dereference in virtual kernel address space": "kernel oops",
+    "specification exception: 0006 ilc:2 [#1] SMP": "kernel oops",
+    "Kernel stack overflow.": "kernel stack overflow",
+    "python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0": "out of memory",
+    "Out of memory: Killed process 31 (init) total-vm:1kB": "out of memory",
+    "init: page allocation failure: order:4": "page allocation failure",
+    "watchdog: BUG: soft lockup - CPU#0 stuck for 23s! [init:1]": "kernel bug",
+    "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:": "stall",
+    "INFO: task init:1 blocked for more than 120 seconds.": "hung task",
+    "I/O error, dev sda, sector 2048 op 0x1:(WRITE)": "I/O error",
+    "EXT4-fs error (device sda1): ext4_find_entry:1463: inode #2": "I/O error",
+    "User process fault: interruption code 0010 ilc:3 in python3": "crash of a program",
+    "Traceback (most recent call last):": "error in the dump tool",
+}
+
+
+def test_sound_console(tmp_path: Path):
+    result = checked(console.check, SyntheticRun(console=HARMLESS).write(tmp_path))
+    assert result.passed, said(result)
+    assert result.compared == len(HARMLESS)
+
+
+@pytest.mark.parametrize("line", ALARMING)
+def test_alarming_console(tmp_path: Path, line: str):
+    result = checked(console.check, SyntheticRun(console=(line, *CONSOLE)).write(tmp_path))
+    assert [finding.message for finding in result.findings] == [f"{ALARMING[line]}, line 1: {line}"]
+
+
+def test_every_alarm_has_an_example():
+    assert {alarm.what for alarm in console.ALARMS} == set(ALARMING.values())
+
+
+@pytest.mark.parametrize(
+    "line", ["zfcpdump result: failed: Disk too small", "zfcpdump result: okay"]
+)
+def test_failed_result_is_red(tmp_path: Path, line: str):
+    result = checked(console.check, SyntheticRun(console=(line,)).write(tmp_path))
+    assert said(result) == f"the dump tool reports: {line}"
+
+
+def test_last_result_line_counts(tmp_path: Path):
+    lines = ("zfcpdump result: failed: first try", "zfcpdump result: ok")
+    assert checked(console.check, SyntheticRun(console=lines).write(tmp_path)).passed
+
+
+def test_missing_result_line_is_red(tmp_path: Path):
+    result = checked(console.check, SyntheticRun(console=CONSOLE[:-1]).write(tmp_path))
+    assert said(result) == "no line 'zfcpdump result: ...' on the console"
+
+
+def test_endless_alarms_are_cut(tmp_path: Path):
+    run = SyntheticRun(console=("kernel BUG at x",) * 100)
+    result = checked(console.check, run.write(tmp_path))
+    assert len(result.findings) == console.MAX_FINDINGS + 1
+    assert "more alarming lines" in said(result)
+    assert result.findings[-1].message.startswith("no line")
+
+
+# outcome
+
+
+WRONG_OUTCOMES: dict[str, tuple[dict[str, object], str]] = {
+    "failed": (
+        {"outcome": "failed", "result_line": "zfcpdump result: failed: Disk too small"},
+        "did not finish: failed; zfcpdump result: failed: Disk too small",
+    ),
+    "panicked": ({"outcome": "panicked", "result_line": None}, "panicked; no result line"),
+    "HSA kept": ({"hsa_released": False}, "the HSA was not released"),
+    "HSA never read": ({"sdias_requests": 0}, "never read the HSA"),
+    "released too early": ({"refused_after_release": 3}, "3 SDIAS requests came after"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OUTCOMES)
+def test_wrong_outcome(tmp_path: Path, name: str):
+    changes, message = WRONG_OUTCOMES[name]
+    result = checked(outcome.check, SyntheticRun(outcome=changes).write(tmp_path))
+    assert not result.passed
+    assert message in said(result)
+    assert len(result.findings) == 1

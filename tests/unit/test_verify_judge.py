@@ -1,0 +1,117 @@
+"""Judging as a whole: what counts as passed, and what is the harness's own fault."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import EvidenceError
+from harness.verify import outcome
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult, Finding
+from harness.verify.judge import CHECKS, judge
+from tests.unit.evidence import SyntheticRun
+
+
+def opened(root: Path) -> None:
+    with Evidence.open(root):
+        pass
+
+
+def idle(_: Evidence) -> CheckResult:
+    return CheckResult("idle", 0, "things")
+
+
+def test_check_that_compared_nothing_fails(tmp_path: Path):
+    with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
+        judgement = judge(evidence, (idle,))
+    assert not judgement.passed
+    assert [finding.message for finding in judgement.findings] == ["compared no things at all"]
+
+
+def test_passing_needs_something_compared_and_no_finding():
+    finding = Finding("x", "wrong")
+    assert CheckResult("x", 1, "things").passed
+    assert not CheckResult("x", 0, "things").passed
+    assert not CheckResult("x", 1, "things", (finding,)).passed
+    assert CheckResult.skipped("x", "things", "for a reason").passed
+
+
+def test_every_check_has_its_own_name(tmp_path: Path):
+    with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
+        names = [result.check for result in judge(evidence).results]
+    assert len(set(names)) == len(names) == len(CHECKS)
+
+
+def test_verdict_is_json(tmp_path: Path):
+    run = SyntheticRun(outcome={"hsa_released": False})
+    with Evidence.open(run.write(tmp_path)) as evidence:
+        checks = json.loads(json.dumps(judge(evidence).to_json()))
+    first = next(check for check in checks if check["check"] == outcome.CHECK)
+    assert first == {
+        "check": "outcome",
+        "passed": False,
+        "compared": 4,
+        "unit": "observations",
+        "findings": [{"check": "outcome", "message": "the HSA was not released", "details": {}}],
+        "allowed": [],
+        "skipped": None,
+    }
+
+
+def test_judging_twice_says_the_same(tmp_path: Path):
+    root = SyntheticRun().write(tmp_path)
+    os.truncate(root / "dump/dump.elf", 3 << 20)
+    verdicts = []
+    for _ in range(2):
+        with Evidence.open(root) as evidence:
+            verdicts.append(judge(evidence).to_json())
+    assert verdicts[0] == verdicts[1]
+
+
+def remove(name: str) -> Callable[[Path], object]:
+    return lambda root: (root / name).unlink()
+
+
+def write(name: str, text: str) -> Callable[[Path], object]:
+    return lambda root: (root / name).write_text(text)
+
+
+DAMAGE = {
+    "no memory": (remove("crash/ram.img"), "crash/ram.img: No such file"),
+    "short memory": (
+        lambda root: os.truncate(root / "crash/ram.img", 4096),
+        "crash/ram.img: 4096 bytes, but the machine had 4194304",
+    ),
+    "no machine": (remove("crash/machine.json"), "crash/machine.json: No such file"),
+    "no memory size": (write("crash/machine.json", "{}"), "crash/machine.json: no memory size"),
+    "no CPUs": (remove("crash/cpus.json"), "crash/cpus.json: No such file"),
+    "empty CPUs": (write("crash/cpus.json", '{"cpus": []}'), "crash/cpus.json: holds no CPU"),
+    "odd CPUs": (write("crash/cpus.json", '{"cpus": [1]}'), "not a list of CPU states"),
+    "CPUs in a list": (write("crash/cpus.json", "[]"), "not a list of CPU states"),
+    "no outcome": (remove("dump/outcome.json"), "dump/outcome.json: No such file"),
+    "outcome no JSON": (write("dump/outcome.json", "{"), "dump/outcome.json: not JSON"),
+    "no layout": (write("dump/outcome.json", "{}"), "does not tell the disk layout"),
+    "odd layout": (write("dump/outcome.json", '{"layout": "fat"}'), "not a valid DiskLayout"),
+    "no console": (remove("dump/console.log"), "dump/console.log: No such file"),
+    "no superblock": (remove("dump/superblock.bin"), "dump/superblock.bin: No such file"),
+    "short superblock": (
+        write("dump/superblock.bin", "x"),
+        "dump/superblock.bin: dump superblock of 1 bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_evidence_is_an_error_that_names_the_file(tmp_path: Path, name: str):
+    damage, message = DAMAGE[name]
+    root = SyntheticRun().write(tmp_path)
+    damage(root)
+    with pytest.raises(EvidenceError) as caught:
+        opened(root)
+    assert str(root) in caught.value.message
+    assert message in caught.value.message
