@@ -2,9 +2,12 @@
 
 ::
 
-    ROOT/KIND-KEY/          one image: its files, manifest.json, build.log; read-only
-    ROOT/.building/*/       images under construction, removed when their builder has gone
-    ROOT/.locks/KIND-KEY    held while an image is built, so that a second builder waits
+    ROOT/KIND-KEY/              one image: its files, manifest.json, build.log; read-only
+    ROOT/.building/*/           images under construction; their builder holds a lock on them
+    ROOT/.locks/KIND-KEY        held while an image is built, so that a second builder waits
+    ROOT/.failed/KIND-KEY.log   what the last build of an image said, if it failed
+
+All locks are flock(2), which the kernel drops when their holder dies, however it dies.
 """
 
 from __future__ import annotations
@@ -14,23 +17,34 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EvidenceError, HostError
+from harness.errors import BuildError, EvidenceError, HostError
 from harness.progress import Progress
 
 MANIFEST = "manifest.json"
 LOG = "build.log"
-READ_ONLY = 0o444
-_KEY_DIGITS = 16
-_CHUNK = 1 << 20
+# a directory of this name within an image (kernel source) is too large to be listed or checked
+TREE = "tree"
+
+_BUILDING, _LOCKS, _FAILED = ".building", ".locks", ".failed"
+_SWEEP_LOCK = "sweep"
+_KEY_DIGITS = 20
+_NAME = re.compile(rf"[a-z0-9][a-z0-9-]*-[0-9a-f]{{{_KEY_DIGITS}}}")
+_WRITE_BITS = 0o222
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+_OTHER_STORE = "name another store with --store or ZHARNESS_STORE"
+
+Build = Callable[[Path, Path], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,11 @@ class Built:
     @property
     def size(self) -> int:
         """Bytes that it takes on the disk, holes not counted."""
-        return sum(file.stat().st_blocks * 512 for file in self.path.rglob("*") if file.is_file())
+        return sum(file.lstat().st_blocks * 512 for file in self.path.rglob("*"))
+
+
+class _DamagedError(Exception):
+    """An image is there, and is not what was built; says how."""
 
 
 class Store:
@@ -59,82 +77,127 @@ class Store:
         self.root = root
         self._progress = progress
 
-    def get(
-        self,
-        kind: str,
-        inputs: Mapping[str, Any],
-        build: Callable[[Path, Path], Mapping[str, Any]],
-    ) -> Built:
-        """The image that ``inputs`` (JSON) determine, built if it is not there.
+    def get(self, kind: str, inputs: Mapping[str, Any], build: Build) -> Built:
+        """The image that ``inputs`` (JSON) determine, built if it is not there or damaged.
 
         ``build`` gets an empty directory and the path of the log, and returns what else the
-        manifest shall say. Raises what ``build`` raises; HostError if there is no space.
+        manifest shall say. Raises what ``build`` raises; HostError if the store has no space or
+        cannot be written.
         """
         name = f"{kind}-{_key(kind, inputs)}"
-        if (found := self._open(name)) is not None:
-            return found
-        with self._lock(name):
-            if (found := self._open(name)) is None:  # another process may have been quicker
+        with suppress(_DamagedError):
+            if (found := self._open(name)) is not None:
+                return self._touch(found)
+        with self._writing(name), self._lock(name):
+            found = self._open_or_bury(name)  # another process may have been quicker
+            if found is None:
                 self._build(name, inputs, build)
-                found = self._open(name)
+                found = self._open_or_bury(name)
         if found is None:
-            raise HostError(f"{self.root / name} vanished right after it was built")
-        return found
+            raise HostError(f"{self.root / name} vanished or changed right after it was built")
+        return self._touch(found)
 
     def images(self) -> list[Built]:
-        """Every complete image, by name."""
-        names = sorted(path.name for path in self.root.glob("*-*") if path.is_dir())
-        return [image for name in names if (image := self._open(name)) is not None]
+        """Every whole image, by name."""
+        found = []
+        for name in self._names():
+            with suppress(_DamagedError):
+                if (image := self._open(name)) is not None:
+                    found.append(image)
+        return found
 
     def find(self, name: str) -> list[Built]:
         """The images whose names begin with ``name``."""
         return [image for image in self.images() if image.name.startswith(name)]
 
+    def verify(self, image: Built) -> None:
+        """Raises EvidenceError naming the first file whose content is not what was built.
+
+        ``get`` itself looks at sizes only; this reads everything that the manifest lists.
+        """
+        for name, entry in image.manifest["files"].items():
+            path = image.path / name
+            try:
+                whole = sha256(path) == entry["sha256"]
+            except OSError:
+                whole = False
+            if not whole:
+                raise EvidenceError(
+                    f"{path} is not what was built",
+                    hint=f"zharness images clean {image.name} removes it",
+                )
+
     def remove(self, image: Built) -> None:
         """Take one image out; whoever has its files open keeps them."""
-        with self._lock(image.name):
-            grave = Path(tempfile.mkdtemp(dir=self._directory(".building")))
-            image.path.rename(grave / image.name)
-            shutil.rmtree(grave)
+        with self._writing(image.name), self._lock(image.name):
+            self._bury(image.name)
+
+    def clean(self, unused_for: timedelta = timedelta(0)) -> list[str]:
+        """Remove the images that nobody asked for since ``unused_for`` ago, and all damaged ones.
+
+        Returns the names of what is gone.
+        """
+        newest = datetime.now(UTC).timestamp() - unused_for.total_seconds()
+        removed = []
+        for name in self._names():
+            with self._writing(name), self._lock(name):
+                if self._is_damaged(name) or self._last_used(name) <= newest:
+                    self._bury(name)
+                    removed.append(name)
+        self.sweep()
+        return removed
 
     def sweep(self) -> None:
         """Remove what killed builders left behind."""
-        for directory in self._directory(".building").iterdir():
-            if (owner := directory.name.split("-", 1)[0]).isdigit() and not _alive(int(owner)):
-                shutil.rmtree(directory, ignore_errors=True)
+        with self._writing("sweep"), self._lock(_SWEEP_LOCK):
+            self._sweep()
 
     def _open(self, name: str) -> Built | None:
-        """The image if it is there and whole; a damaged one is removed, to be built again."""
+        """The image, or None if there is none; raises _DamagedError if it is not whole."""
         path = self.root / name
         if not path.is_dir():
             return None
         kind, _, key = name.rpartition("-")
         try:
             manifest = json.loads((path / MANIFEST).read_bytes())
-            sizes = {file: entry["size"] for file, entry in manifest["files"].items()}
-            damaged = [file for file, size in sizes.items() if (path / file).stat().st_size != size]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            damaged = [str(error)]
-        if damaged:
-            with self._progress.task(f"image {name} is damaged ({damaged[0]}): build it again"):
-                shutil.rmtree(path)
-            return None
+            for file, entry in manifest["files"].items():
+                if (path / file).stat().st_size != entry["size"]:
+                    raise _DamagedError(f"size of {file}")
+        except OSError as error:
+            if not path.is_dir():
+                return None  # removed while we looked
+            what = Path(error.filename).name if error.filename else name
+            raise _DamagedError(f"{what}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _DamagedError(MANIFEST) from error
         return Built(kind, key, path, manifest)
 
-    def _build(
-        self,
-        name: str,
-        inputs: Mapping[str, Any],
-        build: Callable[[Path, Path], Mapping[str, Any]],
-    ) -> None:
-        self.sweep()
-        building = Path(
-            tempfile.mkdtemp(prefix=f"{os.getpid()}-{name}-", dir=self._directory(".building"))
-        )
+    def _open_or_bury(self, name: str) -> Built | None:
+        """Under its lock: the image if it is whole; a damaged one is reported and removed."""
         try:
+            return self._open(name)
+        except _DamagedError as damage:
+            with self._progress.task(f"image {name} is damaged ({damage}): building it again"):
+                self._bury(name)
+            return None
+
+    def _is_damaged(self, name: str) -> bool:
+        try:
+            self._open(name)
+        except _DamagedError:
+            return True
+        return False
+
+    def _build(self, name: str, inputs: Mapping[str, Any], build: Build) -> None:
+        kept = self._directory(_FAILED) / f"{name}.log"
+        with self._workplace(name) as building:
             log = building / LOG
             log.touch()
-            facts = build(building, log)
+            try:
+                facts = build(building, log)
+            except BuildError as error:
+                shutil.copyfile(log, kept)
+                raise self._explained(error, name, kept) from error
             manifest = {
                 "name": name,
                 "inputs": inputs,
@@ -142,49 +205,109 @@ class Store:
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "files": _inventory(building),
             }
-            (building / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n")
+            (building / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+            for file in (log, building / MANIFEST):
+                _seal(file)
             building.chmod(0o755)
+            _sync_directory(building)
             building.rename(self.root / name)
+            _sync_directory(self.root)
+        kept.unlink(missing_ok=True)
+
+    def _explained(self, error: BuildError, name: str, log: Path) -> BuildError | HostError:
+        """A failed build's error as the user shall see it."""
+        if os.strerror(errno.ENOSPC) in error.message:
+            return self._no_space(name)
+        return BuildError(error.message, hint=error.hint or f"see {log}")
+
+    def _no_space(self, name: str) -> HostError:
+        return HostError(
+            f"no space left in {self.root} for {name}", hint=f"free some, or {_OTHER_STORE}"
+        )
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        """Turns a full or read-only disk into HostError."""
+        try:
+            yield
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise HostError(
-                f"no space left in {self.root} to build {name}",
-                hint="free some space, or name another store with --store or ZHARNESS_STORE",
-            ) from error
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+            if error.errno in _NO_SPACE:
+                raise self._no_space(name) from error
+            if error.errno in _NOT_OURS and str(error.filename).startswith(str(self.root)):
+                raise HostError(
+                    f"cannot use the image store: {error.filename}: {error.strerror}",
+                    hint=_OTHER_STORE,
+                ) from error
+            raise
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
-        with (self._directory(".locks") / name).open("w") as lock:
+        """Hold the lock of one image; says whom it waits for."""
+        with (self._directory(_LOCKS) / name).open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                with self._progress.task(f"wait for another process that builds {name}"):
+                lock.seek(0)
+                holder = lock.read().strip() or "another one"
+                with self._progress.task(f"wait for process {holder}, which is at {name}"):
                     fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
             yield
+
+    @contextmanager
+    def _workplace(self, name: str) -> Iterator[Path]:
+        """A directory of our own in ``.building``, locked as long as we live."""
+        with self._lock(_SWEEP_LOCK):  # nobody sweeps between creation and lock
+            self._sweep()
+            path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._directory(_BUILDING)))
+            owner = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(owner)
+
+    def _sweep(self) -> None:
+        """Under the sweep lock: a directory whose lock is free has no builder any more."""
+        for path in self._directory(_BUILDING).iterdir():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            finally:
+                os.close(descriptor)
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _bury(self, name: str) -> None:
+        """Take a directory out at once, then delete it: nobody sees half of it."""
+        with self._workplace(name) as grave, suppress(FileNotFoundError):
+            (self.root / name).rename(grave / name)
+
+    def _touch(self, image: Built) -> Built:
+        """Note that it is in use, for ``clean``."""
+        with suppress(OSError):  # somebody else's store, read-only to us
+            os.utime(image.path)
+        return image
+
+    def _last_used(self, name: str) -> float:
+        path = self.root / name
+        return path.stat().st_mtime if path.exists() else 0.0
+
+    def _names(self) -> list[str]:
+        """Names of what can be images: nothing else below ``root`` is ever touched."""
+        if not self.root.is_dir():
+            return []
+        names = (path.name for path in self.root.iterdir() if path.is_dir())
+        return sorted(name for name in names if _NAME.fullmatch(name))
 
     def _directory(self, name: str) -> Path:
         path = self.root / name
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HostError(
-                f"cannot use the image store {self.root}: {error.strerror}",
-                hint="name another one with --store or ZHARNESS_STORE",
-            ) from error
+        path.mkdir(parents=True, exist_ok=True)
         return path
-
-
-def verify(image: Built) -> None:
-    """Raises EvidenceError naming the first file whose content is not what was built."""
-    for name, entry in image.manifest["files"].items():
-        if sha256(image.path / name) != entry["sha256"]:
-            raise EvidenceError(
-                f"{image.path / name} is not what was built",
-                hint=f"zharness images clean {image.name} removes it",
-            )
 
 
 def sha256(path: Path) -> str:
@@ -199,14 +322,36 @@ def _key(kind: str, inputs: Mapping[str, Any]) -> str:
 
 
 def _inventory(directory: Path) -> dict[str, dict[str, Any]]:
-    """Size and digest of each file at the top; deeper trees (sources) are not images."""
+    """Size and digest of each file, by its path; makes the files read-only and durable."""
     inventory = {}
-    for file in sorted(directory.iterdir()):
-        if file.is_file() and file.name != LOG:
-            inventory[file.name] = {"size": file.stat().st_size, "sha256": sha256(file)}
-            file.chmod(READ_ONLY)
+    for file in sorted(_files(directory)):
+        if file != directory / LOG:
+            name = str(file.relative_to(directory))
+            inventory[name] = {"size": file.stat().st_size, "sha256": sha256(file)}
+            _seal(file)
     return inventory
 
 
-def _alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+def _files(directory: Path) -> Iterator[Path]:
+    for entry in directory.iterdir():
+        if entry.is_symlink():
+            continue
+        if entry.is_dir() and entry.name != TREE:
+            yield from _files(entry)
+        elif entry.is_file():
+            yield entry
+
+
+def _seal(file: Path) -> None:
+    """Make a finished file durable and read-only."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+    file.chmod(file.stat().st_mode & ~_WRITE_BITS)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
