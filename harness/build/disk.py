@@ -21,7 +21,7 @@ DISK = "disk.img"
 
 PARTITION_START = 1 << 20
 # beside the dump: kernel, ramdisk, boot map, ELF headers; and, in a file system, its own tables
-PARTITION_EXTRA = 32 << 20
+PARTITION_EXTRA = 64 << 20
 FILE_SYSTEM_EXTRA = 64 << 20
 FILE_SYSTEM_SHARE = 32  # of the size, as 1/n
 
