@@ -42,6 +42,7 @@ VMCOREINFO = b"VMCOREINFO"
 _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 _FOREIGN = (
     (BUSY_MARKER, "a dump that was begun and never finished (zfcpdump's busy marker)"),
+    (bytes(len(BUSY_MARKER)), "a dump whose first page, which is written last, never was"),
     (b"\x1f\x8b", "compressed with gzip"),
     (b"KDUMP   ", "a kdump-compressed dump"),
     (b"\xa8\x19\x01\x73\x61\x8f\x23", "a dump in s390 stand-alone format"),

@@ -79,6 +79,7 @@ FOREIGN = {
     "kdump": (b"KDUMP   " + bytes(100), "kdump-compressed"),
     "s390": (bytes.fromhex("a8190173618f23fd") + bytes(4096), "s390 stand-alone format"),
     "busy": (b"zfcpdump busy\0" + bytes(4096), "never finished"),
+    "zeros": (bytes(4096), "first page, which is written last, never was"),
     "only the magic": (b"\x7fELF", "truncated: 4 bytes"),
     "x86-64": (b"\x7fELF\x02\x01\x01" + bytes(57), "class 2, data encoding 1"),
     "31 bit": (b"\x7fELF\x01\x02\x01" + bytes(57), "class 1, data encoding 2"),
