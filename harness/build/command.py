@@ -5,32 +5,36 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BuildError, HostError
 
-PACKAGES = {  # Debian package of each tool
+PACKAGES = {  # Debian package of each tool, where the names differ
     "apt-get": "apt",
-    "bc": "bc",
-    "bison": "bison",
-    "ccache": "ccache",
     "debugfs": "e2fsprogs",
     "dpkg-deb": "dpkg",
-    "flex": "flex",
     "gcc": "gcc libc6-dev",
-    "make": "make",
     "mke2fs": "e2fsprogs",
     "s390x-linux-gnu-gcc": "gcc-s390x-linux-gnu",
     "setpriv": "util-linux",
     "sfdisk": "fdisk",
-    "tar": "tar",
     "xz": "xz-utils",
 }
 
-_ERROR = re.compile(r"\berror\b|^E:|\bfailed\b|cannot|No such file|\*\*\*", re.IGNORECASE)
+# how tools say what is wrong, the surest first: compilers, linkers and apt before make, whose
+# words come last and only say that something failed
+_ERRORS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\berror: |^E: |: undefined reference|No space left on device",
+        r"\*\*\* |(?i:\berror\b[^.]|\bfailed\b|\bcannot\b)|No such file",
+    )
+)
 _SUPER_USER_DIRS = "/usr/sbin:/sbin"  # where Debian keeps sfdisk and mke2fs
 
 
@@ -54,47 +58,101 @@ class Tools:
         Raises HostError if the tool is missing, BuildError with its first error line if it
         fails.
         """
-        program = find_tool(argv[0])
-        child = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", program, *argv[1:]],
-            cwd=cwd,
-            env={**os.environ, "LC_ALL": "C", **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            process_group=0,
-        )
-        first_error = last = ""
-        try:
-            with self.log.open("a") as log, child:
-                log.write(f"$ {' '.join(argv)}\n")
-                assert child.stdout is not None
-                for line in child.stdout:
-                    log.write(line)
-                    last = line.strip() or last
-                    if not first_error and _ERROR.search(line):
-                        first_error = line.strip()
-                    if on_line is not None:
-                        on_line(line)
-        except BaseException:
-            os.killpg(child.pid, 9)
-            raise
-        if child.returncode:
-            raise self.failure(argv[0], first_error or last or f"exit status {child.returncode}")
+        command = [find_tool("setpriv"), "--pdeathsig", "KILL", "--", find_tool(argv[0]), *argv[1:]]
+        environment = {**os.environ, "LC_ALL": "C", **self.environment}
+        reason = _Reason()
+        with self.log.open("a") as log, _spawned(command, cwd, environment) as child:
+            log.write(f"$ {' '.join(argv)}\n")
+            assert child.stdout is not None
+            for line in child.stdout:
+                log.write(line)
+                reason.hear(line)
+                if on_line is not None:
+                    on_line(line)
+            status = child.wait()
+        if status:
+            raise self.failure(argv[0], reason.line or _status(status))
 
     def failure(self, tool: str, line: str) -> BuildError:
-        """The error for a tool that said ``line`` and failed; keeps the log for the user."""
-        kept = Path(os.environ.get("TMPDIR", "/tmp")) / f"zharness-{self.what}.log"  # noqa: S108 - a log for the user to read
-        shutil.copyfile(self.log, kept)
-        return BuildError(f"cannot build {self.what}: {tool}: {line}", hint=f"see {kept}")
+        """The error for a tool that said ``line`` and failed; the store adds where the log is."""
+        return BuildError(f"cannot build {self.what}: {tool}: {line}")
+
+
+class _Reason:
+    """Finds, in what a failing tool printed, the line that says why."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = ["" for _ in _ERRORS]
+        self._last = ""
+
+    def hear(self, line: str) -> None:
+        text = line.strip()
+        self._last = text or self._last
+        for rank, pattern in enumerate(_ERRORS):
+            if not self._first[rank] and pattern.search(text):
+                self._first[rank] = text
+                return
+
+    @property
+    def line(self) -> str:
+        """The first of the surest kind; failing that, the last line; "" if nothing was said."""
+        return next((line for line in self._first if line), self._last)
 
 
 def find_tool(name: str) -> str:
     """Path of a tool; raises HostError that says which package has it."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SUPER_USER_DIRS}")
-    if found is None:
-        package = PACKAGES.get(name, name)
-        raise HostError(f"{name} is not installed", hint=f"apt-get install {package}")
+    require_tools((name,))
+    found = _which(name)
+    assert found is not None
     return found
+
+
+def require_tools(names: Iterable[str]) -> None:
+    """Raises one HostError that names every missing tool and the packages that have them."""
+    missing = [name for name in names if _which(name) is None]
+    if missing:
+        packages = sorted({PACKAGES.get(name, name) for name in missing})
+        verb = "are" if len(missing) > 1 else "is"
+        raise HostError(
+            f"{', '.join(missing)} {verb} not installed",
+            hint=f"apt-get install {' '.join(packages)}",
+        )
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SUPER_USER_DIRS}")
+
+
+@contextmanager
+def _spawned(
+    command: Sequence[str], cwd: Path | None, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A tool in a process group of its own, of which nothing is left afterwards."""
+    child = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        process_group=0,
+    )
+    try:
+        yield child
+    except BaseException:
+        if child.returncode is None:  # not reaped, so its number is still its own
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+        raise
+    finally:
+        assert child.stdout is not None
+        child.stdout.close()
+        child.wait()
+
+
+def _status(status: int) -> str:
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return f"exit status {status}"
