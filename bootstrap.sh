@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Sets up all that the harness needs, then runs it. What is there already is skipped.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+venv=$here/.venv
+log=$here/.bootstrap.log
+
+# Debian's names; libc6-dev, libelf and libssl are for the kernel's host tools
+packages=(
+    bc bison ca-certificates ccache debian-archive-keyring e2fsprogs flex gcc
+    gcc-s390x-linux-gnu git libc6-dev libelf-dev libssl-dev make python3 python3-venv
+    qemu-system-misc util-linux xz-utils
+)
+
+usage() {
+    cat <<EOF
+usage: ./bootstrap.sh COMMAND
+
+  demo    set up, then crash a system, dump it, verify the dump; says where the evidence is
+  test    set up, then run all checks and tests with tox (lint, types, unit, e2e)
+  setup   only set up: system packages, and a virtual environment in .venv
+EOF
+}
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+fail() { say "$@"; exit 3; }
+
+quietly() {
+    "$@" >>"$log" 2>&1 || { tail -n 15 "$log" >&2; fail "'$*' failed; all of its output is in $log"; }
+}
+
+missing_packages() {
+    local name
+    for name in "${packages[@]}"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || echo "$name"
+    done
+}
+
+install_packages() {
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        say "this is no Debian, so nothing is installed; the harness needs the like of these:"
+        say "  ${packages[*]}"
+        return
+    fi
+    local wanted
+    mapfile -t wanted < <(missing_packages)
+    ((${#wanted[@]})) || return 0
+    local as_root=()
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null && sudo -n true 2>/dev/null ||
+            fail "as root, run: apt-get update && apt-get install --no-install-recommends ${wanted[*]}"
+        as_root=(sudo)
+    fi
+    say "install ${wanted[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    quietly "${as_root[@]}" apt-get update
+    quietly "${as_root[@]}" apt-get install -y --no-install-recommends "${wanted[@]}"
+}
+
+# the first Python that is new enough and can make virtual environments
+find_python() {
+    local candidate
+    for candidate in python3.13 python3.12 python3.11 python3 /usr/bin/python3; do
+        if "$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.11 or newer with the module venv was found"
+}
+
+install_harness() {
+    local stamp=$venv/installed-for python
+    if [[ -f $stamp && $stamp -nt $here/pyproject.toml ]]; then
+        return
+    fi
+    python=$(find_python)
+    say "install the harness into .venv with $("$python" --version)"
+    [[ -x $venv/bin/python ]] || quietly "$python" -m venv "$venv"
+    quietly "$venv/bin/python" -m pip install --disable-pip-version-check -e "$here[dev]"
+    touch "$stamp"
+}
+
+set_up() {
+    : >"$log"
+    install_packages
+    install_harness
+}
+
+main() {
+    case ${1:-} in
+    demo)
+        set_up
+        "$venv/bin/zharness" images build
+        exec "$venv/bin/zharness" run panic
+        ;;
+    test)
+        set_up
+        cd "$here"
+        exec "$venv/bin/tox" run
+        ;;
+    setup) set_up ;;
+    help | -h | --help) usage ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+}
+
+main "$@"

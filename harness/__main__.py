@@ -1,0 +1,5 @@
+"""``python -m harness`` is ``zharness``."""
+
+from harness.cli import main
+
+main()

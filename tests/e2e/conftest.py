@@ -1,0 +1,72 @@
+"""End-to-end tests run the command line as a user does, with real QEMU and real images."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RUN_SECONDS = 900
+BUILD_SECONDS = 3000
+
+Zharness = Callable[..., "Ran"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "harness", *map(str, arguments)]
+
+
+@pytest.fixture(scope="session")
+def zharness() -> Zharness:
+    """Run zharness with these arguments to its end."""
+
+    def run(*arguments: object, timeout: float = RUN_SECONDS, **environment: str) -> Ran:
+        done = subprocess.run(
+            command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, **environment},
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def images(zharness: Zharness) -> None:
+    """All images of the main job; building them may take minutes."""
+    done = zharness("images", "build", timeout=BUILD_SECONDS)
+    assert done.code == 0, done.err
+
+
+@pytest.fixture
+def run_panic(zharness: Zharness, images: None, tmp_path: Path) -> Callable[..., tuple[Ran, Path]]:
+    """Run the scenario panic with these options; gives what came of it and the evidence."""
+
+    def run(*options: object) -> tuple[Ran, Path]:
+        output = tmp_path / "evidence"
+        return zharness("run", "panic", "--json", "--output", output, *options), output
+
+    return run
