@@ -78,7 +78,7 @@ install_harness() {
     python=$(find_python)
     say "install the harness into .venv with $("$python" --version)"
     [[ -x $venv/bin/python ]] || quietly "$python" -m venv "$venv"
-    quietly "$venv/bin/python" -m pip install --disable-pip-version-check -e "$here[dev]"
+    quietly "$venv/bin/python" -m pip install --disable-pip-version-check -e "${here}[dev]"
     touch "$stamp"
 }
 
