@@ -6,6 +6,7 @@ References: s390-tools ``zipl/src/bootmap.c`` (what zipl puts on the disk),
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from harness.s390x.zipl import (
     cksm,
 )
 
-DUMP, SUPERBLOCK = "dump.elf", "superblock.bin"
+DUMP, SUPERBLOCK, DISK = "dump.elf", "superblock.bin", "disk.json"
 SUPERBLOCK_BLOCK = 4096  # bytes kept for the evidence
 CHUNK = 1 << 20
 _MBR_SIZE = len(c_zipl.scsi_mbr)
@@ -69,6 +70,15 @@ class Superblock:
 
 
 @dataclass(frozen=True)
+class FoundSuperblock:
+    """A superblock and where it is: ``offset`` from the disk's start, ``block`` 4096 bytes."""
+
+    superblock: Superblock
+    offset: int
+    block: bytes
+
+
+@dataclass(frozen=True)
 class Collected:
     """``dump`` is None if there was nothing to take; ``note`` says what was taken, and why so."""
 
@@ -77,8 +87,8 @@ class Collected:
     note: str
 
 
-def read_superblock(disk: Path) -> tuple[Superblock, bytes]:
-    """The dump superblock of a disk image, and the 4096-byte block that begins with it.
+def read_superblock(disk: Path) -> FoundSuperblock:
+    """The dump superblock of a disk image, with the block that begins with it.
 
     What is in it is not judged here. Raises EvidenceError if the disk's SCSI MBR does not lead
     to one.
@@ -106,19 +116,24 @@ def read_superblock(disk: Path) -> tuple[Superblock, bytes]:
             )
         image.seek(mbr.sb_off)
         block = image.read(SUPERBLOCK_BLOCK)
-    return Superblock.parse(block), block
+    return FoundSuperblock(Superblock.parse(block), int(mbr.sb_off), block)
 
 
 def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
-    """Copy the dump out of the disk image to ``into``/dump.elf, and its superblock beside it.
+    """Copy the dump out of the disk image to ``into``/dump.elf.
+
+    The superblock goes beside it (superblock.bin), and where it was (disk.json, in bytes).
 
     With an ELF header the dump is as long as its program headers say, otherwise as the
     superblock allows; never longer than the disk. Holes and zero pages become holes. Raises
     EvidenceError if the disk is no dump disk, HostError if ``into`` lacks space.
     """
-    superblock, block = read_superblock(disk)
-    with SparseFile.create(into / SUPERBLOCK, len(block)) as file:
-        file.write(0, block)
+    found = read_superblock(disk)
+    superblock = found.superblock
+    with SparseFile.create(into / SUPERBLOCK, len(found.block)) as file:
+        file.write(0, found.block)
+    where = {"size": disk.stat().st_size, "superblock_offset": found.offset}
+    (into / DISK).write_text(json.dumps(where, indent=1) + "\n")
     if superblock.magic != DUMP_SB_MAGIC:
         return Collected(None, 0, f"the superblock's magic is {superblock.magic:#x}")
     with disk.open("rb") as image:

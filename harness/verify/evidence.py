@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from harness.build.layout import DiskLayout
 from harness.dump.elf import ElfDump
-from harness.dump.partition import Superblock
+from harness.dump.partition import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 
@@ -45,7 +45,7 @@ class Evidence:
     cpus: tuple[CpuState, ...]
     dump: ElfDump | None
     dump_fault: str | None
-    superblock: Superblock | None
+    superblock: FoundSuperblock | None
     console: tuple[str, ...]
     outcome: Mapping[str, Any]
     layout: DiskLayout
@@ -75,7 +75,7 @@ class Evidence:
                 dump=dump,
                 dump_fault=fault,
                 superblock=(
-                    _superblock(dump_dir / "superblock.bin")
+                    _superblock(dump_dir / "superblock.bin", dump_dir / "disk.json")
                     if layout is DiskLayout.PARTITION
                     else None
                 ),
@@ -129,9 +129,14 @@ def _layout(outcome: Any, path: Path) -> DiskLayout:
         raise EvidenceError(f"{path}: does not tell the disk layout: {error!r}") from error
 
 
-def _superblock(path: Path) -> Superblock:
+def _superblock(path: Path, disk: Path) -> FoundSuperblock:
+    block, where = _read(path), _json(disk)
     try:
-        return Superblock.parse(_read(path))
+        offset = int(where["superblock_offset"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(f"{disk}: does not tell where the superblock is: {error!r}") from error
+    try:
+        return FoundSuperblock(Superblock.parse(block), offset, block)
     except EvidenceError as error:
         raise EvidenceError(f"{path}: {error}") from error
 

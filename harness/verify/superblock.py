@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.dump.elf import ElfDump
-from harness.dump.partition import Superblock
-from harness.s390x.zipl import DUMP_SB_CSUM_SIZE, DUMP_SB_MAGIC, cksm
+from harness.dump.partition import FoundSuperblock, Superblock
+from harness.s390x.zipl import DUMP_SB_CSUM_SIZE, DUMP_SB_MAGIC, DUMP_SB_SIZE, cksm
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
@@ -17,13 +17,15 @@ FIELDS = len(Superblock.__dataclass_fields__)
 
 def check(evidence: Evidence) -> CheckResult:
     """Magic, version, extents within the partition, and a checksum that fits the dump."""
-    if evidence.superblock is None:
+    found = evidence.superblock
+    if found is None:
         reason = f"layout {evidence.layout} has dump files, no dump superblock"
         return CheckResult.skipped(CHECK, UNIT, reason)
     messages = [
-        *_form(evidence.superblock),
-        *_extents(evidence.superblock, evidence.dump),
-        *_checksum(evidence.superblock, evidence.dump),
+        *_form(found.superblock),
+        *_extents(found.superblock, evidence.dump),
+        *_place(found, evidence.dump),
+        *_checksum(found.superblock, evidence.dump),
     ]
     findings = tuple(Finding(CHECK, message) for message in messages)
     return CheckResult(CHECK, FIELDS, UNIT, findings)
@@ -54,6 +56,17 @@ def _extents(superblock: Superblock, dump: ElfDump | None) -> Iterator[str]:
             )
     if dump is not None and dump.size > superblock.dump_size:
         yield f"the dump has {dump.size} bytes, the superblock allows {superblock.dump_size}"
+
+
+def _place(found: FoundSuperblock, dump: ElfDump | None) -> Iterator[str]:
+    """Zipl puts the dump system and, behind it, the superblock after the room for the dump."""
+    start = found.superblock.dump_start
+    for what, size in (
+        ("the dump covers", dump.size if dump else 0),
+        ("the room for the dump covers", found.superblock.dump_size),
+    ):
+        if start < found.offset + DUMP_SB_SIZE and found.offset < start + size:
+            yield f"{what} the superblock itself, at {found.offset:#x} of the disk"
 
 
 def _checksum(superblock: Superblock, dump: ElfDump | None) -> Iterator[str]:

@@ -27,6 +27,7 @@ IMAGE_VADDR = 0x3FF_E000_0000
 EMPTY = (0x200000, 0x300000)  # never written to: a hole in ram.img
 VMCORE_INFO_POINTER, VMCORE_INFO_NOTE = 0xE0C, 0x150000
 VMCOREINFO = b"OSRELEASE=6.12.1-test\nPAGESIZE=4096\nSYMBOL(init_uts_ns)=3ffe0001000\nCRASHTIME=1\n"
+PART_START, PART_SIZE = 1 << 20, 80 << 20
 DUMP_SIZE_LIMIT = 64 << 20  # dump_size of the superblock
 
 CONSOLE = (
@@ -125,7 +126,7 @@ def stored(cpu: CpuState) -> CpuState:
 def superblock(dump: bytes) -> bytes:
     """The 4096-byte block with the superblock that fits ``dump``."""
     checksum = cksm(dump[:PAGE].ljust(PAGE, b"\0"))
-    fields = (0x5A46435044554D50, 1, 1 << 20, 80 << 20, 0, DUMP_SIZE_LIMIT, 0, PAGE, checksum)
+    fields = (0x5A46435044554D50, 1, PART_START, PART_SIZE, 0, DUMP_SIZE_LIMIT, 0, PAGE, checksum)
     return struct.pack(">9Q", *fields).ljust(PAGE, b"\0")
 
 
@@ -139,6 +140,7 @@ class SyntheticRun:
     vmcoreinfo: bytes | None = VMCOREINFO
     loads: tuple[Load, ...] = (KERNEL_IMAGE, IDENTITY)
     layout: str = "partition"
+    superblock_at: int = PART_START + PART_SIZE - PAGE
     console: tuple[str, ...] = CONSOLE
     outcome: dict[str, object] = field(default_factory=dict)
 
@@ -163,6 +165,7 @@ class SyntheticRun:
         write_sparse(dump / "dump.elf", elf)
         if self.layout == "partition":
             (dump / "superblock.bin").write_bytes(superblock(elf))
+            (dump / "disk.json").write_text(json.dumps({"superblock_offset": self.superblock_at}))
         lines = (f"+{number:12.6f} {line}\n" for number, line in enumerate(self.console))
         (dump / "console.log").write_text("".join(lines))
         outcome = {

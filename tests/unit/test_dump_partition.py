@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import struct
 from collections.abc import Iterator
@@ -17,9 +18,17 @@ from harness.dump.sparse_file import SparseFile, nonzero_runs
 from harness.errors import EvidenceError, HostError
 from harness.progress import NoProgress, Task
 from tests.unit.conftest import make_cpu
-from tests.unit.evidence import MEMORY, PAGE, crashed_memory, superblock, vmcore, write_sparse
+from tests.unit.evidence import (
+    MEMORY,
+    PAGE,
+    PART_SIZE,
+    PART_START,
+    crashed_memory,
+    superblock,
+    vmcore,
+    write_sparse,
+)
 
-PART_START, PART_SIZE = 1 << 20, 80 << 20  # as tests.unit.evidence.superblock() says
 SB_AT = PART_START + PART_SIZE - PAGE
 BUSY = b"zfcpdump busy\0".ljust(PAGE, b"\0")
 
@@ -72,6 +81,8 @@ def test_dump_comes_out_as_long_as_it_is(tmp_path: Path, dump: bytes):
     assert (collected.size, collected.note) == (len(dump), "as long as the ELF headers say")
     assert (tmp_path / "dump.elf").read_bytes() == dump
     assert (tmp_path / "superblock.bin").read_bytes() == superblock(dump)
+    where = json.loads((tmp_path / "disk.json").read_text())
+    assert where == {"size": SB_AT + PAGE, "superblock_offset": SB_AT}
     assert progress.total == len(dump) == progress.told[-1]
     assert progress.told == sorted(progress.told)
 
@@ -163,11 +174,12 @@ def test_arbitrary_disks_raise_evidence_error_only(
     disk = tmp_path / "noise.img"
     disk.write_bytes(content + noise)
     try:
-        found, block = read_superblock(disk)
+        found = read_superblock(disk)
     except EvidenceError:
         return
     assert prepared
-    assert found == Superblock.parse(block)
+    assert found.offset == offset
+    assert found.superblock == Superblock.parse(found.block)
 
 
 @given(st.binary(max_size=100))

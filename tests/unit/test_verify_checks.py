@@ -353,6 +353,15 @@ def test_wrong_superblock(tmp_path: Path, name: str):
     assert message in said(result)
 
 
+def test_dump_that_covers_the_superblock(tmp_path: Path):
+    """Seen with a tool that took the partition's size for the room."""
+    result = checked(superblock.check, SyntheticRun(superblock_at=(2 << 20) + 512).write(tmp_path))
+    assert [finding.message for finding in result.findings] == [
+        "the dump covers the superblock itself, at 0x200200 of the disk",
+        "the room for the dump covers the superblock itself, at 0x200200 of the disk",
+    ]
+
+
 # console
 
 

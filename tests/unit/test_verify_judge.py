@@ -99,6 +99,8 @@ DAMAGE = {
     "odd layout": (write("dump/outcome.json", '{"layout": "fat"}'), "not a valid DiskLayout"),
     "no console": (remove("dump/console.log"), "dump/console.log: No such file"),
     "no superblock": (remove("dump/superblock.bin"), "dump/superblock.bin: No such file"),
+    "no disk": (remove("dump/disk.json"), "dump/disk.json: No such file"),
+    "odd disk": (write("dump/disk.json", "{}"), "does not tell where the superblock is"),
     "short superblock": (
         write("dump/superblock.bin", "x"),
         "dump/superblock.bin: dump superblock of 1 bytes",
