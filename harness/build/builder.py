@@ -2,75 +2,116 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pexpect
 
-from harness.build.initramfs import BUILDER, IMAGE, initramfs
+from harness.build.initramfs import BUILDER, IMAGE, PAYLOAD, cpio_of, initramfs
 from harness.build.kernel import Kernel
 from harness.build.layout import DiskLayout
-from harness.build.store import Store
+from harness.build.store import Built, Store
 from harness.deadline import Deadline
 from harness.errors import BuildError, QemuDied
 from harness.progress import Progress
 from harness.qemu.binary import find_qemu
-from harness.qemu.process import Qemu
+from harness.qemu.process import CONSOLE_LOG, Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import Disk, MachineSpec
 
 MEMORY = 256 << 20
 SECONDS = 120.0
-RESULT = ["zharness builder: ok", "zharness builder: failed"]
-TAIL_LINES = 8
+SUCCESS = "zharness builder: ok"  # what images/builder/init says last
+FAILURE = "zharness builder: failed"
+PANIC = "Kernel panic"
+TAIL_LINES = 20
+
+
+@dataclass(frozen=True)
+class BootFiles:
+    """What a disk shall load."""
+
+    kernel: Path
+    ramdisk: Path
+    parmline: str
+
+
+def builder_initramfs(store: Store, progress: Progress) -> Built:
+    """The builder guest's system; ``key`` stands for zipl and for how it is called."""
+    return initramfs(store, progress, "initramfs-builder", BUILDER)
 
 
 def run_zipl(
-    store: Store,
-    progress: Progress,
-    disk: Path,
-    layout: DiskLayout,
-    *,
-    host_kernel: Kernel,
-    kernel: Kernel,
-    ramdisk: Path,
-    parmfile: Path,
-    log: Path,
+    guest: Built, host_kernel: Kernel, disk: Path, layout: DiskLayout, boot: BootFiles, log: Path
 ) -> None:
     """Make the first partition of ``disk`` bootable for ``layout``, in place.
 
-    ``host_kernel`` runs the guest; ``kernel`` and ``ramdisk`` are what the disk will load.
+    ``host_kernel`` and ``guest`` run in the builder; its console is appended to ``log``.
     Raises BuildError with zipl's own words if it fails or does not end.
     """
+    with TemporaryDirectory(prefix="builder-", dir=log.parent) as name:
+        directory = Path(name)
+        spec = MachineSpec(
+            memory=MEMORY,
+            cpus=1,
+            kernel=host_kernel.image,
+            initrd=_initrd(guest, boot, directory),
+            append=f"console=ttysclp0 panic=0 quiet builder.layout={layout}",
+            disks=(Disk(disk),),
+        )
+        try:
+            complaint = _run(spec, directory)
+        finally:
+            _keep_console(directory / CONSOLE_LOG, log)
+    if complaint is not None:
+        raise BuildError(f"zipl did not prepare the {layout} disk: {complaint}")
+
+
+def complaint_in(lines: Iterable[str]) -> str:
+    """Why zipl failed, from the guest's last console lines."""
+    said = [line.strip() for line in lines if line.strip() and FAILURE not in line]
+    errors = [line for line in said if line.startswith("Error:") or PANIC in line]
+    return (errors or said[-1:] or ["nothing"])[0]
+
+
+def _initrd(guest: Built, boot: BootFiles, directory: Path) -> Path:
+    """The guest's system with what the disk shall load behind it, which is not worth packing."""
+    parmfile, initrd = directory / "parmfile", directory / "initrd"
+    parmfile.write_text(boot.parmline)
     variables = {
-        "KERNEL": str(kernel.image),
-        "RAMDISK": str(ramdisk),
+        "KERNEL": str(boot.kernel),
+        "RAMDISK": str(boot.ramdisk),
         "PARMFILE": str(parmfile),
     }
-    guest = initramfs(store, progress, "initramfs-builder", BUILDER, variables)
-    spec = MachineSpec(
-        memory=MEMORY,
-        cpus=1,
-        kernel=host_kernel.image,
-        initrd=guest.path / IMAGE,
-        append=f"console=ttysclp0 panic=0 quiet builder.layout={layout}",
-        disks=(Disk(disk),),
-    )
+    initrd.write_bytes((guest.path / IMAGE).read_bytes() + cpio_of(PAYLOAD, variables))
+    return initrd
+
+
+def _run(spec: MachineSpec, directory: Path) -> str | None:
+    """Run the guest until it powers off; returns what went wrong in it."""
     deadline = Deadline(SECONDS)
     with (
         GuestRam.create(MEMORY) as ram,
-        Qemu.start(find_qemu(), spec, ram, log.parent, name="builder") as qemu,
+        Qemu.start(find_qemu(), spec, ram, directory, name="builder") as qemu,
     ):
         try:
-            succeeded = qemu.console.expect_exact(RESULT, timeout=deadline.remaining) == 0
+            found = qemu.console.expect_exact([SUCCESS, FAILURE, PANIC], timeout=deadline.remaining)
         except pexpect.TIMEOUT:
-            succeeded = False
+            last = complaint_in(qemu.console.tail(TAIL_LINES))
+            return f"not done after {SECONDS:.0f} s; its last line: {last}"
         except pexpect.EOF:
             qemu.check()
             raise QemuDied("the builder guest's console ended early") from None
-        said = qemu.console.tail(TAIL_LINES)
-        if succeeded and qemu.monitor.wait_event(("SHUTDOWN", "GUEST_PANICKED"), deadline) is None:
-            succeeded = False
-    (log.parent / "console.log").rename(log)
-    (log.parent / "qemu-argv.json").unlink()
-    if not succeeded:
-        raise BuildError(f"zipl did not prepare the {layout} disk; it said: {' / '.join(said)}")
+        if found != 0:
+            return complaint_in(qemu.console.tail(TAIL_LINES))
+        if qemu.monitor.wait_event(("SHUTDOWN", "GUEST_PANICKED"), deadline) is None:
+            return f"the guest did not power off within {SECONDS:.0f} s"
+    return None
+
+
+def _keep_console(console: Path, log: Path) -> None:
+    if console.is_file():
+        with log.open("a", encoding="utf-8") as out:
+            out.write(console.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.build.builder import run_zipl
+from harness.build.builder import BootFiles, builder_initramfs, run_zipl
 from harness.build.command import Tools
 from harness.build.initramfs import IMAGE
 from harness.build.kernel import Kernel
@@ -15,19 +15,32 @@ from harness.build.layout import DiskLayout
 from harness.build.store import Built, Store
 from harness.errors import BuildError, UsageError
 from harness.progress import Progress
-from harness.s390x.zipl import BLOCK_SIZE, MAGIC
+from harness.s390x.zipl import (
+    BLOCK_SIZE,
+    BOOT_INFO_DUMP,
+    BOOT_INFO_SCSI,
+    DUMP_SB_MAGIC,
+    DUMP_SB_SIZE,
+    MAGIC,
+    c_zipl,
+)
 
 DISK = "disk.img"
 
 PARTITION_START = 1 << 20
-# beside the dump: kernel, ramdisk, boot map, ELF headers; and, in a file system, its own tables
-PARTITION_EXTRA = 64 << 20
-FILE_SYSTEM_EXTRA = 64 << 20
+# beside the dump: kernel, ramdisk, boot map, ELF headers with the crashed kernel's image a second
+# time (since Linux 6.10), some 32 MiB that zipl -d keeps; and, in a file system, its own tables.
+# Disk images are sparse, so there is no need to be mean.
+PARTITION_EXTRA = 128 << 20
+FILE_SYSTEM_EXTRA = 128 << 20
 FILE_SYSTEM_SHARE = 32  # of the size, as 1/n
 
 # the same disk for the same inputs
 UUID = "7a686172-6e65-7373-2064-756d70206469"
 TIME = "0"
+
+# zipl's block pointers and a DOS partition table count 512-byte blocks in 32 bits
+LARGEST = ((1 << 32) - 1) * BLOCK_SIZE
 
 _PARTITION_ENTRY = struct.Struct("<B3sB3sII")  # status, CHS, type, CHS, first block, blocks
 _PARTITION_TABLE = 0x1BE
@@ -60,32 +73,19 @@ def dump_disk(store: Store, progress: Progress, spec: DiskSpec, host_kernel: Ker
     Raises UsageError for a size that cannot even hold kernel and ramdisk, BuildError if zipl
     fails.
     """
-    needed = spec.kernel.image.stat().st_size + (spec.ramdisk.path / IMAGE).stat().st_size
-    if spec.size < PARTITION_START + 2 * needed:
-        raise UsageError(f"a disk of {spec.size} bytes has no room for a dump system")
+    boot = BootFiles(spec.kernel.image, spec.ramdisk.path / IMAGE, spec.parmline)
+    _check_size(spec.size, boot)
+    guest = builder_initramfs(store, progress)
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        disk, parmfile = directory / DISK, directory / "parmfile"
-        parmfile.write_text(spec.parmline)
+        disk = directory / DISK
         with progress.task(f"prepare a {spec.layout} dump disk with zipl"):
-            _partition(disk, spec.size)
+            make_partition(disk, spec.size)
             if spec.layout.is_file_system:
                 _make_file_system(disk, spec, Tools(log, f"a {spec.layout} disk", _FIXED))
-            run_zipl(
-                store,
-                progress,
-                disk,
-                spec.layout,
-                host_kernel=host_kernel,
-                kernel=spec.kernel,
-                ramdisk=spec.ramdisk.path / IMAGE,
-                parmfile=parmfile,
-                log=log,
-            )
-        with disk.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise BuildError(f"zipl left no boot record on the {spec.layout} disk")
-        return {"zipl": _version_of("s390-tools", spec.ramdisk)}
+            run_zipl(guest, host_kernel, disk, spec.layout, boot, log)
+            check_boot_records(disk, spec.layout)
+        return {"zipl": _version_of("s390-tools", guest)}
 
     inputs = {
         "layout": str(spec.layout),
@@ -93,15 +93,20 @@ def dump_disk(store: Store, progress: Progress, spec: DiskSpec, host_kernel: Ker
         "kernel": spec.kernel.sha256,
         "ramdisk": spec.ramdisk.key,
         "parmline": spec.parmline,
+        "builder": guest.key,  # zipl, and how it is called
     }
     return store.get(f"disk-{spec.layout}", inputs, build)
 
 
-_FIXED = {"E2FSPROGS_FAKE_TIME": TIME}
+def check_boot_records(disk: Path, layout: DiskLayout) -> None:
+    """Raises BuildError unless ``disk`` carries what zipl should have left for ``layout``."""
+    problem = _problem(disk, layout)
+    if problem is not None:
+        raise BuildError(f"zipl left a {layout} disk that is not right: {problem}")
 
 
-def _partition(disk: Path, size: int) -> None:
-    """A DOS partition table with one partition over (nearly) all of the disk."""
+def make_partition(disk: Path, size: int) -> None:
+    """A new disk image with a DOS partition table: one partition over (nearly) all of it."""
     entry = _PARTITION_ENTRY.pack(
         0,
         _NO_CHS,
@@ -117,13 +122,56 @@ def _partition(disk: Path, size: int) -> None:
         file.write(table)
 
 
+def _check_size(size: int, boot: BootFiles) -> None:
+    needed = boot.kernel.stat().st_size + boot.ramdisk.stat().st_size
+    least = PARTITION_START + 2 * needed
+    if not least <= size <= LARGEST or size % BLOCK_SIZE:
+        raise UsageError(
+            f"a dump disk cannot have {size} bytes",
+            hint=f"choose a multiple of {BLOCK_SIZE} from {least} to {LARGEST}",
+        )
+
+
+def _problem(disk: Path, layout: DiskLayout) -> str | None:
+    """What is wrong with the boot records; None if nothing is."""
+    size = disk.stat().st_size
+    with disk.open("rb") as file:
+        mbr = c_zipl.scsi_mbr(file.read(len(c_zipl.scsi_mbr)))
+        if mbr.magic != MAGIC:
+            return "no zIPL boot record"
+        table = mbr.program_table_pointer.blockno * BLOCK_SIZE
+        if not PARTITION_START <= table < size:
+            return f"the program table is said to be at byte {table:#x}"
+        file.seek(table)
+        if file.read(len(MAGIC)) != MAGIC:
+            return f"no program table at byte {table:#x}"
+        is_dump = mbr.boot_info_magic == MAGIC and mbr.bp_type == BOOT_INFO_DUMP
+        if layout.is_file_system:
+            return "it is marked as a dump partition" if is_dump else None
+        if not is_dump or mbr.dev_type != BOOT_INFO_SCSI:
+            return "the boot record does not say that it is a SCSI dump partition"
+        if not PARTITION_START <= mbr.sb_off <= size - DUMP_SB_SIZE:
+            return f"the dump superblock is said to be at byte {mbr.sb_off:#x}"
+        file.seek(mbr.sb_off)
+        superblock = c_zipl.scsi_dump_sb(file.read(DUMP_SB_SIZE))
+    if superblock.magic != DUMP_SB_MAGIC:
+        return f"no dump superblock at byte {mbr.sb_off:#x}"
+    place = (superblock.part_start, superblock.part_size)
+    if place != (PARTITION_START, size - PARTITION_START):
+        return f"the superblock's partition has start and size {place}"
+    return None
+
+
+_FIXED = {"E2FSPROGS_FAKE_TIME": TIME}
+
+
 def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
     options = (
         f"offset={PARTITION_START}",
         "root_owner=0:0",
         f"hash_seed={UUID}",
-        "lazy_itable_init=1",
-        "nodiscard",
+        "lazy_itable_init=0",  # or the dump kernel would write the tables during the dump
+        "lazy_journal_init=1",  # a new image holds nothing but zeros anyway
     )
     kib = (spec.size - PARTITION_START) // 1024
     tools.run(

@@ -19,6 +19,7 @@ IMAGE = "initramfs.gz"
 
 CRASHED = ("crash/crashed.list",)
 BUILDER = ("builder/builder.list",)
+PAYLOAD = ("builder/payload.list",)
 DUMP = ("dump/zfcpdump.list",)
 DUMP_TO_FILE = ("dump/zfcpdump.list", "dump/e2fsck.list")
 
@@ -28,27 +29,19 @@ def dump_lists(layout: DiskLayout) -> tuple[str, ...]:
     return DUMP_TO_FILE if layout.is_file_system else DUMP
 
 
-def initramfs(
-    store: Store,
-    progress: Progress,
-    kind: str,
-    lists: Sequence[str],
-    variables: Mapping[str, str] | None = None,
-) -> Built:
+def initramfs(store: Store, progress: Progress, kind: str, lists: Sequence[str]) -> Built:
     """A gzip-compressed initramfs from ``lists`` (below ``images/``), in that order.
 
-    ``variables`` adds to ${ROOT} and ${IMAGES}. The same lists and files give the same bytes.
-    Raises UsageError naming list, line and field.
+    A list given by an absolute path stays where it is; what it names again, it replaces.
+    The same lists and files give the same bytes. Raises UsageError naming list, line and field.
     """
     packages = user_space(store, progress)
-    images = data_dir() / "images"
-    where = {"ROOT": str(packages.path / ROOT), "IMAGES": str(images), **(variables or {})}
-    entries = [entry for name in lists for entry in gen_init.parse(images / name, where)]
-    archive = cpio.archive(entries)
+    archive = cpio_of(lists, {"ROOT": str(packages.path / ROOT)})
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        (directory / IMAGE).write_bytes(gzip.compress(archive, mtime=0))
-        log.write_text("".join(f"{entry.mode:06o} {entry.name}\n" for entry in entries))
+        (directory / IMAGE).write_bytes(compress(archive))
+        entries = cpio.entries(archive)
+        log.write_text("".join(f"{e.mode:06o} {len(e.data):8} {e.name}\n" for e in entries))
         return {
             "lists": list(lists),
             "packages": packages.manifest["packages"],
@@ -57,3 +50,20 @@ def initramfs(
 
     # the archive is quickly made, and its digest stands for lists, files and packages
     return store.get(kind, {"cpio": hashlib.sha256(archive).hexdigest()}, build)
+
+
+def cpio_of(lists: Sequence[str], variables: Mapping[str, str]) -> bytes:
+    """The archive of ``lists``; ${IMAGES} and ``variables`` may stand in their locations."""
+    images = data_dir() / "images"
+    paths = [images / name for name in lists]
+    return cpio.archive(gen_init.parse(paths, {"IMAGES": str(images), **variables}))
+
+
+def compress(archive: bytes) -> bytes:
+    """The archive as the kernel takes it; another, uncompressed one may follow.
+
+    Such a one has to begin at a multiple of 4 (init/initramfs.c, unpack_to_rootfs), and zeros in
+    between are passed over.
+    """
+    packed = gzip.compress(archive, compresslevel=9, mtime=0)
+    return packed + bytes(-len(packed) % cpio.ALIGNMENT)
