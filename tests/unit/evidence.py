@@ -24,7 +24,8 @@ STATUS_AREA = 0x1200
 IDENTITY_BASE = 0x2A_0000_0000  # since Linux 6.10 the identity mapping need not start at 0
 IMAGE = (0x100000, 0x140000)  # where the crashed kernel's image lies
 IMAGE_VADDR = 0x3FF_E000_0000
-EMPTY = (0x200000, 0x300000)  # never written to: a hole in ram.img
+DATA = ((0, 0x20000), (0x100000, 0x1A0000), (0x3F0000, MEMORY))
+EMPTY = (0x200000, 0x300000)  # never written to, like all but DATA: a hole in ram.img
 VMCORE_INFO_POINTER, VMCORE_INFO_NOTE = 0xE0C, 0x150000
 VMCOREINFO = b"OSRELEASE=6.12.1-test\nPAGESIZE=4096\nSYMBOL(init_uts_ns)=3ffe0001000\nCRASHTIME=1\n"
 PART_START, PART_SIZE = 1 << 20, 80 << 20
@@ -109,9 +110,10 @@ def vmcore(
 
 
 def crashed_memory() -> bytes:
-    """4 MiB, no two pages alike but the empty ones; the lowcore points to VMCOREINFO."""
-    memory = bytearray(random.Random(390).randbytes(MEMORY))
-    memory[EMPTY[0] : EMPTY[1]] = bytes(EMPTY[1] - EMPTY[0])
+    """Random where DATA says so, no two pages alike; the lowcore points to VMCOREINFO."""
+    memory, source = bytearray(MEMORY), random.Random(390)
+    for start, end in DATA:
+        memory[start:end] = source.randbytes(end - start)
     struct.pack_into(">Q", memory, VMCORE_INFO_POINTER, VMCORE_INFO_NOTE)
     note = elf_note(b"VMCOREINFO", 0, VMCOREINFO)
     memory[VMCORE_INFO_NOTE : VMCORE_INFO_NOTE + len(note)] = note
