@@ -22,9 +22,6 @@ def main() -> None:
 def _run() -> int:
     try:
         result = app(standalone_mode=False, prog_name="zharness")
-        if result == ExitCode.INTERRUPTED:  # Typer's own translation of KeyboardInterrupt
-            raise KeyboardInterrupt
-        return result if isinstance(result, int) else ExitCode.PASS
     except HarnessError as error:
         return _complain(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:
@@ -40,6 +37,9 @@ def _run() -> int:
             traceback.print_exc()
         hint = "ZHARNESS_DEBUG=1 shows where; please report it"
         return _complain(f"internal error: {type(error).__name__}: {error}", hint, ExitCode.ERROR)
+    if result == ExitCode.INTERRUPTED:  # Typer's own translation of KeyboardInterrupt
+        return _complain("interrupted", None, ExitCode.INTERRUPTED)
+    return result if isinstance(result, int) else ExitCode.PASS
 
 
 def _complain(message: str, hint: str | None, code: ExitCode) -> ExitCode:

@@ -36,7 +36,10 @@ def build(
     from harness.run.inputs import CrashInputs, DumpInputs
     from harness.scenario.load import load, plan_of
 
-    overrides: dict[str, dict[str, Any]] = {"crashed": {"memory": memory}, "dump": {"layout": disk_layout}}
+    overrides: dict[str, dict[str, Any]] = {
+        "crashed": {"memory": memory},
+        "dump": {"layout": disk_layout},
+    }
     plan = plan_of(scenario, load(scenario, overrides))
     progress = progress_for(json=json, verbose=False)
     images = Images(Store(options.store_path(store), progress), progress)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +12,7 @@ pytestmark = pytest.mark.e2e
 
 STATUS_AREA = "page 0x1000"
 REGISTERS_PER_CPU = 103
+SHARED_MEMORY = Path("/dev/shm")
 
 
 def check(document, name):
@@ -100,12 +101,13 @@ def test_a_disk_that_is_too_small_is_the_dumps_fault(run_panic):
     ran, evidence = run_panic("--disk-size", "256M")
     assert ran.code == 1, ran.err
     assert ran.json["phase"] == "dump"
-    assert "Disk too small" in json.loads((evidence / "dump/outcome.json").read_bytes())["result_line"]
+    outcome = json.loads((evidence / "dump/outcome.json").read_bytes())
+    assert "Disk too small" in outcome["result_line"]
 
 
 def test_nothing_is_left_in_shared_memory(run_panic):
-    before = set(os.listdir("/dev/shm"))
+    before = set(SHARED_MEMORY.iterdir())
     ran, evidence = run_panic()
     assert ran.code == 0, ran.err
-    assert set(os.listdir("/dev/shm")) == before
+    assert set(SHARED_MEMORY.iterdir()) == before
     shutil.rmtree(evidence)
