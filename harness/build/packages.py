@@ -7,6 +7,7 @@ once and then pinned: its versions and digests stand in its manifest.
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -15,13 +16,15 @@ from typing import Any
 
 from harness.build.command import Tools, find_tool
 from harness.build.store import Built, Store, sha256
-from harness.errors import HostError
+from harness.errors import BuildError, HostError
 from harness.progress import Progress
 
 ARCHITECTURE = "s390x"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ROOT = "root"  # the unpacked tree within the image
-RELEASE = Path("/etc/os-release")
+
+_TARGET = "$(ORIGIN)|$(CREATED_BY)|$(REPO_URI)|$(CODENAME)|$(COMPONENT)"
+_POCKETS = ("updates", "security")  # not backports and the like, which nobody asked for
 
 USER_SPACE = (
     "busybox-static",
@@ -75,11 +78,21 @@ def package_set(
 
 
 def download(names: Sequence[str], into: Path, tools: Tools, architecture: str) -> list[Path]:
-    """Fetch packages with apt, which verifies them; returns the ``.deb`` files, by name."""
+    """Fetch packages with apt, which verifies them; returns the ``.deb`` files, by name.
+
+    Raises HostError in apt's own words if a source, a package or the network is missing.
+    """
     into.mkdir()
     private = _private_apt(into / "apt", architecture, tools)
-    private.run(["apt-get", "-qq", "update"])
-    private.run(["apt-get", "-q", "download", *names], cwd=into)
+    try:
+        # by default apt is content with old or missing lists, and fails later and less clearly
+        private.run(["apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update"])
+        private.run(["apt-get", "-q", "download", *names], cwd=into)
+    except BuildError as error:
+        raise HostError(
+            f"apt cannot fetch the {architecture} packages: {error.message.rpartition(': E: ')[2]}",
+            hint="check the network and the host's apt sources: apt-get update",
+        ) from error
     return sorted(into.glob("*.deb"))
 
 
@@ -107,34 +120,50 @@ Dir::Cache::Archives "{root / "archives"}";
 
 def _sources(architecture: str) -> list[str]:
     """The host's Debian sources, for another architecture."""
-    find_tool("apt-get")
-    target = "$(ORIGIN)|$(CREATED_BY)|$(REPO_URI)|$(CODENAME)|$(COMPONENT)"
     listing = subprocess.run(
-        ["apt-get", "indextargets", "--format", target],
+        [find_tool("apt-get"), "indextargets", "--format", _TARGET],
         capture_output=True,
         text=True,
         check=False,
     ).stdout
-    lines = []
-    for line in listing.splitlines():
-        origin, created_by, uri, codename, component = line.split("|")
-        if (origin, created_by) == ("Debian", "Packages"):
-            options = f"arch={architecture} signed-by={KEYRING}"
-            lines.append(f"deb [{options}] {uri} {codename} {component}")
-    if not lines or not KEYRING.is_file():
+    release = _release()
+    lines = _debian_sources(listing, release, architecture)
+    if not lines:
         raise HostError(
-            "apt on this host knows no Debian package source, so there is no s390x user space",
+            f"apt on this host knows no Debian package source for '{release}', so there is no "
+            f"{architecture} user space",
             hint="on Debian: apt-get update; elsewhere: run the harness on Debian 12 or newer",
         )
-    return sorted(set(lines))
+    if not KEYRING.is_file():
+        raise HostError(
+            f"{KEYRING} is missing, so packages cannot be verified",
+            hint="apt-get install debian-archive-keyring",
+        )
+    return lines
+
+
+def _debian_sources(listing: str, release: str, architecture: str) -> list[str]:
+    """Lines of a sources.list from apt's index targets: only what Debian signed for ``release``.
+
+    Origin and code name come from the Release files that the host's apt has verified, so it does
+    not matter how its sources spell them.
+    """
+    wanted = {release, *(f"{release}-{pocket}" for pocket in _POCKETS)}
+    lines = set()
+    for line in listing.splitlines():
+        origin, created_by, uri, codename, component = line.split("|")
+        if (origin, created_by) == ("Debian", "Packages") and codename in wanted:
+            options = f"arch={architecture} signed-by={KEYRING}"
+            lines.add(f"deb [{options}] {uri} {codename} {component}")
+    return sorted(lines)
 
 
 def _release() -> str:
     """The host's release, which the sources follow."""
-    for line in RELEASE.read_text().splitlines():
-        if line.startswith("VERSION_CODENAME="):
-            return line.partition("=")[2].strip('"')
-    return "unknown"
+    try:
+        return platform.freedesktop_os_release().get("VERSION_CODENAME", "unknown")
+    except OSError:
+        return "unknown"
 
 
 def _describe(deb: Path) -> dict[str, str]:
