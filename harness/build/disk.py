@@ -37,7 +37,7 @@ FILE_SYSTEM_SHARE = 32  # of the size, as 1/n
 
 # the same disk for the same inputs
 UUID = "7a686172-6e65-7373-2064-756d70206469"
-TIME = "0"
+TIME = "1"  # seconds since 1970; 0 would be the clock's time (lib/ext2fs, fs->now)
 
 # zipl's block pointers and a DOS partition table count 512-byte blocks in 32 bits
 LARGEST = ((1 << 32) - 1) * BLOCK_SIZE
