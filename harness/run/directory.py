@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ class RunDirectory:
         except OSError as error:
             raise HostError(f"cannot write evidence to {root}: {error.strerror}") from error
         return cls(root)
+
+    def discard(self) -> None:
+        """Remove the directory, which was empty when it was taken, with all that is in it."""
+        shutil.rmtree(self.root)
 
     def write_json(self, path: Path, data: Any) -> None:
         path.write_text(json.dumps(data, indent=1, default=str) + "\n")

@@ -16,7 +16,7 @@ from harness.build.initramfs import IMAGE
 from harness.build.store import Store
 from harness.dump.filesystem import collect_file
 from harness.dump.partition import collect_partition
-from harness.errors import HarnessError, HostError
+from harness.errors import HarnessError, HostError, UsageError
 from harness.machine.crash import Crasher
 from harness.machine.dump import Dumper
 from harness.machine.snapshot import Snapshot
@@ -148,6 +148,8 @@ class _Run:
         if not self._keep:
             self._directory.disk.unlink(missing_ok=True)
         self._journal.close()
+        if isinstance(error, UsageError):  # nothing ran, so there is no evidence of anything
+            self._directory.discard()
 
     def conclude(self, work: Callable[[], Judgement]) -> Verdict:
         """Do the work; its judgement, or the trouble on the way, becomes the verdict."""
@@ -160,6 +162,8 @@ class _Run:
         )
         try:
             verdict = Verdict.of(self._without_space_errors(work), **context())
+        except UsageError:
+            raise
         except HarnessError as error:
             verdict = Verdict.trouble(error, self._phases.current, **context())
         self._directory.write_json(self._directory.verdict, verdict.to_json())

@@ -70,3 +70,14 @@ def run_panic(zharness: Zharness, images: None, tmp_path: Path) -> Callable[...,
         return zharness("run", "panic", "--json", "--output", output, *options), output
 
     return run
+
+
+@pytest.fixture(scope="session")
+def dump_kernel(zharness: Zharness, images: None) -> Path:
+    """The image of the harness's own dump kernel."""
+    (shown,) = (
+        image
+        for image in zharness("images", "list", "--json").json
+        if image["name"].startswith("kernel-dump-")
+    )
+    return Path(shown["directory"], "bzImage")

@@ -1,0 +1,105 @@
+"""Whatever ends a run, nothing of it stays behind: no QEMU, nothing in /dev/shm, a valid store."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import command
+
+pytestmark = pytest.mark.e2e
+
+SHARED_MEMORY = Path("/dev/shm")
+PHASES = ["images", "boot", "crash", "snapshot", "ipl", "dump", "collect", "verify"]
+START_SECONDS = 120
+END_SECONDS = 5
+
+
+def journal_events(journal: Path) -> Iterator[dict]:
+    if journal.exists():
+        for line in journal.read_text().splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:  # a line that is still being written
+                return
+
+
+def wait_until(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} within {seconds} s"
+        threading.Event().wait(0.002)
+
+
+def qemus_of(evidence: Path) -> list[int]:
+    """QEMU processes that have a file of this run open, or its disk on their command line."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and str(evidence) in (process / "environ").read_text():
+                if "qemu" in (process / "cmdline").read_text():
+                    found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def started(images, tmp_path) -> Iterator[tuple[subprocess.Popen, Path]]:
+    evidence = tmp_path / "evidence"
+    process = subprocess.Popen(
+        command("run", "panic", "--output", evidence),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # its children inherit the environment: that is how they are found again
+        env={**os.environ, "ZHARNESS_TEST_EVIDENCE": str(evidence)},
+    )
+    yield process, evidence
+    process.kill()
+    process.communicate()
+
+
+def reached(evidence: Path, phase: str) -> bool:
+    return any(
+        event["phase"] == phase and event["event"] == "begin"
+        for event in journal_events(evidence / "journal.jsonl")
+    )
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_an_interrupt_in_any_phase_leaves_nothing(started, zharness, phase):
+    process, evidence = started
+    shared_before = set(SHARED_MEMORY.iterdir())
+    wait_until(lambda: reached(evidence, phase) or process.poll() is not None, START_SECONDS, phase)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=END_SECONDS + 5)
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1] == "zharness: interrupted"
+    assert "Traceback" not in err
+    wait_until(lambda: not qemus_of(evidence), END_SECONDS, "all QEMUs end")
+    assert set(SHARED_MEMORY.iterdir()) == shared_before
+    assert not (evidence / "disk.img").exists()
+    assert zharness("images", "list", "--json").code == 0
+
+
+def test_a_kill_in_the_dump_phase_leaves_no_qemu_and_a_valid_store(started, zharness):
+    process, evidence = started
+    shared_before = set(SHARED_MEMORY.iterdir())
+    wait_until(
+        lambda: reached(evidence, "dump") and qemus_of(evidence), START_SECONDS, "the dump phase"
+    )
+    process.kill()
+    process.wait()
+    wait_until(lambda: not qemus_of(evidence), END_SECONDS, "all QEMUs end")
+    assert set(SHARED_MEMORY.iterdir()) == shared_before
+    ran = zharness("run", "panic", "--json", "--output", evidence.with_name("again"))
+    assert ran.code == 0, ran.err
