@@ -55,14 +55,22 @@ def zharness() -> Zharness:
 
 
 @pytest.fixture(scope="session")
-def images(zharness: Zharness) -> None:
-    """All images of the main job; building them may take minutes."""
-    done = zharness("images", "build", timeout=BUILD_SECONDS)
+def images(zharness: Zharness) -> Any:
+    """All images of the main job, by what they are for; building them may take minutes."""
+    done = zharness("images", "build", "--json", timeout=BUILD_SECONDS)
     assert done.code == 0, done.err
+    return done.json
+
+
+@pytest.fixture(scope="session")
+def dump_kernel(zharness: Zharness, images: Any) -> Path:
+    """The image of the harness's own dump kernel."""
+    shown = zharness("images", "show", images["dump kernel"]["origin"])
+    return Path(json.loads(shown.out)["directory"], "bzImage")
 
 
 @pytest.fixture
-def run_panic(zharness: Zharness, images: None, tmp_path: Path) -> Callable[..., tuple[Ran, Path]]:
+def run_panic(zharness: Zharness, images: Any, tmp_path: Path) -> Callable[..., tuple[Ran, Path]]:
     """Run the scenario panic with these options; gives what came of it and the evidence."""
 
     def run(*options: object) -> tuple[Ran, Path]:
@@ -70,14 +78,3 @@ def run_panic(zharness: Zharness, images: None, tmp_path: Path) -> Callable[...,
         return zharness("run", "panic", "--json", "--output", output, *options), output
 
     return run
-
-
-@pytest.fixture(scope="session")
-def dump_kernel(zharness: Zharness, images: None) -> Path:
-    """The image of the harness's own dump kernel."""
-    (shown,) = (
-        image
-        for image in zharness("images", "list", "--json").json
-        if image["name"].startswith("kernel-dump-")
-    )
-    return Path(shown["directory"], "bzImage")

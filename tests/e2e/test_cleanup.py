@@ -44,9 +44,9 @@ def qemus_of(evidence: Path) -> list[int]:
     found = []
     for process in Path("/proc").iterdir():
         try:
-            if process.name.isdigit() and str(evidence) in (process / "environ").read_text():
-                if "qemu" in (process / "cmdline").read_text():
-                    found.append(int(process.name))
+            ours = process.name.isdigit() and str(evidence) in (process / "environ").read_text()
+            if ours and "qemu" in (process / "cmdline").read_text():
+                found.append(int(process.name))
         except OSError:
             continue
     return found
