@@ -216,7 +216,7 @@ class _Run:
         try:
             return work()
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             where = error.filename or self._directory.root
             raise HostError(f"no space left for {where}", hint="free some space") from error
