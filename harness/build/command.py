@@ -61,7 +61,7 @@ class Tools:
         command = [find_tool("setpriv"), "--pdeathsig", "KILL", "--", find_tool(argv[0]), *argv[1:]]
         environment = {**os.environ, "LC_ALL": "C", **self.environment}
         reason = _Reason()
-        with self.log.open("a") as log, _spawned(command, cwd, environment) as child:
+        with self.log.open("a", buffering=1) as log, _spawned(command, cwd, environment) as child:
             log.write(f"$ {' '.join(argv)}\n")
             assert child.stdout is not None
             for line in child.stdout:

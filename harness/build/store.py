@@ -74,7 +74,7 @@ class Store:
     """A content-addressed store below ``root``, safe for any number of processes."""
 
     def __init__(self, root: Path, progress: Progress) -> None:
-        self.root = root
+        self.root = root.absolute()  # tools run in other directories
         self._progress = progress
 
     def get(self, kind: str, inputs: Mapping[str, Any], build: Build) -> Built:
