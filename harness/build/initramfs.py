@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.build import cpio, gen_init
+from harness.build.bytecode import precompiled
 from harness.build.layout import DiskLayout
 from harness.build.packages import ROOT, user_space
 from harness.build.store import Built, Store
@@ -56,7 +57,7 @@ def cpio_of(lists: Sequence[str], variables: Mapping[str, str]) -> bytes:
     """The archive of ``lists``; ${IMAGES} and ``variables`` may stand in their locations."""
     images = data_dir() / "images"
     paths = [images / name for name in lists]
-    return cpio.archive(gen_init.parse(paths, {"IMAGES": str(images), **variables}))
+    return cpio.archive(precompiled(gen_init.parse(paths, {"IMAGES": str(images), **variables})))
 
 
 def compress(archive: bytes) -> bytes:
