@@ -1,0 +1,92 @@
+"""A dump session as it really was, without QEMU: every packet, answer and write the same again."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.errors import HarnessError, ProtocolError
+from harness.machine.console_watch import ConsoleWatch
+from harness.machine.dump_session import DumpSession
+from harness.qemu import transcript
+from harness.qemu.gdb import GdbClient
+from harness.s390x.cpu import CpuState
+from harness.s390x.ipl import Subcode
+from tests.replay import tape
+from tests.replay.record import HSA, MEMORY, SECONDS
+
+RECORDINGS = sorted(path.parent for path in Path(__file__).parent.glob("*/session.json"))
+
+
+class Notes:
+    """The journal, as a list."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict]] = []
+
+    @contextmanager
+    def phase(self, name):
+        yield Deadline(SECONDS)
+
+    def note(self, event, /, **details):
+        self.events.append((event, details))
+
+
+def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
+    """Run the session against the recording; gives how it ended and what it observed."""
+    expected = json.loads((directory / "session.json").read_bytes())
+    cpus = tuple(CpuState.from_json(cpu) for cpu in expected["cpus"])
+    player = tape.Player(tape.load(directory / "session.tape"))
+    with transcript.ReplayPeer(packets) as peer:
+        qemu = player.wrap("qemu", "check")
+        qemu.gdb = GdbClient(peer.sock, Deadline(SECONDS))
+        qemu.console = SimpleNamespace(tail=lambda count: ())
+        qemu.monitor = player.wrap("monitor", "execute", "wait_event")
+        ram = player.wrap("ram", "read", "write", size=MEMORY)
+        old_memory = player.wrap("old", "read", size=MEMORY, restore=lambda ram, start: 0)
+        session = DumpSession(
+            qemu,
+            ram,
+            old_memory,
+            SimpleNamespace(cpus=cpus),
+            HSA,
+            0x1234,
+            notes,
+            ConsoleWatch(None),
+        )
+        deadline = Deadline(SECONDS)
+        session.load(deadline)
+        session.take_over(deadline)
+        ended = session.run(deadline, SECONDS)
+    assert player.left == 0
+    return ended.name, session.observations()
+
+
+@pytest.mark.parametrize("directory", RECORDINGS, ids=lambda path: path.name)
+def test_a_session_goes_as_it_went(directory):
+    expected = json.loads((directory / "session.json").read_bytes())
+    notes = Notes()
+    ended, observed = replay(directory, transcript.load(directory / "session.gdb"), notes)
+    assert ended == expected["ended"]
+    assert json.loads(json.dumps(observed)) == expected["observations"]
+    subcodes = [details["subcode"] for event, details in notes.events if event == "DIAG 308"]
+    assert subcodes[0] == Subcode.STORE
+    assert Subcode.REL_HSA in subcodes
+    assert observed["status_stored"] == (1,)
+    assert observed["sdias_requests"] > 0
+
+
+@pytest.mark.parametrize("directory", RECORDINGS, ids=lambda path: path.name)
+def test_a_session_that_goes_otherwise_is_noticed(directory):
+    """The replay can fail: one answer changed, and the session leaves the recording."""
+    packets = transcript.load(directory / "session.gdb")
+    stop = next(number for number, (_, payload) in enumerate(packets) if b"rwatch" in payload)
+    direction, payload = packets[stop]
+    packets[stop] = (direction, payload.replace(b"rwatch", b"watch"))
+    with pytest.raises((AssertionError, ProtocolError, HarnessError)):
+        replay(directory, packets, Notes())
