@@ -1,0 +1,140 @@
+"""What the harness costs over a bare run of the same work.
+
+    python benchmarks/run_vs_bare.py [--runs 5] [--memory 512M]
+
+A *bare run* is what a user would do without the harness, given the same played machine: QEMU up
+to the panic, plus a dump kernel that copies /proc/vmcore to the same disk with ``dd bs=1M``. A
+*run* is ``zharness run panic`` with warm images, verdict included. Both are timed in turn, so that
+a machine whose speed drifts spoils neither; quote the ratios.
+
+The dump tool's throughput is compared the same way: kernel entry to the dump system's end, with
+Python and with dd. Both times include the kernel's own start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import sparse
+from harness.build.disk import DISK, DiskSpec, dump_disk, size_for
+from harness.build.images import Images
+from harness.build.initramfs import IMAGE, initramfs
+from harness.build.layout import DiskLayout
+from harness.build.store import Store
+from harness.machine.crash import Crasher
+from harness.machine.dump import Dumper
+from harness.machine.outcome import Outcome
+from harness.machine.triggers import trigger_named
+from harness.paths import default_store
+from harness.progress import NoProgress
+from harness.qemu.binary import find_qemu
+from harness.qemu.spec import MachineSpec
+from harness.report.verdict import Result
+from harness.run import engine
+from harness.run.journal import Journal
+from harness.run.phases import Phases
+from harness.run.plan import Plan
+from harness.scenario.load import load, plan_of
+from harness.scenario.sizes import parse_size
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Seconds: of the whole, and of the dump phase alone."""
+
+    total: float
+    dump: float
+
+
+class Bench:
+    """One plan, run by the harness and bare."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._store = Store(default_store(), NoProgress())
+        self._images = Images(self._store, NoProgress())
+
+    def by_harness(self, directory: Path) -> Sample:
+        start = time.monotonic()
+        verdict = engine.run(self._plan, output=directory, store=self._store, progress=NoProgress())
+        total = time.monotonic() - start
+        if verdict.result is not Result.PASS:
+            raise SystemExit(f"not a PASS: {verdict.to_json()}")
+        return Sample(total, verdict.timings["dump"])
+
+    def bare(self, directory: Path) -> Sample:
+        """Crash and dump, each only as far as it must go; nothing is collected or judged."""
+        disk = self._dd_disk()
+        directory.mkdir()
+        with Journal(directory / "journal.jsonl") as journal:
+            phases = Phases(journal, NoProgress(), memory=self._plan.memory, time_factor=1.0)
+            spec = MachineSpec(
+                memory=self._plan.memory,
+                cpus=self._plan.cpus,
+                kernel=self._images.crashed_kernel().image,
+                initrd=self._images.crashed_initramfs().path / IMAGE,
+                append=self._plan.parmline,
+            )
+            start = time.monotonic()
+            crasher = Crasher(find_qemu(), phases)
+            snapshot = crasher.crash(spec, trigger_named(self._plan.trigger), directory / "crash")
+            sparse.copy(disk, directory / "disk.img")
+            outcome = Dumper(find_qemu(), phases, phases.stall_seconds).dump(
+                snapshot,
+                directory / "disk.img",
+                DiskLayout.PARTITION,
+                self._plan.hsa_size,
+                directory / "dump",
+            )
+            total = time.monotonic() - start
+        if outcome.outcome is not Outcome.FINISHED:
+            raise SystemExit(f"dd did not finish: {outcome}")
+        return Sample(total - phases.timings["snapshot"], phases.timings["dump"])
+
+    def _dd_disk(self) -> Path:
+        ramdisk = initramfs(self._store, NoProgress(), "initramfs-dd", (str(HERE / "dd.list"),))
+        kernel = self._images.dump_kernel()
+        size = size_for(DiskLayout.PARTITION, self._plan.memory)
+        spec = DiskSpec(DiskLayout.PARTITION, size, kernel, ramdisk, "")
+        return dump_disk(self._store, NoProgress(), spec, kernel).path / DISK
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--memory", type=parse_size, default=parse_size("512M"))
+    options = parser.parse_args()
+    plan = plan_of("panic", load("panic", {"crashed": {"memory": options.memory}}))
+    bench = Bench(plan)
+    ours, bare = [], []
+    with tempfile.TemporaryDirectory() as scratch:
+        bench.bare(Path(scratch, "warm-bare"))
+        bench.by_harness(Path(scratch, "warm"))
+        for number in range(options.runs):
+            ours.append(bench.by_harness(Path(scratch, f"run-{number}")))
+            bare.append(bench.bare(Path(scratch, f"bare-{number}")))
+    totals = [a.total / b.total for a, b in zip(ours, bare, strict=True)]
+    speeds = [b.dump / a.dump for a, b in zip(ours, bare, strict=True)]
+    print(f"zharness run panic: {_seconds([sample.total for sample in ours])}")
+    print(f"bare run:           {_seconds([sample.total for sample in bare])}")
+    print(f"ratio run/bare:     {_spread(totals)}")
+    print(f"throughput of the Python tool over dd: {_spread(speeds)}")
+
+
+def _seconds(values: list[float]) -> str:
+    return f"{_spread(values)} s"
+
+
+def _spread(values: list[float]) -> str:
+    return f"median {statistics.median(values):.2f} (min {min(values):.2f}, max {max(values):.2f})"
+
+
+if __name__ == "__main__":
+    main()
