@@ -27,9 +27,12 @@ from harness.s390x.zipl import (
 
 DISK = "disk.img"
 
-PARTITION_START = 1 << 20
+MIB = 1 << 20
+PARTITION_START = MIB
+# what zipl -d keeps to itself beside kernel and ramdisk (seen with s390-tools 2.16)
+ZIPL_RESERVE = 32 * MIB
 # beside the dump: kernel, ramdisk, boot map, ELF headers with the crashed kernel's image a second
-# time (since Linux 6.10), some 32 MiB that zipl -d keeps; and, in a file system, its own tables.
+# time (since Linux 6.10), what zipl keeps; and, in a file system, its own tables.
 # Disk images are sparse, so there is no need to be mean.
 PARTITION_EXTRA = 128 << 20
 FILE_SYSTEM_EXTRA = 128 << 20
@@ -39,7 +42,7 @@ FILE_SYSTEM_SHARE = 32  # of the size, as 1/n
 UUID = "7a686172-6e65-7373-2064-756d70206469"
 TIME = "1"  # seconds since 1970; 0 would be the clock's time (lib/ext2fs, fs->now)
 
-# zipl's block pointers and a DOS partition table count 512-byte blocks in 32 bits
+# a DOS partition table counts 512-byte blocks in 32 bits
 LARGEST = ((1 << 32) - 1) * BLOCK_SIZE
 
 _PARTITION_ENTRY = struct.Struct("<B3sB3sII")  # status, CHS, type, CHS, first block, blocks
@@ -61,10 +64,12 @@ class DiskSpec:
 
 
 def size_for(layout: DiskLayout, memory: int) -> int:
-    """Bytes of a disk on which a dump of ``memory`` bytes fits."""
+    """Bytes of a disk on which a dump of ``memory`` bytes fits, in whole MiB."""
+    extra = PARTITION_EXTRA
     if layout.is_file_system:
-        return PARTITION_START + memory + memory // FILE_SYSTEM_SHARE + FILE_SYSTEM_EXTRA
-    return PARTITION_START + memory + PARTITION_EXTRA
+        extra = FILE_SYSTEM_EXTRA + memory // FILE_SYSTEM_SHARE
+    size = PARTITION_START + memory + extra
+    return -(-size // MIB) * MIB
 
 
 def dump_disk(store: Store, progress: Progress, spec: DiskSpec, host_kernel: Kernel) -> Built:
@@ -74,7 +79,7 @@ def dump_disk(store: Store, progress: Progress, spec: DiskSpec, host_kernel: Ker
     fails.
     """
     boot = BootFiles(spec.kernel.image, spec.ramdisk.path / IMAGE, spec.parmline)
-    _check_size(spec.size, boot)
+    _check_size(spec, boot)
     guest = builder_initramfs(store, progress)
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
@@ -122,12 +127,14 @@ def make_partition(disk: Path, size: int) -> None:
         file.write(table)
 
 
-def _check_size(size: int, boot: BootFiles) -> None:
-    needed = boot.kernel.stat().st_size + boot.ramdisk.stat().st_size
-    least = PARTITION_START + 2 * needed
-    if not least <= size <= LARGEST or size % BLOCK_SIZE:
+def _check_size(spec: DiskSpec, boot: BootFiles) -> None:
+    dump_system = boot.kernel.stat().st_size + boot.ramdisk.stat().st_size
+    beside = dump_system if spec.layout.is_file_system else ZIPL_RESERVE
+    least = PARTITION_START + dump_system + beside
+    least += -least % BLOCK_SIZE
+    if not least <= spec.size <= LARGEST or spec.size % BLOCK_SIZE:
         raise UsageError(
-            f"a dump disk cannot have {size} bytes",
+            f"a {spec.layout} dump disk cannot have {spec.size} bytes",
             hint=f"choose a multiple of {BLOCK_SIZE} from {least} to {LARGEST}",
         )
 

@@ -42,9 +42,10 @@ def write_boot_records(path: Path, layout: DiskLayout) -> None:
     struct.pack_into(">QHH", mbr, 0x10, TABLE // 512, 512, 0)
     if not layout.is_file_system:
         mbr[0x70:0x78] = b"zIPL\x01\x01\x02\x01"
-        struct.pack_into(">Q", mbr, 0x78, SUPERBLOCK)
+        superblock = SUPERBLOCK - SIZE + size
+        struct.pack_into(">Q", mbr, 0x78, superblock)
         fields = (1, PARTITION_START, size - PARTITION_START, 0, 32 * MIB, 0, 4096, 0)
-        write(path, SUPERBLOCK, struct.pack(">9Q", 0x5A46435044554D50, *fields))
+        write(path, superblock, struct.pack(">9Q", 0x5A46435044554D50, *fields))
     write(path, 0, mbr)
     write(path, TABLE, b"zIPL")
 
@@ -227,11 +228,25 @@ def test_other_zipl_other_disk(bench: Bench):
     assert second.manifest["zipl"] == "2.17"
 
 
+@pytest.mark.parametrize("layout", DiskLayout)
 @pytest.mark.parametrize("size", [0, PARTITION_START, SIZE + 1, 1 << 41])
-def test_impossible_sizes(bench: Bench, size: int):
-    with pytest.raises(UsageError, match=f"cannot have {size} bytes"):
-        bench.disk(size=size)
+def test_impossible_sizes(bench: Bench, layout: DiskLayout, size: int):
+    with pytest.raises(UsageError, match=f"a {layout} dump disk cannot have {size} bytes"):
+        bench.disk(layout=layout, size=size)
     assert bench.builds == []
+
+
+@pytest.mark.parametrize(
+    # kernel and ramdisk together are shorter than a block here
+    ("layout", "least"),
+    [(DiskLayout.PARTITION, 33 * MIB + 512), (DiskLayout.EXT2, MIB + 512)],
+)
+def test_least_size(bench: Bench, layout: DiskLayout, least: int):
+    with pytest.raises(UsageError) as caught:
+        bench.disk(layout=layout, size=least - 512)
+    assert f" from {least} to " in (caught.value.hint or "")
+    if layout is DiskLayout.PARTITION:  # mke2fs wants more for a file system
+        assert (bench.disk(layout=layout, size=least).path / DISK).stat().st_size == least
 
 
 def test_a_disk_that_zipl_left_unfinished_is_not_kept(
@@ -267,7 +282,9 @@ def test_file_systems_are_reproducible_sparse_and_as_large_as_their_partition(
 def test_a_dump_of_all_memory_fits(layout: DiskLayout, memory: int):
     # inode tables take 1/64 (mke2fs.conf: 256 of each 16384 bytes), ext2's block pointers 1/1024
     own = memory // 64 + memory // 1024 if layout.is_file_system else 0
-    assert size_for(layout, memory) - PARTITION_START >= memory + own + 96 * MIB
+    size = size_for(layout, memory)
+    assert size - PARTITION_START >= memory + own + 96 * MIB
+    assert size % MIB == 0
 
 
 # --- the builder's complaints ----------------------------------------------------------------
