@@ -15,10 +15,23 @@ from harness.s390x import sclp
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.sclp import SdiasQualifier, SdiasStatus, c_sclp
 
-_HEADER = struct.Struct(">HB3xH")  # sccb_header: this is read at every console line
-_RESPONSE_OFFSET = 6
-_EVENT = len(c_sclp.sccb_header)
-_TYPE_OFFSET = 2
+# One service signal comes with each console line, and one with each 4 KiB of the HSA. So the
+# definitions in harness.s390x.sclp are read with precompiled formats here; a test compares them.
+_SCCB = struct.Struct(">H4xH2xBB")  # length, response code, event type, event flags
+_REQUEST = struct.Struct(">B21xIQ4xI")  # from event_qual: qualifier, blk_cnt, asa, fbn
+_REQUEST_OFFSET = c_sclp.sdias_sccb.fields["evbuf"].offset + len(c_sclp.evbuf_header)
+
+
+def _offset(field: str) -> int:
+    evbuf = c_sclp.sdias_sccb.fields["evbuf"]
+    return int(evbuf.offset + evbuf.type.fields[field].offset)
+
+
+_RESPONSE_OFFSET = c_sclp.sccb_header.fields["response_code"].offset
+_FLAGS_OFFSET = _offset("hdr") + c_sclp.evbuf_header.fields["flags"].offset
+_STATUS_OFFSET = _offset("event_status")
+_COUNT_OFFSET = _offset("blk_cnt")
+_RESPONSE_OK = sclp.RESPONSE_EVENT_OK.to_bytes(2, "big")
 
 
 @dataclass(frozen=True)
@@ -59,13 +72,16 @@ class ServiceCalls:
         """A service signal for the SCCB at this absolute address; says what was played."""
         if not sccb or not within(self._storage, sccb, PAGE_SIZE):
             return None
-        length, _, response = _HEADER.unpack(self._storage.read(sccb, _HEADER.size))
+        request = self._storage.read(sccb, sclp.SDIAS_SCCB_SIZE)
+        length, response, event_type, flags = _SCCB.unpack_from(request)
         if sccb == self._read_info_sccb and response == sclp.RESPONSE_READ_OK:
             return self._report_hsa_size(sccb)
-        if response == sclp.RESPONSE_INVALID_FUNCTION and length >= sclp.SDIAS_SCCB_SIZE:
-            event_type = self._storage.read(sccb + _EVENT + _TYPE_OFFSET, 1)[0]
-            if event_type == sclp.EVTYP_SDIAS:
-                return self._answer_sdias(sccb)
+        if (
+            response == sclp.RESPONSE_INVALID_FUNCTION
+            and event_type == sclp.EVTYP_SDIAS
+            and length >= sclp.SDIAS_SCCB_SIZE
+        ):
+            return self._answer_sdias(sccb, request, flags)
         return None
 
     def _report_hsa_size(self, sccb: int) -> HsaSizeReported:
@@ -74,22 +90,20 @@ class ServiceCalls:
         self._storage.write(sccb + sclp.READ_INFO_HSA_SIZE, field)
         return HsaSizeReported(self._hsa.pages)
 
-    def _answer_sdias(self, sccb: int) -> SdiasAnswered | None:
-        raw = self._storage.read(sccb + _EVENT, sclp.SDIAS_SCCB_SIZE - _EVENT)
-        event = c_sclp.sdias_evbuf(raw)
-        if event.event_qual == SdiasQualifier.SIZE:
+    def _answer_sdias(self, sccb: int, request: bytes, flags: int) -> SdiasAnswered | None:
+        qualifier, count, address, first = _REQUEST.unpack_from(request, _REQUEST_OFFSET)
+        if qualifier == SdiasQualifier.SIZE:
             answer = SdiasAnswered(SdiasQualifier.SIZE, SdiasStatus.ALL_STORED, 0, 0, 0)
-            event.blk_cnt = 0 if self._hsa.released else self._hsa.pages
-        elif event.event_qual == SdiasQualifier.STORE_DATA:
-            answer = self._store(event.fbn - sclp.SDIAS_FIRST_BLOCK, event.blk_cnt, event.asa)
-            event.blk_cnt = answer.stored
+            count = 0 if self._hsa.released else self._hsa.pages
+        elif qualifier == SdiasQualifier.STORE_DATA:
+            answer = self._store(first - sclp.SDIAS_FIRST_BLOCK, count, address)
+            count = answer.stored
         else:
             return None  # QEMU's own refusal stands
-        event.event_status = answer.status
-        event.hdr.flags |= sclp.EVBUF_ACCEPTED
-        self._storage.write(sccb + _EVENT, event.dumps())
-        response = sclp.RESPONSE_EVENT_OK.to_bytes(2, "big")
-        self._storage.write(sccb + _RESPONSE_OFFSET, response)
+        self._storage.write(sccb + _COUNT_OFFSET, count.to_bytes(4, "big"))
+        self._storage.write(sccb + _STATUS_OFFSET, bytes([answer.status]))
+        self._storage.write(sccb + _FLAGS_OFFSET, bytes([flags | sclp.EVBUF_ACCEPTED]))
+        self._storage.write(sccb + _RESPONSE_OFFSET, _RESPONSE_OK)
         return answer
 
     def _store(self, page: int, count: int, address: int) -> SdiasAnswered:

@@ -5,6 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.firmware import service_call
 from harness.firmware.hsa import Hsa
 from harness.firmware.service_call import HsaSizeReported, SdiasAnswered, ServiceCalls
 from harness.s390x import sclp
@@ -43,6 +44,22 @@ def put_sdias(storage, *, qualifier=SdiasQualifier.STORE_DATA, page=0, count=1, 
 def answered(storage):
     raw = storage.read(SCCB, sclp.SDIAS_SCCB_SIZE)
     return c_sclp.sdias_sccb(raw)
+
+
+def test_the_quick_formats_are_those_of_the_definitions():
+    marked = c_sclp.sdias_sccb(
+        hdr=c_sclp.sccb_header(length=0x1122, response_code=0x3344),
+        evbuf=c_sclp.sdias_evbuf(
+            hdr=c_sclp.evbuf_header(type=0x55, flags=0x66),
+            event_qual=0x77,
+            blk_cnt=0x8899AABB,
+            asa=0x0102030405060708,
+            fbn=0x090A0B0C,
+        ),
+    ).dumps()
+    assert service_call._SCCB.unpack_from(marked) == (0x1122, 0x3344, 0x55, 0x66)
+    request = service_call._REQUEST.unpack_from(marked, service_call._REQUEST_OFFSET)
+    assert request == (0x77, 0x8899AABB, 0x0102030405060708, 0x090A0B0C)
 
 
 def test_layout_is_the_kernels():
