@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,12 @@ def size_for(layout: DiskLayout, memory: int) -> int:
     return -(-size // MIB) * MIB
 
 
-def dump_disk(store: Store, progress: Progress, spec: DiskSpec, host_kernel: Kernel) -> Built:
-    """The prepared disk as ``disk.img``, sparse; ``host_kernel`` runs the builder guest.
+def dump_disk(
+    store: Store, progress: Progress, spec: DiskSpec, host_kernel: Callable[[], Kernel]
+) -> Built:
+    """The prepared disk as ``disk.img``, sparse.
+
+    ``host_kernel`` gives the kernel of the builder guest; it is only asked if there is one to run.
 
     Raises UsageError for a size that cannot even hold kernel and ramdisk, BuildError if zipl
     fails.
@@ -84,11 +89,12 @@ def dump_disk(store: Store, progress: Progress, spec: DiskSpec, host_kernel: Ker
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         disk = directory / DISK
+        kernel = host_kernel()
         with progress.task(f"prepare a {spec.layout} dump disk with zipl"):
             make_partition(disk, spec.size)
             if spec.layout.is_file_system:
                 _make_file_system(disk, spec, Tools(log, f"a {spec.layout} disk", _FIXED))
-            run_zipl(guest, host_kernel, disk, spec.layout, boot, log)
+            run_zipl(guest, kernel, disk, spec.layout, boot, log)
             check_boot_records(disk, spec.layout)
         return {"zipl": _version_of("s390-tools", guest)}
 

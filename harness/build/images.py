@@ -10,7 +10,7 @@ from harness.build.initramfs import CRASHED, IMAGE, dump_lists, initramfs
 from harness.build.kernel import Kernel, Role, built_kernel, foreign_kernel, require_crash_dump
 from harness.build.layout import DiskLayout
 from harness.build.store import Built, Store
-from harness.errors import UsageError
+from harness.errors import HostError, UsageError
 from harness.progress import Progress
 
 # zipl -d writes a parmline of its own, and takes no other; this is the like of it for a dump
@@ -29,17 +29,18 @@ class Images:
 
     def __init__(self, store: Store, progress: Progress) -> None:
         self._store, self._progress = store, progress
+        self._kernels: dict[Role, Kernel] = {}  # asking apt for the source takes a while
 
     def crashed_kernel(self, image: Path | None = None, vmlinux: Path | None = None) -> Kernel:
         """The harness's own, or the one given by path."""
         if image is not None:
             return foreign_kernel(image, vmlinux)
-        return built_kernel(self._store, Role.CRASHED, self._progress)
+        return self._built_kernel(Role.CRASHED)
 
     def dump_kernel(self, image: Path | None = None) -> Kernel:
         """The harness's own, or the one given by path, if it is able to dump."""
         if image is None:
-            return built_kernel(self._store, Role.DUMP, self._progress)
+            return self._built_kernel(Role.DUMP)
         kernel = foreign_kernel(image)
         require_crash_dump(kernel)
         return kernel
@@ -73,8 +74,9 @@ class Images:
             ramdisk,
             f"{FILE_SYSTEM_PARMLINE} {parmline}".strip() if layout.is_file_system else "",
         )
-        host = built_kernel(self._store, Role.DUMP, self._progress)
-        return dump_disk(self._store, self._progress, spec, host)
+        return dump_disk(
+            self._store, self._progress, spec, host_kernel=lambda: self._builder_kernel(kernel)
+        )
 
     def export(self, layout: DiskLayout, directory: Path) -> list[Path]:
         """Copy dump kernel and ramdisk to ``directory`` under the names s390-tools know."""
@@ -88,3 +90,18 @@ class Images:
             for what, names in EXPORT_NAMES.items()
             for name in names
         ]
+
+    def _built_kernel(self, role: Role) -> Kernel:
+        if role not in self._kernels:
+            self._kernels[role] = built_kernel(self._store, role, self._progress)
+        return self._kernels[role]
+
+    def _builder_kernel(self, given: Kernel) -> Kernel:
+        """The kernel for the builder guest: the harness's own, which is known to work.
+
+        On a host that cannot build it, the given dump kernel, which must drive the disk anyway.
+        """
+        try:
+            return self._built_kernel(Role.DUMP)
+        except HostError:
+            return given

@@ -149,6 +149,7 @@ class Bench:
         self.store = Store(directory / "store", NoProgress())
         self.directory = directory
         self.builds: list[DiskLayout] = []
+        self.asked = 0
         self.guest = self.image("initramfs-builder", "guest", version="2.16")
         self.host = self.kernel("host", b"host")
 
@@ -185,8 +186,12 @@ class Bench:
             "parmline": "",
         }
         return disk.dump_disk(
-            self.store, NoProgress(), DiskSpec(**{**fields, **changes}), self.host
+            self.store, NoProgress(), DiskSpec(**{**fields, **changes}), self.host_kernel
         )
+
+    def host_kernel(self) -> Kernel:
+        self.asked += 1
+        return self.host
 
 
 @pytest.fixture
@@ -201,6 +206,7 @@ def test_same_inputs_same_disk(bench: Bench):
     first = bench.disk()
     assert bench.disk() == first
     assert bench.builds == [DiskLayout.PARTITION]
+    assert bench.asked == 1
     assert (first.path / DISK).stat().st_size == SIZE
     assert first.manifest["zipl"] == "2.16"
     assert list(first.manifest["files"]) == [DISK]
