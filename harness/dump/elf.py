@@ -14,9 +14,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from harness.closing import Closing
 from harness.dump.c_elf import (
     EHDR_SIZE,
     EI_CLASS,
@@ -86,7 +86,7 @@ class ElfLayout:
         return max([offset + size for offset, size in self.notes] + ends, default=0)
 
 
-class ElfDump:
+class ElfDump(Closing):
     """An open dump file; a context manager. ``map`` is the whole file, ``size`` its bytes."""
 
     def __init__(self, path: Path, file: BufferedReader, content: mmap.mmap) -> None:
@@ -114,17 +114,6 @@ class ElfDump:
             dump = cls(path, file, content)
             stack.pop_all()
         return dump
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """A second call does nothing."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from types import TracebackType
-from typing import Self
 
+from harness.closing import Closing
 from harness.machine.snapshot import Snapshot
 from harness.qemu.ram import GuestRam
 from harness.s390x.lowcore import PAGE_SIZE
@@ -14,7 +13,7 @@ from harness.sparse import data_extents
 CHUNK = 1 << 20
 
 
-class OldMemory:
+class OldMemory(Closing):
     """A snapshot's memory as read-only absolute storage."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -22,15 +21,7 @@ class OldMemory:
         self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         self.size = snapshot.memory
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._map.close()
         self._file.close()
 

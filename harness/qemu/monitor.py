@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, Self
 
 from qemu.qmp import (
@@ -25,6 +25,7 @@ from qemu.qmp import (
     StateError,
 )
 
+from harness.closing import Closing
 from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
 from harness.qemu.sieve import EventSieve
@@ -66,7 +67,7 @@ class _Client(QMPClient):
         self._sieve.send(bytes(msg))
 
 
-class Monitor:
+class Monitor(Closing):
     """A QMP session over the connected ``sock``, which it owns; a context manager.
 
     The protocol runs in a private thread with its own event loop, from the construction to
@@ -106,14 +107,6 @@ class Monitor:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the session and its thread. A second call does nothing."""

@@ -7,9 +7,9 @@ import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from harness.closing import Closing
 from harness.errors import EvidenceError, HostError
 from harness.sparse import data_extents
 
@@ -23,7 +23,7 @@ _ZERO_CHUNK = bytes(CHUNK)
 _MEMINFO = Path("/proc/meminfo")
 
 
-class GuestRam:
+class GuestRam(Closing):
     """``size`` bytes of absolute storage, zero at first; a context manager that frees it.
 
     ``fd`` is what QEMU maps too (``memory-backend-file,share=on``). Nothing of it has a name
@@ -75,17 +75,6 @@ class GuestRam:
                 ram.close()
                 raise
         return ram
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the memory back to the host. A second call does nothing."""
