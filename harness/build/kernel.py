@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 
 from harness.build import kernel_image
-from harness.build.command import Tools, find_tool
+from harness.build.command import Tools, require_tools
 from harness.build.source import source_tree
 from harness.build.store import Built, Store, sha256
 from harness.errors import BuildError, UsageError
@@ -23,7 +23,9 @@ from harness.progress import Progress
 
 BASE_CONFIG = "zfcpdump_defconfig"
 CROSS_COMPILE = "s390x-linux-gnu-"
-MAKE_LINES = 1450  # what a build prints for its objects, for the estimate
+NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
+# where debug information says the source is: paths of this host would make builds differ
+SOURCE_PREFIX = "/linux"
 
 IMAGE, VMLINUX, SYSTEM_MAP, CONFIG = "bzImage", "vmlinux", "System.map", "config"
 
@@ -35,6 +37,10 @@ class Role(StrEnum):
 
     DUMP = "dump"
     CRASHED = "crashed"
+
+
+# lines that make prints for its objects, for the estimate (Linux 6.12)
+OBJECTS = {Role.DUMP: 1260, Role.CRASHED: 1430}
 
 
 @dataclass(frozen=True)
@@ -58,20 +64,16 @@ def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
     fragment = Template((images / "kernel" / f"{role}.config").read_text())
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        # a fixed place, so that ccache knows the objects again
-        objects = store.root / ".objects" / str(role)
-        shutil.rmtree(objects, ignore_errors=True)
-        objects.mkdir(parents=True)
-        try:
-            make = _Make(
-                tree.path / "tree", objects, Tools(log, f"the {role} kernel", _environment(store))
-            )
-            make.configure(fragment.substitute(IMAGES=images))
-            with progress.task(f"compile the {role} kernel", MAKE_LINES, "objects") as task:
-                make.compile(task.update)
-            return make.collect(directory, with_vmlinux=role is Role.CRASHED)
-        finally:
-            shutil.rmtree(objects, ignore_errors=True)
+        objects = directory / "objects"
+        objects.mkdir()
+        tools = Tools(log, f"the {role} kernel", _environment(store))
+        make = _Make(tree.path / "tree", objects, tools)
+        make.configure(fragment.substitute(IMAGES=images))
+        with progress.task(f"compile the {role} kernel", OBJECTS[role], "objects") as task:
+            make.compile(task.update)
+        facts = make.collect(directory, with_vmlinux=role is Role.CRASHED)
+        shutil.rmtree(objects)
+        return facts
 
     inputs = {
         "source": tree.manifest["file"],
@@ -83,26 +85,33 @@ def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
 
 
 def foreign_kernel(image: Path, vmlinux: Path | None = None) -> Kernel:
-    """A kernel given by path; raises UsageError if it is not an s390 kernel image."""
+    """A kernel given by path; raises UsageError if it is not an s390 kernel image.
+
+    Its configuration is the one it carries (CONFIG_IKCONFIG), or one that lies where Debian and
+    a build tree put it.
+    """
     data = kernel_image.check(image)
     if vmlinux is not None and not vmlinux.is_file():
         raise UsageError(f"vmlinux {vmlinux}: no such file")
+    release = kernel_image.release(data)
     return Kernel(
         image=image,
-        release=kernel_image.release(data),
+        release=release,
         sha256=sha256(image),
         origin=str(image),
-        config=kernel_image.embedded_config(data),
+        config=kernel_image.embedded_config(data) or _config_beside(image, release),
         vmlinux=vmlinux,
     )
 
 
 def require_crash_dump(kernel: Kernel) -> None:
-    """Raises UsageError naming the option if ``kernel`` can be shown to be unable to dump."""
-    if kernel.config is not None:
-        able: bool | None = "CONFIG_CRASH_DUMP=y" in kernel.config.splitlines()
-    else:
-        able = kernel_image.can_dump(kernel.image.read_bytes())
+    """Raises UsageError naming the option if ``kernel`` can be shown to be unable to dump.
+
+    Its code is the surer witness; a configuration speaks where that cannot be decompressed.
+    """
+    able = kernel_image.can_dump(kernel.image.read_bytes())
+    if able is None and kernel.config is not None:
+        able = "CONFIG_CRASH_DUMP=y" in kernel.config.splitlines()
     if able is False:
         raise UsageError(
             f"kernel {kernel.image} ({kernel.release}) cannot dump: CONFIG_CRASH_DUMP is not set",
@@ -110,13 +119,25 @@ def require_crash_dump(kernel: Kernel) -> None:
         )
 
 
+def _config_beside(image: Path, release: str) -> str | None:
+    """The s390 configuration that belongs to an image: /boot/config-RELEASE, or a .config."""
+    image = image.resolve()
+    candidates = [image.parent / f"config-{release}", image.parent / ".config"]
+    if image.parts[-4:-1] == ("arch", "s390", "boot"):
+        candidates.append(image.parents[3] / ".config")
+    for path in candidates:
+        if path.is_file() and "CONFIG_S390=y" in (text := path.read_text(errors="replace")):
+            return text
+    return None
+
+
 class _Make:
     """One out-of-tree build."""
 
     def __init__(self, tree: Path, objects: Path, tools: Tools) -> None:
         self._objects, self._tools = objects, tools
-        for tool in ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex"):
-            find_tool(tool)
+        require_tools(NEEDED_TOOLS)
+        prefixes = f"-ffile-prefix-map={tree}/= -ffile-prefix-map={objects}={SOURCE_PREFIX}"
         cache = "ccache " if shutil.which("ccache") else ""
         self._make = (
             "make",
@@ -126,7 +147,8 @@ class _Make:
             f"CROSS_COMPILE={CROSS_COMPILE}",
             f"CC={cache}{CROSS_COMPILE}gcc",
             f"HOSTCC={cache}gcc",
-            f"KCFLAGS=-ffile-prefix-map={tree}/=",
+            f"KCFLAGS={prefixes}",
+            f"KAFLAGS={prefixes}",
         )
 
     def configure(self, fragment: str) -> None:
@@ -152,7 +174,9 @@ class _Make:
                 done += 1
                 progress(done)
 
-        self._tools.run([*self._make, f"-j{os.cpu_count()}", "bzImage"], on_line=on_line)
+        self._tools.run(
+            [*self._make, f"-j{len(os.sched_getaffinity(0))}", "bzImage"], on_line=on_line
+        )
 
     def collect(self, directory: Path, *, with_vmlinux: bool) -> dict[str, Any]:
         """Move what is kept into the image; returns what the manifest shall say."""
