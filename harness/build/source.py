@@ -18,10 +18,14 @@ _NAME = re.compile(r"linux-source-(\d+)\.(\d+)")
 
 
 def source_tree(store: Store, progress: Progress) -> Built:
-    """The newest ``linux-source-X.Y`` that apt offers; its ``tree`` is the unpacked source.
+    """The newest ``linux-source-X.Y`` that apt offered; its ``tree`` is the unpacked source.
 
-    Raises HostError if apt offers none.
+    Like a package set it is fetched once and then pinned: a newer one is taken when this one is
+    removed from the store. Raises HostError if apt offers none.
     """
+    pinned = [image for image in store.images() if image.kind == KIND]
+    if pinned:
+        return pinned[-1]
     name = _newest()
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
