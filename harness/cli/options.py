@@ -18,7 +18,7 @@ def examples(*lines: str) -> str:
     return "\n\n".join(["Examples:", *(f"[bold]{line}[/bold]" for line in lines)])
 
 
-def _complete_scenario(incomplete: str) -> list[str]:
+def complete_scenario(incomplete: str) -> list[str]:
     from harness.scenario.load import scenario_files
 
     return [name for name in scenario_files() if name.startswith(incomplete)]
@@ -43,7 +43,7 @@ def _size_option(name: str, what: str) -> Any:
 
 
 Scenario = Annotated[
-    str, typer.Argument(help="Name or path of a scenario.", autocompletion=_complete_scenario)
+    str, typer.Argument(help="Name or path of a scenario.", autocompletion=complete_scenario)
 ]
 SnapshotName = Annotated[
     str,

@@ -49,7 +49,7 @@ def run(
     from harness.run import engine
     from harness.scenario.load import load, plan_of
 
-    crashed = {"memory": memory, "cpus": smp, "kernel": kernel, "vmlinux": vmlinux}
+    crashed = {"memory": memory, "smp": smp, "kernel": kernel, "vmlinux": vmlinux}
     dump = {
         "hsa_size": hsa_size,
         "layout": disk_layout,

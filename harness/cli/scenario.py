@@ -1,8 +1,10 @@
-"""scenario list, show."""
+"""scenario list, show, check, new, schema."""
 
 from __future__ import annotations
 
 import json as jsonlib
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -11,14 +13,38 @@ from harness.cli.options import examples
 
 app = typer.Typer(help="What can be crashed and dumped, as data.", no_args_is_help=True)
 
+TEMPLATE = """\
+# What this scenario is for.
 
-@app.command("list", epilog=examples("zharness scenario list"))
+description = "{name}"
+extends = "{parent}"
+
+[crashed]
+# memory = "1G"
+# smp = 4
+
+[dump]
+# layout = "ext4"
+
+# one scenario for each combination:
+# [matrix]
+# hsa_size = ["32M", "64M"]
+"""
+
+Files = Annotated[
+    list[str],
+    typer.Argument(help="Names or paths.", autocompletion=options.complete_scenario),
+]
+
+
+@app.command("list", epilog=examples("zharness scenario list", "zharness scenario list --json"))
 def list_(json: options.Json = False) -> None:
-    """Show the scenarios that come with the harness."""
+    """Show every concrete scenario that comes with the harness."""
     from harness.cli.show import table
-    from harness.scenario.load import load, scenario_files
+    from harness.scenario.load import load_all, scenario_files
 
-    rows = [(name, load(name).description) for name in scenario_files()]
+    found = [each for name in scenario_files() for each in load_all(name)]
+    rows = [(each.name, each.scenario.description) for each in found]
     if json:
         print(jsonlib.dumps([{"name": name, "description": what} for name, what in rows], indent=1))
     else:
@@ -27,7 +53,52 @@ def list_(json: options.Json = False) -> None:
 
 @app.command(epilog=examples("zharness scenario show panic"))
 def show(scenario: options.Scenario) -> None:
-    """Show one scenario with all its defaults, as JSON."""
+    """Show one concrete scenario with all its defaults, as JSON."""
     from harness.scenario.load import load
 
     print(load(scenario).model_dump_json(indent=1))
+
+
+@app.command(epilog=examples("zharness scenario check mine.toml"))
+def check(files: Files) -> None:
+    """Check scenario files; the first thing that is wrong is named with file, line and field."""
+    from harness.scenario.load import load_all, plan_of
+
+    for file in files:
+        found = load_all(file)
+        for each in found:
+            plan_of(each.name, each.scenario)
+        print(f"{file}: {len(found)} scenario{'s' if len(found) > 1 else ''}, all well")
+
+
+@app.command(epilog=examples("zharness scenario new mine.toml --extends panic"))
+def new(
+    file: Annotated[Path, typer.Argument(help="The file to write; must not exist.")],
+    extends: Annotated[
+        str,
+        typer.Option(help="Scenario to start from.", autocompletion=options.complete_scenario),
+    ] = "panic",
+) -> None:
+    """Write a scenario file to be filled in."""
+    from harness.errors import HostError, UsageError
+    from harness.scenario.load import SUFFIX, load_all
+
+    if file.suffix != SUFFIX:
+        raise UsageError(f"{file}: a scenario's file ends in {SUFFIX}")
+    load_all(extends)
+    try:
+        with file.open("x") as written:
+            written.write(TEMPLATE.format(name=file.stem, parent=extends))
+    except FileExistsError:
+        raise UsageError(f"{file} exists already") from None
+    except OSError as error:
+        raise HostError(f"{file}: {error.strerror}") from error
+    print(f"{file}: now fill it in, then: zharness scenario check {file}")
+
+
+@app.command(epilog=examples("zharness scenario schema > scenario.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from harness.scenario.model import ScenarioFile
+
+    print(jsonlib.dumps(ScenarioFile.model_json_schema(), indent=1))

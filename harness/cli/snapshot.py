@@ -33,7 +33,7 @@ def create(
     from harness.run import engine
     from harness.scenario.load import load, plan_of
 
-    crashed = {"memory": memory, "cpus": smp, "kernel": kernel, "vmlinux": vmlinux}
+    crashed = {"memory": memory, "smp": smp, "kernel": kernel, "vmlinux": vmlinux}
     progress = progress_for(json=json, verbose=verbose)
     snapshot = engine.create_snapshot(
         plan_of(scenario, load(scenario, {"crashed": crashed}), time_factor=time_factor),

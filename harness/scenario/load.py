@@ -1,10 +1,14 @@
-"""Finding and reading scenarios, and making plans of them."""
+"""Finding scenario files, reading them, and making plans of them."""
 
 from __future__ import annotations
 
 import difflib
+import itertools
+import math
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +19,69 @@ from harness.machine.snapshot import Snapshot
 from harness.machine.triggers import trigger_named
 from harness.paths import data_dir
 from harness.run.plan import DEFAULT_CRASH_PARMLINE, Plan
-from harness.scenario.model import Scenario
+from harness.scenario.model import SECTIONS, Scenario, section_of
 
 SUFFIX = ".toml"
+MATRIX_LIMIT = 256  # concrete scenarios of one file
+
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Section -> field -> value; a value of None means: as the file says."""
+
+
+@dataclass(frozen=True)
+class Concrete:
+    """One scenario to run: ``name`` is the file's, with the matrix's values in brackets."""
+
+    name: str
+    path: Path
+    scenario: Scenario
 
 
 def scenario_files() -> dict[str, Path]:
-    """The scenarios that come with the harness, by name."""
+    """The scenario files that come with the harness, by name."""
     return {path.stem: path for path in sorted((data_dir() / "scenarios").glob(f"*{SUFFIX}"))}
 
 
-def load(name: str, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Scenario:
-    """A scenario by name or path, with ``overrides`` (section, field, value) applied.
+def load_all(name: str, overrides: Overrides | None = None) -> list[Concrete]:
+    """Every concrete scenario of the file that ``name`` names: one, or a matrix of them.
 
-    Raises UsageError naming file and field.
+    ``name`` is a scenario's name or a path; ``name[smp=2]`` picks from a matrix. Raises
+    UsageError that names file, line and field.
     """
-    path = _find(name)
-    try:
-        data = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: {error}") from error
-    for section, fields in (overrides or {}).items():
-        given = {field: value for field, value in fields.items() if value is not None}
-        data[section] = {**data.get(section, {}), **given}
-    return _validated(path, data)
+    stem, bracket, _ = name.partition("[")
+    file = _File.find(stem if bracket else name)
+    found = [
+        Concrete(f"{file.path.stem}{suffix}", file.path, scenario)
+        for suffix, scenario in file.scenarios(overrides or {})
+    ]
+    if not bracket:
+        return found
+    wanted = f"{Path(stem).stem}[{name.partition('[')[2]}"
+    picked = [each for each in found if each.name == wanted]
+    if not picked:
+        names = ", ".join(each.name for each in found)
+        raise UsageError(f"no scenario '{wanted}'", hint=f"{file.path} has: {names}")
+    return picked
+
+
+def load(name: str, overrides: Overrides | None = None) -> Scenario:
+    """Like :func:`load_all`, for what must be one concrete scenario."""
+    found = load_all(name, overrides)
+    if len(found) > 1:
+        raise UsageError(
+            f"'{name}' is a matrix of {len(found)} scenarios", hint=f"pick one: '{found[0].name}'"
+        )
+    return found[0].scenario
 
 
 def plan_of(name: str, scenario: Scenario, *, time_factor: float = 1.0) -> Plan:
     """The plan of a run of ``scenario``; raises UsageError for a trigger that does not exist."""
     crashed, dump = scenario.crashed, scenario.dump
     return Plan(
-        scenario=Path(name).stem,
+        scenario=Path(name).stem if name.endswith(SUFFIX) else name,
         trigger=trigger_named(crashed.trigger).name,
         memory=crashed.memory,
-        cpus=crashed.cpus,
+        cpus=crashed.smp,
         cpu_model=crashed.cpu_model,
         hsa_size=dump.hsa_size,
         layout=dump.layout,
@@ -72,31 +103,143 @@ def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: f
     given = {field: value for field, value in dump.items() if value is not None}
     crashed = {
         "memory": snapshot.memory,
-        "cpus": len(snapshot.cpus),
+        "smp": len(snapshot.cpus),
         "cpu_model": snapshot.machine["cpu_model"],
         "trigger": snapshot.trigger,
     }
     description = f"dump of {snapshot.name}"
     data = {"description": description, "crashed": crashed, "dump": given}
-    return plan_of("dump", _validated(snapshot.directory, data), time_factor=time_factor)
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        _, what = _first(error)
+        raise UsageError(f"{snapshot.directory}: {what}") from None
+    return plan_of("dump", scenario, time_factor=time_factor)
 
 
-def _find(name: str) -> Path:
+@dataclass(frozen=True)
+class _File:
+    """One file, with what it extends merged in: ``data`` is by section, ``matrix`` by field."""
+
+    path: Path
+    data: Mapping[str, Any]
+    matrix: Mapping[str, list[Any]]
+
+    @classmethod
+    def find(cls, name: str, beside: Path | None = None, heirs: tuple[Path, ...] = ()) -> _File:
+        return cls.read(_find(name, beside), heirs)
+
+    @classmethod
+    def read(cls, path: Path, heirs: tuple[Path, ...]) -> _File:
+        if path.resolve() in heirs:
+            raise UsageError(f"{path}: extends itself")
+        try:
+            data = tomllib.loads(path.read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{path}: {error}") from error
+        parent, matrix = data.pop("extends", None), data.pop("matrix", {})
+        if parent is None:
+            return cls(path, data, _checked_matrix(path, matrix))
+        if not isinstance(parent, str):
+            raise _refused(path, "extends", "names one scenario")
+        base = cls.find(parent, path.parent, (*heirs, path.resolve()))
+        merged = {**base.data, **data}
+        for section in SECTIONS.keys() & data.keys() & base.data.keys():
+            if isinstance(data[section], dict):
+                merged[section] = {**base.data[section], **data[section]}
+        return cls(path, merged, {**base.matrix, **_checked_matrix(path, matrix)})
+
+    def scenarios(self, overrides: Overrides) -> Iterator[tuple[str, Scenario]]:
+        """Each combination of the matrix; an override removes its field from the matrix."""
+        given = {
+            (section, field): value
+            for section, fields in overrides.items()
+            for field, value in fields.items()
+            if value is not None
+        }
+        axes = {
+            name: values for name, values in self.matrix.items() if section_of(name) not in given
+        }
+        count = math.prod(map(len, axes.values()))
+        if count > MATRIX_LIMIT:
+            raise _refused(
+                self.path, "matrix", f"{count} scenarios, more than the {MATRIX_LIMIT} allowed"
+            )
+        for values in itertools.product(*axes.values()):
+            cell = dict(zip(axes, values, strict=True))
+            fields = {section_of(name): value for name, value in cell.items()} | given
+            suffix = ",".join(f"{name}={value}" for name, value in cell.items())
+            yield f"[{suffix}]" if suffix else "", self._scenario(fields)
+
+    def _scenario(self, fields: Mapping[tuple[str, str], Any]) -> Scenario:
+        data = dict(self.data)
+        for (section, field), value in fields.items():
+            written = data.get(section, {})
+            if isinstance(written, dict):  # or else it is refused below
+                data[section] = {**written, field: value}
+        try:
+            return Scenario.model_validate(data)
+        except ValidationError as error:
+            field, what = _first(error)
+            raise _refused(self.path, field, what) from None
+
+
+def _checked_matrix(path: Path, matrix: Any) -> dict[str, list[Any]]:
+    if not isinstance(matrix, dict):
+        raise _refused(path, "matrix", "is a table: field -> list of values")
+    for name, values in matrix.items():
+        try:
+            section_of(name)
+        except ValueError as error:
+            raise _refused(path, f"matrix.{name}", str(error)) from None
+        if not isinstance(values, list) or not values:
+            raise _refused(path, f"matrix.{name}", "is a list of at least one value")
+    return matrix
+
+
+def _find(name: str, beside: Path | None = None) -> Path:
     if name.endswith(SUFFIX):
-        return Path(name)
+        return Path(name) if beside is None else beside / name
+    if beside is not None and (beside / f"{name}{SUFFIX}").is_file():
+        return beside / f"{name}{SUFFIX}"
     files = scenario_files()
     if name in files:
         return files[name]
     near = difflib.get_close_matches(name, files, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(files)}"
+    hint = f"did you mean '{near[0]}'?" if near else "zharness scenario list shows them"
     raise UsageError(f"no scenario '{name}'", hint=hint)
 
 
-def _validated(path: Path, data: Mapping[str, Any]) -> Scenario:
-    try:
-        return Scenario.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{path}: {where + ': ' if where else ''}{what}") from None
+def _first(error: ValidationError) -> tuple[str, str]:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    if not field and ": " in what:  # a rule about the whole names its field itself
+        field, _, what = what.partition(": ")
+    return field, what
+
+
+def _refused(path: Path, field: str, what: str) -> UsageError:
+    line = _line_of(path, field)
+    where = f"{path}:{line}" if line else str(path)
+    return UsageError(f"{where}: {field + ': ' if field else ''}{what}")
+
+
+def _line_of(path: Path, field: str) -> int | None:
+    """Where ``section.field`` or ``field`` is written; None if this file does not write it."""
+    section, _, key = field.rpartition(".")
+    if section and section.split(".")[0] not in {*SECTIONS, "matrix"}:
+        section, key = "", section.split(".")[0]
+    elif section.count("."):  # an element of a list
+        section, key = section.split(".")[:2]
+    written = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
+    header, begin = "", None
+    for number, text in enumerate(path.read_text().splitlines(), 1):
+        if found := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", text):
+            header = found[1]
+            begin = number if header == key and not section else begin
+        elif header == section and written.match(text):
+            return number
+    return begin

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from harness.build.layout import DiskLayout
 from harness.scenario.sizes import format_size, parse_size
@@ -15,7 +24,21 @@ MIN_MEMORY = 128 * MIB
 MIN_HSA = 16 * MIB
 MAX_CPUS = 64  # CONFIG_NR_CPUS of the crashed kernel
 
-Size = Annotated[int, BeforeValidator(lambda value: parse_size(str(value)))]
+
+def _compilable(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is no regular expression: {error}") from None
+    return pattern
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(lambda value: parse_size(str(value))),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
+]
+Pattern = Annotated[str, AfterValidator(_compilable)]
 
 
 class _Strict(BaseModel):
@@ -26,9 +49,10 @@ class Crashed(_Strict):
     """The system that crashes."""
 
     memory: Size = Field(512 * MIB, ge=MIN_MEMORY, multiple_of=MIB, description="main storage")
-    cpus: int = Field(2, ge=1, le=MAX_CPUS, description="number of CPUs")
+    smp: int = Field(2, ge=1, le=MAX_CPUS, description="number of CPUs")
     cpu_model: str = Field("max", description="QEMU CPU model")
     trigger: str = Field("sysrq-c", description="how it is made to crash")
+    workload: str | None = Field(None, description="what it is doing when that happens")
     kernel: Path | None = Field(None, description="kernel image; default: the harness's own")
     vmlinux: Path | None = Field(None, description="that kernel's vmlinux")
     parmline: str = Field("", description="added to the crashed system's kernel parameters")
@@ -44,12 +68,29 @@ class Dump(_Strict):
     parmline: str = Field("", description="added to the dump tool's kernel parameters")
 
 
+class Expect(_Strict):
+    """What the run must show, besides a dump that equals the crashed machine's memory."""
+
+    verdict: Literal["PASS", "FAIL"] = Field("PASS", description="of the dump itself")
+    crash_console: tuple[Pattern, ...] = Field(
+        (), description="regular expressions that the crashed system's console must match"
+    )
+    dump_console: tuple[Pattern, ...] = Field(
+        (), description="regular expressions that the dump system's console must match"
+    )
+    reipl: bool = Field(False, description="whether the original system is re-IPLed in the end")
+    time_limit: float | None = Field(
+        None, gt=0, description="for the dump, in multiples of the crashed system's boot time"
+    )
+
+
 class Scenario(_Strict):
-    """One scenario. Its name is that of its file."""
+    """One concrete scenario."""
 
     description: str = Field(min_length=1, description="one line for people")
     crashed: Crashed = Crashed()
     dump: Dump = Dump()
+    expect: Expect = Expect()
 
     @model_validator(mode="after")
     def _hsa_within_memory(self) -> Scenario:
@@ -59,3 +100,36 @@ class Scenario(_Strict):
                 f"of {format_size(self.crashed.memory)}"
             )
         return self
+
+
+class ScenarioFile(Scenario):
+    """What may stand in a file: a scenario, or a matrix of them, or changes to another file."""
+
+    # an heir need not repeat its parent's description
+    description: str = Field("", description="one line for people")
+    extends: str | None = Field(None, description="name or path of the scenario to start from")
+    matrix: dict[str, list[Any]] = Field(
+        {}, description="field -> values; one scenario for each combination"
+    )
+
+
+SECTIONS: dict[str, type[BaseModel]] = {"crashed": Crashed, "dump": Dump, "expect": Expect}
+
+
+def section_of(name: str) -> tuple[str, str]:
+    """``crashed.smp`` or just ``smp`` -> section and field.
+
+    Raises ValueError if there is no such field, or if the bare name is in two sections.
+    """
+    section, dot, field = name.partition(".")
+    if dot:
+        owners = [section] if field in getattr(SECTIONS.get(section), "model_fields", {}) else []
+    else:
+        field = section
+        owners = [key for key, model in SECTIONS.items() if field in model.model_fields]
+    if not owners:
+        raise ValueError("no such field")
+    if len(owners) > 1:
+        choices = " or ".join(f"{owner}.{field}" for owner in owners)
+        raise ValueError(f"write {choices}")
+    return owners[0], field

@@ -78,7 +78,7 @@ def test_evidence_is_never_overwritten(zharness, tmp_path):
 def test_contradictions_are_usage_errors(zharness, tmp_path):
     for options, what in (
         (("--hsa-size", "1G"), "hsa_size"),
-        (("--smp", "0"), "cpus"),
+        (("--smp", "0"), "smp"),
         (("--memory", "1M"), "memory"),
         (("--disk-layout", "partition", "--dump-parmline", "dump_debug=6"), "zipl"),
     ):

@@ -35,6 +35,8 @@ def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProc
         ("snapshot",),
         ("snapshot", "create"),
         ("scenario", "show"),
+        ("scenario", "check"),
+        ("scenario", "new"),
         ("images", "build"),
         ("images", "clean"),
     ],
@@ -101,6 +103,18 @@ def test_every_end_has_its_exit_code_and_line(monkeypatch, capsys, raised, code,
 def test_scenario_list_as_json_is_one_document():
     done = zharness("scenario", "list", "--json")
     assert "panic" in {scenario["name"] for scenario in json.loads(done.stdout)}
+
+
+def test_a_new_scenario_is_one_that_passes_the_check(tmp_path):
+    file = tmp_path / "mine.toml"
+    assert zharness("scenario", "new", file).returncode == ExitCode.PASS
+    assert zharness("scenario", "check", file).stdout == f"{file}: 1 scenario, all well\n"
+    assert zharness("scenario", "new", file).returncode == ExitCode.USAGE
+
+
+def test_the_schema_knows_every_section():
+    schema = json.loads(zharness("scenario", "schema").stdout)
+    assert {"crashed", "dump", "expect", "extends", "matrix"} < schema["properties"].keys()
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):

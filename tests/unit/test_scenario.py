@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from harness.build.layout import DiskLayout
 from harness.errors import UsageError
 from harness.run.plan import Plan
-from harness.scenario.load import load, plan_of, scenario_files
+from harness.scenario.load import load, load_all, plan_of, scenario_files
+from harness.scenario.model import section_of
 from harness.scenario.sizes import format_size, parse_size
 
 
@@ -32,15 +33,16 @@ def test_what_is_no_size(text):
 
 @pytest.mark.parametrize("name", scenario_files())
 def test_every_scenario_makes_a_plan_that_survives_json(name):
-    plan = plan_of(name, load(name))
-    assert plan.scenario == name
-    assert Plan.from_json(plan.to_json()) == plan
+    for concrete in load_all(name):
+        plan = plan_of(concrete.name, concrete.scenario)
+        assert plan.scenario == concrete.name
+        assert Plan.from_json(plan.to_json()) == plan
 
 
 def test_overrides_win_and_absent_ones_do_not():
-    scenario = load("panic", {"crashed": {"memory": 1 << 30, "cpus": None}, "dump": {}})
+    scenario = load("panic", {"crashed": {"memory": 1 << 30, "smp": None}, "dump": {}})
     assert scenario.crashed.memory == 1 << 30
-    assert scenario.crashed.cpus == 2
+    assert scenario.crashed.smp == 2
 
 
 def test_the_same_crash_has_the_same_name_however_it_is_dumped():
@@ -49,7 +51,7 @@ def test_the_same_crash_has_the_same_name_however_it_is_dumped():
     digests = {"kernel": "k", "initramfs": "i"}
     assert plan.snapshot_name(digests) == other.snapshot_name(digests)
     assert plan.snapshot_name(digests) != plan.snapshot_name({**digests, "kernel": "other"})
-    more = plan_of("panic", load("panic", {"crashed": {"cpus": 3}}))
+    more = plan_of("panic", load("panic", {"crashed": {"smp": 3}}))
     assert plan.snapshot_name(digests) != more.snapshot_name(digests)
 
 
@@ -60,7 +62,7 @@ def test_the_same_crash_has_the_same_name_however_it_is_dumped():
         ("description = 'x'\n[crashed]\nmemroy = '1G'", "crashed.memroy"),
         ("description = 'x'\n[crashed]\nmemory = '1Q'", "crashed.memory"),
         ("description = 'x'\n[crashed]\nmemory = '1G'\n[dump]\nhsa_size = '1G'", "does not fit"),
-        ("description = 'x'\n[crashed]\ncpus = 0", "crashed.cpus"),
+        ("description = 'x'\n[crashed]\nsmp = 0", "crashed.smp"),
         ("description = 'x'\n[dump]\nlayout = 'xfs'", "dump.layout"),
         ("description = 'x'\n[dump]\nhsa_size = '33554433'", "dump.hsa_size"),
         ("description = ", "Invalid value"),
@@ -74,6 +76,81 @@ def test_a_bad_scenario_is_refused_by_file_and_field(tmp_path, text, what):
     assert str(path) in caught.value.message
     assert what in caught.value.message
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("description = 'x'\n\n[crashed]\n  smp = 'two'", 4, "crashed.smp"),
+        ("description = 'x'\n[dump]\n'layout' = 'xfs'", 3, "dump.layout"),
+        ("description = 'x'\n[crash]\nsmp = 2", 2, "crash: Extra inputs"),
+        ("description = 'x'\n[expect]\ndump_console = ['(']", 3, "expect.dump_console"),
+        ("description = 'x'\n[matrix]\nsmp = [1]\nsize = ['1G']", 4, "matrix.size: no such field"),
+        ("description = 'x'\n[matrix]\nkernel = ['a']", 3, "crashed.kernel or dump.kernel"),
+        ("description = 'x'\n[matrix]\nsmp = []", 3, "at least one value"),
+        ("matrix = 3", 1, "matrix: is a table"),
+        ("extends = 3", 1, "extends: names one scenario"),
+        (f"description = 'x'\n[matrix]\nsmp = {[1] * 300}", 2, "300 scenarios"),
+        ("crashed = 3\ndescription = 'x'\n[matrix]\nsmp = [1]", 1, "crashed: Input should be"),
+    ],
+)
+def test_a_refusal_names_the_line(tmp_path, text, line, what):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_all(str(path))
+    assert caught.value.message.startswith(f"{path}:{line}: ")
+    assert what in caught.value.message
+
+
+def test_a_matrix_is_every_combination_in_order(tmp_path):
+    path = tmp_path / "m.toml"
+    path.write_text("description = 'x'\n[matrix]\nsmp = [1, 2]\n'dump.hsa_size' = ['32M', '64M']\n")
+    found = load_all(str(path))
+    assert [each.name for each in found] == [
+        "m[smp=1,dump.hsa_size=32M]",
+        "m[smp=1,dump.hsa_size=64M]",
+        "m[smp=2,dump.hsa_size=32M]",
+        "m[smp=2,dump.hsa_size=64M]",
+    ]
+    assert [each.scenario.crashed.smp for each in found] == [1, 1, 2, 2]
+    assert load(f"{path}[smp=2,dump.hsa_size=32M]") == found[2].scenario
+    with pytest.raises(UsageError, match="matrix of 4"):
+        load(str(path))
+    with pytest.raises(UsageError, match="no scenario 'm\\[smp=3]'"):
+        load(f"{path}[smp=3]")
+
+
+def test_an_override_takes_its_field_out_of_the_matrix(tmp_path):
+    path = tmp_path / "m.toml"
+    path.write_text("description = 'x'\n[matrix]\nsmp = [1, 2]\nhsa_size = ['32M', '64M']\n")
+    found = load_all(str(path), {"crashed": {"smp": 4}})
+    assert [each.name for each in found] == ["m[hsa_size=32M]", "m[hsa_size=64M]"]
+    assert {each.scenario.crashed.smp for each in found} == {4}
+
+
+def test_an_heir_changes_what_it_names_and_keeps_the_rest(tmp_path):
+    (tmp_path / "base.toml").write_text(
+        "description = 'base'\n[crashed]\nsmp = 3\nmemory = '256M'\n[matrix]\nlayout = ['ext4']\n"
+    )
+    (tmp_path / "heir.toml").write_text("extends = 'base'\n[crashed]\nmemory = '1G'\n")
+    (found,) = load_all(str(tmp_path / "heir.toml"))
+    assert found.name == "heir[layout=ext4]"
+    assert found.scenario.description == "base"
+    assert (found.scenario.crashed.smp, found.scenario.crashed.memory) == (3, 1 << 30)
+    assert found.scenario.dump.layout is DiskLayout.EXT4
+
+
+def test_heirs_in_a_circle(tmp_path):
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{one}.toml").write_text(f"extends = '{other}'")
+    with pytest.raises(UsageError, match="extends itself"):
+        load_all(str(tmp_path / "a.toml"))
+
+
+def test_a_field_is_named_by_itself_where_that_is_clear():
+    assert section_of("smp") == ("crashed", "smp")
+    assert section_of("dump.kernel") == ("dump", "kernel")
 
 
 def test_an_unknown_scenario_suggests_a_near_one():
