@@ -28,6 +28,7 @@ NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
 SOURCE_PREFIX = "/linux"
 
 IMAGE, VMLINUX, SYSTEM_MAP, CONFIG = "bzImage", "vmlinux", "System.map", "config"
+MODULE = "zcrash.ko"
 
 _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
 
@@ -54,6 +55,7 @@ class Kernel:
     config: str | None = None
     vmlinux: Path | None = None
     system_map: Path | None = None
+    module: Path | None = None
 
 
 def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
@@ -61,6 +63,9 @@ def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
     tree = source_tree(store, progress)
     images = data_dir() / "images"
     sources = sorted((images / "kernel").glob(f"{role}.*"))
+    crashed = role is Role.CRASHED
+    if crashed:
+        sources += sorted((images / "crash" / "zcrash").iterdir())
     fragment = Template((images / "kernel" / f"{role}.config").read_text())
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
@@ -71,7 +76,9 @@ def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
         make.configure(fragment.substitute(IMAGES=images))
         with progress.task(f"compile the {role} kernel", OBJECTS[role], "objects") as task:
             make.compile(task.update)
-        facts = make.collect(directory, with_vmlinux=role is Role.CRASHED)
+            if crashed:
+                make.compile_module(images / "crash" / "zcrash")
+        facts = make.collect(directory, (VMLINUX, MODULE) if crashed else ())
         shutil.rmtree(objects)
         return facts
 
@@ -178,13 +185,22 @@ class _Make:
             [*self._make, f"-j{len(os.sched_getaffinity(0))}", "bzImage"], on_line=on_line
         )
 
-    def collect(self, directory: Path, *, with_vmlinux: bool) -> dict[str, Any]:
+    def compile_module(self, source: Path) -> None:
+        """An external module of one file, into the directory of the objects."""
+        shutil.copytree(source, module := self._objects / "module")
+        # a kernel without modules of its own writes the list of its symbols under another name
+        shutil.copy(self._objects / "vmlinux.symvers", self._objects / "Module.symvers")
+        self._tools.run([*self._make, "modules_prepare"])
+        self._tools.run([*self._make, f"M={module}", "modules"])
+        shutil.move(module / MODULE, self._objects / MODULE)
+
+    def collect(self, directory: Path, more: tuple[str, ...]) -> dict[str, Any]:
         """Move what is kept into the image; returns what the manifest shall say."""
         shutil.move(self._objects / "arch" / "s390" / "boot" / "bzImage", directory / IMAGE)
         shutil.move(self._objects / "System.map", directory / SYSTEM_MAP)
         shutil.move(self._objects / ".config", directory / CONFIG)
-        if with_vmlinux:
-            shutil.move(self._objects / "vmlinux", directory / VMLINUX)
+        for name in more:
+            shutil.move(self._objects / name, directory / name)
         data = (directory / IMAGE).read_bytes()
         return {"release": kernel_image.release(data), "compiler": _compiler()}
 
@@ -234,4 +250,5 @@ def _from_store(image: Built) -> Kernel:
         config=(image.path / CONFIG).read_text(),
         vmlinux=optional(VMLINUX),
         system_map=optional(SYSTEM_MAP),
+        module=optional(MODULE),
     )
