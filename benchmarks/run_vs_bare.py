@@ -23,19 +23,19 @@ from pathlib import Path
 from harness import sparse
 from harness.build.disk import DISK, DiskSpec, dump_disk, size_for
 from harness.build.images import Images
-from harness.build.initramfs import IMAGE, initramfs
+from harness.build.initramfs import initramfs
 from harness.build.layout import DiskLayout
 from harness.build.store import Store
-from harness.machine.crash import Crasher
+from harness.machine.boot import Booter
+from harness.machine.crash import crash
 from harness.machine.dump import Dumper
 from harness.machine.outcome import Outcome
-from harness.machine.triggers import trigger_named
 from harness.paths import default_store
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
-from harness.qemu.spec import MachineSpec
 from harness.report.verdict import Result
 from harness.run import engine
+from harness.run.inputs import CrashInputs
 from harness.run.journal import Journal
 from harness.run.phases import Phases
 from harness.run.plan import Plan
@@ -63,7 +63,9 @@ class Bench:
 
     def by_harness(self, directory: Path) -> Sample:
         start = time.monotonic()
-        verdict = engine.run(self._plan, output=directory, store=self._store, progress=NoProgress())
+        verdict = engine.run(
+            self._plan, output=directory, store=self._store, progress=NoProgress(), fresh=True
+        )
         total = time.monotonic() - start
         if verdict.result is not Result.PASS:
             raise SystemExit(f"not a PASS: {verdict.to_json()}")
@@ -74,23 +76,19 @@ class Bench:
         disk = self._dd_disk()
         directory.mkdir()
         with Journal(directory / "journal.jsonl") as journal:
-            phases = Phases(journal, NoProgress(), memory=self._plan.memory, time_factor=1.0)
-            spec = MachineSpec(
-                memory=self._plan.memory,
-                cpus=self._plan.cpus,
-                kernel=self._images.crashed_kernel().image,
-                initrd=self._images.crashed_initramfs().path / IMAGE,
-                append=self._plan.parmline,
-            )
+            scenario = self._plan.scenario
+            memory = scenario.crashed.memory
+            phases = Phases(journal, NoProgress(), memory=memory, time_factor=1.0)
+            spec = CrashInputs.prepare(self._images, self._plan).spec(self._plan)
             start = time.monotonic()
-            crasher = Crasher(find_qemu(), phases)
-            snapshot = crasher.crash(spec, trigger_named(self._plan.trigger), directory / "crash")
+            booter = Booter(find_qemu(), phases)
+            snapshot = crash(booter, spec, self._plan.crash, directory / "crash")
             sparse.copy(disk, directory / "disk.img")
             outcome = Dumper(find_qemu(), phases, phases.stall_seconds).dump(
                 snapshot,
                 directory / "disk.img",
                 DiskLayout.PARTITION,
-                self._plan.hsa_size,
+                scenario.dump.hsa_size,
                 directory / "dump",
             )
             total = time.monotonic() - start
@@ -101,9 +99,9 @@ class Bench:
     def _dd_disk(self) -> Path:
         ramdisk = initramfs(self._store, NoProgress(), "initramfs-dd", (str(HERE / "dd.list"),))
         kernel = self._images.dump_kernel()
-        size = size_for(DiskLayout.PARTITION, self._plan.memory)
+        size = size_for(DiskLayout.PARTITION, self._plan.scenario.crashed.memory)
         spec = DiskSpec(DiskLayout.PARTITION, size, kernel, ramdisk, "")
-        return dump_disk(self._store, NoProgress(), spec, kernel).path / DISK
+        return dump_disk(self._store, NoProgress(), spec, lambda: kernel).path / DISK
 
 
 def main() -> None:

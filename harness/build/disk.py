@@ -74,7 +74,11 @@ def size_for(layout: DiskLayout, memory: int) -> int:
 
 
 def dump_disk(
-    store: Store, progress: Progress, spec: DiskSpec, host_kernel: Callable[[], Kernel]
+    store: Store,
+    progress: Progress,
+    spec: DiskSpec,
+    host_kernel: Callable[[], Kernel],
+    kind: str = "disk",
 ) -> Built:
     """The prepared disk as ``disk.img``, sparse.
 
@@ -90,7 +94,7 @@ def dump_disk(
     def build(directory: Path, log: Path) -> dict[str, Any]:
         disk = directory / DISK
         kernel = host_kernel()
-        with progress.task(f"prepare a {spec.layout} dump disk with zipl"):
+        with progress.task(f"prepare a {spec.layout} {kind} with zipl"):
             make_partition(disk, spec.size)
             if spec.layout.is_file_system:
                 _make_file_system(disk, spec, Tools(log, f"a {spec.layout} disk", _FIXED))
@@ -106,7 +110,7 @@ def dump_disk(
         "parmline": spec.parmline,
         "builder": guest.key,  # zipl, and how it is called
     }
-    return store.get(f"disk-{spec.layout}", inputs, build)
+    return store.get(f"{kind}-{spec.layout}", inputs, build)
 
 
 def check_boot_records(disk: Path, layout: DiskLayout) -> None:

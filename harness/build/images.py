@@ -6,7 +6,14 @@ import shutil
 from pathlib import Path
 
 from harness.build.disk import DiskSpec, dump_disk, size_for
-from harness.build.initramfs import CRASHED, IMAGE, dump_lists, initramfs
+from harness.build.initramfs import (
+    CONTENT,
+    CRASH_MODULE,
+    CRASHED,
+    IMAGE,
+    dump_lists,
+    initramfs,
+)
 from harness.build.kernel import Kernel, Role, built_kernel, foreign_kernel, require_crash_dump
 from harness.build.layout import DiskLayout
 from harness.build.store import Built, Store
@@ -16,6 +23,8 @@ from harness.progress import Progress
 # zipl -d writes a parmline of its own, and takes no other; this is the like of it for a dump
 # to a file system. possible_cpus: a dump needs one CPU (s390-tools zipl/src/job.c)
 FILE_SYSTEM_PARMLINE = "root=/dev/ram0 possible_cpus=1 cgroup_disable=memory"
+
+SYSTEM_DISK_SIZE = 128 << 20
 
 # the names that zfcpdump 2 and today's s390-tools know
 EXPORT_NAMES = {
@@ -45,8 +54,27 @@ class Images:
         require_crash_dump(kernel)
         return kernel
 
-    def crashed_initramfs(self) -> Built:
-        return initramfs(self._store, self._progress, "initramfs-crashed", CRASHED)
+    def crashed_initramfs(self, kernel: Kernel, *, with_content: bool = False) -> Built:
+        """For ``kernel``, with the modules that belong to it."""
+        lists: tuple[str, ...] = CRASHED
+        variables = {}
+        if kernel.module is not None:
+            lists += CRASH_MODULE
+            variables["MODULE"] = str(kernel.module)
+        if with_content:
+            lists += CONTENT
+        return initramfs(self._store, self._progress, "initramfs-crashed", lists, variables)
+
+    def system_disk(self, kernel: Kernel, ramdisk: Built, parmline: str) -> Built:
+        """A disk that loads the crashed system, and that it keeps its boot counter on."""
+        spec = DiskSpec(DiskLayout.EXT4, SYSTEM_DISK_SIZE, kernel, ramdisk, parmline)
+        return dump_disk(
+            self._store,
+            self._progress,
+            spec,
+            host_kernel=lambda: self._builder_kernel(kernel),
+            kind="system-disk",
+        )
 
     def dump_initramfs(self, layout: DiskLayout) -> Built:
         return initramfs(self._store, self._progress, "initramfs-dump", dump_lists(layout))

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.build import cpio, gen_init
@@ -19,6 +20,8 @@ from harness.progress import Progress
 IMAGE = "initramfs.gz"
 
 CRASHED = ("crash/crashed.list",)
+CRASH_MODULE = ("crash/module.list",)
+CONTENT = ("crash/content.list",)
 BUILDER = ("builder/builder.list",)
 PAYLOAD = ("builder/payload.list",)
 DUMP = ("dump/zfcpdump.list",)
@@ -30,14 +33,21 @@ def dump_lists(layout: DiskLayout) -> tuple[str, ...]:
     return DUMP_TO_FILE if layout.is_file_system else DUMP
 
 
-def initramfs(store: Store, progress: Progress, kind: str, lists: Sequence[str]) -> Built:
+def initramfs(
+    store: Store,
+    progress: Progress,
+    kind: str,
+    lists: Sequence[str],
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Built:
     """A gzip-compressed initramfs from ``lists`` (below ``images/``), in that order.
 
     A list given by an absolute path stays where it is; what it names again, it replaces.
+    ``variables`` as in ``cpio_of``, beside ${ROOT}.
     The same lists and files give the same bytes. Raises UsageError naming list, line and field.
     """
     packages = user_space(store, progress)
-    archive = cpio_of(lists, {"ROOT": str(packages.path / ROOT)})
+    archive = cpio_of(lists, {"ROOT": str(packages.path / ROOT), **variables})
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         (directory / IMAGE).write_bytes(compress(archive))

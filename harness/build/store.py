@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BuildError, EvidenceError, HostError
+from harness.locking import locked
 from harness.progress import Progress
 
 MANIFEST = "manifest.json"
@@ -243,17 +244,7 @@ class Store:
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
         """Hold the lock of one image; says whom it waits for."""
-        with (self._directory(_LOCKS) / name).open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                holder = lock.read().strip() or "another one"
-                with self._progress.task(f"wait for process {holder}, which is at {name}"):
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+        with locked(self._directory(_LOCKS) / name, name, self._progress):
             yield
 
     @contextmanager

@@ -62,7 +62,7 @@ def run(
     progress = progress_for(json=json, verbose=verbose)
     verdict = engine.run(
         plan,
-        output=options.output_path(output, plan.scenario),
+        output=options.output_path(output, plan.name),
         store=Store(options.store_path(store), progress),
         progress=progress,
         keep=keep,

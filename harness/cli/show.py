@@ -23,7 +23,8 @@ def show_verdict(verdict: Verdict) -> None:
     colour = _COLOURS[verdict.result]
     where = f" in phase {verdict.phase}" if verdict.phase else ""
     seconds = sum(verdict.timings.values())
-    console.print(f"[bold {colour}]{verdict.result}[/]{where} after {seconds:.1f} s")
+    note = " (a wrong dump was expected)" if verdict.expected_wrong else ""
+    console.print(f"[bold {colour}]{verdict.result}[/]{note}{where} after {seconds:.1f} s")
     if verdict.error:
         console.print(escape(verdict.error))
     if verdict.hint:

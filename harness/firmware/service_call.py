@@ -1,4 +1,4 @@
-"""Completing what QEMU's SCLP leaves undone: the HSA size, and SDIAS.
+"""Completing what QEMU's SCLP leaves undone: list-directed dump, the HSA size, and SDIAS.
 
 QEMU answers every service call itself. At the service signal, before the operating system
 looks, the answer is corrected in the SCCB.
@@ -35,10 +35,13 @@ _RESPONSE_OK = sclp.RESPONSE_EVENT_OK.to_bytes(2, "big")
 
 
 @dataclass(frozen=True)
-class HsaSizeReported:
-    """Read SCP Information now says how big the HSA is."""
+class MachineReported:
+    """Read SCP Information now says that SCSI dumps can be loaded, and how big the HSA is.
 
-    pages: int
+    ``hsa_pages`` is 0 on a machine that holds none.
+    """
+
+    hsa_pages: int
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,16 @@ class SdiasAnswered:
     stored: int
 
 
-ServiceSignal = HsaSizeReported | SdiasAnswered | None
+ServiceSignal = MachineReported | SdiasAnswered | None
 
 
 class ServiceCalls:
-    """Sees each service call begin (where known) and each service signal arrive."""
+    """Sees each service call begin (where known) and each service signal arrive.
 
-    def __init__(self, storage: AbsoluteStorage, hsa: Hsa) -> None:
+    ``hsa`` is None on a machine that was loaded ordinarily.
+    """
+
+    def __init__(self, storage: AbsoluteStorage, hsa: Hsa | None = None) -> None:
         self._storage = storage
         self._hsa = hsa
         self._read_info_sccb: int | None = None
@@ -75,28 +81,35 @@ class ServiceCalls:
         request = self._storage.read(sccb, sclp.SDIAS_SCCB_SIZE)
         length, response, event_type, flags = _SCCB.unpack_from(request)
         if sccb == self._read_info_sccb and response == sclp.RESPONSE_READ_OK:
-            return self._report_hsa_size(sccb)
-        if (
+            return self._report_machine(sccb)
+        if self._hsa is not None and (
             response == sclp.RESPONSE_INVALID_FUNCTION
             and event_type == sclp.EVTYP_SDIAS
             and length >= sclp.SDIAS_SCCB_SIZE
         ):
-            return self._answer_sdias(sccb, request, flags)
+            return self._answer_sdias(self._hsa, sccb, request, flags)
         return None
 
-    def _report_hsa_size(self, sccb: int) -> HsaSizeReported:
+    def _report_machine(self, sccb: int) -> MachineReported:
         self._read_info_sccb = None
+        at = sccb + sclp.READ_INFO_FLAGS
+        flags = self._storage.read(at, 1)[0] | sclp.READ_INFO_FLAG_DUMP
+        self._storage.write(at, bytes([flags]))
+        if self._hsa is None:
+            return MachineReported(0)
         field = (self._hsa.pages + 1).to_bytes(4, "big")
         self._storage.write(sccb + sclp.READ_INFO_HSA_SIZE, field)
-        return HsaSizeReported(self._hsa.pages)
+        return MachineReported(self._hsa.pages)
 
-    def _answer_sdias(self, sccb: int, request: bytes, flags: int) -> SdiasAnswered | None:
+    def _answer_sdias(
+        self, hsa: Hsa, sccb: int, request: bytes, flags: int
+    ) -> SdiasAnswered | None:
         qualifier, count, address, first = _REQUEST.unpack_from(request, _REQUEST_OFFSET)
         if qualifier == SdiasQualifier.SIZE:
             answer = SdiasAnswered(SdiasQualifier.SIZE, SdiasStatus.ALL_STORED, 0, 0, 0)
-            count = 0 if self._hsa.released else self._hsa.pages
+            count = 0 if hsa.released else hsa.pages
         elif qualifier == SdiasQualifier.STORE_DATA:
-            answer = self._store(first - sclp.SDIAS_FIRST_BLOCK, count, address)
+            answer = self._store(hsa, first - sclp.SDIAS_FIRST_BLOCK, count, address)
             count = answer.stored
         else:
             return None  # QEMU's own refusal stands
@@ -106,8 +119,8 @@ class ServiceCalls:
         self._storage.write(sccb + _RESPONSE_OFFSET, _RESPONSE_OK)
         return answer
 
-    def _store(self, page: int, count: int, address: int) -> SdiasAnswered:
-        data = self._hsa.read(page, count)
+    def _store(self, hsa: Hsa, page: int, count: int, address: int) -> SdiasAnswered:
+        data = hsa.read(page, count)
         if not within(self._storage, address, len(data)):
             data = b""
         self._storage.write(address, data)

@@ -1,118 +1,71 @@
-"""Boot a system in QEMU, make it crash, and freeze what is left."""
+"""Stop a running system for a dump, and freeze what is left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pexpect
+from typing import Any
 
 from harness.deadline import Deadline
 from harness.dump.elf import ElfDump
-from harness.errors import HarnessError, PhaseTimeout, QemuDied
+from harness.machine.boot import Booter
 from harness.machine.snapshot import RAM, Snapshot
-from harness.machine.steps import Steps
-from harness.machine.triggers import Trigger
-from harness.qemu.binary import QemuBinary
-from harness.qemu.monitor import Event
+from harness.machine.system import RunningSystem
 from harness.qemu.process import Qemu
-from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
-
-READY = "zharness: crashed system ready"
-PROMPT = "zharness# "
-EARLY_PANIC = "Kernel panic - not syncing[^\r\n]*"
-PANICKED = "GUEST_PANICKED"
-ENDED = ("SHUTDOWN", "RESET")
-TAIL_LINES = 12
+from harness.scenario.triggers import Trigger, Workload
 
 
 @dataclass(frozen=True)
-class Crasher:
-    """What a crash needs besides the machine: which QEMU, whom to tell."""
+class Crash:
+    """How a system is crashed. ``content_seed``: of what it plants in its memory before."""
 
-    binary: QemuBinary
-    steps: Steps
-    on_line: Callable[[str], None] | None = None
+    trigger: Trigger
+    workload: Workload | None = None
+    content_seed: int | None = None
 
-    def crash(self, spec: MachineSpec, trigger: Trigger, directory: Path) -> Snapshot:
-        """Boot ``spec``, pull ``trigger``, and leave a snapshot in ``directory``.
-
-        Raises PhaseTimeout if the system does not come up or does not crash, HarnessError if
-        it crashes before it was told to or ends otherwise, HostError if memory or space lack.
-        """
-        directory.mkdir(parents=True, exist_ok=True)
-        with (
-            GuestRam.create(spec.memory) as ram,
-            Qemu.start(
-                self.binary, spec, ram, directory, name="crash", on_line=self.on_line
-            ) as qemu,
-        ):
-            with self.steps.phase("boot") as deadline:
-                _boot(qemu, deadline)
-            with self.steps.phase("crash") as deadline:
-                qemu.console.sendline(trigger.command)
-                panic = _wait_for_panic(qemu, trigger, deadline)
-                self.steps.note("panicked", **panic.data)
-            with self.steps.phase("snapshot") as deadline:
-                cpus = _cpu_states(qemu, directory, deadline)
-                ram.save(directory / RAM)
-        return Snapshot.create(
-            directory,
-            cpus,
-            {
-                "memory": spec.memory,
-                "cpu_model": spec.cpu_model,
-                "trigger": trigger.name,
-                "parmline": spec.append,
-                "panic": dict(panic.data),
-                "qemu": ".".join(map(str, self.binary.version)),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-        )
+    def prepare(self, system: RunningSystem, deadline: Deadline) -> None:
+        """Whatever comes before the trigger; raises what ``RunningSystem.run`` raises."""
+        for command in self.trigger.setup:
+            system.run(command, deadline)
+        if self.content_seed is not None:
+            system.run(f"plant {self.content_seed}", deadline)
+        if self.workload is not None:
+            system.run(self.workload.command, deadline)
+            system.wait_for(self.workload.console, deadline)
 
 
-def _boot(qemu: Qemu, deadline: Deadline) -> None:
-    try:
-        seen = qemu.console.expect([READY, EARLY_PANIC], timeout=deadline.remaining)
-        if seen == 0:
-            qemu.console.expect_exact(PROMPT, timeout=deadline.remaining)
-            return
-    except pexpect.TIMEOUT:
-        raise PhaseTimeout(
-            "boot", f"the line '{READY}'", deadline.seconds, qemu.console.tail(TAIL_LINES)
-        ) from None
-    except pexpect.EOF:
-        qemu.check()
-        raise QemuDied("the crashed system's console ended during its boot") from None
-    raise HarnessError(
-        f"the system to be crashed panicked on its own, during boot: {qemu.console.after}",
-        hint="see crash/console.log; is this kernel able to run the crashed system's initramfs?",
-    )
+def crash(
+    booter: Booter,
+    spec: MachineSpec,
+    how: Crash,
+    directory: Path,
+    system_disk: Path | None = None,
+) -> Snapshot:
+    """Boot ``spec``, crash it, and leave a snapshot in ``directory``.
+
+    ``system_disk`` as in ``Booter.booted``. Raises what that raises; PhaseTimeout too if the
+    system does not stop, HarnessError if it stops otherwise than the trigger says.
+    """
+    started = time.monotonic()
+    with booter.booted(spec, directory, system_disk) as system:
+        boot_seconds = time.monotonic() - started
+        with booter.steps.phase("crash") as deadline:
+            how.prepare(system, deadline)
+            panic = system.stop(how.trigger, deadline)
+        with booter.steps.phase("snapshot") as deadline:
+            cpus = cpu_states(system.qemu, directory, deadline)
+            system.ram.save(directory / RAM)
+        block = system.requested_block()
+    version = ".".join(map(str, booter.binary.version))
+    facts = {"qemu": version, "boot_seconds": round(boot_seconds, 3), "panic": dict(panic)}
+    return Snapshot.create(directory, cpus, _machine(spec, how, block) | facts)
 
 
-def _wait_for_panic(qemu: Qemu, trigger: Trigger, deadline: Deadline) -> Event:
-    event = qemu.monitor.wait_event((PANICKED, *ENDED), deadline)
-    if event is None:
-        qemu.check()
-        raise PhaseTimeout(
-            "crash",
-            f"the guest to panic after trigger {trigger.name} ('{trigger.command}')",
-            deadline.seconds,
-            qemu.console.tail(TAIL_LINES),
-        )
-    if event.name != PANICKED:
-        raise HarnessError(
-            f"the guest ended with {event.name} instead of a panic after trigger {trigger.name}",
-            hint="the crashed system needs panic=0 on its parmline, so that it stops in place",
-        )
-    return event
-
-
-def _cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuState, ...]:
+def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuState, ...]:
     """Every CPU's registers, from the notes of a one-page memory dump.
 
     The gdbstub of QEMU 7.2 has neither prefix nor timers under TCG; these notes do.
@@ -128,3 +81,18 @@ def _cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuSta
             return elf.cpus
     finally:
         notes.unlink()
+
+
+def _machine(spec: MachineSpec, how: Crash, dump_block: bytes | None) -> dict[str, Any]:
+    """The content of ``machine.json``."""
+    return {
+        "memory": spec.memory,
+        "cpu_model": spec.cpu_model,
+        "trigger": how.trigger.name,
+        "stopped": how.trigger.stopped.value,
+        "workload": None if how.workload is None else how.workload.name,
+        "content_seed": how.content_seed,
+        "parmline": spec.append,
+        "dump_block": None if dump_block is None else dump_block.hex(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.build.layout import DiskLayout
+from harness.errors import HarnessError
 from harness.machine.boot_disk import BootDisk
 from harness.machine.console_watch import ConsoleWatch
 from harness.machine.dump_session import DumpSession, Ended
@@ -18,6 +20,8 @@ from harness.qemu.binary import QemuBinary
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import Disk, MachineSpec
+from harness.s390x.ipl import BlockDevice, block_device
+from harness.wiring import DUMP_DISK, DUMP_LUN
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,13 @@ class Dumper:
         HarnessError, QemuDied, HostError.
         """
         directory.mkdir(parents=True, exist_ok=True)
+        _require_dump_disk(snapshot)
         boot_disk = BootDisk(disk)
         spec = MachineSpec(
             memory=snapshot.memory,
             cpus=len(snapshot.cpus),
             cpu_model=str(snapshot.machine["cpu_model"]),
-            disks=(Disk(disk, boot_index=1),),
+            disks=(Disk(disk, lun=DUMP_LUN, boot=True),),
             paused=True,
             gdb=True,
         )
@@ -65,23 +70,34 @@ class Dumper:
                 self.binary, spec, ram, directory, name="dump", on_line=console.line
             ) as qemu,
         ):
-            session = DumpSession(
-                qemu, ram, old_memory, snapshot, hsa_size, spec.hba_devno, self.steps, console
-            )
+            session = DumpSession(qemu, ram, old_memory, snapshot, hsa_size, self.steps, console)
             with self.steps.phase("ipl") as deadline:
-                session.load(deadline)
+                session.load("ipl", deadline)
                 boot_disk.show_as_written()
                 session.take_over(deadline)
+            started = time.monotonic()
             with self.steps.phase("dump") as deadline:
                 ended = session.run(deadline, self.stall_seconds)
+            seconds = time.monotonic() - started
         # the console is complete only now that QEMU has gone
         return DumpOutcome(
             outcome=_classify(ended, console),
             result_line=console.result_line,
             layout=layout.value,
             hsa_size=hsa_size,
-            reipl_requested=ended is Ended.RE_IPL,
+            reipl_block=session.ipl_block.hex() if ended is Ended.RE_IPL else None,
+            seconds=round(seconds, 3),
             **session.observations(),
+        )
+
+
+def _require_dump_disk(snapshot: Snapshot) -> None:
+    """A system that asked for its dump itself must have named the disk that is there."""
+    block = snapshot.dump_block
+    if block is not None and block_device(block) != BlockDevice(DUMP_DISK, dump=True):
+        raise HarnessError(
+            f"the crashed system asked for a dump by {block_device(block)}, but the dump disk is "
+            f"{DUMP_DISK}"
         )
 
 

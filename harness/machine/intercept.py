@@ -49,7 +49,7 @@ class Interceptor:
     def search(self, opcodes: frozenset[Opcode], deadline: Deadline) -> int:
         """Find ``opcodes`` around the current PSW and break there; returns how many are new."""
         pc = self._gdb.read_register("pswa")
-        absolute = self._absolute(pc, deadline)
+        absolute = self.absolute(pc, deadline)
         start = max(0, absolute - SEARCH_BYTES)
         code = self._ram.read(start, min(self._limit, absolute + SEARCH_BYTES) - start)
         new = 0
@@ -89,8 +89,8 @@ class Interceptor:
             self._gdb.write_register("pswm", mask | cc << _CC_SHIFT)
         self._gdb.write_register("pswa", at.address + INSTRUCTION_SIZE)
 
-    def _absolute(self, virtual: int, deadline: Deadline) -> int:
-        """Translate with the stopped CPU's tables; only the human monitor offers it."""
+    def absolute(self, virtual: int, deadline: Deadline) -> int:
+        """Translate with CPU 0's tables and prefix; only the human monitor offers it."""
         answer = self._monitor.execute(
             "human-monitor-command", {"command-line": f"gva2gpa {virtual:#x}"}, deadline=deadline
         )

@@ -22,7 +22,9 @@ class DumpOutcome:
     """One dump IPL. ``hsa_size`` in bytes; ``status_stored`` are CPU addresses.
 
     ``refused_after_release`` counts SDIAS requests for an HSA that had been released;
-    ``old_memory_restored`` the pages that the boot firmware had overwritten.
+    ``old_memory_restored`` the pages that the boot firmware had overwritten. ``reipl_block`` is
+    the IPL parameter block (hexadecimal) with which the dump system asked for another load,
+    ``seconds`` what it took from the kernel entry to its end.
     """
 
     outcome: Outcome
@@ -34,7 +36,8 @@ class DumpOutcome:
     refused_after_release: int
     status_stored: tuple[int, ...]
     old_memory_restored: int
-    reipl_requested: bool
+    reipl_block: str | None
+    seconds: float
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -18,6 +18,7 @@ RAM, CPUS, MACHINE, CONSOLE, ARGV = (
     "console.log",
     "qemu-argv.json",
 )
+SYSTEM_IMAGE = "system.img"  # the system's own disk, if it was loaded from one
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,28 @@ class Snapshot:
     @property
     def trigger(self) -> str:
         return str(self.machine["trigger"])
+
+    @property
+    def boot_seconds(self) -> float | None:
+        """What the boot took: a measure of the host for time limits."""
+        return self.machine.get("boot_seconds")
+
+    @property
+    def dump_block(self) -> bytes | None:
+        """The IPL parameter block with which the system itself asked for its dump."""
+        block = self.machine.get("dump_block")
+        return None if block is None else bytes.fromhex(block)
+
+    @property
+    def system_disk(self) -> Path | None:
+        """The system's own disk as the crash left it."""
+        path = self.directory / SYSTEM_IMAGE
+        return path if path.exists() else None
+
+    @property
+    def console(self) -> str:
+        """All that the system printed, with time stamps."""
+        return (self.directory / CONSOLE).read_text(encoding="utf-8", errors="replace")
 
     @classmethod
     def create(

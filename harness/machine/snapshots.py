@@ -12,7 +12,9 @@ from typing import Self
 
 from harness import sparse
 from harness.errors import EvidenceError, UsageError
+from harness.locking import locked
 from harness.machine.snapshot import Snapshot
+from harness.progress import Progress
 
 READ_ONLY = 0o444
 
@@ -27,11 +29,6 @@ class Snapshots:
     def in_store(cls, store: Path) -> Self:
         """Those that are kept beside the images of the store at ``store``."""
         return cls(store / "snapshots")
-
-    @property
-    def journal(self) -> Path:
-        """Where the making of snapshots is recorded."""
-        return self._root / ".journal.jsonl"
 
     def has(self, name: str) -> bool:
         """Whether there is a snapshot of exactly this name."""
@@ -64,22 +61,33 @@ class Snapshots:
         raise UsageError(f"no snapshot '{name}'", hint="zharness snapshot list shows them")
 
     @contextmanager
-    def creating(self, name: str) -> Iterator[Path]:
-        """A directory to build a snapshot in; published under ``name`` when the block ends well."""
-        self._root.mkdir(parents=True, exist_ok=True)
+    def making(self, name: str, progress: Progress) -> Iterator[None]:
+        """For the length of a ``with`` block nobody else makes or removes that snapshot."""
+        locks = self._root / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with locked(locks / name, f"crash {name}", progress):
+            yield
+
+    def keep(self, snapshot: Snapshot, name: str) -> Snapshot:
+        """Publish ``snapshot`` under ``name``, without copying where links are possible.
+
+        Its files become read-only.
+        """
+        for file in snapshot.directory.iterdir():
+            file.chmod(READ_ONLY)
         building = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
         try:
-            yield building
-            Snapshot.open(building)
-            for file in building.iterdir():
-                file.chmod(READ_ONLY)
-            target = self._root / name
-            if target.exists():
-                shutil.rmtree(target)
-            building.rename(target)
-        except BaseException:
+            place(snapshot, building / name)
+            (building / name).rename(self._root / name)
+        finally:
             shutil.rmtree(building, ignore_errors=True)
-            raise
+        return Snapshot.open(self._root / name)
+
+    def remove(self, snapshot: Snapshot) -> None:
+        """Take one snapshot out; evidence that shares its files keeps them."""
+        grave = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
+        snapshot.directory.rename(grave / snapshot.name)
+        shutil.rmtree(grave)
 
 
 def place(snapshot: Snapshot, directory: Path) -> Snapshot:

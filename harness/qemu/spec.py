@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.qemu.binary import MACHINE_TYPE, QemuBinary
-
-DEFAULT_HBA_DEVNO = 0x1234
+from harness.wiring import HBA_DEVNO
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A raw disk image. ``boot_index`` makes it a boot candidate; the lowest one wins."""
+    """A raw disk image. ``boot`` makes it the one that is IPLed."""
 
     path: Path
-    boot_index: int | None = None
+    lun: int = 0
+    boot: bool = False
 
 
 @dataclass(frozen=True)
 class MachineSpec:
     """One machine: ``memory`` in bytes, ``cpus`` all online.
 
-    ``kernel``, ``initrd`` and ``append`` boot directly; without a kernel the disk with the
-    lowest boot index is IPLed. ``disks`` get the LUNs 0, 1, ... of one virtio-scsi HBA with
-    device number ``hba_devno``. A ``paused`` machine waits for its first resume; ``gdb`` gives
-    it a gdbstub, which wants to resume it itself: only with ``paused``.
+    ``kernel``, ``initrd`` and ``append`` boot directly; without a kernel the boot disk is IPLed.
+    ``disks`` hang on one virtio-scsi HBA (see ``harness.wiring``). A ``paused`` machine waits for
+    its first resume; ``gdb`` gives it a gdbstub, which wants to resume it itself: only with
+    ``paused``.
     """
 
     memory: int
@@ -35,7 +35,6 @@ class MachineSpec:
     initrd: Path | None = None
     append: str | None = None
     disks: tuple[Disk, ...] = ()
-    hba_devno: int = DEFAULT_HBA_DEVNO
     paused: bool = False
     gdb: bool = False
 
@@ -110,15 +109,15 @@ def _boot_options(spec: MachineSpec) -> list[str]:
 def _disk_options(spec: MachineSpec) -> list[str]:
     if not spec.disks:
         return []
-    options = ["-device", f"virtio-scsi-ccw,id=hba,devno=fe.0.{spec.hba_devno:04x}"]
-    for lun, disk in enumerate(spec.disks):
+    options = ["-device", f"virtio-scsi-ccw,id=hba,devno=fe.0.{HBA_DEVNO:04x}"]
+    for disk in spec.disks:
         # cache=unsafe: each stop of the VM would flush the disk otherwise.
         # file.filename takes the path as it is, colons included; commas are doubled
         path = str(disk.path).replace(",", ",,")
         backend = f"file.driver=file,file.filename={path},format=raw,cache=unsafe"
-        device = f"scsi-hd,drive=disk{lun},bus=hba.0,channel=0,scsi-id=0,lun={lun}"
-        if disk.boot_index is not None:
-            device += f",bootindex={disk.boot_index}"
-        options += ["-drive", f"if=none,id=disk{lun},{backend}"]
+        device = f"scsi-hd,drive=disk{disk.lun},bus=hba.0,channel=0,scsi-id=0,lun={disk.lun}"
+        if disk.boot:
+            device += ",bootindex=1"
+        options += ["-drive", f"if=none,id=disk{disk.lun},{backend}"]
         options += ["-device", device]
     return options

@@ -30,6 +30,7 @@ _EXIT_CODES = {
 class Verdict:
     """What ``verdict.json`` holds.
 
+    ``expected_wrong``: PASS means that the dump is wrong, as the scenario expects.
     ``phase`` is the one that failed; ``checks`` are the checks' results as JSON, ``fidelity``
     who provided which machine function, ``timings`` seconds per phase, ``inputs`` versions and
     digests of what went in.
@@ -37,6 +38,7 @@ class Verdict:
 
     result: Result
     directory: Path
+    expected_wrong: bool = False
     phase: str | None = None
     error: str | None = None
     hint: str | None = None
@@ -48,9 +50,10 @@ class Verdict:
     @classmethod
     def of(cls, judgement: Judgement, **context: Any) -> Verdict:
         """PASS or FAIL; ``context`` are the other fields."""
+        context |= {"checks": judgement.to_json(), "expected_wrong": judgement.expected_wrong}
         if judgement.passed:
-            return cls(Result.PASS, checks=judgement.to_json(), **context)
-        return cls(Result.FAIL, phase=_phase(judgement), checks=judgement.to_json(), **context)
+            return cls(Result.PASS, **context)
+        return cls(Result.FAIL, phase=_phase(judgement), **context)
 
     @classmethod
     def trouble(cls, error: HarnessError, phase: str | None, **context: Any) -> Verdict:
@@ -69,6 +72,7 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         return {
             "verdict": str(self.result),
+            "expected_wrong": self.expected_wrong,
             "phase": self.phase,
             "error": self.error,
             "hint": self.hint,

@@ -38,6 +38,10 @@ class RunDirectory:
         return self.root / "dump"
 
     @property
+    def reipl(self) -> Path:
+        return self.root / "reipl"
+
+    @property
     def outcome(self) -> Path:
         return self.dump / "outcome.json"
 

@@ -6,25 +6,26 @@ import errno
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
 from harness import sparse
 from harness.build.disk import DISK
 from harness.build.images import Images
-from harness.build.initramfs import IMAGE
 from harness.build.store import Store
 from harness.dump.filesystem import collect_file
 from harness.dump.partition import collect_partition
 from harness.errors import HarnessError, HostError, UsageError
-from harness.machine.crash import Crasher
+from harness.machine.boot import Booter
+from harness.machine.crash import crash
 from harness.machine.dump import Dumper
+from harness.machine.outcome import DumpOutcome
+from harness.machine.reipl import reipl
 from harness.machine.snapshot import Snapshot
 from harness.machine.snapshots import Snapshots, place
-from harness.machine.triggers import trigger_named
 from harness.progress import Progress
 from harness.qemu.binary import find_qemu
-from harness.qemu.spec import MachineSpec
 from harness.report.verdict import Verdict
 from harness.run.directory import RunDirectory
 from harness.run.fidelity import statement
@@ -48,16 +49,20 @@ def run(
     store: Store,
     progress: Progress,
     keep: bool = False,
+    fresh: bool = False,
     on_line: OnLine | None = None,
 ) -> Verdict:
     """Crash a system, dump it, judge the dump; evidence goes to ``output``.
 
+    A crash that ``store`` has already is used again; ``fresh`` forces one of the run's own, which
+    is not stored. The disk that was written to stays in the evidence only with ``keep``.
+
     Trouble of our own is a verdict too (ERROR). Exceptions are for what leaves no verdict:
     UsageError if the request makes no sense, HostError if ``output`` cannot be written, and
-    KeyboardInterrupt. The disk that was written to stays in the evidence only with ``keep``.
+    KeyboardInterrupt.
     """
     with _Run(plan, output, store, progress, keep, on_line) as this:
-        return this.conclude(lambda: this.dump_and_judge(this.crash()))
+        return this.conclude(lambda: this.dump_and_judge(this.crash(fresh=fresh)))
 
 
 def dump_snapshot(
@@ -82,16 +87,11 @@ def create_snapshot(
 
     Raises HarnessError and its kinds.
     """
-    snapshots = Snapshots.in_store(store.root)
-    with Journal(snapshots.journal) as journal:
-        phases = Phases(journal, progress, memory=plan.memory, time_factor=plan.time_factor)
-        with phases.phase("images"):
-            inputs = CrashInputs.prepare(Images(store, progress), plan)
-        name = plan.snapshot_name(inputs.digests())
-        if not snapshots.has(name):
-            with snapshots.creating(name) as directory:
-                _crash(plan, inputs, phases, on_line, directory)
-    return snapshots.get(name)
+    # beside the snapshots, so that the new one can be linked instead of copied
+    with TemporaryDirectory(prefix=".scratch-", dir=store.root) as scratch:
+        with _Run(plan, Path(scratch, "run"), store, progress, False, on_line) as this:
+            name = this.crash(fresh=False).name
+        return Snapshots.in_store(store.root).get(name)
 
 
 def verify(directory: Path, *, progress: Progress) -> Verdict:
@@ -125,12 +125,15 @@ class _Run:
         on_line: OnLine | None,
     ) -> None:
         self._plan, self._keep, self._on_line = plan, keep, on_line
-        self._progress = progress
+        self._store, self._progress = store, progress
         self._directory = RunDirectory.create(output)
         self._images = Images(store, progress)
         self._journal = Journal(self._directory.journal)
         self._phases = Phases(
-            self._journal, progress, memory=plan.memory, time_factor=plan.time_factor
+            self._journal,
+            progress,
+            memory=plan.scenario.crashed.memory,
+            time_factor=plan.time_factor,
         )
         self._inputs: dict[str, Any] = {}
 
@@ -169,43 +172,77 @@ class _Run:
         self._directory.write_json(self._directory.verdict, verdict.to_json())
         return verdict
 
-    def crash(self) -> Snapshot:
-        """Boot and crash a system into the evidence."""
+    def crash(self, *, fresh: bool) -> Snapshot:
+        """A crash in the evidence: a stored one, or a new one, which is stored unless ``fresh``.
+
+        Returns it as it is in the evidence, or in the store if that has it.
+        """
         with self._phases.phase("images"):
             inputs = CrashInputs.prepare(self._images, self._plan)
         self._inputs |= inputs.identity()
-        return _crash(self._plan, inputs, self._phases, self._on_line, self._directory.crash)
+        self._directory.write_json(self._directory.run, self._description())
+        if fresh:
+            return self._crash(inputs)
+        name = self._plan.snapshot_name(inputs.digests())
+        stored = Snapshots.in_store(self._store.root)
+        with stored.making(name, self._progress):
+            if not stored.has(name):
+                return stored.keep(self._crash(inputs), name)
+        return self.place(stored.get(name))
 
     def place(self, snapshot: Snapshot) -> Snapshot:
         """Take a stored crash into the evidence."""
         self._inputs |= {"snapshot": snapshot.name}
-        return place(snapshot, self._directory.crash)
+        self._phases.note("stored crash", name=snapshot.name)
+        place(snapshot, self._directory.crash)
+        return snapshot
 
     def dump_and_judge(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is in the evidence, collect the dump, judge it."""
-        self._dump(snapshot)
+        outcome = self._dump(snapshot)
+        if outcome.reipl_block is not None and snapshot.system_disk is not None:
+            reipl(
+                self._booter("reipl"),
+                snapshot,
+                bytes.fromhex(outcome.reipl_block),
+                self._directory.reipl,
+            )
         with self._phases.phase("collect"):
             self._collect()
         with self._phases.phase("verify"), Evidence.open(self._directory.root) as evidence:
             return judge(evidence)
 
-    def _dump(self, snapshot: Snapshot) -> None:
-        plan, directory = self._plan, self._directory
+    def _crash(self, inputs: CrashInputs) -> Snapshot:
+        spec, how = inputs.spec(self._plan), self._plan.crash
+        booter = self._booter("crash")
+        return crash(booter, spec, how, self._directory.crash, inputs.system_disk)
+
+    def _dump(self, snapshot: Snapshot) -> DumpOutcome:
+        dump, directory = self._plan.scenario.dump, self._directory
         binary = find_qemu()
         with self._phases.phase("images"):
-            inputs = DumpInputs.prepare(self._images, plan)
+            inputs = DumpInputs.prepare(self._images, self._plan)
             sparse.copy(inputs.disk.path / DISK, directory.disk)
         self._inputs |= {**inputs.identity(), **host_identity(binary)}
-        directory.write_json(directory.run, {"plan": plan.to_json(), "inputs": self._inputs})
-        dumper = Dumper(
-            binary, self._phases, self._phases.stall_seconds, _bound(self._on_line, "dump")
-        )
-        outcome = dumper.dump(snapshot, directory.disk, plan.layout, plan.hsa_size, directory.dump)
+        directory.write_json(directory.run, self._description())
+        dumper = Dumper(binary, self._phases, self._phases.stall_seconds, self._lines_of("dump"))
+        outcome = dumper.dump(snapshot, directory.disk, dump.layout, dump.hsa_size, directory.dump)
         directory.write_json(directory.outcome, outcome.to_json())
+        return outcome
+
+    def _booter(self, machine: str) -> Booter:
+        return Booter(find_qemu(), self._phases, self._lines_of(machine))
+
+    def _lines_of(self, machine: str) -> Callable[[str], None] | None:
+        return None if self._on_line is None else partial(self._on_line, machine)
+
+    def _description(self) -> dict[str, Any]:
+        """For ``run.json``: the plan, and all that went in so far."""
+        return {"plan": self._plan.to_json(), "inputs": self._inputs}
 
     def _collect(self) -> None:
         disk, into = self._directory.disk, self._directory.dump
-        if self._plan.layout.is_file_system:
+        if self._plan.scenario.dump.layout.is_file_system:
             collected = collect_file(disk, DUMP_PARTITION, into, self._progress)
         else:
             collected = collect_partition(disk, into, self._progress)
@@ -220,22 +257,3 @@ class _Run:
                 raise
             where = error.filename or self._directory.root
             raise HostError(f"no space left for {where}", hint="free some space") from error
-
-
-def _crash(
-    plan: Plan, inputs: CrashInputs, phases: Phases, on_line: OnLine | None, directory: Path
-) -> Snapshot:
-    spec = MachineSpec(
-        memory=plan.memory,
-        cpus=plan.cpus,
-        cpu_model=plan.cpu_model,
-        kernel=inputs.kernel.image,
-        initrd=inputs.initramfs.path / IMAGE,
-        append=plan.parmline,
-    )
-    crasher = Crasher(find_qemu(), phases, _bound(on_line, "crash"))
-    return crasher.crash(spec, trigger_named(plan.trigger), directory)
-
-
-def _bound(on_line: OnLine | None, machine: str) -> Callable[[str], None] | None:
-    return None if on_line is None else partial(on_line, machine)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.build.disk import DISK
 from harness.build.images import Images
+from harness.build.initramfs import IMAGE
 from harness.build.kernel import Kernel
 from harness.build.store import Built
 from harness.qemu.binary import QemuBinary
+from harness.qemu.spec import MachineSpec
 from harness.run.plan import Plan
+from harness.scenario.model import Load
 
 
 @dataclass(frozen=True)
@@ -21,21 +26,46 @@ class CrashInputs:
 
     kernel: Kernel
     initramfs: Built
+    disk: Built | None
 
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> CrashInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
-        return cls(images.crashed_kernel(plan.kernel, plan.vmlinux), images.crashed_initramfs())
+        crashed = plan.scenario.crashed
+        kernel = images.crashed_kernel(crashed.kernel, crashed.vmlinux)
+        initramfs = images.crashed_initramfs(kernel, with_content=crashed.content is not None)
+        disk = None
+        if crashed.load is Load.SCSI:
+            disk = images.system_disk(kernel, initramfs, plan.parmline)
+        return cls(kernel, initramfs, disk)
+
+    def spec(self, plan: Plan) -> MachineSpec:
+        """The machine, loaded by QEMU itself unless there is a disk to IPL."""
+        crashed = plan.scenario.crashed
+        return MachineSpec(
+            memory=crashed.memory,
+            cpus=crashed.smp,
+            cpu_model=crashed.cpu_model,
+            kernel=self.kernel.image,
+            initrd=self.initramfs.path / IMAGE,
+            append=plan.parmline,
+        )
+
+    @property
+    def system_disk(self) -> Path | None:
+        return None if self.disk is None else self.disk.path / DISK
 
     def digests(self) -> dict[str, str]:
         """What distinguishes this crashed system from others."""
-        return {"kernel": self.kernel.sha256, "initramfs": self.initramfs.key}
+        digests = {"kernel": self.kernel.sha256, "initramfs": self.initramfs.key}
+        return digests if self.disk is None else digests | {"disk": self.disk.key}
 
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
         return {
             "crashed kernel": _kernel_identity(self.kernel),
             "crashed initramfs": self.initramfs.key,
+            "crashed system's disk": None if self.disk is None else self.disk.key,
         }
 
 
@@ -50,15 +80,16 @@ class DumpInputs:
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> DumpInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
-        kernel = images.dump_kernel(plan.dump_kernel)
-        initramfs = images.dump_initramfs(plan.layout)
+        dump = plan.scenario.dump
+        kernel = images.dump_kernel(dump.kernel)
+        initramfs = images.dump_initramfs(dump.layout)
         disk = images.dump_disk(
-            plan.layout,
-            plan.memory,
+            dump.layout,
+            plan.scenario.crashed.memory,
             kernel,
             initramfs,
-            plan.dump_parmline,
-            size=plan.disk_size,
+            dump.parmline,
+            size=dump.disk_size,
         )
         return cls(kernel, initramfs, disk)
 

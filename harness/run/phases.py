@@ -20,6 +20,7 @@ LIMITS = {
     "snapshot": (60.0, 60.0),
     "ipl": (60.0, 60.0),
     "dump": (120.0, 240.0),
+    "reipl": (120.0, 10.0),
     "collect": (60.0, 120.0),
     "verify": (60.0, 120.0),
 }
@@ -32,6 +33,7 @@ WHAT = {
     "snapshot": "snapshot memory and registers",
     "ipl": "dump IPL from the SCSI disk",
     "dump": "dump system writes the dump",
+    "reipl": "load the original system again",
     "collect": "collect the dump",
     "verify": "verify it bit for bit",
 }

@@ -9,52 +9,59 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.build.layout import DiskLayout
-from harness.errors import EvidenceError
+from pydantic import ValidationError
 
-DEFAULT_CRASH_PARMLINE = "console=ttysclp0 panic=0"
+from harness.errors import EvidenceError
+from harness.machine.crash import Crash
+from harness.scenario.model import Load, Scenario
+from harness.scenario.triggers import trigger_named, workload_named
+
+CRASH_PARMLINE = "console=ttysclp0 panic=0"
+# 255 empty targets would take 15 s; images/crash/init asks for the system's disk itself
+DISK_PARMLINE = "scsi_mod.scan=manual"
+KERNELS = (("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes in bytes; a kernel of None is one that the harness builds.
+    """One concrete scenario under its name. ``time_factor`` multiplies every deadline."""
 
-    ``parmline`` is the crashed system's, ``dump_parmline`` what is added for the dump tool.
-    ``time_factor`` multiplies every deadline.
-    """
-
-    scenario: str
-    trigger: str
-    memory: int
-    cpus: int
-    hsa_size: int
-    layout: DiskLayout
-    cpu_model: str = "max"
-    disk_size: int | None = None
-    kernel: Path | None = None
-    vmlinux: Path | None = None
-    dump_kernel: Path | None = None
-    parmline: str = DEFAULT_CRASH_PARMLINE
-    dump_parmline: str = ""
+    name: str
+    scenario: Scenario
     time_factor: float = 1.0
 
+    @property
+    def crash(self) -> Crash:
+        """How the system is crashed."""
+        crashed = self.scenario.crashed
+        return Crash(
+            trigger_named(crashed.trigger),
+            None if crashed.workload is None else workload_named(crashed.workload),
+            crashed.content,
+        )
+
+    @property
+    def parmline(self) -> str:
+        """The crashed system's kernel parameters."""
+        crashed = self.scenario.crashed
+        from_disk = DISK_PARMLINE if crashed.load is Load.SCSI else ""
+        parts = (CRASH_PARMLINE, from_disk, self.crash.trigger.parmline, crashed.parmline)
+        return " ".join(filter(None, parts))
+
     def to_json(self) -> dict[str, Any]:
-        data = asdict(self)
-        for name in ("kernel", "vmlinux", "dump_kernel"):
-            path: Path | None = data[name]
-            data[name] = None if path is None else str(path.resolve())
-        return data
+        scenario = self.scenario.model_dump(mode="json")
+        for section, field in KERNELS:
+            if scenario[section][field] is not None:
+                scenario[section][field] = str(Path(scenario[section][field]).resolve())
+        return {"name": self.name, "scenario": scenario, "time_factor": self.time_factor}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """The inverse of :meth:`to_json`; raises EvidenceError on anything else."""
-        values = dict(data)
         try:
-            values["layout"] = DiskLayout(values["layout"])
-            for name in ("kernel", "vmlinux", "dump_kernel"):
-                values[name] = None if values[name] is None else Path(values[name])
-            return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
+            scenario = Scenario.model_validate(data["scenario"])
+            return cls(str(data["name"]), scenario, float(data["time_factor"]))
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise EvidenceError(f"not a run's plan: {error}") from error
 
     def snapshot_name(self, digests: Mapping[str, str]) -> str:
@@ -62,6 +69,13 @@ class Plan:
 
         Plans that differ only in how the crash is dumped share it.
         """
-        crash = {"cpu_model": self.cpu_model, "parmline": self.parmline, **digests}
+        crashed = self.scenario.crashed
+        crash = {
+            **crashed.model_dump(mode="json", exclude={"kernel", "vmlinux"}),
+            "parmline": self.parmline,
+            "how": {**asdict(self.crash), "trigger": repr(self.crash.trigger)},
+            **digests,
+        }
         key = hashlib.sha256(json.dumps(crash, sort_keys=True).encode()).hexdigest()[:10]
-        return f"{self.trigger}-{self.cpus}cpu-{self.memory >> 20}M-{key}"
+        busy = f"-{crashed.workload}" if crashed.workload else ""
+        return f"{crashed.trigger}{busy}-{crashed.smp}cpu-{crashed.memory >> 20}M-{key}"

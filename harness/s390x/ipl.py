@@ -102,3 +102,22 @@ def fcp_block(device: FcpDevice, *, dump: bool) -> bytes:
         ),
     )
     return bytes(block.dumps())
+
+
+@dataclass(frozen=True)
+class BlockDevice:
+    """What an FCP IPL parameter block says: which device, and whether to load a dump system."""
+
+    device: FcpDevice
+    dump: bool
+
+
+def block_device(block: bytes) -> BlockDevice | None:
+    """Read an FCP IPL parameter block; None if it is of another kind, or too short."""
+    if len(block) < len(c_ipl.ipl_pl_hdr) + c_ipl.ipl_pb0_fcp.fields["br_lba"].offset:
+        return None
+    fcp = c_ipl.ipl_fcp_block(block.ljust(len(c_ipl.ipl_fcp_block), b"\0")).fcp
+    if fcp.pbt != IPL_PBT_FCP:
+        return None
+    device = FcpDevice(devno=fcp.devno, wwpn=fcp.wwpn, lun=fcp.lun)
+    return BlockDevice(device, dump=fcp.opt == IPL_PB0_FCP_OPT_DUMP)

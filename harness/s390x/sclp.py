@@ -64,6 +64,8 @@ RESPONSE_READ_OK = 0x0010
 RESPONSE_EVENT_OK = 0x0020
 RESPONSE_INVALID_FUNCTION = 0x40F0  # QEMU's answer to an event type it does not know
 
+READ_INFO_FLAGS = 91  # u8 read_info_sccb.flags
+READ_INFO_FLAG_DUMP = 0x02  # list-directed dump is installed (sclp_early.c, has_dump)
 READ_INFO_HSA_SIZE = 112  # u32 read_info_sccb.hsa_size: pages + 1, 0 = none
 
 EVTYP_SDIAS = 0x1C

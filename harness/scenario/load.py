@@ -16,10 +16,9 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.machine.snapshot import Snapshot
-from harness.machine.triggers import trigger_named
 from harness.paths import data_dir
-from harness.run.plan import DEFAULT_CRASH_PARMLINE, Plan
-from harness.scenario.model import SECTIONS, Scenario, section_of
+from harness.run.plan import Plan
+from harness.scenario.model import SECTIONS, Load, Scenario, section_of
 
 SUFFIX = ".toml"
 MATRIX_LIMIT = 256  # concrete scenarios of one file
@@ -75,24 +74,8 @@ def load(name: str, overrides: Overrides | None = None) -> Scenario:
 
 
 def plan_of(name: str, scenario: Scenario, *, time_factor: float = 1.0) -> Plan:
-    """The plan of a run of ``scenario``; raises UsageError for a trigger that does not exist."""
-    crashed, dump = scenario.crashed, scenario.dump
-    return Plan(
-        scenario=Path(name).stem if name.endswith(SUFFIX) else name,
-        trigger=trigger_named(crashed.trigger).name,
-        memory=crashed.memory,
-        cpus=crashed.smp,
-        cpu_model=crashed.cpu_model,
-        hsa_size=dump.hsa_size,
-        layout=dump.layout,
-        disk_size=dump.disk_size,
-        kernel=crashed.kernel,
-        vmlinux=crashed.vmlinux,
-        dump_kernel=dump.kernel,
-        parmline=f"{DEFAULT_CRASH_PARMLINE} {crashed.parmline}".strip(),
-        dump_parmline=dump.parmline,
-        time_factor=time_factor,
-    )
+    """The plan of a run of ``scenario``, which ``name`` names or is the path of."""
+    return Plan(Path(name).stem if name.endswith(SUFFIX) else name, scenario, time_factor)
 
 
 def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: float = 1.0) -> Plan:
@@ -101,11 +84,11 @@ def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: f
     Raises UsageError naming the field.
     """
     given = {field: value for field, value in dump.items() if value is not None}
-    crashed = {
-        "memory": snapshot.memory,
+    same = ("memory", "cpu_model", "trigger", "workload")
+    crashed = {field: snapshot.machine.get(field) for field in same} | {
         "smp": len(snapshot.cpus),
-        "cpu_model": snapshot.machine["cpu_model"],
-        "trigger": snapshot.trigger,
+        "content": snapshot.machine.get("content_seed"),
+        "load": Load.DIRECT if snapshot.system_disk is None else Load.SCSI,
     }
     description = f"dump of {snapshot.name}"
     data = {"description": description, "crashed": crashed, "dump": given}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +19,9 @@ from pydantic import (
 )
 
 from harness.build.layout import DiskLayout
+from harness.errors import UsageError
 from harness.scenario.sizes import format_size, parse_size
+from harness.scenario.triggers import trigger_named, workload_named
 
 MIB = 1 << 20
 MIN_MEMORY = 128 * MIB
@@ -33,12 +37,29 @@ def _compilable(pattern: str) -> str:
     return pattern
 
 
+def _known(name: str, find: Callable[[str], object]) -> str:
+    try:
+        find(name)
+    except UsageError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return name
+
+
 Size = Annotated[
     int,
     BeforeValidator(lambda value: parse_size(str(value))),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
 ]
 Pattern = Annotated[str, AfterValidator(_compilable)]
+TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
+WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_named))]
+
+
+class Load(StrEnum):
+    """How the system that crashes was loaded: by QEMU itself, or from its own SCSI disk."""
+
+    DIRECT = "direct"
+    SCSI = "scsi"
 
 
 class _Strict(BaseModel):
@@ -51,11 +72,24 @@ class Crashed(_Strict):
     memory: Size = Field(512 * MIB, ge=MIN_MEMORY, multiple_of=MIB, description="main storage")
     smp: int = Field(2, ge=1, le=MAX_CPUS, description="number of CPUs")
     cpu_model: str = Field("max", description="QEMU CPU model")
-    trigger: str = Field("sysrq-c", description="how it is made to crash")
-    workload: str | None = Field(None, description="what it is doing when that happens")
+    load: Load = Field(Load.DIRECT, description="by QEMU, or from the system's own SCSI disk")
+    trigger: TriggerName = Field("sysrq-c", description="how it is made to crash")
+    workload: WorkloadName | None = Field(None, description="what it is doing when that happens")
+    content: int | None = Field(
+        None, ge=0, lt=1 << 32, description="seed of what it plants in its memory before"
+    )
     kernel: Path | None = Field(None, description="kernel image; default: the harness's own")
     vmlinux: Path | None = Field(None, description="that kernel's vmlinux")
     parmline: str = Field("", description="added to the crashed system's kernel parameters")
+
+    @model_validator(mode="after")
+    def _trigger_can_be_pulled(self) -> Crashed:
+        trigger = trigger_named(self.trigger)
+        if self.smp < trigger.cpus:
+            raise ValueError(f"smp: trigger {self.trigger} needs {trigger.cpus} CPUs")
+        if trigger.from_disk and self.load is not Load.SCSI:
+            raise ValueError(f"load: trigger {self.trigger} needs a system loaded by '{Load.SCSI}'")
+        return self
 
 
 class Dump(_Strict):
@@ -99,6 +133,12 @@ class Scenario(_Strict):
                 f"dump.hsa_size: an HSA of {format_size(self.dump.hsa_size)} does not fit a memory "
                 f"of {format_size(self.crashed.memory)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _system_can_be_loaded_again(self) -> Scenario:
+        if self.expect.reipl and self.crashed.load is not Load.SCSI:
+            raise ValueError(f"expect.reipl: needs crashed.load = '{Load.SCSI}'")
         return self
 
 

@@ -6,7 +6,7 @@ import json
 import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,7 @@ from harness.dump.elf import ElfDump
 from harness.dump.partition import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
+from harness.scenario.model import Expect
 
 IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
 
@@ -33,12 +34,22 @@ class RamImage:
 
 
 @dataclass(frozen=True)
+class ReIpl:
+    """What became of a re-IPL that the dump system asked for."""
+
+    outcome: Mapping[str, Any]
+    console: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything the checks look at.
 
     ``cpus`` are the registers at the crash, by CPU address. ``dump`` is None if the dump system
     left nothing readable; ``dump_fault`` then says what is there instead. ``superblock`` exists
-    in the partition layout only. ``console`` are the dump system's lines without time stamps.
+    in the partition layout only. ``console`` are the dump system's lines without time stamps,
+    ``crash_console`` the crashed system's. ``boot_seconds`` is what the latter's boot took.
+    ``expect`` is what the scenario expects.
     """
 
     ram: RamImage
@@ -49,6 +60,10 @@ class Evidence:
     console: tuple[str, ...]
     outcome: Mapping[str, Any]
     layout: DiskLayout
+    crash_console: tuple[str, ...] = ()
+    boot_seconds: float | None = None
+    expect: Expect = field(default_factory=Expect)
+    reipl: ReIpl | None = None
 
     @property
     def ipl_cpu(self) -> CpuState:
@@ -62,12 +77,13 @@ class Evidence:
         Raises EvidenceError, naming the file, if the harness's own part is missing or damaged.
         A missing or unreadable dump is the dump system's fault and raises nothing.
         """
-        crash, dump_dir = directory / "crash", directory / "dump"
+        crash, dump_dir, reipl = directory / "crash", directory / "dump", directory / "reipl"
+        machine = _json(crash / "machine.json")
         outcome = _json(dump_dir / "outcome.json")
         layout = _layout(outcome, dump_dir / "outcome.json")
         console = _console(dump_dir / "console.log")
         with ExitStack() as stack:
-            ram = _ram(crash, stack)
+            ram = _ram(crash, machine, stack)
             dump, fault = _dump(dump_dir / "dump.elf", stack)
             yield cls(
                 ram=ram,
@@ -82,11 +98,15 @@ class Evidence:
                 console=console,
                 outcome=outcome,
                 layout=layout,
+                crash_console=_console(crash / "console.log"),
+                boot_seconds=machine.get("boot_seconds"),
+                expect=_expect(directory / "run.json"),
+                reipl=_reipl(reipl) if reipl.exists() else None,
             )
 
 
-def _ram(crash: Path, stack: ExitStack) -> RamImage:
-    path, machine = crash / "ram.img", _json(crash / "machine.json")
+def _ram(crash: Path, machine: Any, stack: ExitStack) -> RamImage:
+    path = crash / "ram.img"
     try:
         memory = int(machine["memory"])
     except (KeyError, TypeError, ValueError) as error:
@@ -139,6 +159,18 @@ def _superblock(path: Path, disk: Path) -> FoundSuperblock:
         return FoundSuperblock(Superblock.parse(block), offset, block)
     except EvidenceError as error:
         raise EvidenceError(f"{path}: {error}") from error
+
+
+def _expect(path: Path) -> Expect:
+    try:
+        return Expect.model_validate(_json(path)["plan"]["scenario"]["expect"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(f"{path}: does not tell what was expected: {error!r}") from error
+
+
+def _reipl(directory: Path) -> ReIpl:
+    console = directory / "console.log"
+    return ReIpl(_json(directory / "outcome.json"), _console(console) if console.exists() else ())
 
 
 def _console(path: Path) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ from typing import Any
 from harness.verify import (
     console,
     dump_file,
+    expectations,
     memory_map,
     outcome,
     pages,
     registers,
+    reipl,
     superblock,
     vmcoreinfo,
 )
@@ -21,6 +23,7 @@ from harness.verify.findings import CheckResult, Finding
 
 Check = Callable[[Evidence], CheckResult]
 
+# of the dump: these may be expected to fail
 CHECKS: tuple[Check, ...] = (
     outcome.check,
     console.check,
@@ -31,17 +34,35 @@ CHECKS: tuple[Check, ...] = (
     registers.check,
     vmcoreinfo.check,
 )
+# of everything else
+RUN_CHECKS: tuple[Check, ...] = (reipl.check, expectations.check)
+VERDICT, VERDICT_UNIT = "verdict", "verdicts"
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Every check's result, in the order of ``CHECKS``."""
+    """The results of ``dump`` checks and of those of the ``rest``, in the order of the checks.
 
-    results: tuple[CheckResult, ...]
+    ``expected_wrong``: the scenario is one whose dump must fail, or it tests nothing.
+    """
+
+    dump: tuple[CheckResult, ...]
+    rest: tuple[CheckResult, ...] = ()
+    expected_wrong: bool = False
+
+    @property
+    def results(self) -> tuple[CheckResult, ...]:
+        return self.dump + self.rest
+
+    @property
+    def right(self) -> bool:
+        """Whether the dump is right."""
+        return all(result.passed for result in self.dump)
 
     @property
     def passed(self) -> bool:
-        return all(result.passed for result in self.results)
+        """Whether all is as the scenario expects."""
+        return self.right is not self.expected_wrong and all(item.passed for item in self.rest)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -54,7 +75,16 @@ class Judgement:
 
 def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
     """Run every check; one that compared nothing gets a finding that says so."""
-    return Judgement(tuple(_not_empty(check(evidence)) for check in checks))
+    dump = tuple(_not_empty(check(evidence)) for check in checks)
+    rest = tuple(_not_empty(check(evidence)) for check in RUN_CHECKS)
+    if evidence.expect.verdict == "PASS":
+        return Judgement(dump, rest)
+    wrong = () if not all(result.passed for result in dump) else (_NOT_WRONG,)
+    verdict = CheckResult(VERDICT, 1, VERDICT_UNIT, wrong)
+    return Judgement(dump, (*rest, verdict), expected_wrong=True)
+
+
+_NOT_WRONG = Finding(VERDICT, "the dump was expected to be wrong, but it is right")
 
 
 def _not_empty(result: CheckResult) -> CheckResult:

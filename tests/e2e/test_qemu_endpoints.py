@@ -227,8 +227,7 @@ def test_disks_have_stable_luns(start: Start, tmp_path: Path):
     spec = MachineSpec(
         MEMORY,
         1,
-        disks=(Disk(disks[0]), Disk(disks[1], boot_index=1)),
-        hba_devno=0xABC,
+        disks=(Disk(disks[0]), Disk(disks[1], lun=1, boot=True)),
         paused=True,
     )
     with start(spec) as qemu:

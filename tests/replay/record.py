@@ -80,10 +80,10 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
         machine.gdb, machine.console = qemu.gdb, qemu.console
         machine.monitor = tape.wrap("monitor", qemu.monitor, "execute", "wait_event")
         session = DumpSession(
-            machine, memory, old_memory, snapshot, HSA, 0x1234, NoSteps(), ConsoleWatch(None)
+            machine, memory, old_memory, snapshot, HSA, NoSteps(), ConsoleWatch(None)
         )
         deadline = Deadline(SECONDS)
-        session.load(deadline)
+        session.load("ipl", deadline)
         session.take_over(deadline)
         ended = session.run(deadline, SECONDS)
     (into / "session.tape").write_text("".join(f"{line}\n" for line in tape.lines))

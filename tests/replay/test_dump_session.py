@@ -53,14 +53,13 @@ def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
             qemu,
             ram,
             old_memory,
-            SimpleNamespace(cpus=cpus),
+            SimpleNamespace(cpus=cpus, dump_block=None),
             HSA,
-            0x1234,
             notes,
             ConsoleWatch(None),
         )
         deadline = Deadline(SECONDS)
-        session.load(deadline)
+        session.load("ipl", deadline)
         session.take_over(deadline)
         ended = session.run(deadline, SECONDS)
     assert player.left == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -145,6 +145,11 @@ class SyntheticRun:
     superblock_at: int = PART_START + PART_SIZE - PAGE
     console: tuple[str, ...] = CONSOLE
     outcome: dict[str, object] = field(default_factory=dict)
+    machine: dict[str, object] = field(default_factory=dict)
+    expect: dict[str, object] = field(default_factory=dict)
+    crash_console: tuple[str, ...] = ("zharness: boot 1 from its own disk", "Kernel panic")
+    reipl: dict[str, object] | None = None
+    reipl_console: tuple[str, ...] = ("zharness: boot 2 from its own disk",)
 
     def dumped_memory(self) -> bytes:
         """The crashed memory with the IPL CPU's status stored at absolute 0x1200."""
@@ -159,7 +164,15 @@ class SyntheticRun:
         write_sparse(crash / "ram.img", self.memory)
         states = {"cpus": [cpu.to_json() for cpu in self.cpus]}
         (crash / "cpus.json").write_text(json.dumps(states))
-        (crash / "machine.json").write_text(json.dumps({"memory": len(self.memory)}))
+        machine = {"memory": len(self.memory), "boot_seconds": 2.0, **self.machine}
+        (crash / "machine.json").write_text(json.dumps(machine))
+        (crash / "console.log").write_text(timed(self.crash_console))
+        plan = {"scenario": {"expect": self.expect}}
+        (root / "run.json").write_text(json.dumps({"plan": plan}))
+        if self.reipl is not None:
+            (root / "reipl").mkdir()
+            (root / "reipl/outcome.json").write_text(json.dumps(self.reipl))
+            (root / "reipl/console.log").write_text(timed(self.reipl_console))
         cpus = self.dumped_cpus
         if cpus is None:
             cpus = [stored(cpu) for cpu in self.cpus if cpu.prefix]
@@ -168,8 +181,7 @@ class SyntheticRun:
         if self.layout == "partition":
             (dump / "superblock.bin").write_bytes(superblock(elf))
             (dump / "disk.json").write_text(json.dumps({"superblock_offset": self.superblock_at}))
-        lines = (f"+{number:12.6f} {line}\n" for number, line in enumerate(self.console))
-        (dump / "console.log").write_text("".join(lines))
+        (dump / "console.log").write_text(timed(self.console))
         outcome = {
             "outcome": "finished",
             "result_line": CONSOLE[-1],
@@ -178,10 +190,16 @@ class SyntheticRun:
             "hsa_released": True,
             "sdias_requests": 6,
             "refused_after_release": 0,
-            "reipl_requested": False,
+            "reipl_block": None,
+            "seconds": 5.0,
         }
         (dump / "outcome.json").write_text(json.dumps(outcome | self.outcome))
         return root
+
+
+def timed(lines: Iterable[str]) -> str:
+    """A console's log."""
+    return "".join(f"+{number:12.6f} {line}\n" for number, line in enumerate(lines))
 
 
 def write_sparse(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.firmware import service_call
 from harness.firmware.hsa import Hsa
-from harness.firmware.service_call import HsaSizeReported, SdiasAnswered, ServiceCalls
+from harness.firmware.service_call import MachineReported, SdiasAnswered, ServiceCalls
 from harness.s390x import sclp
 from harness.s390x.sclp import SdiasQualifier, SdiasStatus, c_sclp
 from tests.unit.conftest import make_cpu
@@ -131,9 +131,10 @@ def test_read_scp_info_is_known_by_its_command_alone():
     calls.issued(0x00010001, SCCB)  # Read CPU Information answers 0x0010 too
     assert calls.completed(SCCB) is None
     calls.issued(sclp.CMDW_READ_SCP_INFO, SCCB)
-    assert calls.completed(SCCB) == HsaSizeReported(HSA_PAGES)
+    assert calls.completed(SCCB) == MachineReported(HSA_PAGES)
     size = storage.read(SCCB + sclp.READ_INFO_HSA_SIZE, 4)
     assert int.from_bytes(size, "big") == HSA_PAGES + 1
+    assert storage.read(SCCB + 91, 1) == b"\x02", "list-directed dump is installed"
     assert calls.completed(SCCB) is None, "one answer, one correction"
 
 
@@ -148,3 +149,19 @@ def test_other_answers_are_left_alone():
     assert calls.completed(SCCB) is None
     assert bytes(storage.bytes) == after
     assert before != after
+
+
+def test_a_machine_without_hsa_offers_dumps_and_answers_no_sdias():
+    storage, _, _ = machine()
+    calls = ServiceCalls(storage)
+    header = c_sclp.sccb_header(length=PAGE, response_code=sclp.RESPONSE_READ_OK)
+    storage.write(SCCB, header.dumps())
+    storage.write(SCCB + 91, b"\x40")
+    calls.issued(sclp.CMDW_READ_SCP_INFO, SCCB)
+    assert calls.completed(SCCB) == MachineReported(0)
+    assert storage.read(SCCB + 91, 1) == b"\x42"
+    assert storage.read(SCCB + sclp.READ_INFO_HSA_SIZE, 4) == bytes(4)
+    put_sdias(storage)
+    before = bytes(storage.bytes)
+    assert calls.completed(SCCB) is None
+    assert bytes(storage.bytes) == before

@@ -54,11 +54,11 @@ def test_gdb():
         replace(PLAIN, gdb=True)
 
 
-def test_disks_get_luns_in_order_behind_one_hba():
-    disks = (Disk(Path("/first,one")), Disk(Path("/x:y"), boot_index=1))
-    argv = qemu_argv(BINARY, replace(PLAIN, disks=disks, hba_devno=0xABC), FDS)
+def test_disks_get_their_luns_behind_one_hba():
+    disks = (Disk(Path("/first,one")), Disk(Path("/x:y"), lun=1, boot=True))
+    argv = qemu_argv(BINARY, replace(PLAIN, disks=disks), FDS)
     assert values(argv, "-device") == [
-        "virtio-scsi-ccw,id=hba,devno=fe.0.0abc",
+        "virtio-scsi-ccw,id=hba,devno=fe.0.1234",
         "scsi-hd,drive=disk0,bus=hba.0,channel=0,scsi-id=0,lun=0",
         "scsi-hd,drive=disk1,bus=hba.0,channel=0,scsi-id=0,lun=1,bootindex=1",
     ]

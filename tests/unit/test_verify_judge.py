@@ -13,7 +13,7 @@ from harness.errors import EvidenceError
 from harness.verify import outcome
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
-from harness.verify.judge import CHECKS, judge
+from harness.verify.judge import CHECKS, RUN_CHECKS, judge
 from tests.unit.evidence import SyntheticRun
 
 
@@ -44,7 +44,7 @@ def test_passing_needs_something_compared_and_no_finding():
 def test_every_check_has_its_own_name(tmp_path: Path):
     with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
         names = [result.check for result in judge(evidence).results]
-    assert len(set(names)) == len(names) == len(CHECKS)
+    assert len(set(names)) == len(names) == len(CHECKS) + len(RUN_CHECKS)
 
 
 def test_verdict_is_json(tmp_path: Path):

@@ -1,10 +1,17 @@
-"""The life of a machine after a SCSI dump load, as DIAGNOSE X'308' moves it.
+"""The life of a loaded machine, as DIAGNOSE X'308' moves it.
 
 ::
 
-    HSA_HELD --REL_HSA--> HSA_RELEASED
+    LOADED --LOAD_NORMAL_DUMP--> DUMP_REQUESTED        an ordinary load: no HSA
+       |
+       +----LOAD_*-------------> RE_IPL
+
+    HSA_HELD --REL_HSA--> HSA_RELEASED                 a SCSI dump load
         |                      |
-        +---LOAD_*-------------+--> RE_IPL (the dump system has gone)
+        +---LOAD_*-------------+--> RE_IPL
+
+In DUMP_REQUESTED and RE_IPL the system has gone, and the machine loads what the IPL parameter
+block names.
 
 Source: Linux 6.12 ``arch/s390/kernel/ipl.c`` and ``drivers/s390/char/zcore.c``; the answers
 follow QEMU ``target/s390x/diag.c`` where QEMU has them.
@@ -17,31 +24,39 @@ from enum import Enum
 
 from harness.firmware.hsa import Hsa
 from harness.firmware.storage import AbsoluteStorage, within
-from harness.s390x.ipl import ReturnCode, Subcode, c_ipl
+from harness.s390x.ipl import ReturnCode, Subcode, block_device, c_ipl
 from harness.s390x.lowcore import PAGE_SIZE
 
 
-class DumpIplState(Enum):
-    """Where a dump IPL stands."""
+class IplState(Enum):
+    """Where a loaded machine stands."""
 
+    LOADED = "loaded"
     HSA_HELD = "HSA held"
     HSA_RELEASED = "HSA released"
     RE_IPL = "re-IPL"
+    DUMP_REQUESTED = "dump requested"
 
 
-_S = DumpIplState
-TRANSITIONS: dict[tuple[DumpIplState, Subcode], DumpIplState] = {
-    (_S.HSA_HELD, Subcode.STORE): _S.HSA_HELD,
-    (_S.HSA_HELD, Subcode.SET): _S.HSA_HELD,
-    (_S.HSA_HELD, Subcode.REL_HSA): _S.HSA_RELEASED,
-    (_S.HSA_RELEASED, Subcode.STORE): _S.HSA_RELEASED,
-    (_S.HSA_RELEASED, Subcode.SET): _S.HSA_RELEASED,
-    (_S.HSA_RELEASED, Subcode.REL_HSA): _S.HSA_RELEASED,
-} | {
-    (state, load): _S.RE_IPL
-    for state in (_S.HSA_HELD, _S.HSA_RELEASED)
-    for load in (Subcode.LOAD_CLEAR, Subcode.LOAD_NORMAL, Subcode.LOAD_NORMAL_DUMP)
-}
+_S = IplState
+TRANSITIONS: dict[tuple[IplState, Subcode], IplState] = (
+    {
+        (state, keep): state
+        for state in (_S.LOADED, _S.HSA_HELD, _S.HSA_RELEASED)
+        for keep in (Subcode.STORE, Subcode.SET)
+    }
+    | {
+        (state, load): _S.RE_IPL
+        for state in (_S.LOADED, _S.HSA_HELD, _S.HSA_RELEASED)
+        for load in (Subcode.LOAD_CLEAR, Subcode.LOAD_NORMAL, Subcode.LOAD_NORMAL_DUMP)
+    }
+    | {
+        (_S.LOADED, Subcode.LOAD_NORMAL_DUMP): _S.DUMP_REQUESTED,
+        (_S.HSA_HELD, Subcode.REL_HSA): _S.HSA_RELEASED,
+        (_S.HSA_RELEASED, Subcode.REL_HSA): _S.HSA_RELEASED,
+    }
+)
+GONE = frozenset({_S.RE_IPL, _S.DUMP_REQUESTED})
 
 
 @dataclass(frozen=True)
@@ -52,16 +67,19 @@ class Diag308Answer:
     rc: ReturnCode | None
 
 
-class DumpIpl:
-    """DIAGNOSE X'308' on a machine loaded for a dump: holds the IPL parameter block and HSA."""
+class Diag308:
+    """DIAGNOSE X'308' of a machine that was loaded with ``ipl_block``.
 
-    def __init__(self, storage: AbsoluteStorage, hsa: Hsa, ipl_block: bytes) -> None:
-        self.state = DumpIplState.HSA_HELD
+    A machine loaded for a dump holds an HSA, one loaded ordinarily has none.
+    """
+
+    def __init__(self, storage: AbsoluteStorage, ipl_block: bytes, hsa: Hsa | None = None) -> None:
+        self.state = IplState.LOADED if hsa is None else IplState.HSA_HELD
         self.ipl_block = ipl_block
         self._storage = storage
         self._hsa = hsa
 
-    def diag308(self, subcode: int, address: int) -> Diag308Answer:
+    def call(self, subcode: int, address: int) -> Diag308Answer:
         """Play one DIAGNOSE X'308'; resets (subcodes 0 and 1) and unknown ones are QEMU's."""
         try:
             known = Subcode(subcode)
@@ -70,14 +88,21 @@ class DumpIpl:
         following = TRANSITIONS.get((self.state, known))
         if following is None:
             return Diag308Answer(subcode, None)
+        if following is IplState.DUMP_REQUESTED and not self._names_dump_device():
+            return Diag308Answer(subcode, ReturnCode.NOCONFIG)
         self.state = following
         if known is Subcode.STORE:
             return Diag308Answer(subcode, self._store(address))
         if known is Subcode.SET:
             return Diag308Answer(subcode, self._set(address))
-        if known is Subcode.REL_HSA:
+        if known is Subcode.REL_HSA and self._hsa is not None:
             self._hsa.release()
         return Diag308Answer(subcode, ReturnCode.OK)
+
+    def _names_dump_device(self) -> bool:
+        """A dump load needs a block for a dump to have been set before."""
+        found = block_device(self.ipl_block)
+        return found is not None and found.dump
 
     def _store(self, address: int) -> ReturnCode:
         if address % PAGE_SIZE or not within(self._storage, address, len(self.ipl_block)):

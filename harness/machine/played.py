@@ -1,0 +1,181 @@
+"""A machine that QEMU and the firmware are together: each stop of QEMU is brought to the firmware,
+its answer taken back.
+
+QEMU stops for the firmware at service signals (a read watchpoint on the external interruption
+code), at the instructions with which the operating system talks to the machine (breakpoints,
+found by looking), and when a kernel has moved (a write watchpoint on the program new PSW, which
+every kernel sets anew where it stays).
+"""
+
+from __future__ import annotations
+
+import time
+
+from harness.deadline import Deadline
+from harness.errors import HarnessError, PhaseTimeout, ProtocolError
+from harness.firmware.diag308 import GONE, Diag308
+from harness.firmware.service_call import (
+    MachineReported,
+    SdiasAnswered,
+    ServiceCalls,
+    ServiceSignal,
+)
+from harness.machine.intercept import AtInstruction, Interceptor
+from harness.machine.steps import Steps
+from harness.qemu.gdb import Stop, StopKind
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.rsp import StopReply
+from harness.s390x.instructions import Opcode
+from harness.s390x.lowcore import (
+    EXT_INT_CODE,
+    EXT_INT_SERVICE_SIGNAL,
+    EXT_PARAMS,
+    PROGRAM_NEW_PSW,
+    SCCB_ADDRESS_MASK,
+)
+
+KERNEL_ENTRY = 0x10000  # where zipl and the kernel agree to start (Linux arch/s390/boot/head.S)
+TAIL_LINES = 12
+
+ENTRY_BREAK = Stop(StopKind.BREAKPOINT, KERNEL_ENTRY, 2)
+INTERRUPTION_WATCH = Stop(StopKind.READ, EXT_INT_CODE, 2)
+KERNEL_MOVED_WATCH = Stop(StopKind.WRITE, PROGRAM_NEW_PSW, 8)
+
+_INTERRUPTION_BYTES = 8
+
+
+class PlayedMachine:
+    """One QEMU, paused at its start, whose gdbstub is ours.
+
+    ``limit`` is the absolute address below which the loaded system lives, in bytes.
+    """
+
+    kernel_opcodes = frozenset({Opcode.DIAG308})  # to stop at, wherever the kernel stays
+
+    def __init__(
+        self,
+        qemu: Qemu,
+        ram: GuestRam,
+        diag308: Diag308,
+        calls: ServiceCalls,
+        limit: int,
+        steps: Steps,
+    ) -> None:
+        if qemu.gdb is None:
+            raise ProtocolError("a played machine needs QEMU's gdbstub")
+        self._qemu, self._gdb, self._ram, self._steps = qemu, qemu.gdb, ram, steps
+        self._diag308, self._calls = diag308, calls
+        self._intercept = Interceptor(self._gdb, qemu.monitor, ram, limit)
+        self._watching_moves = False
+        # absolute address of the last SDIAS requester's external interruption parameters: guest
+        # memory is shared, so they are read there without asking QEMU
+        self._lowcore: int | None = None
+        self._last_signal = time.monotonic()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the system has asked for another load."""
+        return self._diag308.state in GONE
+
+    @property
+    def ipl_block(self) -> bytes:
+        """The IPL parameter block, as last set."""
+        return self._diag308.ipl_block
+
+    def load(self, phase: str, deadline: Deadline) -> None:
+        """Let the boot firmware read the disk, up to the kernel entry."""
+        self._gdb.insert(ENTRY_BREAK)
+        self._gdb.resume()
+        stop = self._gdb.wait_stop(deadline)
+        if stop is None:
+            self._qemu.check()
+            tail = self._qemu.console.tail(TAIL_LINES)
+            raise PhaseTimeout(phase, "the boot firmware to load the disk", deadline.seconds, tail)
+        self._gdb.remove(ENTRY_BREAK)
+        if self._gdb.read_register("pswa") != KERNEL_ENTRY:
+            said = " / ".join(self._qemu.console.tail(TAIL_LINES)) or "nothing"
+            raise HarnessError(f"QEMU's boot firmware did not load the disk; it said: {said}")
+
+    def start_playing(self, deadline: Deadline) -> None:
+        """At the kernel entry: from here on the firmware gets what is its own."""
+        self._intercept.search(frozenset({Opcode.DIAG308, Opcode.SERVC}), deadline)
+        self._gdb.insert(INTERRUPTION_WATCH)
+        self._gdb.insert(KERNEL_MOVED_WATCH)
+        self._watching_moves = True
+
+    def handle(self, stop: StopReply, deadline: Deadline) -> bool:
+        """Play what the stop asks for; False if it is none of the firmware's."""
+        if stop.watch_address == EXT_INT_CODE:
+            self._on_external_interruption(deadline)
+        elif stop.watch_address == PROGRAM_NEW_PSW:
+            found = self._intercept.search(self.kernel_opcodes, deadline)
+            self._steps.note("looked for machine instructions", found=found)
+        elif at := self._intercept.current():
+            self._on_instruction(at)
+        else:
+            return False
+        return True
+
+    def kernel_stays(self) -> None:
+        """The kernel stands where it stays: look for it no more."""
+        if self._watching_moves:
+            self._watching_moves = False
+            self._gdb.remove(KERNEL_MOVED_WATCH)
+
+    def on_machine_reported(self, report: MachineReported) -> None:
+        """Read SCP Information has been answered."""
+        self._intercept.forget(Opcode.SERVC)
+        self._steps.note("machine reported", hsa_pages=report.hsa_pages)
+
+    def on_sdias(self, answer: SdiasAnswered) -> None:
+        """An SDIAS request has been answered."""
+
+    def on_sigp(self, at: AtInstruction) -> None:
+        """A CPU is about to signal another one; here that is QEMU's matter."""
+        self._gdb.step()
+
+    def _on_external_interruption(self, deadline: Deadline) -> None:
+        if self._lowcore is not None:
+            # what lies there may be old, but no SDIAS request is answered twice
+            played = self._service_signal(self._ram.read(self._lowcore, _INTERRUPTION_BYTES))
+            if played is not None:
+                return
+        # virtual, so that the prefix applies
+        interruption = self._gdb.read_memory(EXT_PARAMS, _INTERRUPTION_BYTES)
+        if isinstance(self._service_signal(interruption), SdiasAnswered):
+            self._lowcore = self._intercept.absolute(EXT_PARAMS, deadline)
+
+    def _service_signal(self, interruption: bytes) -> ServiceSignal:
+        """``interruption``: parameter (4 bytes), CPU address (2) and code (2)."""
+        if int.from_bytes(interruption[6:], "big") != EXT_INT_SERVICE_SIGNAL:
+            return None
+        self._last_signal = time.monotonic()
+        played = self._calls.completed(int.from_bytes(interruption[:4], "big") & SCCB_ADDRESS_MASK)
+        if isinstance(played, MachineReported):
+            self.on_machine_reported(played)
+        elif isinstance(played, SdiasAnswered):
+            self.on_sdias(played)
+        return played
+
+    def _on_instruction(self, at: AtInstruction) -> None:
+        if at.opcode is Opcode.DIAG308:
+            self._on_diag308(at)
+        elif at.opcode is Opcode.SIGP:
+            self.on_sigp(at)
+        else:
+            command = self._intercept.register(at.operands.first) & 0xFFFFFFFF
+            sccb = self._intercept.register(at.operands.second) & SCCB_ADDRESS_MASK
+            self._calls.issued(command, sccb)
+            self._gdb.step()
+
+    def _on_diag308(self, at: AtInstruction) -> None:
+        subcode = self._intercept.register(at.operands.second) & 0xFFFF
+        address = self._intercept.register(at.operands.first)
+        answer = self._diag308.call(subcode, address)
+        self._steps.note("DIAG 308", subcode=subcode, rc=answer.rc, state=self._diag308.state.value)
+        if answer.rc is None:
+            self._gdb.step()
+        elif not self.gone:
+            self._intercept.set_register(at.operands.first + 1, answer.rc)
+            self._intercept.complete(at)

@@ -1,0 +1,48 @@
+"""Loading the original system again after its dump, as the dump system asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.machine.boot import Booter
+from harness.machine.snapshot import SYSTEM_IMAGE, Snapshot
+from harness.qemu.spec import MachineSpec
+from harness.s390x.ipl import BlockDevice, block_device
+from harness.wiring import SYSTEM_DISK
+
+OUTCOME = "outcome.json"
+PHASE = "reipl"
+
+
+@dataclass(frozen=True)
+class ReIplOutcome:
+    """``named`` is what the IPL parameter block says; ``loaded`` whether there is such a disk."""
+
+    named: str
+    loaded: bool
+
+
+def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> ReIplOutcome:
+    """Load what ``block`` names, with the system's disk as the crash left it.
+
+    Console log, QEMU argv and outcome go to ``directory``. A block that names no disk of the
+    crashed system is an outcome; a system that does not come up from its own disk raises
+    PhaseTimeout or HarnessError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    named, disk = block_device(block), snapshot.system_disk
+    loaded = disk is not None and named == BlockDevice(SYSTEM_DISK, dump=False)
+    outcome = ReIplOutcome(str(named), loaded)
+    (directory / OUTCOME).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    if loaded:
+        spec = MachineSpec(
+            memory=snapshot.memory,
+            cpus=len(snapshot.cpus),
+            cpu_model=str(snapshot.machine["cpu_model"]),
+        )
+        with booter.booted(spec, directory, disk, block, PHASE):
+            booter.steps.note("the original system is up again")
+        (directory / SYSTEM_IMAGE).unlink()
+    return outcome

@@ -1,0 +1,63 @@
+"""An ordinary SCSI load under way: the system learns what it was loaded from, and may ask for
+another load.
+"""
+
+from __future__ import annotations
+
+from harness.deadline import Deadline
+from harness.errors import ProtocolError
+from harness.firmware.diag308 import Diag308, IplState
+from harness.firmware.service_call import MachineReported, ServiceCalls
+from harness.machine.played import INTERRUPTION_WATCH, PlayedMachine
+from harness.machine.steps import Steps
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.s390x.ipl import fcp_block
+from harness.wiring import SYSTEM_DISK
+
+
+class SystemSession(PlayedMachine):
+    """Drives one paused QEMU with the system's own disk, as long as the system runs."""
+
+    def __init__(
+        self, qemu: Qemu, ram: GuestRam, steps: Steps, ipl_block: bytes | None = None
+    ) -> None:
+        block = ipl_block or fcp_block(SYSTEM_DISK, dump=False)
+        super().__init__(qemu, ram, Diag308(ram, block), ServiceCalls(ram), ram.size, steps)
+
+    @property
+    def dump_requested(self) -> bool:
+        """Whether the system asked for the load of a dump system."""
+        return self._diag308.state is IplState.DUMP_REQUESTED
+
+    def begin(self, deadline: Deadline) -> None:
+        """Let the loaded system start; ``play`` must follow soon."""
+        self.start_playing(deadline)
+        self._gdb.resume()
+
+    def play(self, deadline: Deadline) -> bool:
+        """Handle the next stop, if one comes until the deadline.
+
+        False if the machine stands still: the system asked for a load, or QMP says why.
+        """
+        stop = self._gdb.wait_stop(deadline)
+        if stop is None:
+            self._qemu.check()
+            return True
+        if not self.handle(stop, deadline) or self.gone:
+            return False
+        self._gdb.resume()
+        return True
+
+    def settle(self, deadline: Deadline) -> None:
+        """The system is up: only its requests for a load are of interest from here on."""
+        self._gdb.interrupt()
+        if self._gdb.wait_stop(deadline) is None:
+            raise ProtocolError("QEMU's gdbstub did not stop the machine")
+        self.kernel_stays()
+        self._gdb.resume()
+
+    def on_machine_reported(self, report: MachineReported) -> None:
+        super().on_machine_reported(report)
+        # the system's own external interruptions would stop it at every tick
+        self._gdb.remove(INTERRUPTION_WATCH)

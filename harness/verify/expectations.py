@@ -1,0 +1,47 @@
+"""What the scenario expects of a run beside a right dump."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult, Finding
+
+CHECK, UNIT = "expectations", "expectations"
+
+
+def check(evidence: Evidence) -> CheckResult:
+    """Both consoles' patterns, and the time limit; skipped if the scenario has neither."""
+    expect = evidence.expect
+    patterns = len(expect.crash_console) + len(expect.dump_console)
+    compared = patterns + (expect.time_limit is not None)
+    if not compared:
+        return CheckResult.skipped(CHECK, UNIT, "the scenario expects no more than a right dump")
+    findings = tuple(Finding(CHECK, message) for message in _messages(evidence))
+    return CheckResult(CHECK, compared, UNIT, findings)
+
+
+def _messages(evidence: Evidence) -> Iterator[str]:
+    expect = evidence.expect
+    for name, patterns, lines in (
+        ("crash", expect.crash_console, evidence.crash_console),
+        ("dump", expect.dump_console, evidence.console),
+    ):
+        text = "\n".join(lines)
+        for pattern in patterns:
+            if not re.search(pattern, text, re.MULTILINE):
+                yield f"nothing in {name}/console.log matches '{pattern}'"
+    if expect.time_limit is not None:
+        yield from _too_slow(evidence, expect.time_limit)
+
+
+def _too_slow(evidence: Evidence, limit: float) -> Iterator[str]:
+    seconds, baseline = evidence.outcome.get("seconds"), evidence.boot_seconds
+    if not seconds or not baseline:
+        yield "there are no times to hold against the time limit"
+    elif seconds > limit * baseline:
+        yield (
+            f"the dump took {seconds:.1f} s, {seconds / baseline:.1f} times the crashed system's "
+            f"boot ({baseline:.1f} s): the limit is {limit:g} times"
+        )
