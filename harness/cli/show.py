@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from harness.report.verdict import Result, Verdict
 
@@ -36,7 +36,8 @@ def show_verdict(verdict: Verdict) -> None:
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Rows under titles, on standard output."""
-    grid = Table(*titles, box=None, pad_edge=False)
+    # names are for copying: they are never cut or broken
+    grid = Table(Column(titles[0], no_wrap=True), *titles[1:], box=None, pad_edge=False)
     for row in rows:
         grid.add_row(*(escape(cell) for cell in row))
     Console(highlight=False, soft_wrap=True).print(grid)

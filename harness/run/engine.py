@@ -24,6 +24,7 @@ from harness.machine.outcome import DumpOutcome
 from harness.machine.reipl import reipl
 from harness.machine.snapshot import Snapshot
 from harness.machine.snapshots import Snapshots, place
+from harness.machine.vector_checksum import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import find_qemu
 from harness.report.verdict import Verdict
@@ -159,7 +160,7 @@ class _Run:
         context: Callable[[], dict[str, Any]] = partial(
             dict,
             directory=self._directory.root,
-            fidelity=statement(),
+            fidelity=statement(self._plan.scenario.crashed.load, self._plan.crash.trigger),
             timings=self._phases.timings,
             inputs=self._inputs,
         )
@@ -200,6 +201,8 @@ class _Run:
     def dump_and_judge(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is in the evidence, collect the dump, judge it."""
         outcome = self._dump(snapshot)
+        if self._plan.scenario.expect.reipl and outcome.reipl_block is None:
+            self._require_vector_checksum(snapshot)
         if outcome.reipl_block is not None and snapshot.system_disk is not None:
             reipl(
                 self._booter("reipl"),
@@ -229,6 +232,16 @@ class _Run:
         outcome = dumper.dump(snapshot, directory.disk, dump.layout, dump.hsa_size, directory.dump)
         directory.write_json(directory.outcome, outcome.to_json())
         return outcome
+
+    def _require_vector_checksum(self, snapshot: Snapshot) -> None:
+        """A re-IPL that was not asked for may be QEMU's fault, not the dump kernel's."""
+        model = str(snapshot.machine["cpu_model"])
+        if vector_checksum_works(binary := find_qemu(), model) is False:
+            raise HostError(
+                f"no re-IPL was asked for, but QEMU {'.'.join(map(str, binary.version))} computes "
+                "VECTOR CHECKSUM wrongly, with which the dump kernel checks the re-IPL block",
+                hint="crash a machine without vector registers: cpu_model = 'max,vx=off'",
+            )
 
     def _booter(self, machine: str) -> Booter:
         return Booter(find_qemu(), self._phases, self._lines_of(machine))

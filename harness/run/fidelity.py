@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from harness.scenario.model import Load
+from harness.scenario.triggers import Stopped, Trigger
+
 
 class Provider(StrEnum):
     """Who was the machine."""
@@ -72,15 +75,51 @@ FUNCTIONS = (
         Provider.HARNESS,
         "at the instruction; resets (subcodes 0 and 1) are QEMU's",
     ),
-    Function(
-        "DIAGNOSE X'308': the re-IPL itself",
-        Provider.ABSENT,
-        "the request is recorded and ends the run",
-    ),
     Function("FCP channel and zfcp", Provider.ABSENT, "disks are virtio-scsi"),
 )
 
 
-def statement() -> list[dict[str, str]]:
-    """For ``verdict.json``."""
-    return [function.to_json() for function in FUNCTIONS]
+# a system that QEMU loads by itself: nothing of it is played
+LOADED_BY_QEMU = (
+    Function("loading the crashed system", Provider.QEMU, "QEMU's own loader (-kernel)"),
+    Function(
+        "DIAGNOSE X'308': the re-IPL itself",
+        Provider.ABSENT,
+        "there is no disk to load the original system from; a request ends the run",
+    ),
+)
+LOADED_FROM_DISK = (
+    Function("loading the crashed system from its SCSI disk", Provider.QEMU, "s390-ccw.img"),
+    Function(
+        "the crashed system's IPL parameter block, list-directed dump in Read SCP Information",
+        Provider.HARNESS,
+        "at the instruction and at the service signal",
+    ),
+    Function(
+        "DIAGNOSE X'308': load normal with dump, by the crashed system",
+        Provider.HARNESS,
+        "the machine stops at the instruction; that is the moment of the dump load",
+    ),
+    Function(
+        "DIAGNOSE X'308': the re-IPL itself",
+        Provider.HARNESS,
+        "a new QEMU with clear memory loads the original system's disk, if the block names it",
+    ),
+)
+STOPS = {
+    Stopped.DISABLED_WAIT: Function("stopping the crashed system", Provider.QEMU, "disabled wait"),
+    Stopped.ALL_STOPPED: Function("stopping the crashed system", Provider.QEMU, "stopped CPUs"),
+    Stopped.BY_OPERATOR: Function("the operator's stop of all CPUs", Provider.HARNESS, "QMP stop"),
+}
+PSW_RESTART = Function("the operator's PSW restart", Provider.QEMU, "QMP inject-nmi, CPU 0")
+
+
+def statement(load: Load, trigger: Trigger) -> list[dict[str, str]]:
+    """For ``verdict.json``: the functions that a run with this load and trigger needed."""
+    functions = list(FUNCTIONS)
+    functions += LOADED_FROM_DISK if load is Load.SCSI else LOADED_BY_QEMU
+    if stop := STOPS.get(trigger.stopped):
+        functions.append(stop)
+    if trigger.restart:
+        functions.append(PSW_RESTART)
+    return [function.to_json() for function in functions]
