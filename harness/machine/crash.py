@@ -35,7 +35,6 @@ class Crash:
             system.run(f"plant {self.content_seed}", deadline)
         if self.workload is not None:
             system.run(self.workload.command, deadline)
-            system.wait_for(self.workload.console, deadline)
 
 
 def crash(

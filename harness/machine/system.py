@@ -84,11 +84,6 @@ class RunningSystem:
             )
         return printed
 
-    def wait_for(self, pattern: str, deadline: Deadline) -> None:
-        """Until the console shows ``pattern``, a regular expression; raises PhaseTimeout."""
-        if self._expect([pattern], deadline) is None:
-            raise self._timeout("crash", f"the console to show '{pattern}'", deadline)
-
     def stop(self, trigger: Trigger, deadline: Deadline) -> Mapping[str, Any]:
         """Pull ``trigger`` and wait until the machine stands still, as the trigger says.
 
@@ -166,7 +161,7 @@ class RunningSystem:
                 self.qemu.check()
                 raise QemuDied("the system's console ended") from None
             if self._session is not None:
-                self._stands = not self._session.play(deadline.at_most(LOOK_SECONDS))
+                self._stands = not self._session.play(deadline, LOOK_SECONDS)
 
     def _timeout(self, phase: str, what: str, deadline: Deadline) -> PhaseTimeout:
         return PhaseTimeout(phase, what, deadline.seconds, self.qemu.console.tail(TAIL_LINES))

@@ -35,12 +35,13 @@ class SystemSession(PlayedMachine):
         self.start_playing(deadline)
         self._gdb.resume()
 
-    def play(self, deadline: Deadline) -> bool:
-        """Handle the next stop, if one comes until the deadline.
+    def play(self, deadline: Deadline, wait_seconds: float | None = None) -> bool:
+        """Handle the next stop, if one comes in ``wait_seconds`` (default: until the deadline).
 
         False if the machine stands still: the system asked for a load, or QMP says why.
         """
-        stop = self._gdb.wait_stop(deadline)
+        wait = deadline if wait_seconds is None else deadline.at_most(wait_seconds)
+        stop = self._gdb.wait_stop(wait)
         if stop is None:
             self._qemu.check()
             return True
