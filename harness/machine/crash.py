@@ -16,7 +16,8 @@ from harness.machine.system import RunningSystem
 from harness.qemu.process import Qemu
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
-from harness.scenario.triggers import Trigger, Workload
+from harness.scenario.trigger import Trigger
+from harness.scenario.triggers import Workload
 
 
 @dataclass(frozen=True)

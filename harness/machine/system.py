@@ -16,7 +16,7 @@ from harness.machine.steps import Steps
 from harness.machine.system_session import SystemSession
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
-from harness.scenario.triggers import Stopped, Trigger
+from harness.scenario.trigger import Stopped, Trigger
 
 READY = "zharness: crashed system ready"
 PROMPT = "zharness# "

@@ -37,8 +37,10 @@ class Concrete:
 
 
 def scenario_files() -> dict[str, Path]:
-    """The scenario files that come with the harness, by name."""
-    return {path.stem: path for path in sorted((data_dir() / "scenarios").glob(f"*{SUFFIX}"))}
+    """The scenario files that come with the harness, by name; those of CI first, then nightly."""
+    root = data_dir() / "scenarios"
+    paths = sorted(root.rglob(f"*{SUFFIX}"), key=lambda path: (path.parent, path.stem))
+    return {path.stem: path for path in paths}
 
 
 def load_all(name: str, overrides: Overrides | None = None) -> list[Concrete]:

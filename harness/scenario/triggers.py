@@ -9,49 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import TypeVar
 
 from harness.errors import UsageError
+from harness.scenario.lkdtm import LKDTM, PROVOKE
+from harness.scenario.trigger import PANIC, PANIC_ON_OOPS, ZCRASH, Stopped, Trigger, sysctl
 from harness.wiring import DUMP_DISK
-
-PROVOKE = "/sys/kernel/debug/provoke-crash/DIRECT"
-STALL_SECONDS = 3  # the shortest that kernel/rcu/tree_stall.h allows
-PANIC = r"Kernel panic - not syncing: "
-
-
-class Stopped(Enum):
-    """How the machine comes to stand still before the dump load."""
-
-    DISABLED_WAIT = "disabled wait"
-    ALL_STOPPED = "all CPUs stopped"
-    BY_OPERATOR = "stopped by the operator"  # nothing crashed
-    DUMP_REQUEST = "dump load requested"  # by the system itself: DIAGNOSE X'308' subcode 4
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """``setup`` and ``command`` are typed at the shell; ``console`` (a regular expression) is
-    what proves that it was this death and no other; ``stopped`` says how the machine ends.
-
-    ``parmline`` are kernel parameters it needs, ``cpus`` how many CPUs at least. ``restart``:
-    after the command the operator presses PSW restart (QMP inject-nmi). ``from_disk``: the
-    system must have been loaded from its own SCSI disk.
-    """
-
-    name: str
-    summary: str
-    command: str
-    console: str
-    setup: tuple[str, ...] = ()
-    parmline: str = ""
-    cpus: int = 1
-    stopped: Stopped = Stopped.DISABLED_WAIT
-    restart: bool = False
-
-    @property
-    def from_disk(self) -> bool:
-        return self.stopped is Stopped.DUMP_REQUEST
 
 
 @dataclass(frozen=True)
@@ -87,29 +50,9 @@ WORKLOADS = {
 }
 
 
-def _set(name: str, value: int) -> str:
-    return f"echo {value} > /proc/sys/{name.replace('.', '/')}"
-
-
-_PANIC_ON_OOPS = (_set("kernel.panic_on_oops", 1),)
-_PANIC_ON_WARN = (_set("kernel.panic_on_warn", 1),)
-_PANIC_ON_STALL = (
-    _set("kernel.panic_on_rcu_stall", 1),
-    f"echo {STALL_SECONDS} > /sys/module/rcupdate/parameters/rcu_cpu_stall_timeout",
-)
-_ZCRASH = ("insmod /zcrash.ko",)
-
-
-def _lkdtm(
-    kind: str, summary: str, console: str, setup: tuple[str, ...] = (), parmline: str = ""
-) -> Trigger:
-    name = f"lkdtm-{kind.lower().replace('_', '-')}"
-    return Trigger(name, summary, f"echo {kind} > {PROVOKE}", console, setup, parmline)
-
-
 def _zcrash(kind: str, summary: str, console: str, cpus: int = 1) -> Trigger:
     command = f"echo {kind} > /sys/kernel/debug/zcrash"
-    return Trigger(kind, summary, command, console, _PANIC_ON_OOPS + _ZCRASH, cpus=cpus)
+    return Trigger(kind, summary, command, console, PANIC_ON_OOPS + ZCRASH, cpus=cpus)
 
 
 def _on(event: str, action: str) -> tuple[str, ...]:
@@ -155,56 +98,16 @@ def _panic_dump(action: str, summary: str) -> Trigger:
     )
 
 
-# Linux drivers/misc/lkdtm; what each one ends in is told by the table, so that a kernel that
-# does something else is noticed
-_LKDTM = (
-    _lkdtm("PANIC", "panic()", PANIC + "dumptest"),
-    _lkdtm("BUG", "BUG()", PANIC + "Fatal exception", _PANIC_ON_OOPS),
-    _lkdtm("WARNING", "WARN() with panic_on_warn", PANIC + r"[^\n]*panic_on_warn", _PANIC_ON_WARN),
-    _lkdtm("EXCEPTION", "a store to address 0", PANIC + "Fatal exception", _PANIC_ON_OOPS),
-    _lkdtm("LOOP", "an endless loop; RCU notices", PANIC + "RCU Stall", _PANIC_ON_STALL),
-    _lkdtm("EXHAUST_STACK", "endless recursion", PANIC + "Corrupt kernel stack"),
-    _lkdtm("CORRUPT_STACK", "a stack frame overwritten", PANIC, _PANIC_ON_OOPS),
-    _lkdtm("SOFTLOCKUP", "preemption off for ever", PANIC + "RCU Stall", _PANIC_ON_STALL),
-    _lkdtm("HARDLOCKUP", "interrupts off for ever", PANIC + "RCU Stall", _PANIC_ON_STALL),
-    _lkdtm(
-        "HUNG_TASK",
-        "a task that never wakes up",
-        PANIC + "hung_task",
-        (_set("kernel.hung_task_panic", 1), _set("kernel.hung_task_timeout_secs", 1)),
-    ),
-    _lkdtm("WRITE_RO", "a write to read-only data", PANIC + "Fatal exception", _PANIC_ON_OOPS),
-    _lkdtm(
-        "WRITE_AFTER_FREE",
-        "a write to freed slab memory",
-        PANIC + "panic_on_taint",
-        parmline="slab_debug=FZP panic_on_taint=0x20",
-    ),
-    _lkdtm(
-        "REFCOUNT_INC_OVERFLOW",
-        "a reference count that overflows",
-        PANIC + r"[^\n]*panic_on_warn",
-        _PANIC_ON_WARN,
-    ),
-)
-
 _OTHERS = (
     # drivers/tty/sysrq.c, sysrq_handle_crash
     Trigger("sysrq-c", "sysrq c", "echo c > /proc/sysrq-trigger", PANIC + "sysrq triggered crash"),
-    Trigger(
-        "lkdtm-spinlockup",
-        "a spin lock taken twice",
-        f"echo SPINLOCKUP > {PROVOKE}",
-        PANIC + "RCU Stall",
-        (*_PANIC_ON_STALL, f"echo SPINLOCKUP > {PROVOKE}"),
-    ),
     Trigger("init-killed", "the shell that is init ends", "exit", PANIC + "Attempted to kill init"),
     Trigger(
         "out-of-memory",
         "no memory left, with panic_on_oom",
         "cat /dev/zero > /tmp/all",
         PANIC + "Out of memory: system-wide panic_on_oom is enabled",
-        (_set("vm.panic_on_oom", 1), "mount -o remount,size=100% /tmp"),
+        (sysctl("vm.panic_on_oom", 1), "mount -o remount,size=100% /tmp"),
     ),
     _zcrash("oops", "an oops in process context", PANIC + "Fatal exception"),
     _zcrash("oops-softirq", "an oops in a softirq", PANIC + "Fatal exception in interrupt"),
@@ -251,7 +154,7 @@ _OTHERS = (
     ),
 )
 
-TRIGGERS = {trigger.name: trigger for trigger in (*_OTHERS, *_LKDTM)}
+TRIGGERS = {trigger.name: trigger for trigger in (*_OTHERS, *LKDTM)}
 
 
 def trigger_named(name: str) -> Trigger:
