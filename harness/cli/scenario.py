@@ -96,6 +96,21 @@ def new(
     print(f"{file}: now fill it in, then: zharness scenario check {file}")
 
 
+@app.command(epilog=examples("zharness scenario triggers --json"))
+def triggers(json: options.Json = False) -> None:
+    """Show every trigger and workload that a scenario can name."""
+    from harness.cli.show import table
+    from harness.scenario.triggers import TRIGGERS, WORKLOADS
+
+    rows = [(each.name, each.stopped.value, each.summary) for each in TRIGGERS.values()]
+    rows += [(each.name, "workload", each.summary) for each in WORKLOADS.values()]
+    if json:
+        keys = ("name", "stops", "summary")
+        print(jsonlib.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
+    else:
+        table(("name", "how the machine stops", "what happens"), rows)
+
+
 @app.command(epilog=examples("zharness scenario schema > scenario.schema.json"))
 def schema() -> None:
     """Print the JSON Schema of scenario files, for editors."""

@@ -201,8 +201,9 @@ def _first(error: ValidationError) -> tuple[str, str]:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
     what = first["msg"].removeprefix("Value error, ")
-    if not field and ": " in what:  # a rule about the whole names its field itself
-        field, _, what = what.partition(": ")
+    rule = re.fullmatch(r"([\w.]+): (.*)", what)
+    if rule and (not field or field in SECTIONS):  # a rule about the whole names its field itself
+        return ".".join(filter(None, (field, rule[1]))), rule[2]
     return field, what
 
 
