@@ -134,7 +134,7 @@ def collect_file(
             return Collected(None, 0, f"no file dump.N in {directory} of partition {partition}")
         newest = files[-1]
         with (
-            progress.task("collect the dump", newest.size, "B") as task,
+            progress.task("copy it out of the disk image", newest.size, "B") as task,
             SparseFile.create(into / DUMP, newest.size) as target,
         ):
             at = 0

@@ -143,7 +143,7 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
             return Collected(None, 0, f"the superblock puts the dump at {start:#x}, off the disk")
         size, note = _dump_length(fd, start, room, disk)
         with (
-            progress.task("collect the dump", size, "B") as task,
+            progress.task("copy it out of the disk image", size, "B") as task,
             SparseFile.create(into / DUMP, size) as target,
         ):
             for offset, length in sparse.data_extents(fd, start, start + size):

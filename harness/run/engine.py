@@ -194,8 +194,9 @@ class _Run:
     def place(self, snapshot: Snapshot) -> Snapshot:
         """Take a stored crash into the evidence."""
         self._inputs |= {"snapshot": snapshot.name}
-        self._phases.note("stored crash", name=snapshot.name)
-        place(snapshot, self._directory.crash)
+        with self._phases.phase("snapshot"):
+            self._phases.note("stored crash", name=snapshot.name)
+            place(snapshot, self._directory.crash)
         return snapshot
 
     def dump_and_judge(self, snapshot: Snapshot) -> Judgement:
