@@ -10,14 +10,19 @@ from typing import Any
 
 from harness.deadline import Deadline
 from harness.dump.elf import ElfDump
+from harness.errors import HarnessError
 from harness.machine.boot import Booter
 from harness.machine.snapshot import RAM, Snapshot
 from harness.machine.system import RunningSystem
 from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
 from harness.scenario.trigger import Trigger
 from harness.scenario.triggers import Workload
+from harness.sparse import data_extents
+
+SEARCH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ def crash(
         with booter.steps.phase("snapshot") as deadline:
             cpus = cpu_states(system.qemu, directory, deadline)
             system.ram.save(directory / RAM)
+            if how.trigger.log:
+                _must_log(how.trigger, system.ram)
         block = system.requested_block()
     version = ".".join(map(str, booter.binary.version))
     facts = {"qemu": version, "boot_seconds": round(boot_seconds, 3), "panic": dict(panic)}
@@ -81,6 +88,17 @@ def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuStat
             return elf.cpus
     finally:
         notes.unlink()
+
+
+def _must_log(trigger: Trigger, ram: GuestRam) -> None:
+    """Raises HarnessError unless memory holds what the trigger says of the kernel's log."""
+    text = trigger.log.encode()
+    for offset, size in data_extents(ram.fd):
+        for at in range(offset, offset + size, SEARCH_BYTES):
+            piece = min(SEARCH_BYTES + len(text), ram.size - at)
+            if text in ram.read(at, piece):
+                return
+    raise HarnessError(f"trigger {trigger.name}: '{trigger.log}' is not in the kernel's log")
 
 
 def _machine(spec: MachineSpec, how: Crash, dump_block: bytes | None) -> dict[str, Any]:
