@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.scenario.trigger import Trigger
 from harness.scenario.triggers import Workload
 from harness.sparse import data_extents
@@ -92,11 +94,10 @@ def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuStat
 
 def _must_log(trigger: Trigger, ram: GuestRam) -> None:
     """Raises HarnessError unless memory holds what the trigger says of the kernel's log."""
-    text = trigger.log.encode()
+    text = re.compile(trigger.log.encode())
     for offset, size in data_extents(ram.fd):
         for at in range(offset, offset + size, SEARCH_BYTES):
-            piece = min(SEARCH_BYTES + len(text), ram.size - at)
-            if text in ram.read(at, piece):
+            if text.search(ram.read(at, min(SEARCH_BYTES + PAGE_SIZE, ram.size - at))):
                 return
     raise HarnessError(f"trigger {trigger.name}: '{trigger.log}' is not in the kernel's log")
 

@@ -30,13 +30,23 @@ class Ending:
     setup: tuple[str, ...]
     panic: str
     parmline: str = ""
+    before: str = ""  # in the same breath as the trigger
+    cpus: int = 1
 
 
 ITSELF = Ending("panics", (), "")
 OOPS = Ending("an oops", PANIC_ON_OOPS, "Fatal exception: panic_on_oops")
 WARN = Ending("a warning", PANIC_ON_WARN, r"(kernel|KFENCE): panic_on_warn set")
 STACK = Ending("a stack overflow", (), "Corrupt kernel stack, can't continue")
-STALL = Ending("a stall that RCU notices", PANIC_ON_STALL, "RCU Stall")
+# RCU sees a stall only while it waits for a grace period: freeing many objects asks for one, and
+# another CPU runs RCU's thread
+STALL = Ending(
+    "a stall that RCU notices",
+    PANIC_ON_STALL,
+    "RCU Stall",
+    before="ls -R /proc/1 > /dev/null; ",
+    cpus=2,
+)
 HUNG = Ending("a hung task", PANIC_ON_HUNG_TASK, "hung_task: blocked tasks")
 TAINT = Ending(
     "slab memory that SLUB's debugging finds damaged",
@@ -159,10 +169,11 @@ def _triggers() -> Iterator[Trigger]:
         yield Trigger(
             name=f"lkdtm-{kind.lower().replace('_', '-')}",
             summary=f"LKDTM {kind}: {ending.summary}",
-            command=f"echo {kind} > {PROVOKE}",
+            command=f"{ending.before}echo {kind} > {PROVOKE}",
             console=rf"{mark}[\s\S]*{PANIC}{ending.panic}" if ending.panic else mark,
             setup=ending.setup,
             parmline=ending.parmline,
+            cpus=ending.cpus,
         )
 
 
@@ -171,16 +182,16 @@ def _special(trigger: Trigger) -> Trigger:
     match trigger.name:
         case "lkdtm-spinlockup":  # it dead-locks the second time
             return replace(trigger, setup=(*trigger.setup, trigger.command))
-        case "lkdtm-panic-stop-irqoff" | "lkdtm-smp-call-lockup":
+        case "lkdtm-panic-stop-irqoff":
             return replace(trigger, cpus=2)
         case "lkdtm-hardlockup":
             # another CPU has to notice, and does while it waits for a grace period: rmmod
+            provoke = f"echo HARDLOCKUP > {PROVOKE}"
             locked_up = "until dmesg | grep -q 'direct entry HARDLOCKUP'; do usleep 20000; done"
             return replace(
                 trigger,
-                cpus=2,
                 setup=(*trigger.setup, *ZCRASH, "taskset -p 1 $$"),
-                command=f"taskset 2 sh -c '{trigger.command}' & {locked_up}; rmmod zcrash",
+                command=f"taskset 2 sh -c '{provoke}' & {locked_up}; rmmod zcrash",
             )
     return trigger
 

@@ -24,8 +24,8 @@ class Trigger:
     what proves that it was this death and no other; ``stopped`` says how the machine ends.
 
     ``parmline`` are kernel parameters it needs, ``cpus`` how many CPUs at least. ``restart``:
-    after the command the operator presses PSW restart (QMP inject-nmi). ``log``: what the kernel's
-    log in memory must hold, where the console cannot show it. ``from_disk``: the system must have
+    after the command the operator presses PSW restart (QMP inject-nmi). ``log`` (a regular
+    expression): what the kernel's log in memory must hold, where the console cannot show it. ``from_disk``: the system must have
     been loaded from its own SCSI disk.
     """
 

@@ -132,9 +132,10 @@ _OTHERS = (
         "halt",
         "the system halts: every CPU is stopped",
         "halt -f",
-        "reboot: System halted",
+        "",
         _on("halt", "stop"),
         stopped=Stopped.ALL_STOPPED,
+        log=r"(?<!\x010)reboot: System halted",  # the kernel's own text has its level before it
     ),
     Trigger(
         "operator",
