@@ -25,8 +25,8 @@ class Trigger:
 
     ``parmline`` are kernel parameters it needs, ``cpus`` how many CPUs at least. ``restart``:
     after the command the operator presses PSW restart (QMP inject-nmi). ``log`` (a regular
-    expression): what the kernel's log in memory must hold, where the console cannot show it. ``from_disk``: the system must have
-    been loaded from its own SCSI disk.
+    expression): what the kernel's log in memory must hold, where the console cannot show it.
+    ``from_disk``: the system must have been loaded from its own SCSI disk.
     """
 
     name: str
