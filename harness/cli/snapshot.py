@@ -1,16 +1,21 @@
-"""snapshot create, list, show."""
+"""snapshot create, list, show, remove."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.progress import progress_for
+
+SnapshotNames = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names, or unambiguous beginnings of names.", show_default=False),
+]
 
 app = typer.Typer(help="Crashes kept for later: crash once, dump many times.", no_args_is_help=True)
 
@@ -85,6 +90,26 @@ def show(
         for number, cpu in enumerate(found.cpus)
     )
     table(("CPU", "PSW", "prefix"), rows)
+
+
+@app.command(
+    epilog=examples("zharness snapshot remove sysrq-c-2cpu", "zharness snapshot remove --all")
+)
+def remove(
+    snapshots: SnapshotNames = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    store: options.StorePath = None,
+) -> None:
+    """Remove snapshots from the store; evidence that shares their files keeps them."""
+    from harness.errors import UsageError
+    from harness.machine.snapshots import Snapshots
+
+    kept = Snapshots.in_store(options.store_path(store))
+    if every is bool(snapshots):
+        raise UsageError("name the snapshots, or say --all")
+    for snapshot in kept.all() if every else [kept.get(name) for name in snapshots or ()]:
+        kept.remove(snapshot)
+        print(f"{snapshot.name}: removed")
 
 
 def _describe(snapshot: Any) -> dict[str, Any]:
