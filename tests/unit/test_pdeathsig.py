@@ -19,7 +19,9 @@ PARENT = """
 import os, signal, subprocess
 from harness.pdeathsig import dying_with_us
 child = subprocess.Popen(
-    dying_with_us(["sh", "-c", "echo ready; exec sleep 600"]), stdout=subprocess.PIPE
+    dying_with_us(["sh", "-c", "echo ready; exec sleep 60"]),
+    stdout=subprocess.PIPE,
+    stderr=subprocess.DEVNULL,
 )
 child.stdout.readline()
 print(child.pid, flush=True)
@@ -29,7 +31,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_parent_that_is_killed_takes_its_child_along():
     parent = subprocess.run(
-        [sys.executable, "-c", PARENT], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PARENT],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
     )
     number = int(parent.stdout)
     try:
