@@ -31,6 +31,15 @@ def select(words: Sequence[str], overrides: Overrides | None = None) -> list[Con
     return list(found.values())
 
 
+def word_for(concrete: Concrete) -> str:
+    """A word that means just this scenario, from any working directory."""
+    path = concrete.path.resolve()
+    own = scenario_files().get(path.stem)
+    if own is not None and own.resolve() == path:
+        return concrete.name
+    return f"{path}{concrete.name.removeprefix(path.stem)}"
+
+
 def _meant(word: str, overrides: Overrides | None) -> list[Concrete]:
     if _WILD.search(word):
         found = list(_matching(word, overrides))

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import UsageError
 from harness.paths import data_dir
 from harness.scenario import load as loading
-from harness.scenario.select import select
+from harness.scenario.select import select, word_for
 
 PLAIN = "description = 'x'\n"
 MATRIX = "description = 'x'\n[matrix]\nsmp = [1, 2]\n"
@@ -93,6 +93,24 @@ def test_what_means_nothing_is_refused_by_name(here: Path, word: str):
     with pytest.raises(UsageError, match="no scenario matches") as caught:
         select(["panic", word])
     assert f"'{word}'" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("lkdtm-cell[smp=2]", "lkdtm-cell[smp=2]"),
+        ("data/scenarios/panic.toml", "panic"),
+        ("mine/a.toml", "{here}/mine/a.toml"),
+        ("mine/deep/er/b.toml[smp=2]", "{here}/mine/deep/er/b.toml[smp=2]"),
+    ],
+)
+def test_a_word_for_one_scenario_means_it_anywhere(here, monkeypatch, word, expected):
+    (concrete,) = select([word])
+    again = word_for(concrete)
+    assert again == expected.format(here=here)
+    monkeypatch.chdir("/")
+    (found,) = select([again])
+    assert (found.name, found.scenario) == (concrete.name, concrete.scenario)
 
 
 def test_files_of_one_name_are_different_scenarios(here: Path):
