@@ -93,6 +93,13 @@ def test_what_is_no_message_is_refused(line):
         decode(line)
 
 
+def test_what_comes_before_nonsense_is_heard():
+    heard = MessageReader().feed(written([AtTask("boot", "")]) + b"nonsense\n")
+    assert next(heard) == AtTask("boot", "")
+    with pytest.raises(ProtocolError):
+        next(heard)
+
+
 def test_progress_tells_the_innermost_task_and_comes_back(monkeypatch):
     monkeypatch.setattr(messages, "NOTE_SECONDS", 0.0)
     file = io.StringIO()
@@ -192,7 +199,8 @@ worker.work = work
 worker.main()
 """
     return subprocess.run(
-        [sys.executable, "-c", code],
+        # as a shell starts what it puts in the background
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", code],
         input=json.dumps(job.to_json()),
         capture_output=True,
         text=True,
