@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BuildError, HostError
+from harness.pdeathsig import dying_with_us
 
 PACKAGES = {  # Debian package of each tool, where the names differ
     "apt-get": "apt",
@@ -58,7 +59,7 @@ class Tools:
         Raises HostError if the tool is missing, BuildError with its first error line if it
         fails.
         """
-        command = [find_tool("setpriv"), "--pdeathsig", "KILL", "--", find_tool(argv[0]), *argv[1:]]
+        command = dying_with_us([find_tool(argv[0]), *argv[1:]])
         environment = {**os.environ, "LC_ALL": "C", **self.environment}
         reason = _Reason()
         with self.log.open("a", buffering=1) as log, _spawned(command, cwd, environment) as child:

@@ -31,6 +31,16 @@ def _complete_snapshot(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def _job_count(text: str) -> int:
+    from harness.run.capacity import usable_cpus
+
+    if text == "auto":
+        return usable_cpus()
+    if not text.isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f"'{text}' is neither a number of runs nor 'auto'")
+    return int(text)
+
+
 def _size(text: str) -> int:
     try:
         return parse_size(text)
@@ -44,6 +54,37 @@ def _size_option(name: str, what: str) -> Any:
 
 Scenario = Annotated[
     str, typer.Argument(help="Name or path of a scenario.", autocompletion=complete_scenario)
+]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Names, paths, directories or patterns of scenarios; 'panic' by default.",
+        autocompletion=complete_scenario,
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        parser=_job_count,
+        metavar="N|auto",
+        help="How many run at a time, memory permitting; auto: one for each CPU.",
+        show_default="auto",
+    ),
+]
+Repeat = Annotated[
+    int, typer.Option("--repeat", min=1, help="Run each scenario so often; implies --fresh.")
+]
+FailFast = Annotated[
+    bool, typer.Option("--fail-fast", "-x", help="Start no more runs after one has failed.")
+]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", help="Write the results to this file as JUnit XML.")
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Crash anew, even if the store has this very crash.")
 ]
 SnapshotName = Annotated[
     str,

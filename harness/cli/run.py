@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,11 +13,17 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.progress import progress_for
 
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from harness.cli.batch import Chosen
+    from harness.report.verdict import Verdict
+    from harness.run.plan import Plan
 RUN_EXAMPLES = examples(
     "zharness run panic  # the main job",
     "zharness run panic --disk-layout ext4 --hsa-size 32M",
     "zharness run panic --dump-kernel bzImage -v  # validate your own dump kernel",
     "zharness run panic --json --output evidence > verdict.json",
+    "zharness run 'scenarios/**' -j auto --junit junit.xml  # all of them",
+    "zharness run panic --repeat 20 -x  # until it fails",
 )
 DUMP_EXAMPLES = examples(
     "zharness dump sysrq-c --hsa-size 128M  # dump a stored crash again",
@@ -27,7 +33,7 @@ VERIFY_EXAMPLES = examples("zharness verify evidence  # judge again, offline")
 
 
 def run(
-    scenario: options.Scenario = "panic",
+    scenarios: options.Scenarios = None,
     memory: options.Memory = None,
     smp: options.Cpus = None,
     hsa_size: options.HsaSize = None,
@@ -37,6 +43,11 @@ def run(
     vmlinux: options.Vmlinux = None,
     dump_kernel: options.DumpKernel = None,
     dump_parmline: options.DumpParmline = None,
+    jobs: options.Jobs = None,
+    repeat: options.Repeat = 1,
+    fresh: options.Fresh = False,
+    fail_fast: options.FailFast = False,
+    junit: options.Junit = None,
     output: options.Output = None,
     keep: options.Keep = False,
     store: options.StorePath = None,
@@ -44,31 +55,52 @@ def run(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Crash a system, IPL the dump system over it, and judge the dump bit for bit."""
-    from harness.build.store import Store
-    from harness.run import engine
-    from harness.scenario.load import load, plan_of
+    """Crash a system, IPL the dump system over it, and judge the dump bit for bit.
 
-    crashed = {"memory": memory, "smp": smp, "kernel": kernel, "vmlinux": vmlinux}
-    dump = {
-        "hsa_size": hsa_size,
-        "layout": disk_layout,
-        "disk_size": disk_size,
-        "kernel": dump_kernel,
-        "parmline": dump_parmline,
+    Several scenarios, a matrix of them, or any number with -j, run side by side.
+    """
+    from harness.cli import batch
+    from harness.report import junit as junit_xml
+    from harness.scenario.load import plan_of
+    from harness.scenario.select import select
+
+    overrides: dict[str, dict[str, Any]] = {
+        "crashed": {"memory": memory, "smp": smp, "kernel": kernel, "vmlinux": vmlinux},
+        "dump": {
+            "hsa_size": hsa_size,
+            "layout": disk_layout,
+            "disk_size": disk_size,
+            "kernel": dump_kernel,
+            "parmline": dump_parmline,
+        },
     }
-    loaded = load(scenario, {"crashed": crashed, "dump": dump})
-    plan = plan_of(scenario, loaded, time_factor=time_factor)
-    progress = progress_for(json=json, verbose=verbose)
-    verdict = engine.run(
-        plan,
-        output=options.output_path(output, plan.name),
-        store=Store(options.store_path(store), progress),
-        progress=progress,
+    found = select(scenarios or ["panic"], overrides)
+    chosen = batch.Chosen(
+        overrides,
+        options.store_path(store),
         keep=keep,
-        on_line=echo if verbose else None,
+        fresh=fresh or repeat > 1,
+        time_factor=time_factor,
+        verbose=verbose,
+        json=json,
     )
-    return _show(verdict, json)
+    if junit is not None:
+        junit_xml.check_writable(junit)
+    if len(found) * repeat > 1 or jobs is not None:
+        return batch.run_many(
+            found,
+            chosen,
+            output=output,
+            jobs=jobs,
+            repeat=repeat,
+            fail_fast=fail_fast,
+            junit=junit,
+        )
+    plan = plan_of(found[0].name, found[0].scenario, time_factor=time_factor)
+    verdict = run_plan(plan, chosen, output)
+    if junit is not None:
+        junit_xml.write(batch.report_of_one(found[0], verdict, chosen), junit)
+    return show(verdict, json)
 
 
 def dump(
@@ -114,7 +146,7 @@ def dump(
         keep=keep,
         on_line=echo if verbose else None,
     )
-    return _show(verdict, json)
+    return show(verdict, json)
 
 
 def verify(
@@ -124,14 +156,32 @@ def verify(
     """Judge the evidence of an earlier run again, offline."""
     from harness.run import engine
 
-    return _show(engine.verify(evidence, progress=progress_for(json=json, verbose=False)), json)
+    return show(engine.verify(evidence, progress=progress_for(json=json, verbose=False)), json)
+
+
+def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
+    """One run, in this process."""
+    from harness.build.store import Store
+    from harness.run import engine
+
+    progress = progress_for(json=chosen.json, verbose=chosen.verbose)
+    return engine.run(
+        plan,
+        output=options.output_path(output, plan.name),
+        store=Store(chosen.store, progress),
+        progress=progress,
+        keep=chosen.keep,
+        fresh=chosen.fresh,
+        on_line=echo if chosen.verbose else None,
+    )
 
 
 def echo(machine: str, line: str) -> None:
     print(f"{machine:5} | {line}", file=sys.stderr, flush=True)
 
 
-def _show(verdict: Any, json: bool) -> int:
+def show(verdict: Verdict, json: bool) -> int:
+    """Print it; returns its exit code."""
     from harness.cli.show import show_verdict
 
     if json:

@@ -9,22 +9,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from harness.report.runs import SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result, Verdict
 
 _COLOURS = {Result.PASS: "green", Result.FAIL: "red", Result.ERROR: "yellow"}
 MAX_FINDINGS = 20
+MAX_SUMMARY_FINDINGS = 5  # of each run, where there are many
 
 
 def show_verdict(verdict: Verdict) -> None:
     """The checks, what they found, and what to do next."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     for check in verdict.checks:
         _show_check(console, check)
     colour = _COLOURS[verdict.result]
-    where = f" in phase {verdict.phase}" if verdict.phase else ""
     seconds = sum(verdict.timings.values())
-    note = " (a wrong dump was expected)" if verdict.expected_wrong else ""
-    console.print(f"[bold {colour}]{verdict.result}[/]{note}{where} after {seconds:.1f} s")
+    console.print(f"[bold {colour}]{verdict.result}[/]{_note(verdict)} after {seconds:.1f} s")
     if verdict.error:
         console.print(escape(verdict.error))
     if verdict.hint:
@@ -34,13 +34,81 @@ def show_verdict(verdict: Verdict) -> None:
         console.print(f"judge again: zharness verify {escape(str(verdict.directory))}")
 
 
+def show_report(report: Report, *, stderr: bool = False) -> None:
+    """A line for each run, then each that is not PASS: what is wrong, and how to run it again.
+
+    After an interrupt, only what had finished has a line.
+    """
+    console = _console(stderr=stderr)
+    for run in report.runs:
+        if run.verdict is None and report.interrupted:
+            continue
+        colour = _COLOURS[run.verdict.result] if run.verdict else "dim"
+        console.print(escape(one_line(run)), style=colour)
+    for run in report.runs:
+        if run.verdict is not None and run.is_bad:
+            _show_bad(console, run, run.verdict)
+    console.print()
+    console.print(totals(report))
+
+
+def one_line(run: ReportedRun) -> str:
+    """A run's name, result, duration, and the first thing that is wrong."""
+    if run.verdict is None:
+        return f"{run.name}: {run.result}: {run.headline}"
+    what = f": {run.headline}" if run.headline else ""
+    return f"{run.name}: {run.result}{_note(run.verdict)} after {run.seconds:.1f} s{what}"
+
+
+def totals(report: Report) -> str:
+    """How many of each result, in which time."""
+    rate = f"{report.runs_per_minute:g} runs a minute"
+    return f"{tally(report.counts)} in {report.seconds:.1f} s ({rate})"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """How many of each result; of those skipped only if there are any."""
+    errors = counts[Result.ERROR]
+    parts = [
+        f"{counts[Result.PASS]} passed",
+        f"{counts[Result.FAIL]} failed",
+        f"{errors} error{'s' * (errors != 1)}",
+    ]
+    if counts[SKIPPED]:
+        parts.append(f"{counts[SKIPPED]} skipped")
+    return ", ".join(parts)
+
+
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Rows under titles, on standard output."""
     # names are for copying: they are never cut or broken
     grid = Table(Column(titles[0], no_wrap=True), *titles[1:], box=None, pad_edge=False)
     for row in rows:
         grid.add_row(*(escape(cell) for cell in row))
-    Console(highlight=False, soft_wrap=True).print(grid)
+    _console().print(grid)
+
+
+def _note(verdict: Verdict) -> str:
+    """What qualifies the result."""
+    expected = " (a wrong dump was expected)" if verdict.expected_wrong else ""
+    return expected + (f" in phase {verdict.phase}" if verdict.phase else "")
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(highlight=False, soft_wrap=True, stderr=stderr)
+
+
+def _show_bad(console: Console, run: ReportedRun, verdict: Verdict) -> None:
+    where = f" in phase {verdict.phase}" if verdict.phase else ""
+    console.print()
+    console.print(f"[bold {_COLOURS[verdict.result]}]{verdict.result}[/] {escape(run.name)}{where}")
+    for line in (verdict.error or "").splitlines():
+        console.print(f"  {escape(line)}")
+    if verdict.hint:
+        console.print(f"  hint: {escape(verdict.hint)}")
+    _show_findings(console, verdict.findings, MAX_SUMMARY_FINDINGS, "  ")
+    console.print(f"  evidence: {escape(str(run.directory))}")
+    console.print(f"  replay: {escape(run.replay)}")
 
 
 def _show_check(console: Console, check: Mapping[str, Any]) -> None:
@@ -53,8 +121,13 @@ def _show_check(console: Console, check: Mapping[str, Any]) -> None:
         console.print(
             f"       allowed: {escape(difference['where'])}: {escape(difference['reason'])}"
         )
-    findings = check["findings"]
-    for finding in findings[:MAX_FINDINGS]:
-        console.print(f"       [red]{escape(finding['message'])}[/]")
-    if len(findings) > MAX_FINDINGS:
-        console.print(f"       and {len(findings) - MAX_FINDINGS} more, in verdict.json")
+    _show_findings(console, check["findings"], MAX_FINDINGS, "       ")
+
+
+def _show_findings(
+    console: Console, findings: Sequence[Mapping[str, Any]], limit: int, indent: str
+) -> None:
+    for finding in findings[:limit]:
+        console.print(f"{indent}[red]{escape(finding['message'])}[/]")
+    if len(findings) > limit:
+        console.print(f"{indent}and {len(findings) - limit} more, in verdict.json")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from typing import Self
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, QemuDied
+from harness.pdeathsig import dying_with_us
 from harness.qemu.binary import QemuBinary
 from harness.qemu.console import Console
 from harness.qemu.gdb import GdbClient, Trace
@@ -128,17 +128,14 @@ class _Process:
     """The process itself, and what it writes to its standard error."""
 
     def __init__(self, name: str, argv: list[str], fds: Endpoints, directory: Path) -> None:
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            raise HostError("setpriv was not found", hint="install the package util-linux")
+        command = dying_with_us(argv)
         text = json.dumps(argv, indent=1, ensure_ascii=False)
         (directory / ARGV_FILE).write_text(text + "\n", encoding="utf-8")
         self._name = name
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 -- end() closes it
         try:
             self.popen = subprocess.Popen(
-                # so that no QEMU outlives us, whatever ends us
-                [setpriv, "--pdeathsig", "KILL", "--", *argv],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,

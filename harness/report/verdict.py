@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ExitCode, HarnessError
+from harness.errors import EvidenceError, ExitCode, HarnessError
 from harness.verify import outcome
 from harness.verify.judge import Judgement
 
@@ -18,12 +18,9 @@ class Result(StrEnum):
     FAIL = "FAIL"
     ERROR = "ERROR"
 
-
-_EXIT_CODES = {
-    Result.PASS: ExitCode.PASS,
-    Result.FAIL: ExitCode.FAIL,
-    Result.ERROR: ExitCode.ERROR,
-}
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode[self.name]
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,19 @@ class Verdict:
         """ERROR, in ``phase``; ``context`` are the other fields."""
         return cls(Result.ERROR, phase=phase, error=error.message, hint=error.hint, **context)
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], directory: Path) -> Verdict:
+        """The inverse of :meth:`to_json`; raises EvidenceError if ``data`` is no verdict."""
+        known = {each.name for each in fields(cls)} - {"result", "directory"}
+        try:
+            result = Result(data["verdict"])
+        except (KeyError, ValueError) as error:
+            raise EvidenceError(f"not a verdict: {error}") from error
+        return cls(result, directory, **{name: data[name] for name in known & data.keys()})
+
     @property
     def exit_code(self) -> ExitCode:
-        return _EXIT_CODES[self.result]
+        return self.result.exit_code
 
     @property
     def findings(self) -> list[Mapping[str, Any]]:

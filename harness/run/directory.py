@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import EvidenceError, HostError, UsageError
+
+_NAME_LENGTH = 80  # bytes; a file system takes 255, but people read these
 
 
 @dataclass(frozen=True)
@@ -81,3 +85,18 @@ class RunDirectory:
 
     def drop_disk(self) -> None:
         self.disk.unlink(missing_ok=True)
+
+
+def directory_names(names: Sequence[str]) -> list[str]:
+    """For each of ``names`` one that any file system and any shell takes, all different."""
+    taken: set[str] = set()
+    chosen = []
+    for name in names:
+        stem = re.sub(r"[^A-Za-z0-9.,=_+-]+", "-", name).strip("-.")[:_NAME_LENGTH] or "run"
+        candidate, number = stem, 1
+        while candidate.casefold() in taken:
+            number += 1
+            candidate = f"{stem}-{number}"
+        taken.add(candidate.casefold())
+        chosen.append(candidate)
+    return chosen

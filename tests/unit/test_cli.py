@@ -29,6 +29,7 @@ def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProc
     [
         (),
         ("run",),
+        ("replay",),
         ("dump",),
         ("verify",),
         ("doctor",),
@@ -56,6 +57,8 @@ def test_every_command_has_help_with_examples(arguments):
         (("run", "nosuch"), "nosuch"),
         (("run", "panic", "--memory", "much"), "much"),
         (("run", "panic", "--disk-layout", "xfs"), "xfs"),
+        (("run", "no*such"), "no*such"),
+        (("run", "panic", "-j", "some"), "some"),
         (("dump", "nosuch"), "nosuch"),
         (("images", "show", "nosuch"), "nosuch"),
         (("images", "clean"), "--all"),

@@ -36,7 +36,7 @@ def start(path: Path, ram: GuestRam, directory: Path) -> None:
 
 def test_no_setpriv(ram: GuestRam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(HostError, match="setpriv was not found"):
+    with pytest.raises(HostError, match="setpriv is not installed"):
         start(tmp_path / "qemu", ram, tmp_path)
 
 

@@ -72,7 +72,7 @@ def test_a_missing_tool_names_its_package(tools: Tools, monkeypatch: pytest.Monk
         find_tool("sfdisk")
     assert failure.value.hint == "apt-get install fdisk"
     with pytest.raises(HostError, match="setpriv is not installed"):
-        tools.run(["true"])
+        tools.run(["/bin/true"])
 
 
 def test_all_missing_tools_at_once() -> None:

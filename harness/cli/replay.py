@@ -1,0 +1,46 @@
+"""replay: the same run once more."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli import options
+from harness.cli.options import examples
+from harness.cli.run import run_plan, show
+
+EXAMPLES = examples("zharness replay evidence  # the same once more")
+
+
+def replay(
+    evidence: Annotated[Path, typer.Argument(help="Evidence directory of an earlier run.")],
+    fresh: options.Fresh = False,
+    output: options.Output = None,
+    keep: options.Keep = False,
+    store: options.StorePath = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Run again what an earlier run did, by its evidence."""
+    from harness.cli import batch
+    from harness.errors import EvidenceError, UsageError
+    from harness.run.directory import RunDirectory
+    from harness.run.plan import Plan
+
+    former = RunDirectory(evidence)
+    document = former.read_json(former.run)
+    if not isinstance(document, dict) or not isinstance(document.get("plan"), dict):
+        raise EvidenceError(f"{former.run}: holds no plan")
+    plan = Plan.from_json(document["plan"])
+    if "crashed kernel" not in document.get("inputs", {}):
+        raise UsageError(
+            f"{evidence} is a dump of a stored crash, so there is no crash to be made again",
+            hint=f"zharness dump {former.crash}{os.sep} dumps it once more",
+        )
+    chosen = batch.Chosen(
+        {}, options.store_path(store), keep=keep, fresh=fresh, verbose=verbose, json=json
+    )
+    return show(run_plan(plan, chosen, output), json)

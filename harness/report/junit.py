@@ -1,0 +1,100 @@
+"""JUnit XML for CI systems: a test suite of the request, a test case of each scenario.
+
+The form is Apache Ant's, as junitparser writes it: time in seconds, results as child elements.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from harness import __version__
+from harness.errors import HostError, UsageError
+from harness.report.runs import Report, ReportedRun
+from harness.report.verdict import Result, Verdict
+
+SUITE = "zfcpdump"
+MAX_FINDINGS = 20
+
+# what XML 1.0 cannot hold, not even escaped (section 2.2, Char), and the return that a parser
+# would make a line feed (2.11): console lines are full of such
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def check_writable(path: Path) -> None:
+    """Raises UsageError now rather than after an hour of runs."""
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"{path} cannot be written", hint="name a file in a directory that exists")
+
+
+def write(report: Report, path: Path) -> None:
+    """Raises HostError if ``path`` cannot be written."""
+    try:
+        document(report).write(str(path), pretty=True)
+    except OSError as error:
+        raise HostError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def document(report: Report) -> JUnitXml:
+    """The whole report as one suite; its properties are the versions that the runs stood on."""
+    suite = TestSuite(SUITE)
+    for name, value in sorted(_versions(report).items()):
+        suite.add_property(_xml(name), _xml(value))
+    suite.add_testcases([_case(run) for run in report.runs])
+    whole = JUnitXml(SUITE)
+    whole.add_testsuite(suite)
+    return whole
+
+
+def _case(run: ReportedRun) -> TestCase:
+    case = TestCase(_xml(run.name), _xml(str(run.file)), round(run.seconds, 3))
+    if run.verdict is None:
+        case.result = [Skipped(_xml(run.skipped or "not run"))]
+        return case
+    if run.verdict.result is not Result.PASS:
+        kind = Failure if run.verdict.result is Result.FAIL else Error
+        result = kind(_xml(run.headline), run.verdict.phase or "run")
+        result.text = _xml("\n".join(_details(run, run.verdict)))
+        case.result = [result]
+    case.system_out = _xml(f"evidence: {run.directory}")
+    return case
+
+
+def _details(run: ReportedRun, verdict: Verdict) -> Iterator[str]:
+    if verdict.error:
+        yield verdict.error
+    if verdict.hint:
+        yield f"hint: {verdict.hint}"
+    findings = verdict.findings
+    for finding in findings[:MAX_FINDINGS]:
+        yield f"{finding['check']}: {finding['message']}"
+    if len(findings) > MAX_FINDINGS:
+        yield f"and {len(findings) - MAX_FINDINGS} more, in verdict.json"
+    yield f"evidence: {run.directory}"
+    yield f"replay: {run.replay}"
+
+
+def _versions(report: Report) -> dict[str, str]:
+    """Every input of every run; where runs differ, all that there were."""
+    found: dict[str, set[str]] = {"harness": {__version__}, "Python": {platform.python_version()}}
+    for run in report.runs:
+        for name, value in _flat(run.verdict.inputs if run.verdict else {}):
+            found.setdefault(name, set()).add(value)
+    return {name: ", ".join(sorted(values)) for name, values in found.items()}
+
+
+def _flat(inputs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in inputs.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", str(value)
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

@@ -1,0 +1,128 @@
+"""What a run in a process of its own tells: an object of JSON a line, of one of these kinds.
+
+======================================== ===================================================
+``{"task": what, "note": how far}``       what the run is at now
+``{"console": [machine, line]}``          a console line, if they are wanted
+``{"verdict": verdict.json's content}``   the last one
+======================================== ===================================================
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from harness.errors import ProtocolError
+from harness.progress import Task
+
+NOTE_SECONDS = 1.0
+_SHOWN = 200  # characters of a line that is no message
+
+
+@dataclass(frozen=True)
+class AtTask:
+    what: str
+    note: str
+
+
+@dataclass(frozen=True)
+class ConsoleLine:
+    machine: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """``verdict`` is the content of ``verdict.json``."""
+
+    verdict: Mapping[str, Any]
+
+
+Message = AtTask | ConsoleLine | Concluded
+
+
+def decode(line: bytes) -> Message:
+    """One line, with or without its end; raises ProtocolError if it is no message."""
+    try:
+        match json.loads(line):
+            case {"task": str(what), "note": str(note), **rest} if not rest:
+                return AtTask(what, note)
+            case {"console": [str(machine), str(text)], **rest} if not rest:
+                return ConsoleLine(machine, text)
+            case {"verdict": dict(verdict), **rest} if not rest:
+                return Concluded(verdict)
+    except (ValueError, RecursionError):
+        pass
+    raise ProtocolError(f"a run's process said what is no message: {line[:_SHOWN]!r}")
+
+
+class MessageReader:
+    """Makes messages of bytes as they come."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that ``data`` completes; raises ProtocolError, after those before it."""
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        for line in lines:
+            yield decode(line)
+
+
+class Messages:
+    """Writes messages to ``file``, from any thread."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self._lock = file, threading.Lock()
+
+    def at(self, what: str, note: str = "") -> None:
+        self._send({"task": what, "note": note})
+
+    def console(self, machine: str, line: str) -> None:
+        self._send({"console": [machine, line]})
+
+    def conclude(self, verdict: Mapping[str, Any]) -> None:
+        self._send({"verdict": verdict})
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        line = json.dumps(message, default=str)
+        with self._lock:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+
+class MessageProgress:
+    """Tells the task that is under way, and how far it is once in a while."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._under_way: list[str] = []
+
+    @contextmanager
+    def task(self, what: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        self._under_way.append(what)
+        self._messages.at(what)
+        try:
+            yield _Noted(self._messages, what, total, unit)
+        finally:
+            self._under_way.pop()
+        if self._under_way:
+            self._messages.at(self._under_way[-1])
+
+
+class _Noted:
+    def __init__(self, messages: Messages, what: str, total: float | None, unit: str) -> None:
+        self._messages, self._what, self._unit = messages, what, unit
+        self._of = f" of {total:.0f}" if total else ""
+        self._last = time.monotonic()
+
+    def update(self, done: float, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self._last >= NOTE_SECONDS:
+            self._last = now
+            self._messages.at(self._what, f"{done:.0f}{self._of} {self._unit} {note}".strip())

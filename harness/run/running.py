@@ -1,0 +1,133 @@
+"""One run under way in a worker: what it has told so far, and what comes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from harness.closing import Closing
+from harness.deadline import Deadline
+from harness.errors import HarnessError
+from harness.report.verdict import Verdict
+from harness.run.directory import RunDirectory
+from harness.run.messages import AtTask, Concluded, ConsoleLine
+from harness.run.phases import GIB, LIMITS, WHAT
+from harness.run.worker import RunJob
+from harness.run.worker_process import WorkerProcess
+
+LOG = "worker.log"
+
+_PHASES = {what: phase for phase, what in WHAT.items()}
+_AFTER_CRASH = "ipl"  # the first phase in which the crash is there for other runs, too
+
+
+def most_seconds(job: RunJob) -> float:
+    """What all phases of a run may take together; images are looked at twice."""
+    gib = job.plan.scenario.crashed.memory / GIB
+    limits = [*LIMITS.values(), LIMITS["images"]]
+    return sum(base + per_gib * gib for base, per_gib in limits) * job.plan.time_factor
+
+
+class Running(Closing):
+    """Owns the worker at ``job``; it may take ``limit`` seconds. Raises HostError.
+
+    ``output`` and ``death`` are the worker's: file descriptors to wait for.
+    """
+
+    def __init__(self, job: RunJob, command: Sequence[str], limit: float) -> None:
+        self.started = time.monotonic()
+        self.crash_made = False
+        self._job, self._deadline = job, Deadline(limit)
+        self._at = "its start"
+        self._phase: str | None = None
+        self._verdict: Verdict | None = None
+        self._trouble: HarnessError | None = None
+        self._interrupted = False
+        self._worker = WorkerProcess(job, command)
+        self.output, self.death = self._worker.output, self._worker.death
+
+    def close(self) -> None:
+        self._worker.close()
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing more to hear."""
+        return self._worker.silent or self._trouble is not None
+
+    def hear(self) -> Iterator[AtTask | ConsoleLine]:
+        """What it has told since, for those who watch."""
+        try:
+            for message in self._worker.read():
+                match message:
+                    case Concluded(verdict):
+                        self._verdict = Verdict.from_json(verdict, self._job.output)
+                    case AtTask(what, _):
+                        self._at = what
+                        self._phase = _PHASES.get(what, self._phase)
+                        self.crash_made |= self._phase == _AFTER_CRASH
+                        yield message
+                    case ConsoleLine():
+                        yield message
+        except HarnessError as error:
+            self._give_up(error)
+
+    def kill_if_overdue(self) -> None:
+        """End a worker that hangs in spite of the deadlines of its own."""
+        if self._deadline.expired and self._trouble is None:
+            seconds = self._deadline.seconds
+            self._give_up(
+                HarnessError(f"the run had not ended after {seconds:.0f} s; it was at: {self._at}")
+            )
+
+    def interrupt(self) -> None:
+        """Ask it to end, with no verdict unless it is nearly there."""
+        self._interrupted = True
+        self._worker.interrupt()
+
+    def kill(self) -> None:
+        self._worker.kill()
+
+    def conclude(self) -> Verdict | None:
+        """What came of it, once the worker is dead: None if it was interrupted.
+
+        No verdict for any other reason is an ERROR, and is in the evidence as such.
+        """
+        how = self._worker.wait()
+        directory = RunDirectory(self._job.output)
+        if self._verdict is not None and self._trouble is None:
+            self._save_errors(directory)
+            return self._verdict
+        if not self._job.keep:
+            directory.drop_disk()
+        if self._interrupted and self._trouble is None:
+            return None
+        error = self._trouble or HarnessError(
+            f"the run's process ended {how} and left no verdict; "
+            f"it said: {self._worker.last_words()}"
+        )
+        log = self._save_errors(directory)
+        hint = f"see {log}" if log else None
+        verdict = Verdict.trouble(
+            HarnessError(error.message, hint=hint), self._phase, directory=directory.root
+        )
+        with suppress(OSError):  # a full disk must not take the report along
+            directory.root.mkdir(parents=True, exist_ok=True)
+            directory.write_json(directory.verdict, verdict.to_json())
+        return verdict
+
+    def _give_up(self, error: HarnessError) -> None:
+        self._trouble = error
+        self._worker.kill()
+
+    def _save_errors(self, directory: RunDirectory) -> Path | None:
+        """Keep what it wrote to its standard error, and say where; None if that was nothing."""
+        errors = self._worker.errors()
+        if not errors:
+            return None
+        log = directory.root / LOG
+        with suppress(OSError):
+            directory.root.mkdir(parents=True, exist_ok=True)
+            log.write_bytes(errors)
+        return log

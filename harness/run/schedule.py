@@ -1,0 +1,129 @@
+"""Which of many jobs runs when: tokens, a capacity, and an order that is fair. Does no I/O.
+
+Jobs start in the order of the request. One that does not fit what is free at the moment is passed
+over, and later ones that do fit go first (backfill), but only ``MAX_OVERTAKEN`` of them: then
+nothing behind it starts any more until it has. So every job starts in the end, and the order
+follows from the order of the calls alone.
+
+Jobs with an equal ``crash`` crash the same system in the same way. The first of them to start
+makes that crash; the others are held until it is made, take no tokens meanwhile, and are not
+overtaken either, since they could not have run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from harness.errors import HostError
+
+MAX_OVERTAKEN = 16
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a job takes while it runs, or what there is to take: bytes of memory, and CPUs."""
+
+    memory: int
+    cpus: int
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(self.memory + other.memory, self.cpus + other.cpus)
+
+    def __sub__(self, other: Tokens) -> Tokens:
+        return Tokens(self.memory - other.memory, self.cpus - other.cpus)
+
+    def within(self, other: Tokens) -> bool:
+        return self.memory <= other.memory and self.cpus <= other.cpus
+
+    def __str__(self) -> str:
+        return f"{self.memory // _MIB} MiB of memory and {self.cpus} CPU{'s' * (self.cpus != 1)}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """``crash`` identifies the crash that the job dumps; None if it shares it with no other job."""
+
+    name: str
+    tokens: Tokens
+    crash: Hashable | None = None
+
+
+class Schedule:
+    """The jobs of one batch, by their number in ``jobs``.
+
+    Raises HostError, naming the job and the numbers, if one is larger than ``capacity``.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], capacity: Tokens, *, max_overtaken: int = MAX_OVERTAKEN
+    ) -> None:
+        for job in jobs:
+            if not job.tokens.within(capacity):
+                raise HostError(
+                    f"{job.name} takes {job.tokens}, more than the {capacity} there are for runs",
+                    hint="choose less --memory for it, or end other programs",
+                )
+        self._jobs = jobs
+        self._free = capacity
+        self._limit = max_overtaken
+        self._waiting = list(range(len(jobs)))
+        self._overtaken = [0] * len(jobs)
+        self._running: set[int] = set()
+        self._makers: dict[Hashable, int] = {}  # crash -> the job that is making it
+        self._made: set[Hashable] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many have not started yet."""
+        return len(self._waiting)
+
+    def start(self) -> list[int]:
+        """The jobs that start now, in this order; they are running from here on."""
+        started: list[int] = []
+        passed_over: list[int] = []
+        for number in tuple(self._waiting):
+            if any(self._overtaken[earlier] >= self._limit for earlier in passed_over):
+                break
+            if self._held(number):
+                continue
+            if self._jobs[number].tokens.within(self._free):
+                self._begin(number)
+                started.append(number)
+                # one that is held by now because of this start was overtaken by it nevertheless
+                for earlier in passed_over:
+                    self._overtaken[earlier] += 1
+            else:
+                passed_over.append(number)
+        return started
+
+    def crash_made(self, number: int) -> None:
+        """The running job ``number`` has its crash; those that share it are held no longer."""
+        self._made.add(self._jobs[number].crash)
+
+    def finished(self, number: int) -> None:
+        """The job has ended. If its crash was not made, the next one of those makes it."""
+        self._running.remove(number)
+        self._free += self._jobs[number].tokens
+        crash = self._jobs[number].crash
+        if crash is not None and self._makers.get(crash) == number:
+            del self._makers[crash]
+
+    def stop(self) -> list[int]:
+        """Start nothing more. Returns the jobs that have not started, in order."""
+        dropped, self._waiting = self._waiting, []
+        return dropped
+
+    def _held(self, number: int) -> bool:
+        crash = self._jobs[number].crash
+        return crash in self._makers and crash not in self._made
+
+    def _begin(self, number: int) -> None:
+        self._waiting.remove(number)
+        self._running.add(number)
+        self._free -= self._jobs[number].tokens
+        crash = self._jobs[number].crash
+        if crash is not None and crash not in self._made:
+            self._makers[crash] = number

@@ -1,0 +1,57 @@
+"""Runs to report, without running any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.report.runs import Report, ReportedRun
+from harness.report.verdict import Result, Verdict
+
+DIRECTORY = Path("/runs/batch")
+
+
+def finding(message: str) -> dict[str, Any]:
+    return {"check": "pages", "message": message, "details": {}}
+
+
+def verdict(result: Result = Result.PASS, *messages: str, **fields: Any) -> Verdict:
+    """One with these findings, if any."""
+    check = {
+        "check": "pages",
+        "passed": not messages,
+        "compared": 1,
+        "unit": "pages",
+        "findings": [finding(message) for message in messages],
+        "allowed": [],
+        "skipped": None,
+    }
+    return Verdict(result, DIRECTORY, checks=[check], **fields)
+
+
+def run(name: str, of: Verdict | None = None, **fields: Any) -> ReportedRun:
+    given: dict[str, Any] = {
+        "file": Path(f"scenarios/{name}.toml"),
+        "directory": DIRECTORY / name,
+        "replay": f"zharness replay {DIRECTORY / name}",
+        "seconds": 2.5,
+        "verdict": of,
+        "skipped": None if of else "interrupted",
+    }
+    return ReportedRun(name, **(given | fields))
+
+
+def passed(name: str) -> ReportedRun:
+    return run(name, verdict())
+
+
+def failed(name: str, *messages: str) -> ReportedRun:
+    return run(name, verdict(Result.FAIL, *(messages or ("page differs",)), phase="verify"))
+
+
+def broken(name: str, message: str = "no space left", hint: str | None = None) -> ReportedRun:
+    return run(name, verdict(Result.ERROR, error=message, hint=hint, phase="snapshot"))
+
+
+def report(*runs: ReportedRun, seconds: float = 60.0, interrupted: bool = False) -> Report:
+    return Report(runs, seconds, interrupted)
