@@ -9,6 +9,9 @@ from pathlib import Path
 
 from harness.errors import HostError
 
+CHUNK = 1 << 20
+_NOT_WITHIN_KERNEL = (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+
 
 def data_extents(fd: int, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
     """(offset, size) of each run of data between ``start`` and ``end`` (default: end of file).
@@ -41,12 +44,7 @@ def copy(source: Path, target: Path) -> None:
         try:
             os.ftruncate(writer.fileno(), size)
             for offset, length in data_extents(reader.fileno()):
-                done = 0
-                while done < length:
-                    at = offset + done
-                    done += os.copy_file_range(
-                        reader.fileno(), writer.fileno(), length - done, at, at
-                    )
+                _copy_range(reader.fileno(), writer.fileno(), offset, length)
         except OSError as error:
             target.unlink()
             if error.errno != errno.ENOSPC:
@@ -55,3 +53,19 @@ def copy(source: Path, target: Path) -> None:
                 f"no space left for {target} (up to {size} bytes)",
                 hint="free some space, or choose another directory",
             ) from error
+
+
+def _copy_range(source: int, target: int, offset: int, length: int) -> None:
+    """Copy ``length`` bytes at ``offset``, within the kernel where both files allow it."""
+    done = 0
+    while done < length:
+        at = offset + done
+        try:
+            copied = os.copy_file_range(source, target, length - done, at, at)
+        except OSError as error:
+            if error.errno not in _NOT_WITHIN_KERNEL:
+                raise
+            copied = os.pwrite(target, os.pread(source, min(CHUNK, length - done), at), at)
+        if copied == 0:  # the source has become shorter
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+        done += copied

@@ -56,7 +56,7 @@ def qemus_of(evidence: Path) -> list[int]:
 def started(images, tmp_path) -> Iterator[tuple[subprocess.Popen, Path]]:
     evidence = tmp_path / "evidence"
     process = subprocess.Popen(
-        command("run", "panic", "--output", evidence),
+        command("run", "panic", "--fresh", "--output", evidence),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -31,7 +31,8 @@ def test_the_dump_equals_the_crashed_memory(run_panic, layout):
     assert [difference["where"] for difference in pages["allowed"]] == [STATUS_AREA]
     assert check(document, "registers")["compared"] == 2 * REGISTERS_PER_CPU
     skipped = {result["check"] for result in document["checks"] if result["skipped"]}
-    assert skipped == (set() if layout == "partition" else {"superblock"})
+    unasked = {"content", "expectations", "reipl"}
+    assert skipped == unasked | (set() if layout == "partition" else {"superblock"})
     for name in (
         "verdict.json",
         "run.json",
@@ -49,19 +50,8 @@ def test_the_dump_equals_the_crashed_memory(run_panic, layout):
     assert (evidence / "crash/ram.img").stat().st_blocks * 512 < 256 << 20, "not sparse"
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--hsa-size", "32M"),
-        ("--memory", "3G"),
-        ("--smp", 1),
-        ("--smp", 4, "--disk-layout", "ext2"),
-        ("--disk-layout", "ext3"),
-    ],
-    ids=lambda options: " ".join(map(str, options)),
-)
-def test_other_machines(run_panic, options):
-    ran, _ = run_panic(*options)
+def test_the_boot_firmware_in_the_middle_of_old_memory(run_panic):
+    ran, _ = run_panic("--memory", "3G", "--smp", 4, "--hsa-size", "32M")
     assert ran.code == 0, ran.out + ran.err
     assert ran.json["verdict"] == "PASS"
 
