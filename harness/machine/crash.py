@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,18 +61,34 @@ def crash(
     started = time.monotonic()
     with booter.booted(spec, directory, system_disk) as system:
         boot_seconds = time.monotonic() - started
-        with booter.steps.phase("crash") as deadline:
-            how.prepare(system, deadline)
-            panic = system.stop(how.trigger, deadline)
-        with booter.steps.phase("snapshot") as deadline:
-            cpus = cpu_states(system.qemu, directory, deadline)
-            system.ram.save(directory / RAM)
-            if how.trigger.log:
-                _must_log(how.trigger, system.ram)
-        block = system.requested_block()
+        remains = crash_booted(booter, system, spec, how, directory, boot_seconds)
+    return Snapshot.create(directory, *remains)
+
+
+def crash_booted(
+    booter: Booter,
+    system: RunningSystem,
+    spec: MachineSpec,
+    how: Crash,
+    directory: Path,
+    boot_seconds: float,
+) -> tuple[tuple[CpuState, ...], Mapping[str, Any]]:
+    """Crash a system that is up, and save its memory in ``directory``.
+
+    Returns what ``Snapshot.create`` needs besides. Call that when QEMU has ended: console log
+    and system disk are complete only then. Raises as ``crash`` does.
+    """
+    with booter.steps.phase("crash") as deadline:
+        how.prepare(system, deadline)
+        panic = system.stop(how.trigger, deadline)
+    with booter.steps.phase("snapshot") as deadline:
+        cpus = cpu_states(system.qemu, directory, deadline)
+        system.ram.save(directory / RAM)
+        if how.trigger.log:
+            _must_log(how.trigger, system.ram)
     version = ".".join(map(str, booter.binary.version))
     facts = {"qemu": version, "boot_seconds": round(boot_seconds, 3), "panic": dict(panic)}
-    return Snapshot.create(directory, cpus, _machine(spec, how, block) | facts)
+    return cpus, _machine(spec, how, system.requested_block()) | facts
 
 
 def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuState, ...]:
