@@ -1,0 +1,111 @@
+"""A live system in the hands of a test, up to its crash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from harness.build.images import Images
+from harness.build.store import Store
+from harness.errors import UsageError
+from harness.machine.boot import Booter
+from harness.machine.crash import crash_booted
+from harness.machine.snapshot import Snapshot
+from harness.machine.system import RunningSystem
+from harness.progress import NoProgress
+from harness.qemu.binary import find_qemu
+from harness.qemu.process import CONSOLE_LOG
+from harness.qemu.spec import MachineSpec
+from harness.run.directory import RunDirectory
+from harness.run.inputs import CrashInputs
+from harness.run.journal import Journal
+from harness.run.phases import Phases
+from harness.run.plan import Plan
+
+
+@dataclass(frozen=True)
+class _Running:
+    """``power.close()`` ends QEMU."""
+
+    system: RunningSystem
+    booter: Booter
+    spec: MachineSpec
+    boot_seconds: float
+    power: ExitStack
+
+
+class CrashedSystem:
+    """A system with its shell on the console, before the trigger is pulled.
+
+    Every method raises HarnessError and its kinds: QemuDied if QEMU ends on its own, PhaseTimeout
+    if something takes longer than its phase may (``harness.run.phases``), UsageError after
+    ``crash``.
+    """
+
+    def __init__(self, plan: Plan, directory: Path, phases: Phases, running: _Running) -> None:
+        self._plan, self._directory = plan, directory
+        self._phases = phases
+        self._running: _Running | None = running
+
+    @classmethod
+    @contextmanager
+    def booted(
+        cls, plan: Plan, output: Path, store: Store, on_line: Callable[[str], None] | None = None
+    ) -> Iterator[Self]:
+        """The system of ``plan`` for the length of a ``with`` block.
+
+        Its evidence goes to ``output``, which must be new or empty; ``on_line`` gets each console
+        line, from another thread. Raises what ``Booter.booted`` raises, and BuildError.
+        """
+        paths = RunDirectory.create(output)
+        progress = NoProgress()
+        with Journal(paths.journal) as journal, ExitStack() as power:
+            memory = plan.scenario.crashed.memory
+            phases = Phases(journal, progress, memory=memory, time_factor=plan.time_factor)
+            with phases.phase("images"):
+                inputs = CrashInputs.prepare(Images(store, progress), plan)
+            booter, spec = Booter(find_qemu(), phases, on_line), inputs.spec(plan)
+            started = time.monotonic()
+            system = power.enter_context(booter.booted(spec, paths.crash, inputs.system_disk))
+            running = _Running(system, booter, spec, time.monotonic() - started, power)
+            yield cls(plan, paths.crash, phases, running)
+
+    @property
+    def console(self) -> str:
+        """All that the system has printed so far; each line has its time, as in evidence."""
+        return (self._directory / CONSOLE_LOG).read_text(encoding="utf-8", errors="replace")
+
+    def run(self, command: str) -> str:
+        """Run a shell command to its end; returns what it printed, kernel messages included.
+
+        The last line end is missing, as in the shell's ``$(...)``. Raises HarnessError if the
+        exit status is not 0.
+        """
+        system = self._up().system
+        self._phases.note("command", command=command)
+        with self._phases.phase("crash") as deadline:
+            return system.run(command, deadline).replace("\r\n", "\n").removesuffix("\n")
+
+    def crash(self) -> Snapshot:
+        """Pull the trigger that is marked, and end QEMU; returns what is left for a dump.
+
+        Raises HarnessError if the system dies otherwise than the trigger says.
+        """
+        up = self._up()
+        remains = crash_booted(
+            up.booter, up.system, up.spec, self._plan.crash, self._directory, up.boot_seconds
+        )
+        self._running = None
+        up.power.close()
+        return Snapshot.create(self._directory, *remains)
+
+    def _up(self) -> _Running:
+        if self._running is None:
+            raise UsageError(
+                "the system has crashed already", hint="run commands before crash() is called"
+            )
+        return self._running

@@ -1,0 +1,101 @@
+"""Dumps in the hands of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.dump.partition import DUMP
+from harness.machine.snapshot import Snapshot
+from harness.progress import NoProgress
+from harness.qemu.process import CONSOLE_LOG
+from harness.report.verdict import Result, Verdict
+from harness.run import engine
+from harness.run.directory import RunDirectory
+from harness.run.plan import Plan
+from harness.scenario.load import plan_of_crash
+from harness.testing import report
+from harness.testing.evidence import ItemEvidence
+from harness.testing.settings import Settings
+
+
+@dataclass(frozen=True)
+class Dump:
+    """One dump and what is thought of it. ``judged`` has all details: checks, fidelity, timings.
+
+    The files are there as long as the test runs, and afterwards if it fails.
+    """
+
+    judged: Verdict
+
+    @property
+    def verdict(self) -> str:
+        """``PASS`` or ``FAIL``; trouble of the harness is an exception instead."""
+        return str(self.judged.result)
+
+    @property
+    def findings(self) -> list[Mapping[str, Any]]:
+        """All that is wrong: ``check``, ``message`` and ``details``, as in ``verdict.json``."""
+        return self.judged.findings
+
+    @property
+    def directory(self) -> Path:
+        """The evidence; docs/evidence.md tells what is in it."""
+        return self.judged.directory
+
+    @property
+    def console(self) -> str:
+        """All that the dump system printed; each line has its time."""
+        log = RunDirectory(self.directory).dump / CONSOLE_LOG
+        return log.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def elf(self) -> Path:
+        """The dump as collected; no such file if the dump system wrote none."""
+        return RunDirectory(self.directory).dump / DUMP
+
+    def __repr__(self) -> str:
+        """For what pytest says of a failing ``assert``."""
+        return f"<dump: {self.verdict}, {len(self.findings)} findings, {self.directory}>"
+
+
+@dataclass(frozen=True)
+class DumpMachine:
+    """Dumps crashes as the marks of one test say: HSA, disk layout, dump kernel, expectations."""
+
+    plan: Plan
+    settings: Settings
+    evidence: ItemEvidence
+
+    def dump(self, snapshot: Snapshot) -> Dump:
+        """IPL the dump system over ``snapshot``, which stays as it is, and judge the dump.
+
+        Raises HarnessError if there was trouble, so that nothing can be said of the dump, and
+        UsageError if what is marked does not fit the snapshot.
+        """
+        wanted = self.plan.scenario
+        verdict = engine.dump_snapshot(
+            snapshot,
+            self._plan_of(snapshot),
+            output=self.evidence.new_directory("dump"),
+            store=self.settings.open_store(),
+            progress=NoProgress(),
+            keep=self.settings.keep,
+            on_line=self.evidence.console_line,
+        )
+        crash = RunDirectory(verdict.directory).crash
+        again = report.dump_again(crash, wanted.dump, self.settings.other_store)
+        self.evidence.judged(str(verdict.result), report.verdict(verdict, again))
+        if verdict.result is Result.ERROR:
+            raise report.trouble_of(verdict)
+        return Dump(verdict)
+
+    def _plan_of(self, snapshot: Snapshot) -> Plan:
+        """The machine is the snapshot's, whatever is marked; all the rest is as marked."""
+        wanted = self.plan.scenario
+        # python mode: the fields are validated again as they are
+        plan = plan_of_crash(snapshot, wanted.dump.model_dump())
+        scenario = plan.scenario.model_copy(update={"expect": wanted.expect})
+        return replace(plan, name=self.plan.name, scenario=scenario)

@@ -1,0 +1,81 @@
+"""What a test's report says: verdicts and trouble, in words and in commands."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.report.verdict import Verdict
+    from harness.scenario.model import Dump
+
+MAX_FINDINGS = 10
+REMOVED = "evidence removed, because the test did not fail; --zharness-keep keeps it"
+
+# fields of the schema's section [dump] -> options of zharness dump
+DUMP_OPTIONS = {
+    "hsa_size": "--hsa-size",
+    "layout": "--disk-layout",
+    "disk_size": "--disk-size",
+    "kernel": "--dump-kernel",
+    "parmline": "--dump-parmline",
+}
+
+
+def verdict(judged: Verdict, again: str) -> str:
+    """A verdict, its findings, and what to do next; ``again`` is the command that repeats it.
+
+    The first line says the most.
+    """
+    where = f" in phase {judged.phase}" if judged.phase else ""
+    findings = [f"{each['check']}: {each['message']}" for each in judged.findings]
+    if judged.expected_wrong and not judged.phase:
+        where, findings = " (a wrong dump was expected)", []
+    lines = [": ".join([f"{judged.result}{where}", *findings[:1]])]
+    lines += [f"also: {finding}" for finding in findings[1:MAX_FINDINGS]]
+    if len(findings) > MAX_FINDINGS:
+        lines.append(f"and {len(findings) - MAX_FINDINGS} more, in verdict.json")
+    lines.append(f"evidence: {judged.directory}")
+    if judged.checks:
+        lines.append(f"judge again: {command('verify', judged.directory)}")
+    return "\n".join([*lines, f"run again: {again}"])
+
+
+def trouble(error: HarnessError, place: str | None, evidence: Path | None) -> str:
+    """An error of ours: what happened and at which ``place`` of the test, and what to do next."""
+    lines = [error.message if place is None else f"{place}: {error.message}"]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    if evidence is not None:
+        lines.append(f"evidence: {evidence}")
+    return "\n".join(lines)
+
+
+def trouble_of(judged: Verdict) -> HarnessError:
+    """The error that a verdict of ERROR tells of."""
+    message = str(judged.error)
+    if judged.phase and not message.startswith("phase "):
+        message = f"phase {judged.phase}: {message}"
+    return HarnessError(message, hint=judged.hint)
+
+
+def dump_again(crash: Path, dump: Dump, store: Path | None) -> str:
+    """The command that dumps ``crash``, a snapshot's directory, in the same way."""
+    from harness.scenario.sizes import format_size
+
+    options: list[object] = []
+    for field, value in dump.model_dump(exclude_defaults=True).items():
+        shown = format_size(value) if field.endswith("_size") else value
+        options += [DUMP_OPTIONS[field], Path(value).absolute() if field == "kernel" else shown]
+    return command("dump", f"{crash}{os.sep}", *options, store=store)
+
+
+def command(*words: object, store: Path | None = None) -> str:
+    """A command line of zharness, for a shell; ``store`` unless it is the default one."""
+    options: Sequence[object] = () if store is None else ("--store", store)
+    return shlex.join(["zharness", *map(str, [*words, *options])])
