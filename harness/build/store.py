@@ -191,7 +191,7 @@ class Store:
 
     def _build(self, name: str, inputs: Mapping[str, Any], build: Build) -> None:
         kept = self._directory(_FAILED) / f"{name}.log"
-        with self._workplace(name) as building:
+        with self.workplace(name) as building:
             log = building / LOG
             log.touch()
             try:
@@ -248,8 +248,8 @@ class Store:
             yield
 
     @contextmanager
-    def _workplace(self, name: str) -> Iterator[Path]:
-        """A directory of our own in ``.building``, locked as long as we live."""
+    def workplace(self, name: str) -> Iterator[Path]:
+        """A directory of our own in the store, gone at the end; ``sweep`` sees to it after a kill."""
         with self._lock(_SWEEP_LOCK):  # nobody sweeps between creation and lock
             self._sweep()
             path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._directory(_BUILDING)))
@@ -275,7 +275,7 @@ class Store:
 
     def _bury(self, name: str) -> None:
         """Take a directory out at once, then delete it: nobody sees half of it."""
-        with self._workplace(name) as grave, suppress(FileNotFoundError):
+        with self.workplace(name) as grave, suppress(FileNotFoundError):
             (self.root / name).rename(grave / name)
 
     def _touch(self, image: Built) -> Built:

@@ -6,7 +6,6 @@ import errno
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -88,9 +87,9 @@ def create_snapshot(
 
     Raises HarnessError and its kinds.
     """
-    # beside the snapshots, so that the new one can be linked instead of copied
-    with TemporaryDirectory(prefix=".scratch-", dir=store.root) as scratch:
-        with _Run(plan, Path(scratch, "run"), store, progress, False, on_line) as this:
+    # in the store, so that the new one can be linked instead of copied
+    with store.workplace("snapshot") as scratch:
+        with _Run(plan, scratch / "run", store, progress, False, on_line) as this:
             name = this.crash(fresh=False).name
         return Snapshots.in_store(store.root).get(name)
 
