@@ -249,7 +249,7 @@ class Store:
 
     @contextmanager
     def workplace(self, name: str) -> Iterator[Path]:
-        """A directory of our own in the store, gone at the end; ``sweep`` sees to it after a kill."""
+        """A directory of our own in the store, gone at the end; ``sweep`` follows up on kills."""
         with self._lock(_SWEEP_LOCK):  # nobody sweeps between creation and lock
             self._sweep()
             path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._directory(_BUILDING)))
