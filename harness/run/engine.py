@@ -183,7 +183,8 @@ class _Run:
         self._directory.write_json(self._directory.run, self._description())
         if fresh:
             return self._crash(inputs)
-        name = self._plan.snapshot_name(inputs.digests())
+        qemu = ".".join(map(str, find_qemu().version))
+        name = self._plan.snapshot_name({**inputs.digests(), "qemu": qemu})
         stored = Snapshots.in_store(self._store.root)
         with stored.making(name, self._progress):
             if not stored.has(name):

@@ -1,10 +1,11 @@
-"""Record a dump session of a real QEMU for ``test_dump_session.py``.
+"""Record sessions of a real QEMU for ``test_dump_session.py`` and ``test_system_session.py``.
 
-    python -m tests.replay.record KERNEL DIRECTORY
+    python -m tests.replay.record DIRECTORY
 
-KERNEL is a dump kernel. It panics twice for want of a root file system: once to be dumped, once
-as the dump system, which has by then used every function that the harness plays. That keeps the
-recording short.
+The dump session is of a kernel that panics twice for want of a root file system: once to be
+dumped, once as the dump system, which has by then used every function that the harness plays.
+That keeps the recording short. The system session is of a system that is loaded from its own disk
+and asks for its dump.
 """
 
 from __future__ import annotations
@@ -15,17 +16,29 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness import sparse
+from harness.build.disk import DISK
+from harness.build.images import Images
+from harness.build.store import Store
 from harness.deadline import Deadline
 from harness.dump.elf import ElfDump
 from harness.machine.console_watch import ConsoleWatch
 from harness.machine.dump_session import DumpSession
 from harness.machine.old_memory import OldMemory
 from harness.machine.snapshot import RAM, Snapshot
+from harness.machine.system import RunningSystem
+from harness.machine.system_session import SystemSession
+from harness.paths import default_store
+from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
-from harness.qemu.spec import MachineSpec
+from harness.qemu.rsp import StopReply
+from harness.qemu.spec import Disk, MachineSpec
 from harness.qemu.transcript import Recorder as GdbRecorder
+from harness.run.plan import CRASH_PARMLINE, DISK_PARMLINE
+from harness.scenario.triggers import trigger_named
+from harness.wiring import SYSTEM_LUN
 from tests.replay.tape import Recorder
 
 MEMORY = 128 << 20
@@ -95,14 +108,63 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
     (into / "session.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
+def record_system(images: Images, scratch: Path, into: Path) -> None:
+    """From the load to the system's request for a dump; ``played`` counts stops until it is up."""
+    tape = Recorder()
+    trigger = trigger_named("panic-dump")
+    kernel = images.crashed_kernel()
+    disk = scratch / "system.img"
+    ramdisk = images.crashed_initramfs(kernel)
+    parmline = f"{CRASH_PARMLINE} {DISK_PARMLINE}"
+    sparse.copy(images.system_disk(kernel, ramdisk, parmline).path / DISK, disk)
+    disks = (Disk(disk, lun=SYSTEM_LUN, boot=True),)
+    spec = MachineSpec(memory=MEMORY, cpus=1, disks=disks, paused=True, gdb=True)
+    with (
+        (into / "system.gdb").open("w") as transcript,
+        GuestRam.create(MEMORY) as ram,
+        Qemu.start(
+            find_qemu(), spec, ram, scratch, name="system", transcript=GdbRecorder(transcript)
+        ) as qemu,
+    ):
+        machine = tape.wrap("qemu", qemu, "check")
+        machine.gdb, machine.console = qemu.gdb, qemu.console
+        machine.monitor = tape.wrap("monitor", qemu.monitor, "execute")
+        session = CountingSession(machine, tape.wrap("ram", ram, "read", "write"), NoSteps())
+        system = RunningSystem(qemu, ram, session, NoSteps())
+        deadline = Deadline(SECONDS)
+        system.boot("boot", deadline)
+        played = session.stops
+        for command in trigger.setup:
+            system.run(command, deadline)
+        system.stop(trigger, deadline)
+    # only what the firmware sees: looking at a silent machine depends on the time
+    lines = [line for line in tape.lines if '"qemu.check"' not in line]
+    (into / "system.tape").write_text("".join(f"{line}\n" for line in lines))
+    expected = {"played": played, "stops": session.stops, "block": session.ipl_block.hex()}
+    (into / "system.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+class CountingSession(SystemSession):
+    """Counts the stops that were handled."""
+
+    stops = 0
+
+    def handle(self, stop: StopReply, deadline: Deadline) -> bool:
+        self.stops += 1
+        return super().handle(stop, deadline)
+
+
 def main() -> None:
-    kernel, into = Path(sys.argv[1]), Path(sys.argv[2])
+    into = Path(sys.argv[1])
     into.mkdir(exist_ok=True)
+    images = Images(Store(default_store(), NoProgress()), NoProgress())
+    kernel = images.dump_kernel().image
     with tempfile.TemporaryDirectory() as scratch:
         crashed, dumped = Path(scratch, "crash"), Path(scratch, "dump")
         crashed.mkdir()
         dumped.mkdir()
         record(kernel, crash(kernel, crashed), dumped, into)
+        record_system(images, Path(scratch), into)
 
 
 if __name__ == "__main__":
