@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from harness.build.command import Tools
+from harness.build.packages import download
 from tests.e2e.conftest import command
 
 pytestmark = pytest.mark.e2e
@@ -37,6 +39,31 @@ def test_a_kernel_that_is_not_s390(zharness, images, tmp_path, content, what):
         ran = zharness("run", "panic", option, kernel, "--output", tmp_path / option.strip("-"))
         assert ran.code == 2, ran.err
         assert what in message(ran)
+
+
+@pytest.fixture(scope="session")
+def debian_kernel(tmp_path_factory):
+    """The kernel image of Debian's own package for s390x."""
+    directory = tmp_path_factory.mktemp("debian")
+    tools = Tools(directory / "log", "Debian's kernel")
+    # an empty package, which depends on the current one by name
+    (current,) = download(["linux-image-s390x"], directory / "current", tools, "s390x")
+    control = ["dpkg-deb", "-f", str(current), "Depends"]
+    depends = subprocess.run(control, capture_output=True, text=True, check=True).stdout
+    (package,) = download([depends.split()[0]], directory / "package", tools, "s390x")
+    tools.run(["dpkg-deb", "-x", str(package), str(directory / "root")])
+    (image,) = (directory / "root/boot").glob("vmlinuz-*")
+    return image
+
+
+def test_a_kernel_that_cannot_dump(zharness, debian_kernel, tmp_path):
+    """Debian's own kernels for s390x have CONFIG_CRASH_DUMP off."""
+    ran = zharness(
+        "run", "panic", "--dump-kernel", debian_kernel, "--output", tmp_path / "evidence"
+    )
+    assert ran.code == 2, ran.err
+    assert "CONFIG_CRASH_DUMP is not set" in message(ran)
+    assert str(debian_kernel) in message(ran)
 
 
 def test_a_guest_that_never_panics_is_an_error_that_names_the_phase(run_panic, dump_kernel):
