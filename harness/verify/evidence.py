@@ -17,6 +17,7 @@ from harness.dump.partition import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 
+_SEED_LIMIT = 1 << 64
 IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
 
 
@@ -39,6 +40,7 @@ class Evidence:
     ``cpus`` are the registers at the crash, by CPU address. ``dump`` is None if the dump system
     left nothing readable; ``dump_fault`` then says what is there instead. ``superblock`` exists
     in the partition layout only. ``console`` are the dump system's lines without time stamps.
+    ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
     """
 
     ram: RamImage
@@ -49,6 +51,7 @@ class Evidence:
     console: tuple[str, ...]
     outcome: Mapping[str, Any]
     layout: DiskLayout
+    content_seed: int | None = None
 
     @property
     def ipl_cpu(self) -> CpuState:
@@ -82,6 +85,7 @@ class Evidence:
                 console=console,
                 outcome=outcome,
                 layout=layout,
+                content_seed=_content_seed(crash / "machine.json"),
             )
 
 
@@ -101,6 +105,14 @@ def _ram(crash: Path, stack: ExitStack) -> RamImage:
     content = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
     stack.callback(content.close)
     return RamImage(file, content)
+
+
+def _content_seed(path: Path) -> int | None:
+    machine = _json(path)
+    seed = machine.get("content_seed") if isinstance(machine, dict) else None
+    if seed is None or (type(seed) is int and 0 <= seed < _SEED_LIMIT):
+        return seed
+    raise EvidenceError(f"{path}: content_seed {seed!r} is no number of 64 bits")
 
 
 def _dump(path: Path, stack: ExitStack) -> tuple[ElfDump | None, str | None]:

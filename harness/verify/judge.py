@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.verify import (
     console,
+    content,
     dump_file,
     memory_map,
     outcome,
@@ -30,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     pages.check,
     registers.check,
     vmcoreinfo.check,
+    content.check,
 )
 
 

@@ -145,6 +145,7 @@ class SyntheticRun:
     superblock_at: int = PART_START + PART_SIZE - PAGE
     console: tuple[str, ...] = CONSOLE
     outcome: dict[str, object] = field(default_factory=dict)
+    content_seed: int | None = None
 
     def dumped_memory(self) -> bytes:
         """The crashed memory with the IPL CPU's status stored at absolute 0x1200."""
@@ -159,7 +160,10 @@ class SyntheticRun:
         write_sparse(crash / "ram.img", self.memory)
         states = {"cpus": [cpu.to_json() for cpu in self.cpus]}
         (crash / "cpus.json").write_text(json.dumps(states))
-        (crash / "machine.json").write_text(json.dumps({"memory": len(self.memory)}))
+        machine = {"memory": len(self.memory)}
+        if self.content_seed is not None:
+            machine["content_seed"] = self.content_seed
+        (crash / "machine.json").write_text(json.dumps(machine))
         cpus = self.dumped_cpus
         if cpus is None:
             cpus = [stored(cpu) for cpu in self.cpus if cpu.prefix]
