@@ -121,6 +121,15 @@ def test_a_magic_number_without_a_header_is_nothing(whole: Content, tmp_path: Pa
     assert said(checked(tmp_path, elf_of(bytes(image)))) == ""
 
 
+def test_pages_of_a_block_device_that_were_written_back_are_allowed(whole: Content, tmp_path: Path):
+    image = bytearray(whole.image)
+    duplicate_elsewhere(Kind.BLOCK, whole, image)
+    result = checked(tmp_path, elf_of(bytes(image)))
+    assert said(result) == ""
+    assert [item.where for item in result.allowed] == ["1 pages"]
+    assert result.compared == whole.total
+
+
 def test_no_content_is_skipped(whole: Content, tmp_path: Path):
     result = checked(tmp_path, elf_of(whole.image), seed=None)
     assert result.skipped_reason is not None
@@ -209,8 +218,20 @@ def duplicate_over_another(all_content: Content, image: bytearray) -> None:
     copy(image, all_content.data_pages[5], all_content.data_pages[40])
 
 
-def duplicate_elsewhere(all_content: Content, image: bytearray) -> None:
-    copy(image, all_content.data_pages[5], all_content.free_page)
+def duplicate_elsewhere(kind: Kind, all_content: Content, image: bytearray) -> None:
+    copy(image, all_content.pages(kind)[5], all_content.free_page)
+
+
+def half_written_back(all_content: Content, image: bytearray) -> None:
+    copy(image, all_content.pages(Kind.BLOCK)[5], all_content.free_page, PAGE // 2)
+
+
+def written_back_unaligned(all_content: Content, image: bytearray) -> None:
+    copy(image, all_content.pages(Kind.BLOCK)[5], all_content.free_page + 8)
+
+
+def move_ledger_page(all_content: Content, image: bytearray) -> None:
+    copy(image, all_content.ledger[0], all_content.free_page)
 
 
 def duplicate_over_zero(all_content: Content, image: bytearray) -> None:
@@ -304,7 +325,10 @@ MUTATIONS: dict[str, tuple[Change, str]] = {
     "garbage page": (garbage_page, "dump 5a 5a"),
     "half a page": (half_page, "differs in"),
     "page over another": (duplicate_over_another, "has the content of page"),
-    "page elsewhere as well": (duplicate_elsewhere, "has the content of page"),
+    "page elsewhere as well": (partial(duplicate_elsewhere, Kind.TMPFS), "content of page"),
+    "part of a page written back": (half_written_back, "has the content of page"),
+    "page written back unaligned": (written_back_unaligned, "shifted by"),
+    "ledger page elsewhere as well": (move_ledger_page, "ledger 0 of"),
     "page over a zeroed one": (duplicate_over_zero, "zeroed memory 2 of"),
     "hole that is not zero": (nonzero_hole, "differs in 1 bytes from"),
     "zeroed page as before": (stale_hole, "has other content: zeroed memory 0 of"),
