@@ -40,7 +40,9 @@ WORKLOADS = {
         Workload(
             "irqs-off",
             "the last CPU loops with interrupts off, every other one computes",
-            _spin("$(nproc) - 1")
+            # or this shell could be on the CPU that never gives it back
+            "taskset -p 1 $$ > /dev/null; "
+            + _spin("$(nproc) - 1")
             + "taskset $(printf %x $((1 << ($(nproc) - 1)))) "
             + f"sh -c 'echo HARDLOCKUP > {PROVOKE}' & "
             # the console gets that line from a timer of the CPU that takes no interruptions

@@ -18,6 +18,7 @@ from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import Expect
 
+_SEED_LIMIT = 1 << 64
 IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
 
 
@@ -50,6 +51,7 @@ class Evidence:
     in the partition layout only. ``console`` are the dump system's lines without time stamps,
     ``crash_console`` the crashed system's. ``boot_seconds`` is what the latter's boot took.
     ``expect`` is what the scenario expects.
+    ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
     """
 
     ram: RamImage
@@ -64,6 +66,7 @@ class Evidence:
     boot_seconds: float | None = None
     expect: Expect = field(default_factory=Expect)
     reipl: ReIpl | None = None
+    content_seed: int | None = None
 
     @property
     def ipl_cpu(self) -> CpuState:
@@ -102,6 +105,7 @@ class Evidence:
                 boot_seconds=machine.get("boot_seconds"),
                 expect=_expect(directory / "run.json"),
                 reipl=_reipl(reipl) if reipl.exists() else None,
+                content_seed=_content_seed(crash / "machine.json"),
             )
 
 
@@ -121,6 +125,14 @@ def _ram(crash: Path, machine: Any, stack: ExitStack) -> RamImage:
     content = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
     stack.callback(content.close)
     return RamImage(file, content)
+
+
+def _content_seed(path: Path) -> int | None:
+    machine = _json(path)
+    seed = machine.get("content_seed") if isinstance(machine, dict) else None
+    if seed is None or (type(seed) is int and 0 <= seed < _SEED_LIMIT):
+        return seed
+    raise EvidenceError(f"{path}: content_seed {seed!r} is no number of 64 bits")
 
 
 def _dump(path: Path, stack: ExitStack) -> tuple[ElfDump | None, str | None]:

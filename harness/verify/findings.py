@@ -34,7 +34,8 @@ class AllowedDifference:
 class CheckResult:
     """One check's outcome: ``compared`` things, counted in ``unit``, and what was wrong.
 
-    ``skipped_reason`` tells why the check does not apply to this evidence.
+    ``skipped_reason`` tells why the check does not apply to this evidence. ``notes`` say what was
+    looked at, for people who want to know how much a pass means.
     """
 
     check: str
@@ -43,6 +44,7 @@ class CheckResult:
     findings: tuple[Finding, ...] = ()
     allowed: tuple[AllowedDifference, ...] = ()
     skipped_reason: str | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def failed(cls, check: str, unit: str, message: str) -> CheckResult:
@@ -67,4 +69,5 @@ class CheckResult:
             "findings": [finding.to_json() for finding in self.findings],
             "allowed": [asdict(difference) for difference in self.allowed],
             "skipped": self.skipped_reason,
+            "notes": list(self.notes),
         }

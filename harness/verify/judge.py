@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.verify import (
     console,
+    content,
     dump_file,
     expectations,
     memory_map,
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     pages.check,
     registers.check,
     vmcoreinfo.check,
+    content.check,
 )
 # of everything else
 RUN_CHECKS: tuple[Check, ...] = (reipl.check, expectations.check)

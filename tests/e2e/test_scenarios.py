@@ -57,8 +57,8 @@ def test_a_cpu_that_loops_with_interrupts_off_is_dumped_as_such(ran):
     *others, last = cpus(ran["operator-busy[workload=irqs-off,smp=8]"])
     assert len(others) == 7
     assert int(last["psw_mask"], 16) & INTERRUPTIONS == 0
-    # the others compute in problem state: their wait bit is off, and they can be interrupted
-    assert all(int(cpu["psw_mask"], 16) & INTERRUPTIONS for cpu in others)
+    # the others compute: any of them may be in the kernel for a moment, but not all
+    assert any(int(cpu["psw_mask"], 16) & INTERRUPTIONS for cpu in others)
 
 
 def test_the_original_system_is_up_again(ran):

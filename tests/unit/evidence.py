@@ -150,6 +150,7 @@ class SyntheticRun:
     crash_console: tuple[str, ...] = ("zharness: boot 1 from its own disk", "Kernel panic")
     reipl: dict[str, object] | None = None
     reipl_console: tuple[str, ...] = ("zharness: boot 2 from its own disk",)
+    content_seed: int | None = None
 
     def dumped_memory(self) -> bytes:
         """The crashed memory with the IPL CPU's status stored at absolute 0x1200."""
@@ -165,6 +166,8 @@ class SyntheticRun:
         states = {"cpus": [cpu.to_json() for cpu in self.cpus]}
         (crash / "cpus.json").write_text(json.dumps(states))
         machine = {"memory": len(self.memory), "boot_seconds": 2.0, **self.machine}
+        if self.content_seed is not None:
+            machine["content_seed"] = self.content_seed
         (crash / "machine.json").write_text(json.dumps(machine))
         (crash / "console.log").write_text(timed(self.crash_console))
         plan = {"scenario": {"expect": self.expect}}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import EvidenceError
-from harness.verify import outcome
+from harness.verify import content, outcome
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.judge import CHECKS, RUN_CHECKS, judge
@@ -60,6 +60,7 @@ def test_verdict_is_json(tmp_path: Path):
         "findings": [{"check": "outcome", "message": "the HSA was not released", "details": {}}],
         "allowed": [],
         "skipped": None,
+        "notes": [],
     }
 
 
@@ -117,3 +118,28 @@ def test_damaged_evidence_is_an_error_that_names_the_file(tmp_path: Path, name: 
         opened(root)
     assert str(root) in caught.value.message
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("seed", [0, 1234, (1 << 64) - 1])
+def test_evidence_tells_the_seed(tmp_path: Path, seed: int):
+    root = SyntheticRun(content_seed=seed).write(tmp_path)
+    with Evidence.open(root) as evidence:
+        assert evidence.content_seed == seed
+        result = next(item for item in judge(evidence).results if item.check == content.CHECK)
+    assert not result.passed  # there is none in this dump
+
+
+def test_evidence_without_content(tmp_path: Path):
+    with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
+        assert evidence.content_seed is None
+        result = next(item for item in judge(evidence).results if item.check == content.CHECK)
+    assert result.skipped_reason == "the crashed system planted no content"
+
+
+@pytest.mark.parametrize("seed", ["1", -1, 1 << 64, 1.5, True, [1]])
+def test_an_odd_seed_is_an_error_that_names_the_file(tmp_path: Path, seed: object):
+    root = SyntheticRun().write(tmp_path)
+    machine = root / "crash/machine.json"
+    machine.write_text(json.dumps(json.loads(machine.read_bytes()) | {"content_seed": seed}))
+    with pytest.raises(EvidenceError, match=r"crash/machine\.json: content_seed .* 64 bits"):
+        opened(root)

@@ -1,0 +1,124 @@
+"""Planted content, with a real guest: all that it says it planted is in QEMU's own dump of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from harness.build.images import Images
+from harness.build.initramfs import CRASHED, IMAGE, initramfs
+from harness.build.layout import DiskLayout
+from harness.build.store import Store
+from harness.deadline import Deadline
+from harness.dump.elf import ElfDump
+from harness.paths import default_store
+from harness.progress import NoProgress
+from harness.qemu.binary import find_qemu
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.spec import MachineSpec
+from harness.run.plan import DEFAULT_CRASH_PARMLINE
+from harness.verify import content
+from harness.verify.evidence import Evidence, RamImage
+from harness.verify.findings import CheckResult
+from harness.verify.planted import Kind
+
+pytestmark = pytest.mark.e2e
+
+MEMORY = 256 << 20
+HSA = 64 << 20
+SEED = 20_26
+SECONDS = 300
+PROMPT = "zharness# "
+PLANTED = re.compile(r"zharness: planted (\d+) pages, (\d+) messages\s")
+
+
+@dataclass(frozen=True)
+class PlantedDump:
+    """A guest's own dump, and what the guest said that it had planted."""
+
+    path: Path
+    pages: int
+    messages: int
+
+    def check(self, hsa_size: int = HSA) -> CheckResult:
+        with ElfDump.open(self.path) as dump:
+            return content.check(
+                Evidence(
+                    ram=cast("RamImage", None),
+                    cpus=(),
+                    dump=dump,
+                    dump_fault=None,
+                    superblock=None,
+                    console=(),
+                    outcome={"hsa_size": hsa_size},
+                    layout=DiskLayout.PARTITION,
+                    content_seed=SEED,
+                )
+            )
+
+
+@pytest.fixture(scope="module")
+def planted(images: Any, tmp_path_factory: pytest.TempPathFactory) -> PlantedDump:
+    directory = tmp_path_factory.mktemp("planted")
+    store, deadline = Store(default_store(), NoProgress()), Deadline(SECONDS)
+    lists = (*CRASHED, "crash/content.list")
+    ramdisk = initramfs(store, NoProgress(), "initramfs-crashed", lists)
+    spec = MachineSpec(
+        memory=MEMORY,
+        cpus=2,
+        kernel=Images(store, NoProgress()).crashed_kernel().image,
+        initrd=ramdisk.path / IMAGE,
+        append=DEFAULT_CRASH_PARMLINE,
+    )
+    path = directory / "dump.elf"
+    with (
+        GuestRam.create(spec.memory) as ram,
+        Qemu.start(find_qemu(), spec, ram, directory, name="crash") as qemu,
+    ):
+        qemu.console.expect_exact(PROMPT, timeout=deadline.remaining)
+        qemu.console.sendline(f"plant {SEED}")
+        qemu.console.expect(PLANTED, timeout=deadline.remaining)
+        pages, messages = (int(number) for number in qemu.console.match.groups())
+        qemu.console.expect_exact(PROMPT, timeout=deadline.remaining)
+        qemu.console.sendline("echo c > /proc/sysrq-trigger")
+        assert qemu.monitor.wait_event(("GUEST_PANICKED",), deadline) is not None
+        qemu.monitor.execute(
+            "dump-guest-memory",
+            {"paging": False, "protocol": f"file:{path}"},
+            deadline=deadline,
+        )
+    path.chmod(0o600)
+    return PlantedDump(path, pages, messages)
+
+
+def test_all_that_was_planted_is_in_the_dump(planted: PlantedDump):
+    result = planted.check()
+    assert [finding.message for finding in result.findings] == []
+    assert result.passed
+    assert result.compared == planted.pages + planted.messages
+    assert planted.messages > 0
+    for kind in set(Kind) - {Kind.LEDGER, Kind.MESSAGE}:
+        assert f"{kind.title} " in result.notes[0]
+
+
+@pytest.mark.parametrize("mib", [16, 32, 48, 64, 128, 200])
+def test_any_hsa_has_content_on_both_sides(planted: PlantedDump, mib: int):
+    assert planted.check(mib << 20).passed
+
+
+def test_a_changed_byte_in_the_dump_is_found(planted: PlantedDump):
+    with ElfDump.open(planted.path) as dump:
+        (segment,) = dump.segments
+        at = next(content._MAGIC.finditer(dump.map, segment.offset + HSA)).start() + 100
+        old = dump.map[at]
+    with planted.path.open("r+b") as file:
+        for byte, passed in ((old ^ 1, False), (old, True)):
+            file.seek(at)
+            file.write(bytes([byte]))
+            file.flush()
+            assert planted.check().passed is passed
