@@ -105,6 +105,9 @@ def remove(
     from harness.machine.snapshots import Snapshots
 
     kept = Snapshots.in_store(options.store_path(store))
+    for name in snapshots or ():
+        if not kept.has(name) and ("/" in name or not name):
+            raise UsageError(f"'{name}' is no name of a stored snapshot")
     if every is bool(snapshots):
         raise UsageError("name the snapshots, or say --all")
     for snapshot in kept.all() if every else [kept.get(name) for name in snapshots or ()]:

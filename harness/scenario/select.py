@@ -43,7 +43,7 @@ def word_for(concrete: Concrete) -> str:
 def _meant(word: str, overrides: Overrides | None) -> list[Concrete]:
     if _WILD.search(word):
         found = list(_matching(word, overrides))
-    elif word not in scenario_files() and Path(word).is_dir():
+    elif word and word not in scenario_files() and Path(word).is_dir():
         found = _all_of(_scenarios(f"{word}/**"), overrides)
     else:
         return load_all(word, overrides)
