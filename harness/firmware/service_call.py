@@ -123,7 +123,8 @@ class ServiceCalls:
         data = hsa.read(page, count)
         if not within(self._storage, address, len(data)):
             data = b""
-        self._storage.write(address, data)
+        if data:
+            self._storage.write(address, data)
         stored = len(data) // PAGE_SIZE
         if stored == 0:
             status = SdiasStatus.NO_DATA

@@ -106,6 +106,7 @@ class DumpSession(PlayedMachine):
 
     def run(self, deadline: Deadline, stall_seconds: float) -> Ended:
         """Until the dump system ends, hangs, or the deadline passes (PhaseTimeout)."""
+        self._last_signal = time.monotonic()  # a slow load is no silence of the dump system's
         ended = None
         while ended is None:
             self._gdb.resume()

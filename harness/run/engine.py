@@ -19,7 +19,7 @@ from harness.errors import HarnessError, HostError, UsageError
 from harness.machine.boot import Booter
 from harness.machine.crash import crash
 from harness.machine.dump import Dumper
-from harness.machine.outcome import DumpOutcome
+from harness.machine.outcome import DumpOutcome, Outcome
 from harness.machine.reipl import reipl
 from harness.machine.snapshot import Snapshot
 from harness.machine.snapshots import Snapshots, place
@@ -202,17 +202,10 @@ class _Run:
     def dump_and_judge(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is in the evidence, collect the dump, judge it."""
         outcome = self._dump(snapshot)
-        if self._plan.scenario.expect.reipl and outcome.reipl_block is None:
-            self._require_vector_checksum(snapshot)
-        if outcome.reipl_block is not None and snapshot.system_disk is not None:
-            reipl(
-                self._booter("reipl"),
-                snapshot,
-                bytes.fromhex(outcome.reipl_block),
-                self._directory.reipl,
-            )
         with self._phases.phase("collect"):
             self._collect()
+        if self._plan.scenario.expect.reipl:
+            self._reipl(snapshot, outcome)
         with self._phases.phase("verify"), Evidence.open(self._directory.root) as evidence:
             return judge(evidence)
 
@@ -233,6 +226,14 @@ class _Run:
         outcome = dumper.dump(snapshot, directory.disk, dump.layout, dump.hsa_size, directory.dump)
         directory.write_json(directory.outcome, outcome.to_json())
         return outcome
+
+    def _reipl(self, snapshot: Snapshot, outcome: DumpOutcome) -> None:
+        """Load the original system again, if the dump system asked for that."""
+        if outcome.reipl_block is not None and snapshot.system_disk is not None:
+            block = bytes.fromhex(outcome.reipl_block)
+            reipl(self._booter("reipl"), snapshot, block, self._directory.reipl)
+        elif outcome.outcome is Outcome.FINISHED:
+            self._require_vector_checksum(snapshot)
 
     def _require_vector_checksum(self, snapshot: Snapshot) -> None:
         """A re-IPL that was not asked for may be QEMU's fault, not the dump kernel's."""
