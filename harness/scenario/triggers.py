@@ -42,9 +42,10 @@ WORKLOADS = {
             "the last CPU loops with interrupts off, every other one computes",
             # the last CPU must neither run this shell nor keep the time for all of them
             # (kernel/time/tick-sched.c, tick_do_timer_cpu), so it has to be idle before
-            "taskset -p 1 $$ > /dev/null; "
-            + _spin("$(nproc) - 1")
-            + "usleep 300000; taskset $(printf %x $((1 << ($(nproc) - 1)))) "
+            # nproc counts the CPUs that the shell may use, so it comes first
+            "last=$(($(nproc) - 1)); taskset -p 1 $$ > /dev/null; "
+            + _spin("last")
+            + "usleep 300000; taskset $(printf %x $((1 << last))) "
             + f"sh -c 'echo HARDLOCKUP > {PROVOKE}' & "
             # the console gets that line from a timer of the CPU that takes no interruptions
             + "until dmesg | grep -q 'direct entry HARDLOCKUP'; do usleep 20000; done",
