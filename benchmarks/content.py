@@ -28,7 +28,7 @@ from harness.qemu.binary import find_qemu
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
-from harness.run.plan import DEFAULT_CRASH_PARMLINE
+from harness.run.plan import CRASH_PARMLINE
 from harness.scenario.sizes import format_size, parse_size
 from harness.verify import content
 from harness.verify.evidence import Evidence, RamImage
@@ -59,7 +59,7 @@ class Bench:
             cpus=2,
             kernel=self._kernel,
             initrd=self._ramdisks[what],
-            append=DEFAULT_CRASH_PARMLINE,
+            append=CRASH_PARMLINE,
         )
 
     def boot(self, memory: int, what: str, directory: Path) -> float:

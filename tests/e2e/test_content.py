@@ -21,7 +21,7 @@ from harness.qemu.binary import find_qemu
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
-from harness.run.plan import DEFAULT_CRASH_PARMLINE
+from harness.run.plan import CRASH_PARMLINE
 from harness.verify import content
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import CheckResult
@@ -73,7 +73,7 @@ def planted(images: Any, tmp_path_factory: pytest.TempPathFactory) -> PlantedDum
         cpus=2,
         kernel=Images(store, NoProgress()).crashed_kernel().image,
         initrd=ramdisk.path / IMAGE,
-        append=DEFAULT_CRASH_PARMLINE,
+        append=CRASH_PARMLINE,
     )
     path = directory / "dump.elf"
     with (

@@ -18,6 +18,7 @@ from harness.run import batch
 from harness.run.batch import Item, run_batch
 from harness.run.messages import AtTask, ConsoleLine
 from harness.run.plan import Plan
+from harness.run.running import most_seconds
 from harness.run.schedule import Tokens
 from harness.run.worker import RunJob
 from harness.scenario.model import Scenario
@@ -209,7 +210,7 @@ def test_a_worker_that_hangs_is_killed_in_the_end(run, items, what):
 
 def test_all_phases_together_are_the_limit(items):
     (item,) = items("passing")
-    assert 7200 < batch.most_seconds(item.job) < 86400
+    assert 7200 < most_seconds(item.job) < 86400
 
 
 def test_a_worker_that_cannot_be_started_is_an_error(items, watched, monkeypatch, tmp_path):

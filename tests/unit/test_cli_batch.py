@@ -281,7 +281,7 @@ def test_what_cannot_be_run_is_said_before_anything_is(zharness, here, arguments
 
 
 def run_parameters() -> dict[str, Any]:
-    command = typer.main.get_command(app).commands["run"]
+    command = typer.main.get_group(app).commands["run"]
     return {option: each for each in command.params for option in each.opts}
 
 

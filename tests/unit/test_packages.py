@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.build import packages
 from harness.build.command import Tools
-from harness.build.store import Store, sha256
+from harness.build.store import Built, Store, sha256
 from harness.errors import HostError
 from harness.progress import NoProgress
 
@@ -115,7 +115,7 @@ def test_a_package_set_is_unpacked_and_pinned(fake_bin: Path, tmp_path: Path) ->
     fake_apt(fake_bin, LISTING, f'case "$*" in *download*) {copies};; esac')
     store = Store(tmp_path / "store", NoProgress())
 
-    def get() -> packages.Built:
+    def get() -> Built:
         return packages.package_set(store, NoProgress(), "packages", ["one", "two"])
 
     image = get()
@@ -178,5 +178,5 @@ def _no_file() -> Sequence[str]:
 
 
 def test_a_host_that_does_not_say_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages.platform, "freedesktop_os_release", _no_file)
+    monkeypatch.setattr("platform.freedesktop_os_release", _no_file)
     assert packages._release() == "unknown"

@@ -157,7 +157,7 @@ class TestReport:
         )
         again = report.dump_again(Path("/e v/crash"), dump, Path("/store"))
         words = shlex.split(again)
-        command = typer.main.get_command(app).commands["dump"]
+        command = typer.main.get_group(app).commands["dump"]
         context = command.make_context("dump", words[2:])
         given = context.params
         assert words[:3] == ["zharness", "dump", "/e v/crash/"]
