@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from harness.scenario.lockup import LOCK_LAST_CPU, PROVOKE, VACATE_LAST_CPU
 from harness.scenario.trigger import (
     PANIC,
     PANIC_ON_HUNG_TASK,
@@ -18,8 +19,6 @@ from harness.scenario.trigger import (
     ZCRASH,
     Trigger,
 )
-
-PROVOKE = "/sys/kernel/debug/provoke-crash/DIRECT"
 
 
 @dataclass(frozen=True)
@@ -186,12 +185,10 @@ def _special(trigger: Trigger) -> Trigger:
             return replace(trigger, cpus=2)
         case "lkdtm-hardlockup":
             # another CPU has to notice, and does while it waits for a grace period: rmmod
-            provoke = f"echo HARDLOCKUP > {PROVOKE}"
-            locked_up = "until dmesg | grep -q 'direct entry HARDLOCKUP'; do usleep 20000; done"
             return replace(
                 trigger,
-                setup=(*trigger.setup, *ZCRASH, "taskset -p 1 $$"),
-                command=f"taskset 2 sh -c '{provoke}' & {locked_up}; rmmod zcrash",
+                setup=(*trigger.setup, *ZCRASH, VACATE_LAST_CPU),
+                command=f"{LOCK_LAST_CPU}; rmmod zcrash",
             )
     return trigger
 

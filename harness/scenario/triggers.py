@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from harness.errors import UsageError
-from harness.scenario.lkdtm import LKDTM, PROVOKE
+from harness.scenario.lkdtm import LKDTM
+from harness.scenario.lockup import LOCK_LAST_CPU, VACATE_LAST_CPU
 from harness.scenario.trigger import PANIC, PANIC_ON_OOPS, ZCRASH, Stopped, Trigger, sysctl
 from harness.wiring import DUMP_DISK
 
@@ -40,15 +41,9 @@ WORKLOADS = {
         Workload(
             "irqs-off",
             "the last CPU loops with interrupts off, every other one computes",
-            # the last CPU must neither run this shell nor keep the time for all of them
-            # (kernel/time/tick-sched.c, tick_do_timer_cpu), so it has to be idle before
-            # nproc counts the CPUs that the shell may use, so it comes first
-            "last=$(($(nproc) - 1)); taskset -p 1 $$ > /dev/null; "
-            + _spin("last")
-            + "usleep 300000; taskset $(printf %x $((1 << last))) "
-            + f"sh -c 'echo HARDLOCKUP > {PROVOKE}' & "
-            # the console gets that line from a timer of the CPU that takes no interruptions
-            + "until dmesg | grep -q 'direct entry HARDLOCKUP'; do usleep 20000; done",
+            # on the console the kernel's messages would wait, and all output behind them, for a
+            # timer of the CPU that takes no interruptions (drivers/s390/char/sclp_vt220.c)
+            f"{VACATE_LAST_CPU}; " + _spin("last") + f"dmesg -n 1; usleep 300000; {LOCK_LAST_CPU}",
         ),
     )
 }

@@ -19,8 +19,9 @@ from harness.qemu.binary import find_qemu
 from harness.qemu.spec import MachineSpec
 from harness.run.journal import Journal
 from harness.run.phases import Phases
-from harness.scenario.lkdtm import CRASHES, NO_CRASH, PROVOKE
+from harness.scenario.lkdtm import CRASHES, NO_CRASH
 from harness.scenario.load import load_all
+from harness.scenario.lockup import PROVOKE
 
 pytestmark = pytest.mark.e2e
 
