@@ -16,6 +16,7 @@ import typer
 from junitparser import JUnitXml
 
 from harness.cli import batch as cli_batch
+from harness.cli import options
 from harness.cli.app import app
 from harness.errors import EvidenceError, HarnessError, HostError, UsageError
 from harness.report.verdict import Result, Verdict
@@ -287,7 +288,7 @@ def run_parameters() -> dict[str, Any]:
 
 def test_every_override_is_an_option_and_a_field():
     parameters = run_parameters()
-    for (section, field), option in cli_batch.OVERRIDE_OPTIONS.items():
+    for (section, field), option in options.OVERRIDES.items():
         assert option in parameters
         assert field in SECTIONS[section].model_fields
 
@@ -308,7 +309,7 @@ OVERRIDES = [
 def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs):
     given = (*OVERRIDES, "--time-factor", "2", "--store", "other", "--keep", "--fresh")
     (item,) = items_of(zharness, asked, "m.toml", "-j", "1", *given)
-    assert len(OVERRIDES) == len(cli_batch.OVERRIDE_OPTIONS)
+    assert len(OVERRIDES) == len(options.OVERRIDES)
     program, *arguments = shlex.split(item.again)
     assert program == "zharness"
     assert zharness(*arguments) == 0
