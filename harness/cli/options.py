@@ -83,7 +83,7 @@ Scenario = Annotated[
 Scenarios = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Names, paths, directories or patterns of scenarios; 'panic' by default.",
+        help="Names, paths, directories or patterns of scenarios, see above; by default panic.",
         autocompletion=complete_scenario,
         show_default=False,
     ),
@@ -100,7 +100,10 @@ Jobs = Annotated[
     ),
 ]
 Repeat = Annotated[
-    int, typer.Option("--repeat", min=1, help="Run each scenario so often; implies --fresh.")
+    int,
+    typer.Option(
+        "--repeat", min=1, help="Run each scenario so often; implies --fresh; 10000 runs at most."
+    ),
 ]
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", "-x", help="Start no more runs after one has failed.")

@@ -85,7 +85,10 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     grid = Table(Column(titles[0], no_wrap=True), *titles[1:], box=None, pad_edge=False)
     for row in rows:
         grid.add_row(*(escape(cell) for cell in row))
-    _console().print(grid)
+    console = _console()
+    if not console.is_terminal:  # no width to keep to
+        console.width = max(console.measure(grid).maximum, 1)
+    console.print(grid)
 
 
 def _note(verdict: Verdict) -> str:

@@ -228,6 +228,11 @@ def _find(name: str, beside: Path | None = None) -> Path:
     files = scenario_files()
     if name in files:
         return files[name]
+    if beside is None and Path(name).is_file():
+        raise UsageError(
+            f"{name} is no scenario: its name does not end in {SUFFIX}",
+            hint="name the directory, and other files in it are left out",
+        )
     near = difflib.get_close_matches(name, files, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "zharness scenario list shows them"
     raise UsageError(f"no scenario '{name}'", hint=hint)

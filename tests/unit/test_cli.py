@@ -113,6 +113,16 @@ def test_scenario_list_as_json_is_one_document():
     assert "panic" in {scenario["name"] for scenario in json.loads(done.stdout)}
 
 
+def test_a_table_in_a_file_is_whole(tmp_path):
+    shown = zharness("scenario", "list", COLUMNS="40").stdout.splitlines()
+    wanted = json.loads(zharness("scenario", "list", "--json").stdout)
+    assert len(shown) == len(wanted) + 1
+    for line, each in zip(shown[1:], wanted, strict=True):
+        assert line.split(maxsplit=1) == [each["name"], each["description"]] or (
+            line.startswith(each["name"]) and line.rstrip().endswith(each["description"])
+        )
+
+
 def test_a_new_scenario_is_one_that_passes_the_check(tmp_path):
     file = tmp_path / "mine.toml"
     assert zharness("scenario", "new", file).returncode == ExitCode.PASS

@@ -264,6 +264,9 @@ def test_an_interrupt_is_told_after_what_had_finished(zharness, capsys, here, mo
         (("m.toml", "--output", "full"), UsageError, "is not empty"),
         (("m.toml", "--junit", "none/junit.xml"), UsageError, "none/junit.xml cannot be written"),
         (("m.toml", "--memory", "9000G"), HostError, "m[hsa_size=32M] takes 9216512 MiB"),
+        (("passing.toml", "--memory", "9000G"), HostError, "passing takes 9216512 MiB"),
+        (("m.toml", "--repeat", "5001"), UsageError, "2 scenarios, 5001 times, are more than"),
+        (("m.toml", "--repeat", "9" * 30), UsageError, "are more than the 10000 runs"),
     ],
 )
 def test_what_cannot_be_run_is_said_before_anything_is(zharness, here, arguments, error, what):
