@@ -58,12 +58,12 @@ def run(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Crash a system, IPL the dump system over it, and judge the dump bit for bit.
+    r"""Crash a system, IPL the dump system over it, and judge the dump bit for bit.
 
     Several scenarios, a matrix of them, or any number with -j, run side by side.
 
     A scenario is named as 'zharness scenario list' shows it: panic, contexts (all of its matrix),
-    contexts[trigger=oops]. A pattern of * and ? means such names: 'lkdtm*', '*[smp=8]'. With a
+    contexts\[trigger=oops]. A pattern of * and ? means such names: 'lkdtm*', '*\[smp=8]'. With a
     slash in it, or .toml at its end, a word means paths: mine.toml, mine/, 'mine/**'.
     """
     from harness.cli import batch

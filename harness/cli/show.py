@@ -14,6 +14,7 @@ from harness.report.verdict import Result, Verdict
 
 _COLOURS = {Result.PASS: "green", Result.FAIL: "red", Result.ERROR: "yellow"}
 MAX_FINDINGS = 20
+UNLIMITED = 1 << 16  # columns of what is no terminal
 MAX_SUMMARY_FINDINGS = 5  # of each run, where there are many
 
 
@@ -86,8 +87,8 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         grid.add_row(*(escape(cell) for cell in row))
     console = _console()
-    if not console.is_terminal:  # no width to keep to
-        console.width = max(console.measure(grid).maximum, 1)
+    if not console.is_terminal:
+        console.width = UNLIMITED
     console.print(grid)
 
 

@@ -45,6 +45,7 @@ def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProc
 def test_every_command_has_help_with_examples(arguments):
     done = zharness(*arguments, "--help")
     assert done.returncode == 0
+    assert ("contexts[trigger=oops]" in done.stdout) is (arguments == ("run",))
     if arguments not in ((), ("snapshot",)):
         assert "Examples:" in done.stdout
 
@@ -118,9 +119,8 @@ def test_a_table_in_a_file_is_whole(tmp_path):
     wanted = json.loads(zharness("scenario", "list", "--json").stdout)
     assert len(shown) == len(wanted) + 1
     for line, each in zip(shown[1:], wanted, strict=True):
-        assert line.split(maxsplit=1) == [each["name"], each["description"]] or (
-            line.startswith(each["name"]) and line.rstrip().endswith(each["description"])
-        )
+        assert line.startswith(f"{each['name']} ")
+        assert line.rstrip().endswith(f" {each['description']}")
 
 
 def test_a_new_scenario_is_one_that_passes_the_check(tmp_path):

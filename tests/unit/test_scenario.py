@@ -149,7 +149,7 @@ def test_a_path_may_have_brackets(tmp_path):
     assert plan_of(f"{path}[smp=2]", scenario).name == "m[a][smp=2]"
 
 
-def given(text, tmp_path, **crashed):
+def refusal_of(text, tmp_path, **crashed):
     """What is said of options that do not go with the file ``text``."""
     path = tmp_path / "x.toml"
     path.write_text(f"description = 'x'\n{text}\n")
@@ -159,7 +159,7 @@ def given(text, tmp_path, **crashed):
 
 
 def test_what_was_given_beside_a_file_is_not_blamed_on_it(tmp_path):
-    error = given("[crashed]\nmemory = '1G'", tmp_path, memory=64 << 20)
+    error = refusal_of("[crashed]\nmemory = '1G'", tmp_path, memory=64 << 20)
     assert isinstance(error, OverrideError)
     assert error.fields == [("crashed", "memory")]
     assert error.message == "crashed.memory: Input should be greater than or equal to 128M"
@@ -167,7 +167,7 @@ def test_what_was_given_beside_a_file_is_not_blamed_on_it(tmp_path):
 
 
 def test_what_was_given_and_the_file_contradict_each_other(tmp_path):
-    error = given("[dump]\nhsa_size = '256M'", tmp_path, memory=256 << 20, smp=1)
+    error = refusal_of("[dump]\nhsa_size = '256M'", tmp_path, memory=256 << 20, smp=1)
     assert isinstance(error, OverrideError)
     assert error.fields == [("crashed", "memory"), ("crashed", "smp")]
     assert "dump.hsa_size: an HSA of 256M does not fit" in error.message
@@ -175,7 +175,7 @@ def test_what_was_given_and_the_file_contradict_each_other(tmp_path):
 
 
 def test_a_files_own_mistake_is_its_own_whatever_was_given(tmp_path):
-    error = given("[dump]\nhsa_size = '1M'", tmp_path, memory=256 << 20)
+    error = refusal_of("[dump]\nhsa_size = '1M'", tmp_path, memory=256 << 20)
     assert error.message.startswith(f"{tmp_path}/x.toml:3: dump.hsa_size: ")
 
 
