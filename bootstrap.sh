@@ -58,10 +58,10 @@ install_packages() {
     quietly "${as_root[@]}" apt-get install -y --no-install-recommends "${wanted[@]}"
 }
 
-# the first Python that is new enough and can make virtual environments
+# the first Python that is new enough and can make virtual environments; python3 is the user's choice
 find_python() {
     local candidate
-    for candidate in python3.13 python3.12 python3.11 python3 /usr/bin/python3; do
+    for candidate in python3 python3.{30..11} /usr/bin/python3; do
         if "$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$candidate"
             return

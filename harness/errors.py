@@ -4,6 +4,7 @@
 
     HarnessError              exit 3   the harness or its environment is at fault
     +-- UsageError            exit 2   the user asked for something that cannot be
+    |   +-- OverrideError              what was given beside a scenario does not fit it
     +-- HostError             exit 3   this host lacks a tool, a version, memory or space
     +-- BuildError            exit 3   an image could not be built
     +-- ProtocolError         exit 3   a peer (QMP, gdbstub, SCLP) broke its protocol
@@ -16,6 +17,7 @@ A wrong dump is not an exception: it is a finding (``harness.verify``), and exit
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 
@@ -47,6 +49,22 @@ class UsageError(HarnessError):
     """The request makes no sense: unknown scenario, contradictory sizes, missing file."""
 
     exit_code = ExitCode.USAGE
+
+
+class OverrideError(UsageError):
+    """What was given beside a scenario, as options or marks, makes none.
+
+    ``fields`` are pairs of section and field of the schema, ``what`` is wrong with them.
+    """
+
+    def __init__(self, fields: Sequence[tuple[str, str]], what: str) -> None:
+        self.fields, self.what = fields, what
+        super().__init__(self.naming({}))
+
+    def naming(self, names: Mapping[tuple[str, str], str]) -> str:
+        """The message, in which fields have the names under which they were given."""
+        called = (names.get(field, ".".join(field)) for field in self.fields)
+        return f"{', '.join(called)}: {self.what}"
 
 
 class HostError(HarnessError):

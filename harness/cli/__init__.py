@@ -9,7 +9,8 @@ import traceback
 import typer
 
 from harness.cli.app import app
-from harness.errors import ExitCode, HarnessError
+from harness.cli.options import OVERRIDES
+from harness.errors import ExitCode, HarnessError, OverrideError
 
 __all__ = ["main"]
 
@@ -22,9 +23,13 @@ def main() -> None:
 def _run() -> int:
     try:
         result = app(standalone_mode=False, prog_name="zharness")
+    except OverrideError as error:
+        return _complain(error.naming(OVERRIDES), error.hint, error.exit_code)
     except HarnessError as error:
         return _complain(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:
+        if not error.format_message():  # no arguments at all: the help has been shown
+            return ExitCode.USAGE
         return _complain(error.format_message(), "zharness --help", ExitCode.USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", None, ExitCode.INTERRUPTED)

@@ -21,18 +21,6 @@ from harness.run.worker import RunJob
 from harness.scenario.load import Concrete, plan_of
 from harness.scenario.select import word_for
 
-OVERRIDE_OPTIONS = {
-    ("crashed", "memory"): "--memory",
-    ("crashed", "smp"): "--smp",
-    ("crashed", "kernel"): "--kernel",
-    ("crashed", "vmlinux"): "--vmlinux",
-    ("dump", "hsa_size"): "--hsa-size",
-    ("dump", "layout"): "--disk-layout",
-    ("dump", "disk_size"): "--disk-size",
-    ("dump", "kernel"): "--dump-kernel",
-    ("dump", "parmline"): "--dump-parmline",
-}
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -58,7 +46,7 @@ class Chosen:
         return shlex.join(["zharness", "replay", str(evidence.absolute()), *self._common()])
 
     def _overrides(self) -> Iterator[str]:
-        for (section, field), option in OVERRIDE_OPTIONS.items():
+        for (section, field), option in options.OVERRIDES.items():
             value = self.overrides.get(section, {}).get(field)
             if value is not None:
                 yield from (option, str(value.resolve() if isinstance(value, Path) else value))

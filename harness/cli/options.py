@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,19 @@ import typer
 from harness.build.layout import DiskLayout
 from harness.paths import default_runs, default_store
 from harness.scenario.sizes import parse_size
+
+# the schema's section and field -> the option that overrides it
+OVERRIDES = {
+    ("crashed", "memory"): "--memory",
+    ("crashed", "smp"): "--smp",
+    ("crashed", "kernel"): "--kernel",
+    ("crashed", "vmlinux"): "--vmlinux",
+    ("dump", "hsa_size"): "--hsa-size",
+    ("dump", "layout"): "--disk-layout",
+    ("dump", "disk_size"): "--disk-size",
+    ("dump", "kernel"): "--dump-kernel",
+    ("dump", "parmline"): "--dump-parmline",
+}
 
 
 def examples(*lines: str) -> str:
@@ -41,6 +55,17 @@ def _job_count(text: str) -> int:
     return int(text)
 
 
+def _time_factor(text: str) -> float:
+    low, high = 0.1, 1000
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not low <= factor <= high:  # as it is not for nan
+        raise typer.BadParameter(f"'{text}' is no number from {low} to {high}")
+    return factor
+
+
 def _size(text: str) -> int:
     try:
         return parse_size(text)
@@ -58,7 +83,7 @@ Scenario = Annotated[
 Scenarios = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Names, paths, directories or patterns of scenarios; 'panic' by default.",
+        help="Names, paths, directories or patterns of scenarios, see above; by default panic.",
         autocompletion=complete_scenario,
         show_default=False,
     ),
@@ -75,7 +100,10 @@ Jobs = Annotated[
     ),
 ]
 Repeat = Annotated[
-    int, typer.Option("--repeat", min=1, help="Run each scenario so often; implies --fresh.")
+    int,
+    typer.Option(
+        "--repeat", min=1, help="Run each scenario so often; implies --fresh; 10000 runs at most."
+    ),
 ]
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", "-x", help="Start no more runs after one has failed.")
@@ -121,7 +149,10 @@ Keep = Annotated[bool, typer.Option("--keep", help="Keep the written dump disk, 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the guests' consoles.")]
 TimeFactor = Annotated[
-    float, typer.Option("--time-factor", min=0.1, help="Multiplies every deadline.")
+    float,
+    typer.Option(
+        "--time-factor", parser=_time_factor, metavar="FACTOR", help="Multiplies every deadline."
+    ),
 ]
 
 

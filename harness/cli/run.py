@@ -17,11 +17,14 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
     from harness.cli.batch import Chosen
     from harness.report.verdict import Verdict
     from harness.run.plan import Plan
+
+MAX_RUNS = 10_000  # of one batch
 RUN_EXAMPLES = examples(
     "zharness run panic  # the main job",
     "zharness run panic --disk-layout ext4 --hsa-size 32M",
     "zharness run panic --dump-kernel bzImage -v  # validate your own dump kernel",
     "zharness run panic --json --output evidence > verdict.json",
+    "zharness run 'lkdtm*' mine.toml  # by name and by path",
     "zharness run 'scenarios/**' -j auto --junit junit.xml  # all of them",
     "zharness run panic --repeat 20 -x  # until it fails",
 )
@@ -55,11 +58,16 @@ def run(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Crash a system, IPL the dump system over it, and judge the dump bit for bit.
+    r"""Crash a system, IPL the dump system over it, and judge the dump bit for bit.
 
     Several scenarios, a matrix of them, or any number with -j, run side by side.
+
+    A scenario is named as 'zharness scenario list' shows it: panic, contexts (all of its matrix),
+    contexts\[trigger=oops]. A pattern of * and ? means such names: 'lkdtm*', '*\[smp=8]'. With a
+    slash in it, or .toml at its end, a word means paths: mine.toml, mine/, 'mine/**'.
     """
     from harness.cli import batch
+    from harness.errors import UsageError
     from harness.report import junit as junit_xml
     from harness.scenario.load import plan_of
     from harness.scenario.select import select
@@ -84,6 +92,11 @@ def run(
         verbose=verbose,
         json=json,
     )
+    if len(found) * repeat > MAX_RUNS:
+        raise UsageError(
+            f"{len(found)} scenarios, {repeat} times, are more than the {MAX_RUNS} runs allowed",
+            hint="choose a smaller --repeat",
+        )
     if junit is not None:
         junit_xml.check_writable(junit)
     if len(found) * repeat > 1 or jobs is not None:
@@ -121,6 +134,7 @@ def dump(
     from harness.build.store import Store
     from harness.machine.snapshots import Snapshots
     from harness.run import engine
+    from harness.run.capacity import require_room
     from harness.scenario.load import plan_of_crash
 
     path = options.store_path(store)
@@ -136,6 +150,7 @@ def dump(
         },
         time_factor=time_factor,
     )
+    require_room(crash.name, plan.scenario.crashed)
     progress = progress_for(json=json, verbose=verbose)
     verdict = engine.dump_snapshot(
         crash,
@@ -160,10 +175,12 @@ def verify(
 
 
 def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
-    """One run, in this process."""
+    """One run, in this process. Raises HostError if its memory does not fit."""
     from harness.build.store import Store
     from harness.run import engine
+    from harness.run.capacity import require_room
 
+    require_room(plan.name, plan.scenario.crashed)
     progress = progress_for(json=chosen.json, verbose=chosen.verbose)
     return engine.run(
         plan,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,8 @@ app = typer.Typer(help="What can be crashed and dumped, as data.", no_args_is_he
 TEMPLATE = """\
 # What this scenario is for.
 
-description = "{name}"
-extends = "{parent}"
+description = {name}
+extends = {parent}
 
 [crashed]
 # memory = "1G"
@@ -81,19 +82,37 @@ def new(
 ) -> None:
     """Write a scenario file to be filled in."""
     from harness.errors import HostError, UsageError
-    from harness.scenario.load import SUFFIX, load_all
+    from harness.scenario.load import SUFFIX, load_all, split_cell
 
     if file.suffix != SUFFIX:
         raise UsageError(f"{file}: a scenario's file ends in {SUFFIX}")
-    load_all(extends)
+    parent, cell = split_cell(extends)
+    if cell:
+        raise UsageError(
+            f"'{extends}' is one cell of a matrix; a file extends all of another",
+            hint=f"--extends {parent}, and say in the new file what the cell says",
+        )
+    load_all(parent)
+    if parent.endswith(SUFFIX):  # the new file names it from where it stands itself
+        parent = os.path.relpath(Path(parent).resolve(), file.parent.resolve())
     try:
-        with file.open("x") as written:
-            written.write(TEMPLATE.format(name=file.stem, parent=extends))
+        with file.open("x", encoding="utf-8") as written:
+            written.write(TEMPLATE.format(name=_quoted(file.stem), parent=_quoted(parent)))
     except FileExistsError:
         raise UsageError(f"{file} exists already") from None
     except OSError as error:
         raise HostError(f"{file}: {error.strerror}") from error
+    try:
+        load_all(str(file))
+    except UsageError:  # such as one that would extend itself, by its name
+        file.unlink()
+        raise
     print(f"{file}: now fill it in, then: zharness scenario check {file}")
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML; JSON has the same escapes, but leaves DEL as it is."""
+    return jsonlib.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @app.command(epilog=examples("zharness scenario triggers --json"))

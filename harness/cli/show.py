@@ -14,6 +14,7 @@ from harness.report.verdict import Result, Verdict
 
 _COLOURS = {Result.PASS: "green", Result.FAIL: "red", Result.ERROR: "yellow"}
 MAX_FINDINGS = 20
+UNLIMITED = 1 << 16  # columns of what is no terminal
 MAX_SUMMARY_FINDINGS = 5  # of each run, where there are many
 
 
@@ -85,7 +86,10 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     grid = Table(Column(titles[0], no_wrap=True), *titles[1:], box=None, pad_edge=False)
     for row in rows:
         grid.add_row(*(escape(cell) for cell in row))
-    _console().print(grid)
+    console = _console()
+    if not console.is_terminal:
+        console.width = UNLIMITED
+    console.print(grid)
 
 
 def _note(verdict: Verdict) -> str:

@@ -36,12 +36,15 @@ def create(
     from harness.build.store import Store
     from harness.cli.run import echo
     from harness.run import engine
+    from harness.run.capacity import require_room
     from harness.scenario.load import load, plan_of
 
     crashed = {"memory": memory, "smp": smp, "kernel": kernel, "vmlinux": vmlinux}
+    plan = plan_of(scenario, load(scenario, {"crashed": crashed}), time_factor=time_factor)
+    require_room(plan.name, plan.scenario.crashed)
     progress = progress_for(json=json, verbose=verbose)
     snapshot = engine.create_snapshot(
-        plan_of(scenario, load(scenario, {"crashed": crashed}), time_factor=time_factor),
+        plan,
         store=Store(options.store_path(store), progress),
         progress=progress,
         on_line=echo if verbose else None,

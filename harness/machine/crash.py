@@ -20,7 +20,7 @@ from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
-from harness.s390x.lowcore import PAGE_SIZE
+from harness.s390x.lowcore import PAGE_SIZE, PSW_SIZE, RESTART_OLD_PSW
 from harness.scenario.trigger import Trigger
 from harness.scenario.triggers import Workload
 from harness.sparse import data_extents
@@ -84,8 +84,7 @@ def crash_booted(
     with booter.steps.phase("snapshot") as deadline:
         cpus = cpu_states(system.qemu, directory, deadline)
         system.ram.save(directory / RAM)
-        if how.trigger.log:
-            _must_log(how.trigger, system.ram)
+        must_prove(how.trigger, system.ram, cpus[0])
     version = ".".join(map(str, booter.binary.version))
     facts = {"qemu": version, "boot_seconds": round(boot_seconds, 3), "panic": dict(panic)}
     return cpus, _machine(spec, how, system.requested_block()) | facts
@@ -109,8 +108,22 @@ def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuStat
         notes.unlink()
 
 
+def must_prove(trigger: Trigger, ram: GuestRam, cpu: CpuState) -> None:
+    """Raises HarnessError unless memory holds what shows that it was this trigger.
+
+    ``cpu`` is CPU 0. What the console must show has been looked for before, as it came.
+    """
+    if trigger.log:
+        _must_log(trigger, ram)
+    # Linux restarts CPU 0 itself only to have it ask for a load (arch/s390/kernel/smp.c,
+    # smp_call_ipl_cpu), which it does on CPU 0 already after the operator's restart
+    if trigger.restart and not any(ram.read(cpu.prefix + RESTART_OLD_PSW, PSW_SIZE)):
+        raise HarnessError(
+            f"trigger {trigger.name}: CPU 0 has no restart old PSW, so this is another death"
+        )
+
+
 def _must_log(trigger: Trigger, ram: GuestRam) -> None:
-    """Raises HarnessError unless memory holds what the trigger says of the kernel's log."""
     text = re.compile(trigger.log.encode())
     for offset, size in data_extents(ram.fd):
         for at in range(offset, offset + size, SEARCH_BYTES):

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from harness.errors import HostError
-from harness.run.schedule import Tokens
+from harness.run.schedule import Job, Schedule, Tokens
+from harness.scenario.model import Crashed
 
 OVERHEAD = 512 << 20  # bytes that QEMU and the harness take beside the guest's memory
 RESERVE = 512 << 20  # bytes left to the rest of the host
@@ -38,3 +39,12 @@ def tokens(memory: int, smp: int, workload: str | None, room: Tokens) -> Tokens:
     dies keeps one CPU busy, one with a workload all of its own.
     """
     return Tokens(memory + OVERHEAD, 1 if workload is None else min(smp, room.cpus))
+
+
+def require_room(name: str, crashed: Crashed) -> None:
+    """Raises HostError, with the numbers, unless a run of this system fits; ``name`` is the run's.
+
+    For a run that is alone; many are scheduled.
+    """
+    room = capacity(usable_cpus())
+    Schedule([Job(name, tokens(crashed.memory, crashed.smp, crashed.workload, room))], room)

@@ -8,7 +8,9 @@ PAGE_SIZE = 4096
 
 EXT_PARAMS = 0x80  # u32 external-interruption parameter; the SCCB address of a service signal
 EXT_INT_CODE = 0x86  # u16
+RESTART_OLD_PSW = 0x120  # 16 bytes
 PROGRAM_NEW_PSW = 0x1D0  # 16 bytes
+PSW_SIZE = 16
 STATUS_AREA = 0x1200  # 512 bytes: where store status puts the registers
 STATUS_AREA_SIZE = 0x200
 

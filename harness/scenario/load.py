@@ -14,17 +14,24 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import UsageError
+from harness.errors import OverrideError, UsageError
 from harness.machine.snapshot import Snapshot
 from harness.paths import data_dir
 from harness.run.plan import Plan
 from harness.scenario.model import SECTIONS, Load, Scenario, section_of
+from harness.scenario.sizes import format_size
 
 SUFFIX = ".toml"
+SIZES = ("memory", "_size")  # how the names of such fields end
 MATRIX_LIMIT = 256  # concrete scenarios of one file
+
+# a path ends in .toml, and brackets before that are its own
+_CELL = re.compile(rf"(.*?{re.escape(SUFFIX)}|[^/\[]*)(\[[\w.]+=.*\])", re.DOTALL)
 
 Overrides = Mapping[str, Mapping[str, Any]]
 """Section -> field -> value; a value of None means: as the file says."""
+
+_Fields = Mapping[tuple[str, str], Any]  # by section and field
 
 
 @dataclass(frozen=True)
@@ -47,22 +54,28 @@ def load_all(name: str, overrides: Overrides | None = None) -> list[Concrete]:
     """Every concrete scenario of the file that ``name`` names: one, or a matrix of them.
 
     ``name`` is a scenario's name or a path; ``name[smp=2]`` picks from a matrix. Raises
-    UsageError that names file, line and field.
+    UsageError that names file, line and field, or OverrideError.
     """
-    stem, bracket, _ = name.partition("[")
-    file = _File.find(stem if bracket else name)
+    of, cell = split_cell(name)
+    file = _File.find(of)
     found = [
         Concrete(f"{file.path.stem}{suffix}", file.path, scenario)
         for suffix, scenario in file.scenarios(overrides or {})
     ]
-    if not bracket:
+    if not cell:
         return found
-    wanted = f"{Path(stem).stem}[{name.partition('[')[2]}"
+    wanted = f"{file.path.stem}{cell}"
     picked = [each for each in found if each.name == wanted]
     if not picked:
         names = ", ".join(each.name for each in found)
         raise UsageError(f"no scenario '{wanted}'", hint=f"{file.path} has: {names}")
     return picked
+
+
+def split_cell(name: str) -> tuple[str, str]:
+    """A file's name or path, and the cell of its matrix: ``m.toml[smp=2]`` -> m.toml, [smp=2]."""
+    match = _CELL.fullmatch(name)
+    return (match[1], match[2]) if match else (name, "")
 
 
 def load(name: str, overrides: Overrides | None = None) -> Scenario:
@@ -77,13 +90,15 @@ def load(name: str, overrides: Overrides | None = None) -> Scenario:
 
 def plan_of(name: str, scenario: Scenario, *, time_factor: float = 1.0) -> Plan:
     """The plan of a run of ``scenario``, which ``name`` names or is the path of."""
-    return Plan(Path(name).stem if name.endswith(SUFFIX) else name, scenario, time_factor)
+    file, cell = split_cell(name)
+    stem = Path(file).stem if file.endswith(SUFFIX) else file
+    return Plan(f"{stem}{cell}", scenario, time_factor)
 
 
 def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: float = 1.0) -> Plan:
     """The plan of dumping ``snapshot``; ``dump`` are fields of the schema's section [dump].
 
-    Raises UsageError naming the field.
+    Raises UsageError or OverrideError, naming the field.
     """
     given = {field: value for field, value in dump.items() if value is not None}
     same = ("memory", "cpu_model", "trigger", "workload")
@@ -97,8 +112,10 @@ def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: f
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        _, what = _first(error)
-        raise UsageError(f"{snapshot.directory}: {what}") from None
+        field, what = _first(error)
+        if field.removeprefix("dump.") in given:
+            raise OverrideError([("dump", field.removeprefix("dump."))], what) from None
+        raise UsageError(f"{snapshot.directory}: {field}: {what}") from None
     return plan_of("dump", scenario, time_factor=time_factor)
 
 
@@ -130,11 +147,16 @@ class _File:
         if not isinstance(parent, str):
             raise _refused(path, "extends", "names one scenario")
         base = cls.find(parent, path.parent, (*heirs, path.resolve()))
-        merged = {**base.data, **data}
-        for section in SECTIONS.keys() & data.keys() & base.data.keys():
+        matrix = _checked_matrix(path, matrix)
+        merged, own = {**base.data, **data}, set(map(section_of, matrix))
+        for section in SECTIONS.keys() & data.keys():
             if isinstance(data[section], dict):
-                merged[section] = {**base.data[section], **data[section]}
-        return cls(path, merged, {**base.matrix, **_checked_matrix(path, matrix)})
+                inherited = base.data.get(section)
+                if isinstance(inherited, dict):
+                    merged[section] = {**inherited, **data[section]}
+                own |= {(section, field) for field in data[section]}
+        axes = {name: base.matrix[name] for name in base.matrix if section_of(name) not in own}
+        return cls(path, merged, {**axes, **matrix})
 
     def scenarios(self, overrides: Overrides) -> Iterator[tuple[str, Scenario]]:
         """Each combination of the matrix; an override removes its field from the matrix."""
@@ -154,31 +176,45 @@ class _File:
             )
         for values in itertools.product(*axes.values()):
             cell = dict(zip(axes, values, strict=True))
-            fields = {section_of(name): value for name, value in cell.items()} | given
+            written = {section_of(name): value for name, value in cell.items()}
             suffix = ",".join(f"{name}={value}" for name, value in cell.items())
-            yield f"[{suffix}]" if suffix else "", self._scenario(fields)
+            yield f"[{suffix}]" if suffix else "", self._scenario(written, given)
 
-    def _scenario(self, fields: Mapping[tuple[str, str], Any]) -> Scenario:
+    def _scenario(self, written: _Fields, given: _Fields) -> Scenario:
+        try:
+            return self._validated({**written, **given})
+        except ValidationError as error:
+            field, what = _first(error)
+        section_and_field = tuple(field.split(".")[:2])
+        for each in given:
+            if each == section_and_field:
+                raise OverrideError([each], what)
+        try:
+            self._validated(written)
+        except ValidationError:
+            raise _refused(self.path, field, what) from None
+        raise OverrideError([*given], f"{field}: {what} ({self.path})")
+
+    def _validated(self, fields: _Fields) -> Scenario:
         data = dict(self.data)
         for (section, field), value in fields.items():
             written = data.get(section, {})
-            if isinstance(written, dict):  # or else it is refused below
+            if isinstance(written, dict):  # or else it is refused
                 data[section] = {**written, field: value}
-        try:
-            return Scenario.model_validate(data)
-        except ValidationError as error:
-            field, what = _first(error)
-            raise _refused(self.path, field, what) from None
+        return Scenario.model_validate(data)
 
 
 def _checked_matrix(path: Path, matrix: Any) -> dict[str, list[Any]]:
     if not isinstance(matrix, dict):
         raise _refused(path, "matrix", "is a table: field -> list of values")
+    axes: dict[tuple[str, str], str] = {}
     for name, values in matrix.items():
         try:
-            section_of(name)
+            same = axes.setdefault(section_of(name), name)
         except ValueError as error:
             raise _refused(path, f"matrix.{name}", str(error)) from None
+        if same != name:
+            raise _refused(path, f"matrix.{name}", f"is the same as {same}")
         if not isinstance(values, list) or not values:
             raise _refused(path, f"matrix.{name}", "is a list of at least one value")
     return matrix
@@ -192,6 +228,11 @@ def _find(name: str, beside: Path | None = None) -> Path:
     files = scenario_files()
     if name in files:
         return files[name]
+    if beside is None and Path(name).is_file():
+        raise UsageError(
+            f"{name} is no scenario: its name does not end in {SUFFIX}",
+            hint="name the directory, and other files in it are left out",
+        )
     near = difflib.get_close_matches(name, files, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "zharness scenario list shows them"
     raise UsageError(f"no scenario '{name}'", hint=hint)
@@ -201,6 +242,9 @@ def _first(error: ValidationError) -> tuple[str, str]:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
     what = first["msg"].removeprefix("Value error, ")
+    if field.endswith(SIZES):
+        for limit in first.get("ctx", {}).values():
+            what = what.replace(str(limit), format_size(limit)) if isinstance(limit, int) else what
     rule = re.fullmatch(r"([\w.]+): (.*)", what)
     if rule and (not field or field in SECTIONS):  # a rule about the whole names its field itself
         return ".".join(filter(None, (field, rule[1]))), rule[2]
@@ -216,7 +260,9 @@ def _refused(path: Path, field: str, what: str) -> UsageError:
 def _line_of(path: Path, field: str) -> int | None:
     """Where ``section.field`` or ``field`` is written; None if this file does not write it."""
     section, _, key = field.rpartition(".")
-    if section and section.split(".")[0] not in {*SECTIONS, "matrix"}:
+    if field.startswith("matrix."):  # whose keys may have dots themselves
+        section, key = "matrix", field.removeprefix("matrix.")
+    elif section and section.split(".")[0] not in SECTIONS:
         section, key = "", section.split(".")[0]
     elif section.count("."):  # an element of a list
         section, key = section.split(".")[:2]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.paths import data_dir
-from harness.scenario.load import SUFFIX, Concrete, Overrides, load_all, scenario_files
+from harness.scenario.load import (
+    SUFFIX,
+    Concrete,
+    Overrides,
+    load_all,
+    scenario_files,
+    split_cell,
+)
 
 _WILD = re.compile(r"[*?]")
 
@@ -20,9 +27,11 @@ def select(words: Sequence[str], overrides: Overrides | None = None) -> list[Con
 
     A word is what ``load_all`` takes (a name or a path, either with a cell of its matrix in
     brackets), a directory, or a pattern with ``*``, ``?`` or ``**``; brackets stand for themselves
-    in it. A pattern without a slash is matched against the names of the scenarios that come with
-    the harness; one with a slash, or that ends in ``.toml``, against paths below the working
-    directory, or else below that of the harness. Raises UsageError if a word means nothing.
+    in it. One with a slash, or that ends in ``.toml``, means paths: below the working directory,
+    or, if there are none, below that of the harness. A pattern of paths means what the shell makes
+    of it, but files that are no scenarios are left out; directories, with all that is below them.
+    Another pattern is matched against the names of the scenarios that come with the harness, with
+    the cell and without. Raises UsageError if a word means nothing.
     """
     found: dict[tuple[Path, str], Concrete] = {}
     for word in words:
@@ -41,10 +50,13 @@ def word_for(concrete: Concrete) -> str:
 
 
 def _meant(word: str, overrides: Overrides | None) -> list[Concrete]:
-    if _WILD.search(word):
-        found = list(_matching(word, overrides))
-    elif word and word not in scenario_files() and Path(word).is_dir():
-        found = _all_of(_scenarios(f"{word}/**"), overrides)
+    of, _ = split_cell(word)
+    if of in scenario_files():
+        return load_all(word, overrides)
+    if "/" in of or of.endswith(SUFFIX) or (of and Path(of).is_dir()):
+        found = _at(word, overrides)
+    elif _WILD.search(word):
+        found = list(_named(word, overrides))
     else:
         return load_all(word, overrides)
     if not found:
@@ -52,11 +64,19 @@ def _meant(word: str, overrides: Overrides | None) -> list[Concrete]:
     return found
 
 
-def _matching(pattern: str, overrides: Overrides | None) -> Iterator[Concrete]:
-    if "/" in pattern or pattern.endswith(SUFFIX):
-        paths = _scenarios(pattern) or _scenarios(f"{data_dir()}/{pattern}")
-        yield from _all_of(paths, overrides)
-        return
+def _at(path: str, overrides: Overrides | None) -> list[Concrete]:
+    """What a path means: of a file, perhaps with a cell, of a directory, or a pattern."""
+    for place in (path, f"{data_dir()}/{path}"):
+        if Path(split_cell(place)[0]).is_file():
+            return load_all(place, overrides)
+        if files := _below(place):
+            return [concrete for file in files for concrete in load_all(str(file), overrides)]
+    if _WILD.search(path) or Path(path).is_dir():
+        return []
+    return load_all(path, overrides)  # which says what is wrong with it
+
+
+def _named(pattern: str, overrides: Overrides | None) -> Iterator[Concrete]:
     for name in scenario_files():
         whole_file = _matches(name, pattern)
         for concrete in load_all(name, overrides):
@@ -64,16 +84,14 @@ def _matching(pattern: str, overrides: Overrides | None) -> Iterator[Concrete]:
                 yield concrete
 
 
-def _all_of(paths: Iterable[Path], overrides: Overrides | None) -> list[Concrete]:
-    return [concrete for path in paths for concrete in load_all(str(path), overrides)]
-
-
-def _scenarios(pattern: str) -> list[Path]:
-    """The scenario files that match, in order."""
+def _below(pattern: str) -> list[Path]:
+    """The scenario files that match, and those below directories that do, in order."""
+    paths: set[Path] = set()
     # Path.glob takes no absolute pattern, and ** means directories only to it
-    found = glob(_literal_brackets(pattern), recursive=True)  # noqa: PTH207 - see above
-    paths = {path for name in found if (path := Path(name)).suffix == SUFFIX}
-    return sorted(paths, key=lambda path: (path.parent, path.stem))
+    for found in map(Path, glob(_literal_brackets(pattern), recursive=True)):  # noqa: PTH207
+        paths.update(found.rglob(f"*{SUFFIX}") if found.is_dir() else [found])
+    files = (path for path in paths if path.suffix == SUFFIX and path.is_file())
+    return sorted(files, key=lambda path: (path.parent, path.stem))
 
 
 def _matches(name: str, pattern: str) -> bool:

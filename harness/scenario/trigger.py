@@ -20,13 +20,15 @@ class Stopped(Enum):
 
 @dataclass(frozen=True)
 class Trigger:
-    """``setup`` and ``command`` are typed at the shell; ``console`` (a regular expression) is
-    what proves that it was this death and no other; ``stopped`` says how the machine ends.
+    """``setup`` and ``command`` are typed at the shell; ``stopped`` says how the machine ends.
 
-    ``parmline`` are kernel parameters it needs, ``cpus`` how many CPUs at least. ``restart``:
-    after the command the operator presses PSW restart (QMP inject-nmi). ``log`` (a regular
-    expression): what the kernel's log in memory must hold, where the console cannot show it.
+    ``parmline`` are kernel parameters it needs, ``cpus`` how many CPUs at least.
     ``from_disk``: the system must have been loaded from its own SCSI disk.
+
+    At least one of these proves that it was this death and no other. ``console`` (a regular
+    expression): what the console shows of it. ``log`` (likewise): what the kernel's log in memory
+    holds, where the console cannot show it. ``restart``: after the command the operator presses
+    PSW restart (QMP inject-nmi), which leaves CPU 0 a restart old PSW.
     """
 
     name: str

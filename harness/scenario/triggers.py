@@ -140,14 +140,14 @@ _OTHERS = (
         "operator",
         "the operator loads the dump disk; nothing crashed",
         "echo running",
-        "running",
+        r"(?m)^running\r?\n",
         stopped=Stopped.BY_OPERATOR,
     ),
     Trigger(
         "operator-cpu-stopped",
         "the operator loads the dump disk while CPU 1 is stopped (offline)",
         "cat /sys/devices/system/cpu/online",
-        "0",
+        r"(?m)^0(,2\S*)?\r?\n",  # the line end: the rest of a longer list may be under way
         ("echo 0 > /sys/devices/system/cpu/cpu1/online",),
         cpus=2,
         stopped=Stopped.BY_OPERATOR,

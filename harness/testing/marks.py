@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.run.plan import Plan
-from harness.scenario.load import SUFFIX, load, plan_of
+from harness.scenario.load import SUFFIX, load, plan_of, split_cell
 from harness.scenario.model import SECTIONS, section_of
 
 MARK = "zharness"
@@ -51,7 +51,7 @@ def marked_plan(item: pytest.Item) -> Plan:
         # pytest gives the closest first
         marked = Marked.merged(reversed([*item.iter_markers(MARK)]))
         name = marked.scenario
-        if name.partition("[")[0].endswith(SUFFIX):
+        if split_cell(name)[0].endswith(SUFFIX):
             name = str(item.path.parent / name)
         return plan_of(item.name, load(name, marked.fields))
     except UsageError as error:

@@ -45,6 +45,7 @@ def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProc
 def test_every_command_has_help_with_examples(arguments):
     done = zharness(*arguments, "--help")
     assert done.returncode == 0
+    assert ("contexts[trigger=oops]" in done.stdout) is (arguments == ("run",))
     if arguments not in ((), ("snapshot",)):
         assert "Examples:" in done.stdout
 
@@ -56,6 +57,11 @@ def test_every_command_has_help_with_examples(arguments):
         (("run", "--wings"), "--wings"),
         (("run", "nosuch"), "nosuch"),
         (("run", "panic", "--memory", "much"), "much"),
+        (("run", "panic", "--memory", "5"), "zharness: --memory: Input should be"),
+        (("run", "panic", "--time-factor", "nan"), "nan"),
+        (("run", "panic", "--time-factor", "inf"), "inf"),
+        (("run", "panic", "--time-factor", "soon"), "soon"),
+        (("run", "contexts", "--smp", "1"), "zharness: --smp: trigger panic-two-cpus needs 2"),
         (("run", "panic", "--disk-layout", "xfs"), "xfs"),
         (("run", "no*such"), "no*such"),
         (("run", "panic", "-j", "some"), "some"),
@@ -108,11 +114,56 @@ def test_scenario_list_as_json_is_one_document():
     assert "panic" in {scenario["name"] for scenario in json.loads(done.stdout)}
 
 
+def test_a_table_in_a_file_is_whole(tmp_path):
+    shown = zharness("scenario", "list", COLUMNS="40").stdout.splitlines()
+    wanted = json.loads(zharness("scenario", "list", "--json").stdout)
+    assert len(shown) == len(wanted) + 1
+    for line, each in zip(shown[1:], wanted, strict=True):
+        assert line.startswith(f"{each['name']} ")
+        assert line.rstrip().endswith(f" {each['description']}")
+
+
 def test_a_new_scenario_is_one_that_passes_the_check(tmp_path):
     file = tmp_path / "mine.toml"
     assert zharness("scenario", "new", file).returncode == ExitCode.PASS
     assert zharness("scenario", "check", file).stdout == f"{file}: 1 scenario, all well\n"
     assert zharness("scenario", "new", file).returncode == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("name", ['"quoted"', "set[1]", "back\\slash", "\x7f\N{BUG}"])
+def test_a_new_scenario_can_extend_a_file_of_any_name(tmp_path, name):
+    parent = tmp_path / f"{name}.toml"
+    parent.write_text("description = 'x'\n[crashed]\nsmp = 7\n")
+    file = tmp_path / "deep" / f"heir of {name}.toml"
+    file.parent.mkdir()
+    new = zharness("scenario", "new", file, "--extends", os.path.relpath(parent))
+    assert new.returncode == ExitCode.PASS, new.stderr
+    shown = json.loads(zharness("scenario", "show", file).stdout)
+    assert (shown["description"], shown["crashed"]["smp"]) == (file.stem, 7)
+
+
+@pytest.mark.parametrize(
+    ("extends", "what"),
+    [
+        ("panic", "extends itself"),  # the new file is nearer than the harness's
+        ("contexts[trigger=oops]", "is one cell of a matrix"),
+        ("nosuch", "no scenario 'nosuch'"),
+    ],
+)
+def test_a_new_scenario_that_cannot_be_is_not_written(tmp_path, extends, what):
+    file = tmp_path / "panic.toml"
+    done = zharness("scenario", "new", file, "--extends", extends)
+    assert done.returncode == ExitCode.USAGE
+    assert what in done.stderr
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("scenario",), ("snapshot",), ("images",)])
+def test_no_arguments_are_asking_for_help(arguments):
+    done = zharness(*arguments)
+    assert done.returncode == ExitCode.USAGE
+    assert "Usage: zharness" in done.stdout
+    assert done.stderr == ""
 
 
 def test_the_schema_knows_every_section():

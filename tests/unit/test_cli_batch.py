@@ -16,6 +16,7 @@ import typer
 from junitparser import JUnitXml
 
 from harness.cli import batch as cli_batch
+from harness.cli import options
 from harness.cli.app import app
 from harness.errors import EvidenceError, HarnessError, HostError, UsageError
 from harness.report.verdict import Result, Verdict
@@ -263,6 +264,9 @@ def test_an_interrupt_is_told_after_what_had_finished(zharness, capsys, here, mo
         (("m.toml", "--output", "full"), UsageError, "is not empty"),
         (("m.toml", "--junit", "none/junit.xml"), UsageError, "none/junit.xml cannot be written"),
         (("m.toml", "--memory", "9000G"), HostError, "m[hsa_size=32M] takes 9216512 MiB"),
+        (("passing.toml", "--memory", "9000G"), HostError, "passing takes 9216512 MiB"),
+        (("m.toml", "--repeat", "5001"), UsageError, "2 scenarios, 5001 times, are more than"),
+        (("m.toml", "--repeat", "9" * 30), UsageError, "are more than the 10000 runs"),
     ],
 )
 def test_what_cannot_be_run_is_said_before_anything_is(zharness, here, arguments, error, what):
@@ -287,7 +291,7 @@ def run_parameters() -> dict[str, Any]:
 
 def test_every_override_is_an_option_and_a_field():
     parameters = run_parameters()
-    for (section, field), option in cli_batch.OVERRIDE_OPTIONS.items():
+    for (section, field), option in options.OVERRIDES.items():
         assert option in parameters
         assert field in SECTIONS[section].model_fields
 
@@ -308,7 +312,7 @@ OVERRIDES = [
 def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs):
     given = (*OVERRIDES, "--time-factor", "2", "--store", "other", "--keep", "--fresh")
     (item,) = items_of(zharness, asked, "m.toml", "-j", "1", *given)
-    assert len(OVERRIDES) == len(cli_batch.OVERRIDE_OPTIONS)
+    assert len(OVERRIDES) == len(options.OVERRIDES)
     program, *arguments = shlex.split(item.again)
     assert program == "zharness"
     assert zharness(*arguments) == 0

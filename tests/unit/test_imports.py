@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import harness
 
 ROOT = Path(harness.__file__).parent
+ARCHITECTURE = Path(__file__).parents[2] / "docs/architecture.md"
 SPINE = {"harness", "harness.errors", "harness.deadline", "harness.progress", "harness.sparse"}
 IO_MODULES = {
     "asyncio",
@@ -120,6 +122,43 @@ def in_layer(*layers: str) -> list[str]:
             name == f"harness.{layer}" or name.startswith(f"harness.{layer}.") for layer in layers
         )
     )
+
+
+FRONTS = {"harness.__main__": {"cli"}, "harness.pytest_plugin": {"machine", "testing"}}
+
+
+def documented() -> dict[str, set[str]]:
+    """Folder -> folders that it may import; the modules of harness/ itself are ``*.py``."""
+    rows = re.findall(
+        r"^\| `harness/([\w*.]+)` \|[^|]*\|([^|]*)\|$", ARCHITECTURE.read_text(), re.MULTILINE
+    )
+    return {folder: set(re.findall(r"`(\w+)`", allowed)) for folder, allowed in rows}
+
+
+def folder_of(module: str) -> str:
+    part = module.removeprefix("harness").removeprefix(".").partition(".")[0]
+    return part if (ROOT / part).is_dir() and part else "*.py"
+
+
+def used(folder: str) -> set[str]:
+    modules = [name for name in MODULES if folder_of(name) == folder and name not in FRONTS]
+    names = {name for module in modules for name in IMPORTS[module] if name in MODULES}
+    return set(map(folder_of, names)) - {folder, "*.py"}
+
+
+def test_every_folder_is_in_the_table_of_the_architecture():
+    assert set(documented()) == set(map(folder_of, MODULES))
+
+
+@pytest.mark.parametrize("folder", sorted(set(map(folder_of, MODULES))))
+def test_the_table_of_the_architecture_is_true(folder: str):
+    assert used(folder) == documented()[folder]
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_fronts_import_what_they_stand_before(front: str):
+    names = {folder_of(name) for name in IMPORTS[front] if name in MODULES}
+    assert names - {"*.py"} == FRONTS[front]
 
 
 @pytest.mark.parametrize("module", in_layer("verify", "dump"))

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.build.layout import DiskLayout
-from harness.errors import UsageError
+from harness.errors import OverrideError, UsageError
 from harness.run.plan import Plan
-from harness.scenario.load import load, load_all, plan_of, scenario_files
+from harness.scenario.load import load, load_all, plan_of, scenario_files, split_cell
 from harness.scenario.model import section_of
 from harness.scenario.sizes import format_size, parse_size
 
@@ -91,6 +91,9 @@ def test_a_bad_scenario_is_refused_by_file_and_field(tmp_path, text, what):
         ("matrix = 3", 1, "matrix: is a table"),
         ("extends = 3", 1, "extends: names one scenario"),
         (f"description = 'x'\n[matrix]\nsmp = {[1] * 300}", 2, "300 scenarios"),
+        ("[matrix]\nsmp = [1]\n'crashed.smp' = [2]", 3, "crashed.smp: is the same as smp"),
+        ("description = 'x'\n[expect]\ntime_limit = inf", 3, "expect.time_limit"),
+        ("description = 'x'\n[crashed]\nmemory = 5", 3, "a multiple of 1M"),
         ("crashed = 3\ndescription = 'x'\n[matrix]\nsmp = [1]", 1, "crashed: Input should be"),
     ],
 )
@@ -121,6 +124,61 @@ def test_a_matrix_is_every_combination_in_order(tmp_path):
         load(f"{path}[smp=3]")
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "cell"),
+    [
+        ("m", "m", ""),
+        ("m[smp=2]", "m", "[smp=2]"),
+        ("m.toml[dump.kernel=a.toml[1]]", "m.toml", "[dump.kernel=a.toml[1]]"),
+        ("a[1]/m.toml", "a[1]/m.toml", ""),
+        ("a[x=1]/m.toml[smp=2]", "a[x=1]/m.toml", "[smp=2]"),
+        ("m[kernel=/k.toml[1]]", "m", "[kernel=/k.toml[1]]"),
+    ],
+)
+def test_brackets_of_a_path_are_not_a_cell(name, file, cell):
+    assert split_cell(name) == (file, cell)
+
+
+def test_a_path_may_have_brackets(tmp_path):
+    path = tmp_path / "set[1]" / "m[a].toml"
+    path.parent.mkdir()
+    path.write_text("description = 'x'\n[matrix]\nsmp = [1, 2]\n")
+    assert [each.name for each in load_all(str(path))] == ["m[a][smp=1]", "m[a][smp=2]"]
+    scenario = load(f"{path}[smp=2]")
+    assert scenario.crashed.smp == 2
+    assert plan_of(f"{path}[smp=2]", scenario).name == "m[a][smp=2]"
+
+
+def refusal_of(text, tmp_path, **crashed):
+    """What is said of options that do not go with the file ``text``."""
+    path = tmp_path / "x.toml"
+    path.write_text(f"description = 'x'\n{text}\n")
+    with pytest.raises(UsageError) as caught:
+        load(str(path), {"crashed": crashed})
+    return caught.value
+
+
+def test_what_was_given_beside_a_file_is_not_blamed_on_it(tmp_path):
+    error = refusal_of("[crashed]\nmemory = '1G'", tmp_path, memory=64 << 20)
+    assert isinstance(error, OverrideError)
+    assert error.fields == [("crashed", "memory")]
+    assert error.message == "crashed.memory: Input should be greater than or equal to 128M"
+    assert error.naming({("crashed", "memory"): "--memory"}).startswith("--memory: Input should")
+
+
+def test_what_was_given_and_the_file_contradict_each_other(tmp_path):
+    error = refusal_of("[dump]\nhsa_size = '256M'", tmp_path, memory=256 << 20, smp=1)
+    assert isinstance(error, OverrideError)
+    assert error.fields == [("crashed", "memory"), ("crashed", "smp")]
+    assert "dump.hsa_size: an HSA of 256M does not fit" in error.message
+    assert error.message.endswith(f"({tmp_path}/x.toml)")
+
+
+def test_a_files_own_mistake_is_its_own_whatever_was_given(tmp_path):
+    error = refusal_of("[dump]\nhsa_size = '1M'", tmp_path, memory=256 << 20)
+    assert error.message.startswith(f"{tmp_path}/x.toml:3: dump.hsa_size: ")
+
+
 def test_an_override_takes_its_field_out_of_the_matrix(tmp_path):
     path = tmp_path / "m.toml"
     path.write_text("description = 'x'\n[matrix]\nsmp = [1, 2]\nhsa_size = ['32M', '64M']\n")
@@ -139,6 +197,22 @@ def test_an_heir_changes_what_it_names_and_keeps_the_rest(tmp_path):
     assert found.scenario.description == "base"
     assert (found.scenario.crashed.smp, found.scenario.crashed.memory) == (3, 1 << 30)
     assert found.scenario.dump.layout is DiskLayout.EXT4
+
+
+def test_an_heirs_own_field_is_stronger_than_an_inherited_matrix(tmp_path):
+    (tmp_path / "base.toml").write_text(
+        "description = 'base'\n[matrix]\nsmp = [1, 2]\n'dump.hsa_size' = ['32M', '64M']\n"
+    )
+    heir = tmp_path / "heir.toml"
+    heir.write_text("extends = 'base'\n[crashed]\nsmp = 3\n")
+    found = load_all(str(heir))
+    assert [each.name for each in found] == ["heir[dump.hsa_size=32M]", "heir[dump.hsa_size=64M]"]
+    assert {each.scenario.crashed.smp for each in found} == {3}
+    heir.write_text("extends = 'base'\n[matrix]\nhsa_size = ['128M']\n")
+    assert [each.name for each in load_all(str(heir))] == [
+        "heir[smp=1,hsa_size=128M]",
+        "heir[smp=2,hsa_size=128M]",
+    ]
 
 
 def test_heirs_in_a_circle(tmp_path):

@@ -22,6 +22,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "mine/a.toml": PLAIN,
         "mine/deep/er/b.toml": MATRIX,
         "mine/README.md": "",
+        "what[?]/c.toml": PLAIN,
+        "what[?]/m.toml": MATRIX,
         "data/scenarios/lkdtm-bug.toml": PLAIN,
         "data/scenarios/lkdtm-cell.toml": MATRIX,
         "data/scenarios/panic.toml": PLAIN,
@@ -53,11 +55,17 @@ def names(*words: str, **crashed: int) -> list[str]:
         (["*[smp=2]"], ["lkdtm-cell[smp=2]"]),
         (["*-bu?"], ["lkdtm-bug"]),
         (["mine/**"], ["a", "b[smp=1]", "b[smp=2]"]),
-        (["mine/*"], ["a"]),
+        (["mine/*"], ["a", "b[smp=1]", "b[smp=2]"]),  # as if the shell had done it
+        (["mine/a.toml", "mine/deep"], ["a", "b[smp=1]", "b[smp=2]"]),
         (["mine/*.toml"], ["a"]),
         (["mine"], ["a", "b[smp=1]", "b[smp=2]"]),
         (["mine/"], ["a", "b[smp=1]", "b[smp=2]"]),
-        (["mine/a.toml", "mine/deep"], ["a", "b[smp=1]", "b[smp=2]"]),
+        (["mine/deep/*/b.toml"], ["b[smp=1]", "b[smp=2]"]),
+        (["scenarios/panic.toml"], ["panic"]),
+        (["scenarios/lkdtm-cell.toml[smp=2]"], ["lkdtm-cell[smp=2]"]),
+        (["scenarios/"], ["lkdtm-bug", "lkdtm-cell[smp=1]", "lkdtm-cell[smp=2]", "panic"]),
+        (["what[?]/c.toml"], ["c"]),
+        (["what[?]/m.toml[smp=2]"], ["m[smp=2]"]),
     ],
 )
 def test_what_words_mean(here: Path, words: list[str], expected: list[str]):
@@ -66,6 +74,7 @@ def test_what_words_mean(here: Path, words: list[str], expected: list[str]):
 
 def test_a_path_pattern_that_matches_nothing_here_is_the_harnesss(here: Path):
     assert names("scenarios/lkdtm-*.toml") == names("lkdtm-*")
+    assert names("scenarios/") == names("*")
     (here / "scenarios").mkdir()
     (here / "scenarios/own.toml").write_text(PLAIN)
     assert names("scenarios/**") == ["own"]
@@ -93,6 +102,22 @@ def test_what_means_nothing_is_refused_by_name(here: Path, word: str):
     with pytest.raises(UsageError, match="no scenario matches") as caught:
         select(["panic", word])
     assert f"'{word}'" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("word", "what"),
+    [
+        ("mine/README.md", "mine/README.md is no scenario: its name does not end in .toml"),
+        ("mine/none.toml", "mine/none.toml: No such file"),
+        ("mine/none", "no scenario 'mine/none'"),
+        ("", "no scenario ''"),
+        ("mine/*.toml[smp=2]", "no scenario matches"),
+    ],
+)
+def test_what_is_wrong_with_a_word_is_said(here: Path, word: str, what: str):
+    with pytest.raises(UsageError) as caught:
+        select(["panic", word])
+    assert what in caught.value.message
 
 
 @pytest.mark.parametrize(

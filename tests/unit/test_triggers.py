@@ -21,9 +21,37 @@ def test_a_trigger_is_whole(trigger):
     assert re.compile(trigger.console)
     assert trigger.command
     assert "\n" not in trigger.command + "".join(trigger.setup)
-    # only what shows nothing on the console may be known by the machine's stop alone
-    assert trigger.console or trigger.log or trigger.restart
+    assert trigger.console or trigger.log or trigger.restart, "nothing proves it"
     assert trigger.from_disk is (trigger.stopped is Stopped.DUMP_REQUEST)
+
+
+# a system that is up and does not die
+ALIVE = "\r\n".join(
+    (
+        "[    0.000000] Linux version 6.12.0 (2026) #1 SMP running 10 of 20",
+        "[    0.010000] smp: Brought up 1 node, 2 CPUs",
+        "zharness: crashed system ready",
+        "zharness# zharness: status 0",
+        "0-1",
+        "zharness# 0-1",
+        "zharness# ",
+    )
+)
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=lambda trigger: trigger.name)
+def test_a_trigger_is_not_proved_by_a_system_that_lives(trigger):
+    for proof in filter(None, (trigger.console, trigger.log)):
+        assert not re.search(proof, ALIVE, re.DOTALL)
+
+
+@pytest.mark.parametrize("rest", ["", ",2", ",2-63"])
+def test_a_stopped_cpu_is_none_of_those_online(rest):
+    proof = trigger_named("operator-cpu-stopped").console
+    # DOTALL: that is how pexpect searches
+    assert re.search(proof, f"0{rest}\r\nzharness# ", re.DOTALL)
+    assert not re.search(proof, f"0-1{rest}\r\nzharness# ", re.DOTALL)
+    assert not re.search(proof, "0", re.DOTALL), "there may be more to come"
 
 
 def test_every_trigger_has_a_scenario():
