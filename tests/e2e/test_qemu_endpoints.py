@@ -361,4 +361,14 @@ def test_vector_checksum_is_judged():
     binary = find_qemu()
     works = vector_checksum_works(binary, "max")
     assert works is False if tuple(binary.version)[:2] == (7, 2) else works is not None
-    assert vector_checksum_works(binary, "max,vx=off") is None
+
+
+@pytest.mark.parametrize("model", ["max,vx=off", "max,vx=off,vxeh=off", "max,vx=false", "z900"])
+def test_there_is_no_vector_checksum_without_vector_registers(model: str):
+    assert vector_checksum_works(find_qemu(), model) is None
+
+
+def test_the_last_word_of_a_cpu_model_counts():
+    binary = find_qemu()
+    whole, same = (vector_checksum_works(binary, model) for model in ("max", "max,vx=off,vx=on"))
+    assert whole is same is not None
