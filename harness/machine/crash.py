@@ -86,8 +86,11 @@ def crash_booted(
         system.ram.save(directory / RAM)
         if how.trigger.log:
             _must_log(how.trigger, system.ram)
-    version = ".".join(map(str, booter.binary.version))
-    facts = {"qemu": version, "boot_seconds": round(boot_seconds, 3), "panic": dict(panic)}
+    facts = {
+        "qemu": booter.binary.release,
+        "boot_seconds": round(boot_seconds, 3),
+        "panic": dict(panic),
+    }
     return cpus, _machine(spec, how, system.requested_block()) | facts
 
 
