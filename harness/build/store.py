@@ -42,7 +42,10 @@ _KEY_DIGITS = 20
 _NAME = re.compile(rf"[a-z0-9][a-z0-9-]*-[0-9a-f]{{{_KEY_DIGITS}}}")
 _WRITE_BITS = 0o222
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+_UNUSABLE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
+)
 _OTHER_STORE = "name another store with --store or ZHARNESS_STORE"
 
 Build = Callable[[Path, Path], Mapping[str, Any]]
@@ -86,10 +89,10 @@ class Store:
         cannot be written.
         """
         name = f"{kind}-{_key(kind, inputs)}"
-        with suppress(_DamagedError):
+        with self._using(name), suppress(_DamagedError):
             if (found := self._open(name)) is not None:
                 return self._touch(found)
-        with self._writing(name), self._lock(name):
+        with self.lock(name):
             found = self._open_or_bury(name)  # another process may have been quicker
             if found is None:
                 self._build(name, inputs, build)
@@ -99,7 +102,7 @@ class Store:
         return self._touch(found)
 
     def images(self) -> list[Built]:
-        """Every whole image, by name."""
+        """Every whole image, by name; raises HostError if the store cannot be read."""
         found = []
         for name in self._names():
             with suppress(_DamagedError):
@@ -130,8 +133,8 @@ class Store:
 
     def remove(self, image: Built) -> None:
         """Take one image out; whoever has its files open keeps them."""
-        with self._writing(image.name), self._lock(image.name):
-            self._bury(image.name)
+        with self.lock(image.name):
+            self.bury(image.path)
 
     def clean(self, unused_for: timedelta = timedelta(0)) -> list[str]:
         """Remove the images that nobody asked for since ``unused_for`` ago, and all damaged ones.
@@ -141,17 +144,48 @@ class Store:
         newest = datetime.now(UTC).timestamp() - unused_for.total_seconds()
         removed = []
         for name in self._names():
-            with self._writing(name), self._lock(name):
+            with self.lock(name):
                 if self._is_damaged(name) or self._last_used(name) <= newest:
-                    self._bury(name)
+                    self.bury(self.root / name)
                     removed.append(name)
         self.sweep()
         return removed
 
     def sweep(self) -> None:
         """Remove what killed builders left behind."""
-        with self._writing("sweep"), self._lock(_SWEEP_LOCK):
+        with self.lock(_SWEEP_LOCK):
             self._sweep()
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock of what has ``name``; says whom it waits for.
+
+        Raises HostError if the store cannot be written or, in the ``with`` block, is full.
+        """
+        with self._using(name), self._locked(name):
+            yield
+
+    @contextmanager
+    def workplace(self, name: str) -> Iterator[Path]:
+        """A directory of our own in the store, gone at the end; ``sweep`` follows up on kills.
+
+        Raises HostError if the store cannot be written.
+        """
+        with self._using(name), self._locked(_SWEEP_LOCK):  # none sweeps from creation to lock
+            self._sweep()
+            path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._directory(_BUILDING)))
+            owner = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(owner)
+
+    def bury(self, path: Path) -> None:
+        """Take a directory of the store out at once, then delete it: nobody sees half of it."""
+        with self.workplace(path.name) as grave, suppress(FileNotFoundError):
+            path.rename(grave / path.name)
 
     def _open(self, name: str) -> Built | None:
         """The image, or None if there is none; raises _DamagedError if it is not whole."""
@@ -179,7 +213,7 @@ class Store:
             return self._open(name)
         except _DamagedError as damage:
             with self._progress.task(f"image {name} is damaged ({damage}): building it again"):
-                self._bury(name)
+                self.bury(self.root / name)
             return None
 
     def _is_damaged(self, name: str) -> bool:
@@ -208,11 +242,8 @@ class Store:
             }
             (building / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
             for file in (log, building / MANIFEST):
-                _seal(file)
-            building.chmod(0o755)
-            _sync_directory(building)
-            building.rename(self.root / name)
-            _sync_directory(self.root)
+                seal(file)
+            publish(building, self.root / name)
         kept.unlink(missing_ok=True)
 
     def _explained(self, error: BuildError, name: str, log: Path) -> BuildError | HostError:
@@ -227,44 +258,38 @@ class Store:
         )
 
     @contextmanager
-    def _writing(self, name: str) -> Iterator[None]:
-        """Turns a full or read-only disk into HostError."""
+    def _using(self, name: str) -> Iterator[None]:
+        """Turns a full, read-only or foreign disk into HostError."""
         try:
             yield
         except OSError as error:
             if error.errno in _NO_SPACE:
                 raise self._no_space(name) from error
-            if error.errno in _NOT_OURS and str(error.filename).startswith(str(self.root)):
+            if error.errno in _UNUSABLE and self._is_about_us(error.filename):
                 raise HostError(
                     f"cannot use the image store: {error.filename}: {error.strerror}",
                     hint=_OTHER_STORE,
                 ) from error
             raise
 
-    @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of one image; says whom it waits for."""
-        with locked(self._directory(_LOCKS) / name, name, self._progress):
-            yield
+    def _is_about_us(self, filename: Any) -> bool:
+        """Whether an error's file is in the store, or is a directory that the store is in."""
+        if not isinstance(filename, str):
+            return False
+        return Path(filename).is_relative_to(self.root) or self.root.is_relative_to(filename)
 
     @contextmanager
-    def workplace(self, name: str) -> Iterator[Path]:
-        """A directory of our own in the store, gone at the end; ``sweep`` follows up on kills."""
-        with self._lock(_SWEEP_LOCK):  # nobody sweeps between creation and lock
-            self._sweep()
-            path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._directory(_BUILDING)))
-            owner = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(owner, fcntl.LOCK_EX)
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
-            os.close(owner)
+    def _locked(self, name: str) -> Iterator[None]:
+        with locked(self._directory(_LOCKS) / name, name, self._progress):
+            yield
 
     def _sweep(self) -> None:
         """Under the sweep lock: a directory whose lock is free has no builder any more."""
         for path in self._directory(_BUILDING).iterdir():
-            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue  # its builder has ended meanwhile, for which it takes no lock
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -273,11 +298,6 @@ class Store:
                 os.close(descriptor)
             shutil.rmtree(path, ignore_errors=True)
 
-    def _bury(self, name: str) -> None:
-        """Take a directory out at once, then delete it: nobody sees half of it."""
-        with self.workplace(name) as grave, suppress(FileNotFoundError):
-            (self.root / name).rename(grave / name)
-
     def _touch(self, image: Built) -> Built:
         """Note that it is in use, for ``clean``."""
         with suppress(OSError):  # somebody else's store, read-only to us
@@ -285,14 +305,17 @@ class Store:
         return image
 
     def _last_used(self, name: str) -> float:
-        path = self.root / name
-        return path.stat().st_mtime if path.exists() else 0.0
+        try:
+            return (self.root / name).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def _names(self) -> list[str]:
         """Names of what can be images: nothing else below ``root`` is ever touched."""
-        if not self.root.is_dir():
-            return []
-        names = (path.name for path in self.root.iterdir() if path.is_dir())
+        with self._using("a look at it"):
+            if not self.root.is_dir():
+                return []
+            names = [path.name for path in self.root.iterdir() if path.is_dir()]
         return sorted(name for name in names if _NAME.fullmatch(name))
 
     def _directory(self, name: str) -> Path:
@@ -319,7 +342,7 @@ def _inventory(directory: Path) -> dict[str, dict[str, Any]]:
         if file != directory / LOG:
             name = str(file.relative_to(directory))
             inventory[name] = {"size": file.stat().st_size, "sha256": sha256(file)}
-            _seal(file)
+            seal(file)
     return inventory
 
 
@@ -333,11 +356,19 @@ def _files(directory: Path) -> Iterator[Path]:
             yield entry
 
 
-def _seal(file: Path) -> None:
+def seal(file: Path) -> None:
     """Make a finished file durable and read-only."""
     with file.open("rb") as handle:
         os.fsync(handle.fileno())
     file.chmod(file.stat().st_mode & ~_WRITE_BITS)
+
+
+def publish(directory: Path, place: Path) -> None:
+    """Move a directory of sealed files to ``place`` in the store, durably."""
+    directory.chmod(0o755)  # a workplace is for its owner only
+    _sync_directory(directory)
+    directory.rename(place)
+    _sync_directory(place.parent)
 
 
 def _sync_directory(directory: Path) -> None:

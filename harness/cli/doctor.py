@@ -87,7 +87,7 @@ def _qemu() -> Item:
         binary = find_qemu()
     except HarnessError as error:
         return Item("QEMU", False, error.message, why, error.hint or "")
-    return Item("QEMU", True, f"{'.'.join(map(str, binary.version))} at {binary.path}", why)
+    return Item("QEMU", True, f"{binary.release} at {binary.path}", why)
 
 
 def _memory() -> Item:

@@ -85,8 +85,11 @@ def crash_booted(
         cpus = cpu_states(system.qemu, directory, deadline)
         system.ram.save(directory / RAM)
         must_prove(how.trigger, system.ram, cpus[0])
-    version = ".".join(map(str, booter.binary.version))
-    facts = {"qemu": version, "boot_seconds": round(boot_seconds, 3), "panic": dict(panic)}
+    facts = {
+        "qemu": booter.binary.release,
+        "boot_seconds": round(boot_seconds, 3),
+        "panic": dict(panic),
+    }
     return cpus, _machine(spec, how, system.requested_block()) | facts
 
 

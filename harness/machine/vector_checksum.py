@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from harness.deadline import Deadline
 from harness.errors import ProtocolError
 from harness.qemu.binary import QemuBinary
 from harness.qemu.process import Qemu
@@ -17,7 +18,8 @@ from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 
 MEMORY = 128 << 20
-NO_VECTORS = "vx=off"
+FACILITY = "vx"  # QEMU target/s390x/cpu_features_def.h.inc: a property of each CPU
+QMP_SECONDS = 30.0
 CODE_AT = 0x20000
 VCKSM = bytes.fromhex("e70100000e66")  # vcksm %v16,%v17,%v16
 VECTORS_ON = 0x60000  # control register 0: AFP register and vector enablement
@@ -31,14 +33,14 @@ def vector_checksum_works(binary: QemuBinary, cpu_model: str) -> bool | None:
 
     Raises what starting QEMU raises.
     """
-    if NO_VECTORS in cpu_model.split(","):  # TCG executes it even so
-        return None
     spec = MachineSpec(memory=MEMORY, cpus=1, cpu_model=cpu_model, paused=True, gdb=True)
     with (
         TemporaryDirectory() as scratch,
         GuestRam.create(MEMORY) as ram,
         Qemu.start(binary, spec, ram, Path(scratch), name="probe") as qemu,
     ):
+        if not _has_vectors(qemu):  # TCG would execute it even so
+            return None
         gdb = qemu.gdb
         if gdb is None:
             raise ProtocolError("the probe needs QEMU's gdbstub")
@@ -48,3 +50,11 @@ def vector_checksum_works(binary: QemuBinary, cpu_model: str) -> bool | None:
             gdb.write_register(name, value)
         gdb.step()
         return gdb.read_register("v16") == SUM
+
+
+def _has_vectors(qemu: Qemu) -> bool:
+    """Asked of the CPU that QEMU made: a model can be without them in many words."""
+    deadline = Deadline(QMP_SECONDS)
+    (cpu,) = qemu.monitor.execute("query-cpus-fast", deadline=deadline)
+    asked = {"path": cpu["qom-path"], "property": FACILITY}
+    return bool(qemu.monitor.execute("qom-get", asked, deadline=deadline))

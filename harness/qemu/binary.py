@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -30,6 +31,24 @@ class QemuBinary:
 
     path: Path
     version: tuple[int, int, int]
+
+    @property
+    def release(self) -> str:
+        """The version as people write it: ``7.2.22``."""
+        return _dotted(self.version)
+
+    def identity(self) -> str:
+        """Release and digest: what tells this machine from others. Raises HostError.
+
+        By content, because a distribution mends a QEMU without giving it another version, and
+        because copies, paths and times say nothing. What a wrapper script starts is not seen.
+        """
+        try:
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise HostError(f"{self.path} cannot be read: {error.strerror}") from error
+        return f"{self.release} {digest}"
 
 
 def find_qemu(minimum: tuple[int, ...] = MINIMUM_QEMU) -> QemuBinary:

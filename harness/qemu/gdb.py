@@ -24,7 +24,6 @@ Trace = Callable[[bytes, bytes], None]
 REPLY_SECONDS = 30.0  # a stopped QEMU answers in microseconds; beyond this it hangs
 _RECEIVE_BYTES = 65536
 _DEFAULT_PACKET_SIZE = 1024
-_WRITE_OVERHEAD = 64  # "M", address, length and framing around the data
 _XFER_BYTES = 0x7F0
 
 
@@ -84,18 +83,18 @@ class GdbClient:
         self._sock.close()
 
     def read_register(self, name: str) -> int:
-        """The value of register ``name`` of the selected CPU."""
+        """The value of register ``name`` of the CPU that made the machine stop last, or CPU 0."""
         packet = f"p{self._register(name).number:x}"
         return int.from_bytes(_data(packet, self._request(packet)), "big")
 
     def write_register(self, name: str, value: int) -> None:
-        """Set register ``name`` of the selected CPU."""
+        """Set register ``name`` of the CPU that made the machine stop last, or CPU 0."""
         register = self._register(name)
         data = value.to_bytes(register.bits // 8, "big")
         self._expect_ok(f"P{register.number:x}={data.hex()}")
 
     def read_memory(self, address: int, size: int) -> bytes:
-        """``size`` bytes at virtual ``address``, translated as the selected CPU would."""
+        """``size`` bytes at virtual ``address``, translated as that CPU would."""
         limit = self._packet_size // 2
         if size <= limit:
             return self._read_piece(address, size)
@@ -103,20 +102,6 @@ class GdbClient:
             self._read_piece(address + at, min(limit, size - at)) for at in range(0, size, limit)
         )
         return b"".join(pieces)
-
-    def write_memory(self, address: int, data: bytes) -> None:
-        """Store ``data`` at virtual ``address``."""
-        limit = (self._packet_size - _WRITE_OVERHEAD) // 2
-        for at in range(0, len(data), limit):
-            piece = data[at : at + limit]
-            self._expect_ok(f"M{address + at:x},{len(piece):x}:{piece.hex()}")
-
-    def select_cpu(self, index: int) -> None:
-        """Registers and memory are CPU ``index``'s from here on.
-
-        Each stop of the machine selects the CPU that made it stop.
-        """
-        self._expect_ok(f"Hg{index + 1:x}")
 
     def insert(self, stop: Stop) -> None:
         """Make the machine stop there, whichever CPU comes by."""
@@ -150,14 +135,12 @@ class GdbClient:
             self._stopped_cpu = stop.thread - 1
         return stop
 
-    def step(self, cpu: int | None = None) -> StopReply:
-        """Let one CPU execute one instruction while all others stand still.
+    def step(self) -> StopReply:
+        """Let the CPU that made the machine stop last execute one instruction.
 
-        ``cpu`` is the CPU that made the machine stop last, unless given. An interruption that
-        is due is taken first, as on hardware.
+        All others stand still. An interruption that is due is taken first, as on hardware.
         """
-        index = self._stopped_cpu if cpu is None else cpu
-        packet = f"vCont;s:{index + 1:x}"
+        packet = f"vCont;s:{self._stopped_cpu + 1:x}"
         self._require_stopped(packet)
         self._send(packet.encode())
         self._running = True

@@ -87,7 +87,6 @@ class Monitor(Closing):
         self._started = time.monotonic() if started is None else started
         self._on_event = on_event
         self._news = threading.Condition()
-        self._history: list[Event] = []
         self._waiting: list[Event] = []
         self._connected = False
         self._loss: Exception | None = None
@@ -160,16 +159,6 @@ class Monitor(Closing):
             raise ProtocolError(f"QEMU '{self._name}' answered {command} with {error}") from error
         finally:
             future.cancel()
-
-    def events(self) -> tuple[Event, ...]:
-        """All events so far, oldest first, taken or not."""
-        with self._news:
-            return tuple(self._history)
-
-    def poll_event(self) -> Event | None:
-        """Take the oldest event that was not taken yet; None if there is none."""
-        with self._news:
-            return self._waiting.pop(0) if self._waiting else None
 
     def wait_event(self, names: Collection[str], deadline: Deadline) -> Event | None:
         """Take the oldest event with one of ``names`` that was not taken yet.
@@ -251,7 +240,6 @@ class Monitor(Closing):
             seconds=time.monotonic() - self._started,
         )
         with self._news:
-            self._history.append(event)
             self._waiting.append(event)
             self._news.notify_all()
         if self._on_event is not None:

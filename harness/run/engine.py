@@ -183,7 +183,7 @@ class _Run:
         self._directory.write_json(self._directory.run, self._description())
         if fresh:
             return self._crash(inputs)
-        qemu = ".".join(map(str, find_qemu().version))
+        qemu = find_qemu().identity()
         name = self._plan.snapshot_name({**inputs.digests(), "qemu": qemu})
         stored = Snapshots.in_store(self._store.root)
         with stored.making(name, self._progress):
@@ -240,7 +240,7 @@ class _Run:
         model = str(snapshot.machine["cpu_model"])
         if vector_checksum_works(binary := find_qemu(), model) is False:
             raise HostError(
-                f"no re-IPL was asked for, but QEMU {'.'.join(map(str, binary.version))} computes "
+                f"no re-IPL was asked for, but QEMU {binary.release} computes "
                 "VECTOR CHECKSUM wrongly, with which the dump kernel checks the re-IPL block",
                 hint="crash a machine without vector registers: cpu_model = 'max,vx=off'",
             )

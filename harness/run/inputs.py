@@ -106,7 +106,7 @@ def host_identity(binary: QemuBinary) -> dict[str, Any]:
     """JSON: the versions of what the run stands on."""
     return {
         "harness": __version__,
-        "QEMU": ".".join(map(str, binary.version)),
+        "QEMU": binary.release,
         "qemu.qmp": version("qemu.qmp"),
         "Python": platform.python_version(),
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",

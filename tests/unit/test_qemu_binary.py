@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
 from harness.errors import HostError
-from harness.qemu.binary import DEFAULT_NAME, ENVIRONMENT, find_qemu
+from harness.qemu.binary import DEFAULT_NAME, ENVIRONMENT, QemuBinary, find_qemu
 
 FAKE = """#!/bin/sh
 if [ "$1" = --version ]; then echo "{version}"; else printf 'none empty\\n{machine} x\\n'; fi
@@ -31,7 +33,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_found_on_path(fake):
     path = fake("QEMU emulator version 7.2.22 (Debian 1:7.2)")
     found = find_qemu()
-    assert (found.path, found.version) == (path, (7, 2, 22))
+    assert (found.path, found.version, found.release) == (path, (7, 2, 22), "7.2.22")
 
 
 @pytest.mark.parametrize("by_name", [True, False])
@@ -59,6 +61,20 @@ def test_another_target(fake):
     fake("QEMU emulator version 9.0.0", machine="pc-q35")
     with pytest.raises(HostError, match="does not emulate s390x"):
         find_qemu()
+
+
+def test_identity_follows_version_and_content_alone(fake, tmp_path: Path):
+    path = fake("QEMU emulator version 9.0.0")
+    known = find_qemu().identity()
+    assert known.startswith("9.0.0 ")
+    os.utime(path, (0, 0))
+    copy = Path(shutil.copy(path, tmp_path / "copy"))
+    assert QemuBinary(copy, (9, 0, 0)).identity() == known
+    with path.open("a") as file:
+        file.write("# mended by the distribution\n")
+    assert find_qemu().identity() != known
+    with pytest.raises(HostError, match=r"gone cannot be read: No such file"):
+        QemuBinary(tmp_path / "gone", (9, 0, 0)).identity()
 
 
 def test_something_else(fake):

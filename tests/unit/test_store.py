@@ -5,6 +5,8 @@ import fcntl
 import json
 import multiprocessing
 import os
+import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from harness.build import store as store_module
 from harness.build.store import Built, Store
 from harness.errors import BuildError, EvidenceError, HostError
 from harness.progress import NoProgress, Task
+from tests.unit.read_only import run_read_only
 
 
 class Said:
@@ -228,6 +231,48 @@ def test_a_store_that_is_a_file(tmp_path: Path) -> None:
         Store(tmp_path / "store", NoProgress()).get("thing", {}, a_file)
 
 
+READ_ONLY = """
+import sys
+from pathlib import Path
+from harness.build.store import Store
+from harness.errors import HostError
+from harness.progress import NoProgress
+
+store = Store(Path(sys.argv[1]), NoProgress())
+for image in store.images():
+    assert store.get("thing", {}, lambda *_: sys.exit("built again")) == image
+for use in (
+    lambda: store.get("other", {}, lambda *_: {}),
+    lambda: store.workplace("other").__enter__(),
+    lambda: store.bury(store.root / "other"),
+    lambda: store.sweep(),
+):
+    try:
+        use()
+    except HostError as error:
+        print(error.message)
+"""
+
+
+@pytest.mark.parametrize("below", ["", "deep/store"])
+def test_a_read_only_store_gives_one_line_and_what_it_has(tmp_path: Path, below: str) -> None:
+    Store(tmp_path, NoProgress()).get("thing", {}, a_file)
+    done = run_read_only(tmp_path, sys.executable, "-c", READ_ONLY, str(tmp_path / below))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        assert line.startswith(f"cannot use the image store: {tmp_path}")
+        assert line.endswith(": Read-only file system")
+
+
+def test_a_store_that_no_file_system_takes(tmp_path: Path) -> None:
+    store = Store(tmp_path / ("x" * 300), NoProgress())
+    for use in (store.images, lambda: store.get("thing", {}, a_file), store.sweep):
+        with pytest.raises(HostError, match=r"cannot use the image store: .* name too long"):
+            use()
+
+
 def hold_a_build(root: Path, building: Connection, proceed: Connection) -> None:
     def slowly(directory: Path, log: Path) -> dict[str, Any]:
         building.send("building")
@@ -281,6 +326,23 @@ def test_what_a_killed_builder_left_is_swept(store: Store) -> None:
         store.sweep()
         assert leftovers(store) == []
     assert store.get("thing", {}, a_file).name == _name()
+
+
+def test_a_builder_may_end_while_another_sweeps(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are listed, the first is removed, the second's builder ends: no trouble."""
+    for name in ("one", "two"):
+        (store.root / ".building" / name).mkdir(parents=True)
+    really = shutil.rmtree
+
+    def remove_both(path: Path, **options: Any) -> None:
+        for each in path.parent.iterdir():
+            really(each, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_both)
+    store.sweep()
+    assert leftovers(store) == []
 
 
 def _name() -> str:
