@@ -177,7 +177,7 @@ class _Run:
 
         Returns it as it is in the evidence, or in the store if that has it.
         """
-        with self._phases.phase("images"):
+        with self._phases.work("images"):
             inputs = CrashInputs.prepare(self._images, self._plan)
         self._inputs |= inputs.identity()
         self._directory.write_json(self._directory.run, self._description())
@@ -202,11 +202,11 @@ class _Run:
     def dump_and_judge(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is in the evidence, collect the dump, judge it."""
         outcome = self._dump(snapshot)
-        with self._phases.phase("collect"):
+        with self._phases.work("collect"):
             self._collect()
         if self._plan.scenario.expect.reipl:
             self._reipl(snapshot, outcome)
-        with self._phases.phase("verify"), Evidence.open(self._directory.root) as evidence:
+        with self._phases.work("verify"), Evidence.open(self._directory.root) as evidence:
             return judge(evidence)
 
     def _crash(self, inputs: CrashInputs) -> Snapshot:
@@ -217,7 +217,7 @@ class _Run:
     def _dump(self, snapshot: Snapshot) -> DumpOutcome:
         dump, directory = self._plan.scenario.dump, self._directory
         binary = find_qemu()
-        with self._phases.phase("images"):
+        with self._phases.work("images"):
             inputs = DumpInputs.prepare(self._images, self._plan)
             sparse.copy(inputs.disk.path / DISK, directory.disk)
         self._inputs |= {**inputs.identity(), **host_identity(binary)}

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.report.verdict import Verdict
 from harness.run.directory import RunDirectory
 from harness.run.messages import AtTask, Concluded, ConsoleLine
-from harness.run.phases import GIB, LIMITS, WHAT
+from harness.run.phases import GIB, LIMITS, WHAT, WORK_LIMITS
 from harness.run.worker import RunJob
 from harness.run.worker_process import WorkerProcess
 
@@ -24,9 +24,9 @@ _AFTER_CRASH = "ipl"  # the first phase in which the crash is there for other ru
 
 
 def most_seconds(job: RunJob) -> float:
-    """What all phases of a run may take together; images are looked at twice."""
+    """What all phases of a run may take together."""
     gib = job.plan.scenario.crashed.memory / GIB
-    limits = [*LIMITS.values(), LIMITS["images"]]
+    limits = (LIMITS | WORK_LIMITS).values()
     return sum(base + per_gib * gib for base, per_gib in limits) * job.plan.time_factor
 
 

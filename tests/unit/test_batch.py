@@ -17,6 +17,7 @@ from harness.report.runs import Report, ReportedRun
 from harness.run import batch
 from harness.run.batch import Item, run_batch
 from harness.run.messages import AtTask, ConsoleLine
+from harness.run.phases import LIMITS, WORK_LIMITS
 from harness.run.plan import Plan
 from harness.run.running import most_seconds
 from harness.run.schedule import Tokens
@@ -211,6 +212,7 @@ def test_a_worker_that_hangs_is_killed_in_the_end(run, items, what):
 def test_all_phases_together_are_the_limit(items):
     (item,) = items("passing")
     assert 7200 < most_seconds(item.job) < 86400
+    assert most_seconds(item.job) > sum(base for base, _ in (LIMITS | WORK_LIMITS).values())
 
 
 def test_a_worker_that_cannot_be_started_is_an_error(items, watched, monkeypatch, tmp_path):
