@@ -111,7 +111,7 @@ def run_many(
         junit_xml.write(report, junit)
     if report.interrupted:
         raise KeyboardInterrupt
-    return int(report.worst.exit_code)
+    return int(report.exit_code)
 
 
 def report_of_one(concrete: Concrete, verdict: Verdict, chosen: Chosen) -> Report:

@@ -12,7 +12,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from harness import __version__
 from harness.errors import HostError, UsageError
 from harness.report import junit
-from tests.unit.reports import broken, failed, passed, report, run, verdict
+from tests.unit.reports import broken, failed, passed, refused, report, run, verdict
 
 
 @pytest.fixture
@@ -59,6 +59,15 @@ def test_an_error_says_what_to_do(read_back):
     (error,) = case.result
     assert error.message == "waited 60 s; last lines:"
     assert error.text.splitlines()[:3] == ["waited 60 s; last lines:", "  | oops", "hint: look"]
+
+
+def test_what_makes_no_sense_is_an_error_without_evidence(read_back):
+    (case,) = read_back(refused("d", "no such kernel", hint="look"))
+    (error,) = case.result
+    assert isinstance(error, Error)
+    assert (error.type, error.message) == ("usage", "no such kernel")
+    assert error.text.splitlines() == ["no such kernel", "hint: look", "replay: zharness run"]
+    assert case.system_out is None
 
 
 def test_of_many_findings_the_first(read_back):
