@@ -103,12 +103,14 @@ def run_many(
     finally:
         if not any(evidence.iterdir()):
             evidence.rmdir()
-    if chosen.json and not report.interrupted:
-        print(jsonlib.dumps(report.to_json(), indent=1))
-    else:
-        show_report(report, stderr=report.interrupted)
-    if junit is not None:
-        junit_xml.write(report, junit)
+    try:
+        if chosen.json and not report.interrupted:
+            print(jsonlib.dumps(report.to_json(), indent=1))
+        else:
+            show_report(report, stderr=report.interrupted)
+    finally:  # as for a single run
+        if junit is not None:
+            junit_xml.write(report, junit)
     if report.interrupted:
         raise KeyboardInterrupt
     return int(report.exit_code)

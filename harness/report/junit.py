@@ -27,9 +27,19 @@ _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def check_writable(path: Path) -> None:
-    """Raises UsageError now rather than after an hour of runs."""
-    if not path.parent.is_dir() or path.is_dir():
-        raise UsageError(f"{path} cannot be written", hint="name a file in a directory that exists")
+    """Raises UsageError now rather than after an hour of runs. Leaves everything as it is."""
+    try:
+        there = path.exists()
+        if there and not path.is_file() and not path.is_dir():
+            return  # a pipe would wait for its reader
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="name a file in a directory that exists",
+        ) from error
 
 
 def write(report: Report, path: Path) -> None:

@@ -113,6 +113,40 @@ def test_one_scenario_can_have_junit_too(zharness, engine_runs):
     assert [case.name for case in suite] == ["passing"]
 
 
+def spoil_the_disk(monkeypatch, path: Path) -> None:
+    """While the run is under way, so that nobody could have seen it before."""
+    real = engine.run
+
+    def run(plan: Plan, **options: Any) -> Verdict:
+        path.mkdir()
+        return real(plan, **options)
+
+    monkeypatch.setattr(engine, "run", run)
+
+
+def test_a_verdict_is_told_before_junit_fails(zharness, engine_runs, here, capsys, monkeypatch):
+    spoil_the_disk(monkeypatch, here / "junit.xml")
+    with pytest.raises(HostError, match=r"junit\.xml cannot be written"):
+        zharness("run", "passing.toml", "--junit", "junit.xml")
+    assert "PASS" in capsys.readouterr().out
+
+
+def test_junit_is_written_even_if_nobody_reads_the_verdict(zharness, engine_runs, monkeypatch):
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("harness.cli.show.show_verdict", gone)
+    with pytest.raises(BrokenPipeError):
+        zharness("run", "passing.toml", "--junit", "junit.xml")
+    assert len(list(JUnitXml.fromfile("junit.xml"))) == 1
+
+
+def test_nothing_runs_if_junit_cannot_be_written(zharness, engine_runs):
+    with pytest.raises(UsageError, match="cannot be written"):
+        zharness("run", "passing.toml", "--junit", "/proc/junit.xml")
+    assert engine_runs == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
