@@ -91,15 +91,17 @@ def run_many(
     finally:
         if not any(evidence.iterdir()):
             evidence.rmdir()
-    if chosen.json and not report.interrupted:
-        print(jsonlib.dumps(report.to_json(), indent=1))
-    else:
-        show_report(report, stderr=report.interrupted)
-    if junit is not None:
-        junit_xml.write(report, junit)
+    try:
+        if chosen.json and not report.interrupted:
+            print(jsonlib.dumps(report.to_json(), indent=1))
+        else:
+            show_report(report, stderr=report.interrupted)
+    finally:  # as for a single run
+        if junit is not None:
+            junit_xml.write(report, junit)
     if report.interrupted:
         raise KeyboardInterrupt
-    return int(report.worst.exit_code)
+    return int(report.exit_code)
 
 
 def report_of_one(concrete: Concrete, verdict: Verdict, chosen: Chosen) -> Report:

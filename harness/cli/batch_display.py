@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.show import one_line, tally
-from harness.report.runs import SKIPPED, ReportedRun, count
+from harness.report.runs import ReportedRun, count
+from harness.report.verdict import Result
 from harness.run.batch import Item
 from harness.run.messages import AtTask, ConsoleLine
 
@@ -56,7 +57,7 @@ class Tally:
 
     def seconds_left(self, now: float) -> float | None:
         """From the mean of those that have finished; None while there is none."""
-        done = sum(self._results.values()) - self._results[SKIPPED]
+        done = sum(self._results[result] for result in Result)
         if not done:
             return None
         mean = self._seconds / done

@@ -111,9 +111,11 @@ def run(
         )
     plan = plan_of(found[0].name, found[0].scenario, time_factor=time_factor)
     verdict = run_plan(plan, chosen, output)
-    if junit is not None:
-        junit_xml.write(batch.report_of_one(found[0], verdict, chosen), junit)
-    return show(verdict, json)
+    try:
+        return show(verdict, json)
+    finally:  # the verdict is told whatever becomes of the file, and the file written likewise
+        if junit is not None:
+            junit_xml.write(batch.report_of_one(found[0], verdict, chosen), junit)
 
 
 def dump(

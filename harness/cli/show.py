@@ -9,10 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.report.runs import SKIPPED, Report, ReportedRun
+from harness.report.runs import REFUSED, SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result, Verdict
 
-_COLOURS = {Result.PASS: "green", Result.FAIL: "red", Result.ERROR: "yellow"}
+_COLOURS = {
+    Result.PASS: "green",
+    Result.FAIL: "red",
+    Result.ERROR: "yellow",
+    REFUSED: "yellow",
+    SKIPPED: "dim",
+}
 MAX_FINDINGS = 20
 UNLIMITED = 1 << 16  # columns of what is no terminal
 MAX_SUMMARY_FINDINGS = 5  # of each run, where there are many
@@ -42,13 +48,12 @@ def show_report(report: Report, *, stderr: bool = False) -> None:
     """
     console = _console(stderr=stderr)
     for run in report.runs:
-        if run.verdict is None and report.interrupted:
+        if run.result == SKIPPED and report.interrupted:
             continue
-        colour = _COLOURS[run.verdict.result] if run.verdict else "dim"
-        console.print(escape(one_line(run)), style=colour)
+        console.print(escape(one_line(run)), style=_COLOURS[run.result])
     for run in report.runs:
-        if run.verdict is not None and run.is_bad:
-            _show_bad(console, run, run.verdict)
+        if run.is_bad:
+            _show_bad(console, run)
     console.print()
     console.print(totals(report))
 
@@ -68,13 +73,15 @@ def totals(report: Report) -> str:
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """How many of each result; of those skipped only if there are any."""
+    """How many of each result; of those refused or skipped only if there are any."""
     errors = counts[Result.ERROR]
     parts = [
         f"{counts[Result.PASS]} passed",
         f"{counts[Result.FAIL]} failed",
         f"{errors} error{'s' * (errors != 1)}",
     ]
+    if counts[REFUSED]:
+        parts.append(f"{counts[REFUSED]} refused")
     if counts[SKIPPED]:
         parts.append(f"{counts[SKIPPED]} skipped")
     return ", ".join(parts)
@@ -102,16 +109,18 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(highlight=False, soft_wrap=True, stderr=stderr)
 
 
-def _show_bad(console: Console, run: ReportedRun, verdict: Verdict) -> None:
-    where = f" in phase {verdict.phase}" if verdict.phase else ""
+def _show_bad(console: Console, run: ReportedRun) -> None:
+    where = f" in phase {run.verdict.phase}" if run.verdict and run.verdict.phase else ""
     console.print()
-    console.print(f"[bold {_COLOURS[verdict.result]}]{verdict.result}[/] {escape(run.name)}{where}")
-    for line in (verdict.error or "").splitlines():
+    console.print(f"[bold {_COLOURS[run.result]}]{run.result}[/] {escape(run.name)}{where}")
+    for line in (run.error or "").splitlines():
         console.print(f"  {escape(line)}")
-    if verdict.hint:
-        console.print(f"  hint: {escape(verdict.hint)}")
-    _show_findings(console, verdict.findings, MAX_SUMMARY_FINDINGS, "  ")
-    console.print(f"  evidence: {escape(str(run.directory))}")
+    if run.hint:
+        console.print(f"  hint: {escape(run.hint)}")
+    if run.verdict:
+        _show_findings(console, run.verdict.findings, MAX_SUMMARY_FINDINGS, "  ")
+    if run.directory:
+        console.print(f"  evidence: {escape(str(run.directory))}")
     console.print(f"  replay: {escape(run.replay)}")
 
 

@@ -15,8 +15,8 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness import __version__
 from harness.errors import HostError, UsageError
-from harness.report.runs import Report, ReportedRun
-from harness.report.verdict import Result, Verdict
+from harness.report.runs import SKIPPED, Report, ReportedRun
+from harness.report.verdict import Result
 
 SUITE = "zfcpdump"
 MAX_FINDINGS = 20
@@ -27,9 +27,19 @@ _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def check_writable(path: Path) -> None:
-    """Raises UsageError now rather than after an hour of runs."""
-    if not path.parent.is_dir() or path.is_dir():
-        raise UsageError(f"{path} cannot be written", hint="name a file in a directory that exists")
+    """Raises UsageError now rather than after an hour of runs. Leaves everything as it is."""
+    try:
+        there = path.exists()
+        if there and not path.is_file() and not path.is_dir():
+            return  # a pipe would wait for its reader
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="name a file in a directory that exists",
+        ) from error
 
 
 def write(report: Report, path: Path) -> None:
@@ -53,29 +63,32 @@ def document(report: Report) -> JUnitXml:
 
 def _case(run: ReportedRun) -> TestCase:
     case = TestCase(_xml(run.name), _xml(str(run.file)), round(run.seconds, 3))
-    if run.verdict is None:
+    if run.result == SKIPPED:
         case.result = [Skipped(_xml(run.skipped or "not run"))]
         return case
-    if run.verdict.result is not Result.PASS:
-        kind = Failure if run.verdict.result is Result.FAIL else Error
-        result = kind(_xml(run.headline), run.verdict.phase or "run")
-        result.text = _xml("\n".join(_details(run, run.verdict)))
+    if run.is_bad:
+        kind = Failure if run.result == Result.FAIL else Error
+        phase = run.verdict.phase if run.verdict else "usage"
+        result = kind(_xml(run.headline), phase or "run")
+        result.text = _xml("\n".join(_details(run)))
         case.result = [result]
-    case.system_out = _xml(f"evidence: {run.directory}")
+    if run.directory is not None:
+        case.system_out = _xml(f"evidence: {run.directory}")
     return case
 
 
-def _details(run: ReportedRun, verdict: Verdict) -> Iterator[str]:
-    if verdict.error:
-        yield verdict.error
-    if verdict.hint:
-        yield f"hint: {verdict.hint}"
-    findings = verdict.findings
+def _details(run: ReportedRun) -> Iterator[str]:
+    if run.error:
+        yield run.error
+    if run.hint:
+        yield f"hint: {run.hint}"
+    findings = run.verdict.findings if run.verdict else []
     for finding in findings[:MAX_FINDINGS]:
         yield f"{finding['check']}: {finding['message']}"
     if len(findings) > MAX_FINDINGS:
         yield f"and {len(findings) - MAX_FINDINGS} more, in verdict.json"
-    yield f"evidence: {run.directory}"
+    if run.directory is not None:
+        yield f"evidence: {run.directory}"
     yield f"replay: {run.replay}"
 
 

@@ -7,47 +7,64 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.errors import ExitCode, UsageError
 from harness.report.verdict import Result, Verdict
 
-SKIPPED = "SKIPPED"
+REFUSED, SKIPPED = ExitCode.USAGE.name, "SKIPPED"  # no verdicts: nothing was run
 
-_WORST_FIRST = (Result.ERROR, Result.FAIL, Result.PASS)
+_WORST_FIRST = (Result.ERROR, REFUSED, Result.FAIL, Result.PASS)
 
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """One scenario; ``verdict`` is None if it has none, and ``skipped`` then says why.
+    """One scenario; ``verdict`` is None if it has none: then it was either ``refused``, because it
+    makes no sense, or ``skipped``, and that says why.
 
-    ``file`` is the scenario's, ``replay`` the command that runs it again, ``seconds`` how long it
-    took.
+    ``file`` is the scenario's, ``directory`` its evidence, None if there is none, ``replay`` the
+    command that runs it again, ``seconds`` how long it took.
     """
 
     name: str
     file: Path
-    directory: Path
+    directory: Path | None
     replay: str
     seconds: float = 0.0
     verdict: Verdict | None = None
+    refused: UsageError | None = None
     skipped: str | None = None
 
     @property
     def result(self) -> str:
-        return SKIPPED if self.verdict is None else str(self.verdict.result)
+        """A verdict's result, ``USAGE`` or ``SKIPPED``."""
+        if self.verdict is not None:
+            return str(self.verdict.result)
+        return REFUSED if self.refused else SKIPPED
 
     @property
     def is_bad(self) -> bool:
-        """FAIL or ERROR."""
-        return self.verdict is not None and self.verdict.result is not Result.PASS
+        """FAIL, ERROR, or refused."""
+        return self.result not in (Result.PASS, SKIPPED)
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, or why it was not run; of a wrong dump the findings tell that."""
+        if self.verdict is not None:
+            return self.verdict.error
+        return self.refused.message if self.refused else self.skipped
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about it."""
+        if self.verdict is not None:
+            return self.verdict.hint
+        return self.refused.hint if self.refused else None
 
     @property
     def headline(self) -> str:
         """The first line of what is wrong, or why it was skipped; "" if it is as it should be."""
-        what: str | None = None
-        if self.verdict is None:
-            what = self.skipped
-        elif self.is_bad:
-            messages = (finding["message"] for finding in self.verdict.findings)
-            what = self.verdict.error or next(messages, "")
+        what = self.error
+        if self.verdict is not None and self.is_bad:
+            what = what or next((each["message"] for each in self.verdict.findings), None)
         return next(iter((what or "").splitlines()), "")
 
     def to_json(self) -> dict[str, Any]:
@@ -56,9 +73,9 @@ class ReportedRun:
             "name": self.name,
             "verdict": self.result,
             "phase": verdict.phase if verdict else None,
-            "error": verdict.error if verdict else self.skipped,
+            "error": self.error,
             "seconds": round(self.seconds, 3),
-            "directory": str(self.directory),
+            "directory": None if self.directory is None else str(self.directory),
             "replay": self.replay,
         }
 
@@ -72,10 +89,15 @@ class Report:
     interrupted: bool = False
 
     @property
-    def worst(self) -> Result:
-        """ERROR if any run is one, or else FAIL if any is, or else PASS; of no run, ERROR."""
-        found = {run.verdict.result for run in self.runs if run.verdict}
-        return next((result for result in _WORST_FIRST if result in found), Result.ERROR)
+    def worst(self) -> str:
+        """ERROR if any run is one, or else USAGE, FAIL, PASS; of no run, ERROR."""
+        found = {run.result for run in self.runs}
+        return next((str(result) for result in _WORST_FIRST if result in found), str(Result.ERROR))
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the worst."""
+        return ExitCode[self.worst]
 
     @property
     def runs_per_minute(self) -> float:
@@ -90,7 +112,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """What ``zharness run --json`` prints for several scenarios."""
         return {
-            "verdict": str(self.worst),
+            "verdict": self.worst,
             "runs": [run.to_json() for run in self.runs],
             "seconds": round(self.seconds, 3),
             "runs_per_minute": self.runs_per_minute,
@@ -99,7 +121,7 @@ class Report:
 
 def count(results: Iterable[str]) -> dict[str, int]:
     """How many of each result, every result named."""
-    counted = dict.fromkeys((*map(str, Result), SKIPPED), 0)
+    counted = dict.fromkeys((*map(str, Result), REFUSED, SKIPPED), 0)
     for result in results:
         counted[result] += 1
     return counted

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from harness.closing import Closing
 from harness.deadline import Deadline
-from harness.errors import HostError
+from harness.errors import HostError, UsageError
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
 from harness.run.directory import RunDirectory
@@ -181,26 +181,33 @@ class _Batch(Closing):
         self._forget(running.death)
         del self._running[number]
         with running:
-            verdict = running.conclude()
-        self._conclude(number, time.monotonic() - running.started, verdict)
+            came = running.conclude()
+        self._conclude(number, time.monotonic() - running.started, came)
 
-    def _conclude(self, number: int, seconds: float, verdict: Verdict | None) -> None:
+    def _conclude(self, number: int, seconds: float, came: Verdict | UsageError | None) -> None:
         self._schedule.finished(number)
-        self._report(number, seconds, verdict, None if verdict else INTERRUPTED)
+        self._report(number, seconds, came or INTERRUPTED)
         if self._fail_fast and self._runs[number].is_bad:
             self._drop(AFTER_FAILURE)
 
     def _drop(self, reason: str) -> None:
         for number in self._schedule.stop():
-            self._report(number, 0.0, None, reason)
+            self._report(number, 0.0, reason)
 
-    def _report(
-        self, number: int, seconds: float, verdict: Verdict | None, skipped: str | None
-    ) -> None:
+    def _report(self, number: int, seconds: float, came: Verdict | UsageError | str) -> None:
+        """Say what came of an item: a string tells why it was skipped."""
         item = self._items[number]
         evidence = RunDirectory(item.job.output)
-        replay = item.replay if evidence.run.is_file() else item.again
-        run = ReportedRun(item.name, item.file, evidence.root, replay, seconds, verdict, skipped)
+        run = ReportedRun(
+            item.name,
+            item.file,
+            None if isinstance(came, UsageError) else evidence.if_there,
+            item.replay if evidence.run.is_file() else item.again,
+            seconds,
+            verdict=came if isinstance(came, Verdict) else None,
+            refused=came if isinstance(came, UsageError) else None,
+            skipped=came if isinstance(came, str) else None,
+        )
         self._runs[number] = run
         self._watcher.ended(number, run)
 

@@ -22,6 +22,11 @@ class RunDirectory:
     root: Path
 
     @property
+    def if_there(self) -> Path | None:
+        """None if there is no such directory: then nothing was written."""
+        return self.root if self.root.is_dir() else None
+
+    @property
     def verdict(self) -> Path:
         return self.root / "verdict.json"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +25,7 @@ from harness.machine.snapshot import Snapshot
 from harness.machine.snapshots import Snapshots, place
 from harness.machine.vector_checksum import vector_checksum_works
 from harness.progress import Progress
-from harness.qemu.binary import find_qemu
+from harness.qemu.binary import QemuBinary, find_qemu
 from harness.report.verdict import Verdict
 from harness.run.directory import RunDirectory
 from harness.run.fidelity import statement
@@ -62,7 +62,7 @@ def run(
     KeyboardInterrupt.
     """
     with _Run(plan, output, store, progress, keep, on_line) as this:
-        return this.conclude(lambda: this.dump_and_judge(this.crash(fresh=fresh)))
+        return this.conclude(lambda: this.crash_and_dump(fresh=fresh))
 
 
 def dump_snapshot(
@@ -77,7 +77,7 @@ def dump_snapshot(
 ) -> Verdict:
     """Dump a stored crash once more and judge the dump; like :func:`run` otherwise."""
     with _Run(plan, output, store, progress, keep, on_line) as this:
-        return this.conclude(lambda: this.dump_and_judge(this.place(snapshot)))
+        return this.conclude(lambda: this.dump_stored(snapshot))
 
 
 def create_snapshot(
@@ -90,7 +90,7 @@ def create_snapshot(
     # in the store, so that the new one can be linked instead of copied
     with store.workplace("snapshot") as scratch:
         with _Run(plan, scratch / "run", store, progress, False, on_line) as this:
-            name = this.crash(fresh=False).name
+            name = this.crash_only().name
         return Snapshots.in_store(store.root).get(name)
 
 
@@ -172,57 +172,85 @@ class _Run:
         self._directory.write_json(self._directory.verdict, verdict.to_json())
         return verdict
 
-    def crash(self, *, fresh: bool) -> Snapshot:
+    def crash_and_dump(self, *, fresh: bool) -> Judgement:
+        """Crash a system, dump it, judge the dump; a stored crash does unless ``fresh``."""
+        with self._phases.work("images"):
+            # both sides' before anything boots: what is wrong with the request shows here
+            crash = CrashInputs.prepare(self._images, self._plan)
+            dump = self._prepare_dump()
+        self._describe(crash.identity(), dump.identity())
+        return self._dump_and_judge(self._crash(crash, fresh=fresh))
+
+    def dump_stored(self, snapshot: Snapshot) -> Judgement:
+        """Dump a crash that is stored, judge the dump."""
+        with self._phases.work("images"):
+            dump = self._prepare_dump()
+        self._describe(dump.identity())
+        return self._dump_and_judge(self._place(snapshot))
+
+    def crash_only(self) -> Snapshot:
+        """A crash as it is in the store, made if it was not there."""
+        with self._phases.work("images"):
+            crash = CrashInputs.prepare(self._images, self._plan)
+        self._describe(crash.identity())
+        return self._crash(crash, fresh=False)
+
+    def _prepare_dump(self) -> DumpInputs:
+        """Everything for the dump, the disk that it will be written to included."""
+        inputs = DumpInputs.prepare(self._images, self._plan)
+        sparse.copy(inputs.disk.path / DISK, self._directory.disk)
+        return inputs
+
+    def _describe(self, *inputs: Mapping[str, Any]) -> None:
+        """Write ``run.json``: the plan, and all that goes in."""
+        for identity in (*inputs, host_identity(self._binary)):
+            self._inputs |= identity
+        description = {"plan": self._plan.to_json(), "inputs": self._inputs}
+        self._directory.write_json(self._directory.run, description)
+
+    def _crash(self, inputs: CrashInputs, *, fresh: bool) -> Snapshot:
         """A crash in the evidence: a stored one, or a new one, which is stored unless ``fresh``.
 
         Returns it as it is in the evidence, or in the store if that has it.
         """
-        with self._phases.phase("images"):
-            inputs = CrashInputs.prepare(self._images, self._plan)
-        self._inputs |= inputs.identity()
-        self._directory.write_json(self._directory.run, self._description())
         if fresh:
-            return self._crash(inputs)
-        qemu = find_qemu().identity()
+            return self._new_crash(inputs)
+        qemu = self._binary.identity()
         name = self._plan.snapshot_name({**inputs.digests(), "qemu": qemu})
         stored = Snapshots.in_store(self._store.root)
         with stored.making(name, self._progress):
             if not stored.has(name):
-                return stored.keep(self._crash(inputs), name)
-        return self.place(stored.get(name))
+                return stored.keep(self._new_crash(inputs), name)
+        return self._place(stored.get(name))
 
-    def place(self, snapshot: Snapshot) -> Snapshot:
+    def _new_crash(self, inputs: CrashInputs) -> Snapshot:
+        spec, how = inputs.spec(self._plan), self._plan.crash
+        booter = self._booter("crash")
+        return crash(booter, spec, how, self._directory.crash, inputs.system_disk)
+
+    def _place(self, snapshot: Snapshot) -> Snapshot:
         """Take a stored crash into the evidence."""
-        self._inputs |= {"snapshot": snapshot.name}
+        self._describe({"snapshot": snapshot.name})
         with self._phases.phase("snapshot"):
             self._phases.note("stored crash", name=snapshot.name)
             place(snapshot, self._directory.crash)
         return snapshot
 
-    def dump_and_judge(self, snapshot: Snapshot) -> Judgement:
+    def _dump_and_judge(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is in the evidence, collect the dump, judge it."""
         outcome = self._dump(snapshot)
-        with self._phases.phase("collect"):
+        with self._phases.work("collect"):
             self._collect()
         if self._plan.scenario.expect.reipl:
             self._reipl(snapshot, outcome)
-        with self._phases.phase("verify"), Evidence.open(self._directory.root) as evidence:
+        with self._phases.work("verify"), Evidence.open(self._directory.root) as evidence:
             return judge(evidence)
-
-    def _crash(self, inputs: CrashInputs) -> Snapshot:
-        spec, how = inputs.spec(self._plan), self._plan.crash
-        booter = self._booter("crash")
-        return crash(booter, spec, how, self._directory.crash, inputs.system_disk)
 
     def _dump(self, snapshot: Snapshot) -> DumpOutcome:
         dump, directory = self._plan.scenario.dump, self._directory
-        binary = find_qemu()
-        with self._phases.phase("images"):
-            inputs = DumpInputs.prepare(self._images, self._plan)
-            sparse.copy(inputs.disk.path / DISK, directory.disk)
-        self._inputs |= {**inputs.identity(), **host_identity(binary)}
-        directory.write_json(directory.run, self._description())
-        dumper = Dumper(binary, self._phases, self._phases.stall_seconds, self._lines_of("dump"))
+        dumper = Dumper(
+            self._binary, self._phases, self._phases.stall_seconds, self._lines_of("dump")
+        )
         outcome = dumper.dump(snapshot, directory.disk, dump.layout, dump.hsa_size, directory.dump)
         directory.write_json(directory.outcome, outcome.to_json())
         return outcome
@@ -238,22 +266,22 @@ class _Run:
     def _require_vector_checksum(self, snapshot: Snapshot) -> None:
         """A re-IPL that was not asked for may be QEMU's fault, not the dump kernel's."""
         model = str(snapshot.machine["cpu_model"])
-        if vector_checksum_works(binary := find_qemu(), model) is False:
+        if vector_checksum_works(self._binary, model) is False:
             raise HostError(
-                f"no re-IPL was asked for, but QEMU {binary.release} computes "
+                f"no re-IPL was asked for, but QEMU {self._binary.release} computes "
                 "VECTOR CHECKSUM wrongly, with which the dump kernel checks the re-IPL block",
                 hint="crash a machine without vector registers: cpu_model = 'max,vx=off'",
             )
 
+    @cached_property
+    def _binary(self) -> QemuBinary:
+        return find_qemu()
+
     def _booter(self, machine: str) -> Booter:
-        return Booter(find_qemu(), self._phases, self._lines_of(machine))
+        return Booter(self._binary, self._phases, self._lines_of(machine))
 
     def _lines_of(self, machine: str) -> Callable[[str], None] | None:
         return None if self._on_line is None else partial(self._on_line, machine)
-
-    def _description(self) -> dict[str, Any]:
-        """For ``run.json``: the plan, and all that went in so far."""
-        return {"plan": self._plan.to_json(), "inputs": self._inputs}
 
     def _collect(self) -> None:
         disk, into = self._directory.disk, self._directory.dump

@@ -4,6 +4,7 @@
 ``{"task": what, "note": how far}``       what the run is at now
 ``{"console": [machine, line]}``          a console line, if they are wanted
 ``{"verdict": verdict.json's content}``   the last one
+``{"refused": [message, hint]}``           or this: the request makes no sense
 ======================================== ===================================================
 """
 
@@ -43,7 +44,15 @@ class Concluded:
     verdict: Mapping[str, Any]
 
 
-Message = AtTask | ConsoleLine | Concluded
+@dataclass(frozen=True)
+class Refused:
+    """The run was none: what is asked for cannot be."""
+
+    message: str
+    hint: str | None
+
+
+Message = AtTask | ConsoleLine | Concluded | Refused
 
 
 def decode(line: bytes) -> Message:
@@ -56,6 +65,8 @@ def decode(line: bytes) -> Message:
                 return ConsoleLine(machine, text)
             case {"verdict": dict(verdict), **rest} if not rest:
                 return Concluded(verdict)
+            case {"refused": [str(message), (str() | None) as hint], **rest} if not rest:
+                return Refused(message, hint)
     except (ValueError, RecursionError):
         pass
     raise ProtocolError(f"a run's process said what is no message: {line[:_SHOWN]!r}")
@@ -88,6 +99,9 @@ class Messages:
 
     def conclude(self, verdict: Mapping[str, Any]) -> None:
         self._send({"verdict": verdict})
+
+    def refuse(self, message: str, hint: str | None) -> None:
+        self._send({"refused": [message, hint]})
 
     def _send(self, message: Mapping[str, object]) -> None:
         line = json.dumps(message, default=str)

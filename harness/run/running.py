@@ -9,11 +9,11 @@ from pathlib import Path
 
 from harness.closing import Closing
 from harness.deadline import Deadline
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.report.verdict import Verdict
 from harness.run.directory import RunDirectory
-from harness.run.messages import AtTask, Concluded, ConsoleLine
-from harness.run.phases import GIB, LIMITS, WHAT
+from harness.run.messages import AtTask, Concluded, ConsoleLine, Refused
+from harness.run.phases import GIB, LIMITS, WHAT, WORK_LIMITS
 from harness.run.worker import RunJob
 from harness.run.worker_process import WorkerProcess
 
@@ -24,9 +24,9 @@ _AFTER_CRASH = "ipl"  # the first phase in which the crash is there for other ru
 
 
 def most_seconds(job: RunJob) -> float:
-    """What all phases of a run may take together; images are looked at twice."""
+    """What all phases of a run may take together."""
     gib = job.plan.scenario.crashed.memory / GIB
-    limits = [*LIMITS.values(), LIMITS["images"]]
+    limits = (LIMITS | WORK_LIMITS).values()
     return sum(base + per_gib * gib for base, per_gib in limits) * job.plan.time_factor
 
 
@@ -42,7 +42,7 @@ class Running(Closing):
         self._job, self._deadline = job, Deadline(limit)
         self._at = "its start"
         self._phase: str | None = None
-        self._verdict: Verdict | None = None
+        self._verdict: Verdict | UsageError | None = None
         self._trouble: HarnessError | None = None
         self._interrupted = False
         self._worker = WorkerProcess(job, command)
@@ -63,6 +63,8 @@ class Running(Closing):
                 match message:
                     case Concluded(verdict):
                         self._verdict = Verdict.from_json(verdict, self._job.output)
+                    case Refused(what, hint):
+                        self._verdict = UsageError(what, hint=hint)
                     case AtTask(what, _):
                         self._at = what
                         self._phase = _PHASES.get(what, self._phase)
@@ -89,15 +91,17 @@ class Running(Closing):
     def kill(self) -> None:
         self._worker.kill()
 
-    def conclude(self) -> Verdict | None:
+    def conclude(self) -> Verdict | UsageError | None:
         """What came of it, once the worker is dead: None if it was interrupted.
 
-        No verdict for any other reason is an ERROR, and is in the evidence as such.
+        The error if the request made no sense, so that there is no evidence. No verdict for any
+        other reason is an ERROR, and is in the evidence as such.
         """
         how = self._worker.wait()
         directory = RunDirectory(self._job.output)
         if self._verdict is not None and self._trouble is None:
-            self._save_errors(directory)
+            if isinstance(self._verdict, Verdict):
+                self._save_errors(directory)
             return self._verdict
         if not self._job.keep:
             directory.drop_disk()

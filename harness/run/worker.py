@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode, HarnessError, UsageError
 from harness.report.verdict import Verdict
 from harness.run.messages import MessageProgress, Messages
 from harness.run.plan import Plan
@@ -55,7 +55,10 @@ class RunJob:
 
 
 def work(job: RunJob, messages: Messages) -> Verdict:
-    """Do the run, telling how it goes; trouble of any known kind becomes an ERROR verdict."""
+    """Do the run, telling how it goes; trouble of any known kind becomes an ERROR verdict.
+
+    Raises UsageError if the request makes no sense.
+    """
     from harness.build.store import Store
     from harness.run import engine
 
@@ -70,19 +73,25 @@ def work(job: RunJob, messages: Messages) -> Verdict:
             fresh=job.fresh,
             on_line=messages.console if job.consoles else None,
         )
-    except HarnessError as error:  # a request that makes no sense, or nowhere to write evidence
+    except UsageError:
+        raise
+    except HarnessError as error:  # nowhere to write evidence
         return Verdict.trouble(error, None, directory=job.output)
 
 
 def main() -> None:
-    """Exits with 0 once a verdict was told, whichever it is."""
+    """Exits with 0 once a verdict or a refusal was told, whichever it is."""
     # also where a shell ignores it on our behalf: the parent interrupts us by this signal
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with _own_output() as output:
             messages = Messages(output)
-            verdict = work(RunJob.from_json(json.load(sys.stdin)), messages)
-            messages.conclude(verdict.to_json())
+            try:
+                verdict = work(RunJob.from_json(json.load(sys.stdin)), messages)
+            except UsageError as error:
+                messages.refuse(error.message, error.hint)
+            else:
+                messages.conclude(verdict.to_json())
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
 

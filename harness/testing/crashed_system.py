@@ -66,7 +66,7 @@ class CrashedSystem:
         with Journal(paths.journal) as journal, ExitStack() as power:
             memory = plan.scenario.crashed.memory
             phases = Phases(journal, progress, memory=memory, time_factor=plan.time_factor)
-            with phases.phase("images"):
+            with phases.work("images"):
                 inputs = CrashInputs.prepare(Images(store, progress), plan)
             booter, spec = Booter(find_qemu(), phases, on_line), inputs.spec(plan)
             started = time.monotonic()

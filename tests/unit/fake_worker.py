@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -39,6 +40,13 @@ def failing(output, argument):
 
 def erring(output, argument):
     conclude("ERROR", phase="boot", error="no prompt", hint="look")
+
+
+def refusing(output, argument):
+    """As a run that takes its evidence away with it."""
+    shutil.rmtree(output)
+    print("a warning", file=sys.stderr)
+    say(refused=["no such kernel", "look"])
 
 
 def waiting(output, argument):

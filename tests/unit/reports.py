@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UsageError
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Result, Verdict
 
@@ -51,6 +52,11 @@ def failed(name: str, *messages: str) -> ReportedRun:
 
 def broken(name: str, message: str = "no space left", hint: str | None = None) -> ReportedRun:
     return run(name, verdict(Result.ERROR, error=message, hint=hint, phase="snapshot"))
+
+
+def refused(name: str, message: str, hint: str | None = None) -> ReportedRun:
+    error = UsageError(message, hint=hint)
+    return run(name, directory=None, replay="zharness run", refused=error, skipped=None)
 
 
 def report(*runs: ReportedRun, seconds: float = 60.0, interrupted: bool = False) -> Report:

@@ -17,6 +17,7 @@ from harness.report.runs import Report, ReportedRun
 from harness.run import batch
 from harness.run.batch import Item, run_batch
 from harness.run.messages import AtTask, ConsoleLine
+from harness.run.phases import LIMITS, WORK_LIMITS
 from harness.run.plan import Plan
 from harness.run.running import most_seconds
 from harness.run.schedule import Tokens
@@ -190,6 +191,21 @@ def test_a_worker_without_a_verdict_is_an_error_that_says_why(run, items, tmp_pa
     assert (verdict.hint == f"see {evidence / 'worker.log'}") == (what == "dying")
 
 
+def test_what_makes_no_sense_is_refused_and_has_no_evidence(run, items, tmp_path):
+    report = run(items("refusing", "passing"))
+    assert results(report) == ["USAGE", "PASS"]
+    assert report.exit_code == 2
+    refused = report.runs[0]
+    assert (refused.error, refused.hint) == ("no such kernel", "look")
+    assert refused.directory is None
+    assert not (tmp_path / "out/0").exists()
+
+
+def test_no_evidence_is_named_that_is_not_there(run, items, tmp_path):
+    report = run(items("failing", "passing", cpus=2), fail_fast=True)
+    assert [each.directory for each in report.runs] == [tmp_path / "out/0", None]
+
+
 def test_the_disk_of_a_dead_worker_stays_on_request(run, items, tmp_path):
     run(items("dying", keep=True))
     assert (tmp_path / "out/0/disk.img").exists()
@@ -211,6 +227,7 @@ def test_a_worker_that_hangs_is_killed_in_the_end(run, items, what):
 def test_all_phases_together_are_the_limit(items):
     (item,) = items("passing")
     assert 7200 < most_seconds(item.job) < 86400
+    assert most_seconds(item.job) > sum(base for base, _ in (LIMITS | WORK_LIMITS).values())
 
 
 def test_a_worker_that_cannot_be_started_is_an_error(items, watched, monkeypatch, tmp_path):

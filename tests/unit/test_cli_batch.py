@@ -38,7 +38,7 @@ Zharness = Callable[..., int]
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with scenarios that tell fake workers what to do."""
-    for name in ("passing", "failing", "erring", "dying", "hanging", "telling_much"):
+    for name in ("passing", "failing", "erring", "refusing", "dying", "hanging", "telling_much"):
         (tmp_path / f"{name}.toml").write_text(PLAIN)
     (tmp_path / "m.toml").write_text(MATRIX)
     monkeypatch.chdir(tmp_path)
@@ -114,13 +114,50 @@ def test_one_scenario_can_have_junit_too(zharness, engine_runs):
     assert [case.name for case in suite] == ["passing"]
 
 
+def spoil_the_disk(monkeypatch, path: Path) -> None:
+    """While the run is under way, so that nobody could have seen it before."""
+    real = engine.run
+
+    def run(plan: Plan, **options: Any) -> Verdict:
+        path.mkdir()
+        return real(plan, **options)
+
+    monkeypatch.setattr(engine, "run", run)
+
+
+def test_a_verdict_is_told_before_junit_fails(zharness, engine_runs, here, capsys, monkeypatch):
+    spoil_the_disk(monkeypatch, here / "junit.xml")
+    with pytest.raises(HostError, match=r"junit\.xml cannot be written"):
+        zharness("run", "passing.toml", "--junit", "junit.xml")
+    assert "PASS" in capsys.readouterr().out
+
+
+def test_junit_is_written_even_if_nobody_reads_the_verdict(zharness, engine_runs, monkeypatch):
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("harness.cli.show.show_verdict", gone)
+    with pytest.raises(BrokenPipeError):
+        zharness("run", "passing.toml", "--junit", "junit.xml")
+    assert len(list(JUnitXml.fromfile("junit.xml"))) == 1
+
+
+def test_nothing_runs_if_junit_cannot_be_written(zharness, engine_runs):
+    with pytest.raises(UsageError, match="cannot be written"):
+        zharness("run", "passing.toml", "--junit", "/proc/junit.xml")
+    assert engine_runs == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
         (("passing.toml", "-j", "1"), ["passing"]),
         (("passing.toml", "-j", "auto"), ["passing"]),
         (("m.toml",), ["m[hsa_size=32M]", "m[hsa_size=64M]"]),
-        (("*ing.toml", "failing.toml"), ["dying", "erring", "failing", "hanging", "passing"]),
+        (
+            ("*ing.toml", "failing.toml"),
+            ["dying", "erring", "failing", "hanging", "passing", "refusing"],
+        ),
         (("passing.toml", "--repeat", 2), ["passing#1", "passing#2"]),
         (
             ("m.toml", "passing.toml", "--repeat", 2, "--hsa-size", "128M"),
@@ -187,6 +224,7 @@ def test_options_reach_every_run(zharness, asked):
         (("passing.toml", "telling_much.toml"), 0),
         (("passing.toml", "failing.toml"), 1),
         (("dying.toml", "failing.toml", "passing.toml"), 3),
+        (("refusing.toml", "failing.toml", "passing.toml"), 2),
     ],
 )
 def test_the_exit_code_is_that_of_the_worst(zharness, capsys, scenarios, code):
@@ -204,6 +242,15 @@ def test_people_get_what_failed_and_the_replay_command(zharness, capsys, here):
     # the fake wrote no run.json
     assert f"replay: zharness run {here}/failing.toml" in out
     assert "] passing: started" in err
+
+
+def test_what_makes_no_sense_is_told_without_evidence(zharness, capsys, here):
+    assert zharness("run", "refusing.toml", "-j", "1", "--output", "out") == 2
+    out, _ = capsys.readouterr()
+    assert "USAGE refusing\n  no such kernel\n  hint: look\n" in out
+    assert "evidence:" not in out
+    assert out.splitlines()[-1].startswith("0 passed, 0 failed, 0 errors, 1 refused in")
+    assert not (here / "out/refusing").exists()
 
 
 def test_programs_get_one_document(zharness, capsys, here):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -12,7 +14,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from harness import __version__
 from harness.errors import HostError, UsageError
 from harness.report import junit
-from tests.unit.reports import broken, failed, passed, report, run, verdict
+from tests.unit.reports import broken, failed, passed, refused, report, run, verdict
 
 
 @pytest.fixture
@@ -61,6 +63,15 @@ def test_an_error_says_what_to_do(read_back):
     assert error.text.splitlines()[:3] == ["waited 60 s; last lines:", "  | oops", "hint: look"]
 
 
+def test_what_makes_no_sense_is_an_error_without_evidence(read_back):
+    (case,) = read_back(refused("d", "no such kernel", hint="look"))
+    (error,) = case.result
+    assert isinstance(error, Error)
+    assert (error.type, error.message) == ("usage", "no such kernel")
+    assert error.text.splitlines() == ["no such kernel", "hint: look", "replay: zharness run"]
+    assert case.system_out is None
+
+
 def test_of_many_findings_the_first(read_back):
     (case,) = read_back(failed("b", *(f"page {n}" for n in range(junit.MAX_FINDINGS + 5))))
     lines = case.result[0].text.splitlines()
@@ -98,9 +109,25 @@ def test_control_characters_stay_visible(read_back):
 
 
 def test_a_file_that_cannot_be_written(tmp_path):
-    for path in (tmp_path / "none/junit.xml", tmp_path):
-        with pytest.raises(UsageError, match="cannot be written"):
+    (tmp_path / "file").touch()
+    for path, why in (
+        (tmp_path / "none/junit.xml", "No such file"),
+        (tmp_path / "file/junit.xml", "Not a directory"),
+        (tmp_path / ("long" * 100), "File name too long"),
+        (tmp_path, "Is a directory"),
+        (Path("/proc/junit.xml"), "No such file"),  # may be written to, says even its mode to root
+    ):
+        with pytest.raises(UsageError, match=f"cannot be written: {why}"):
             junit.check_writable(path)
-    junit.check_writable(tmp_path / "junit.xml")
     with pytest.raises(HostError, match="cannot be written"):
         junit.write(report(passed("a")), tmp_path)
+
+
+def test_asking_whether_it_can_be_written_changes_nothing(tmp_path):
+    junit.check_writable(tmp_path / "new.xml")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old.xml").write_text("old")
+    junit.check_writable(tmp_path / "old.xml")
+    assert (tmp_path / "old.xml").read_text() == "old"
+    os.mkfifo(tmp_path / "pipe")
+    junit.check_writable(tmp_path / "pipe")  # with nobody at its other end

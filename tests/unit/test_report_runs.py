@@ -9,9 +9,10 @@ import pytest
 
 from harness.errors import EvidenceError, ExitCode
 from harness.report.verdict import Result, Verdict
-from tests.unit.reports import broken, failed, passed, report, run, verdict
+from tests.unit.reports import broken, failed, passed, refused, report, run, verdict
 
 SKIPPED = run("late")
+REFUSED = refused("odd", "no such kernel")
 
 
 @pytest.mark.parametrize(
@@ -22,22 +23,24 @@ SKIPPED = run("late")
         ([broken("a"), failed("b"), passed("c")], Result.ERROR, ExitCode.ERROR),
         ([failed("a"), SKIPPED], Result.FAIL, ExitCode.FAIL),
         ([passed("a"), SKIPPED], Result.PASS, ExitCode.PASS),
+        ([failed("a"), REFUSED, passed("b")], "USAGE", ExitCode.USAGE),
+        ([broken("a"), REFUSED], Result.ERROR, ExitCode.ERROR),
         ([SKIPPED], Result.ERROR, ExitCode.ERROR),
         ([], Result.ERROR, ExitCode.ERROR),
     ],
 )
 def test_the_worst_counts_and_nothing_is_no_pass(runs, worst, code):
-    assert report(*runs).worst is worst
-    assert report(*runs).worst.exit_code is code
+    assert report(*runs).worst == worst
+    assert report(*runs).exit_code is code
 
 
 def test_the_document_for_programs():
-    document = report(passed("a"), broken("b"), SKIPPED, seconds=30.0).to_json()
+    document = report(passed("a"), broken("b"), SKIPPED, REFUSED, seconds=30.0).to_json()
     assert json.loads(json.dumps(document)) == document
     assert document["verdict"] == "ERROR"
     assert document["seconds"] == 30.0
     assert document["runs_per_minute"] == 4.0
-    first, second, third = document["runs"]
+    first, second, third, fourth = document["runs"]
     assert first == {
         "name": "a",
         "verdict": "PASS",
@@ -49,6 +52,8 @@ def test_the_document_for_programs():
     }
     assert (second["phase"], second["error"]) == ("snapshot", "no space left")
     assert (third["verdict"], third["error"]) == ("SKIPPED", "interrupted")
+    assert (fourth["verdict"], fourth["error"]) == ("USAGE", "no such kernel")
+    assert fourth["directory"] is None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +65,7 @@ def test_the_document_for_programs():
         (failed("a", ""), ""),
         (run("a", verdict(Result.PASS, "too small", expected_wrong=True)), ""),
         (SKIPPED, "interrupted"),
+        (REFUSED, "no such kernel"),
     ],
 )
 def test_the_headline_is_one_line(one, line):
@@ -67,10 +73,11 @@ def test_the_headline_is_one_line(one, line):
 
 
 def test_counts_name_every_result():
-    assert report(passed("a"), failed("b"), failed("c"), SKIPPED).counts == {
+    assert report(passed("a"), failed("b"), failed("c"), SKIPPED, REFUSED).counts == {
         "PASS": 1,
         "FAIL": 2,
         "ERROR": 0,
+        "USAGE": 1,
         "SKIPPED": 1,
     }
 

@@ -19,9 +19,11 @@ from harness.run.messages import (
     AtTask,
     Concluded,
     ConsoleLine,
+    Message,
     MessageProgress,
     MessageReader,
     Messages,
+    Refused,
     decode,
 )
 from harness.run.plan import Plan
@@ -36,6 +38,7 @@ some_messages = st.lists(
         st.builds(AtTask, st.text(), st.text()),
         st.builds(ConsoleLine, st.text(), st.text()),
         st.builds(Concluded, st.dictionaries(st.text(), st.text())),
+        st.builds(Refused, st.text(), st.none() | st.text()),
     )
 )
 
@@ -51,6 +54,8 @@ def written(what) -> bytes:
                 out.console(machine, line)
             case Concluded(verdict):
                 out.conclude(verdict)
+            case Refused(what, hint):
+                out.refuse(what, hint)
     return file.getvalue().encode()
 
 
@@ -68,7 +73,7 @@ def test_any_line_is_a_message_or_refused(line):
         message = decode(line)
     except ProtocolError:
         return
-    assert isinstance(message, AtTask | ConsoleLine | Concluded)
+    assert isinstance(message, Message)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +89,8 @@ def test_any_line_is_a_message_or_refused(line):
         b'{"console": "x"}',
         b'{"console": ["a", 3]}',
         b'{"verdict": "PASS"}',
+        b'{"refused": "x"}',
+        b'{"refused": ["x", 3]}',
         b"[" * 100000,
         b"\xff",
     ],
@@ -173,18 +180,29 @@ def test_trouble_without_evidence_is_an_error(tmp_path, monkeypatch):
     assert (verdict.result, verdict.error, verdict.hint) == (Result.ERROR, "read-only", "elsewhere")
 
 
-def test_a_real_worker_tells_its_verdict(tmp_path):
-    evidence = tmp_path / "evidence"
-    evidence.mkdir()
-    (evidence / "precious").touch()
-    job = RunJob(PLAN, evidence, tmp_path / "store")
+def told_by_a_real_worker(job: RunJob) -> Message:
     with WorkerProcess(job, worker_command()) as process:
         assert process.wait() == "with exit status 0"
         (message,) = process.read()
         assert process.silent
         assert process.errors() == b""
+    return message
+
+
+def test_a_real_worker_tells_its_verdict(tmp_path):
+    (tmp_path / "file").touch()
+    message = told_by_a_real_worker(RunJob(PLAN, tmp_path / "file/x", tmp_path / "store"))
     assert message.verdict["verdict"] == "ERROR"
-    assert message.verdict["error"] == f"{evidence} is not empty"
+    assert "file/x: Not a directory" in message.verdict["error"]
+
+
+def test_a_real_worker_refuses_what_makes_no_sense(tmp_path):
+    evidence = tmp_path / "evidence"
+    evidence.mkdir()
+    (evidence / "precious").touch()
+    message = told_by_a_real_worker(RunJob(PLAN, evidence, tmp_path / "store"))
+    assert message.message == f"{evidence} is not empty"
+    assert "never overwritten" in message.hint
 
 
 def run_main(patch: str, job: RunJob) -> subprocess.CompletedProcess[str]:
