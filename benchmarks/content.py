@@ -109,7 +109,7 @@ def judge(path: Path) -> tuple[float, CheckResult]:
         )
         start = time.monotonic()
         result = content.check(evidence)
-        return (time.monotonic() - start) / dump.size * GIB, result
+        return (time.monotonic() - start) / dump.content.size * GIB, result
 
 
 def main() -> None:

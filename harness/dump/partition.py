@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import sparse
-from harness.dump.elf import parse_layout
+from harness.dump.content import Content, File
+from harness.dump.detect import read_dump
 from harness.dump.sparse_file import SparseFile
 from harness.errors import EvidenceError
 from harness.progress import Progress
@@ -141,7 +142,8 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
         room = min(superblock.dump_size, os.fstat(fd).st_size - start)
         if room <= 0:
             return Collected(None, 0, f"the superblock puts the dump at {start:#x}, off the disk")
-        size, note = _dump_length(fd, start, room, disk)
+        with File.open(disk) as content:
+            size, note = _dump_length(content.part(start, room), room)
         with (
             progress.task("copy it out of the disk image", size, "B") as task,
             SparseFile.create(into / DUMP, size) as target,
@@ -154,12 +156,12 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
     return Collected(into / DUMP, size, note)
 
 
-def _dump_length(fd: int, start: int, room: int, disk: Path) -> tuple[int, str]:
+def _dump_length(content: Content, room: int) -> tuple[int, str]:
     """Bytes to take, and why so many."""
     try:
-        length = parse_layout(os.pread(fd, min(room, CHUNK), start), disk).length
+        length = read_dump(content).length
     except EvidenceError as error:
         return room, f"all that the superblock allows, for there is no complete dump: {error}"
     if length > room:
-        return room, f"the ELF headers describe {length} bytes, the partition has only {room}"
-    return length, "as long as the ELF headers say"
+        return room, f"the dump's headers describe {length} bytes, the partition has only {room}"
+    return length, "as long as the dump's headers say"

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.dump.elf import ElfDump, Segment
-from harness.sparse import data_extents
+from harness.dump.reader import Dump
 from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.planted import (
@@ -31,6 +30,7 @@ CHECK, UNIT = "content", "pages and messages"
 DETAILED = 16  # findings one by one
 SHOWN_RANGES = 16
 SHOWN_BYTES = 8
+CHUNK = 1 << 20  # bytes read at once
 
 MIB = 1 << 20
 FIRST_BOUNDARY = 16 * MIB  # the smallest HSA; larger ones have powers of two
@@ -110,36 +110,30 @@ def check(evidence: Evidence) -> CheckResult:
     return CheckResult(CHECK, compared, UNIT, tuple(findings), allowed, notes=notes)
 
 
-def _scan(dump: ElfDump) -> Iterator[Found]:
+def _scan(dump: Dump) -> Iterator[Found]:
     """Every intact header in the dump, at any alignment; one in two PT_LOADs comes twice."""
     for segment in dump.segments:
-        to_address = segment.paddr - segment.offset
-        end = segment.offset + _present(segment, dump)
-        for start, size in data_extents(dump.file.fileno(), segment.offset, end):
-            for match in _MAGIC.finditer(dump.map, start, start + size):
-                at = match.start()
-                header = Header.parse(dump.map[at : min(at + HEADER_SIZE, end)])
-                if header is not None:
-                    yield Found(at + to_address, header)
+        for start, end in segment.data_ranges(segment.paddr, segment.present_end):
+            for at in range(start, end, CHUNK):
+                # a header may begin in one piece and end in the next
+                size = min(CHUNK, end - at)
+                data = segment.read(at, size + HEADER_SIZE - 1)
+                for match in _MAGIC.finditer(data, 0, size + len(MAGIC) - 1):
+                    header = Header.parse(data[match.start() : match.start() + HEADER_SIZE])
+                    if header is not None:
+                        yield Found(at + match.start(), header)
 
 
-def _present(segment: Segment, dump: ElfDump) -> int:
-    """Bytes of the segment that the file has."""
-    return max(0, min(segment.size, dump.size - segment.offset))
-
-
-def _copies(dump: ElfDump, address: int, size: int) -> list[bytes]:
+def _copies(dump: Dump, address: int, size: int) -> list[bytes]:
     """What each PT_LOAD has at ``address``; shorter than ``size`` if it or the file ends."""
-    copies = []
-    for segment in dump.segments:
-        if segment.paddr <= address < segment.end:
-            start = segment.offset + address - segment.paddr
-            end = segment.offset + _present(segment, dump)
-            copies.append(dump.map[start : max(start, min(start + size, end))])
-    return copies
+    return [
+        segment.read(address, size)
+        for segment in dump.segments
+        if segment.paddr <= address < segment.end
+    ]
 
 
-def _planted(found: Sequence[Found], dump: ElfDump, seed: int) -> Planted:
+def _planted(found: Sequence[Found], dump: Dump, seed: int) -> Planted:
     """What the ledger lists; if it is not whole, what the headers found say of themselves."""
     ledger = {
         header.index: header
@@ -163,7 +157,7 @@ def _planted(found: Sequence[Found], dump: ElfDump, seed: int) -> Planted:
     )
 
 
-def _ledger_faults(ledger: Mapping[int, Header], dump: ElfDump, seed: int) -> Iterator[Fault]:
+def _ledger_faults(ledger: Mapping[int, Header], dump: Dump, seed: int) -> Iterator[Fault]:
     if not ledger:
         yield Fault(None, f"the dump has no ledger of content of seed {seed:#x}")
         return
@@ -203,7 +197,7 @@ def _lost_faults(headers: Iterable[Header]) -> Iterator[Fault]:
             yield Fault(None, f"{kind.title}: {_numbers(lost)} of {total} are lost")
 
 
-def _page_faults(planted: Planted, dump: ElfDump) -> Iterator[Fault]:
+def _page_faults(planted: Planted, dump: Dump) -> Iterator[Fault]:
     for address, header in planted.pages.items():
         zero = header is None or header.kind is Kind.ZERO
         want = bytes(PAGE) if header is None or zero else header.content()
@@ -250,7 +244,7 @@ def _is_stray(item: Found, planted: Planted) -> bool:
     )
 
 
-def _is_written_back(item: Found, planted: Planted, dump: ElfDump) -> bool:
+def _is_written_back(item: Found, planted: Planted, dump: Dump) -> bool:
     """Whether it is a whole page of a block device that the device has as well."""
     address, header = item
     return (
@@ -274,7 +268,7 @@ def _stray_faults(strays: Iterable[Found]) -> Iterator[Fault]:
 
 
 def _message_faults(
-    messages: Mapping[int, Header], found: Iterable[Found], dump: ElfDump
+    messages: Mapping[int, Header], found: Iterable[Found], dump: Dump
 ) -> Iterator[Fault]:
     places: dict[int, list[int]] = defaultdict(list)
     for address, header in sorted(set(found), key=lambda item: item.address):

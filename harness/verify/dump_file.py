@@ -16,11 +16,11 @@ def check(evidence: Evidence) -> CheckResult:
     findings = [
         Finding(
             CHECK,
-            f"truncated: the PT_LOAD for {segment.paddr:#x}-{segment.end - 1:#x} ends at file "
-            f"offset {segment.offset + segment.size:#x}, the file at {dump.size:#x}",
-            {"paddr": segment.paddr, "missing": segment.offset + segment.size - dump.size},
+            f"truncated: of memory {segment.paddr:#x}-{segment.end - 1:#x} the file has only what "
+            f"is below {segment.present_end:#x}",
+            {"paddr": segment.paddr, "missing": segment.end - segment.present_end},
         )
         for segment in dump.segments
-        if segment.offset + segment.size > dump.size
+        if segment.present_end < segment.end
     ]
     return CheckResult(CHECK, len(dump.segments), UNIT, tuple(findings))

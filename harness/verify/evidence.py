@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.build.layout import DiskLayout
-from harness.dump.elf import ElfDump
+from harness.dump.detect import open_dump
 from harness.dump.partition import FoundSuperblock, Superblock
+from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import Expect
@@ -56,7 +57,7 @@ class Evidence:
 
     ram: RamImage
     cpus: tuple[CpuState, ...]
-    dump: ElfDump | None
+    dump: Dump | None
     dump_fault: str | None
     superblock: FoundSuperblock | None
     console: tuple[str, ...]
@@ -135,11 +136,11 @@ def _content_seed(path: Path) -> int | None:
     raise EvidenceError(f"{path}: content_seed {seed!r} is no number of 64 bits")
 
 
-def _dump(path: Path, stack: ExitStack) -> tuple[ElfDump | None, str | None]:
+def _dump(path: Path, stack: ExitStack) -> tuple[Dump | None, str | None]:
     if not path.exists():
         return None, "the dump system left no dump"
     try:
-        return stack.enter_context(ElfDump.open(path)), None
+        return stack.enter_context(open_dump(path)), None
     except EvidenceError as error:
         return None, error.message
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.dump.elf import Segment
+from harness.dump.reader import Segment
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
@@ -38,7 +38,7 @@ def _is_image(segment: Segment, segments: Sequence[Segment]) -> bool:
         other.paddr <= segment.paddr
         and segment.end <= other.end
         and other.size > segment.size
-        and other.vaddr - other.paddr != segment.vaddr - segment.paddr
+        and _base(other) != _base(segment)
         for other in segments
     )
 
@@ -59,7 +59,12 @@ def _coverage(identity: Sequence[Segment], memory: int) -> Iterator[str]:
 
 
 def _bases(identity: Sequence[Segment]) -> Iterator[str]:
-    bases = sorted({segment.vaddr - segment.paddr for segment in identity})
+    bases = sorted({_base(segment) for segment in identity})
     if len(bases) > 1:
         shown = ", ".join(f"{base:#x}" for base in bases)
         yield f"PT_LOADs of the identity mapping have different bases: {shown}"
+
+
+def _base(segment: Segment) -> int:
+    """What is added to an absolute address to get the virtual one; 0 in formats without."""
+    return 0 if segment.vaddr is None else segment.vaddr - segment.paddr

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.dump.elf import ElfDump, Segment
+from harness.dump.reader import Segment
 from harness.sparse import data_extents
 from harness.verify import status_area
 from harness.verify.evidence import Evidence, RamImage
@@ -57,10 +57,10 @@ def check(evidence: Evidence) -> CheckResult:
     allowed: list[AllowedDifference] = []
     differing: dict[int, Difference] = {}
     for segment in dump.segments:
-        end = _comparable_end(segment, dump, ram)
+        end = max(segment.paddr, min(segment.present_end, ram.size))
         compared += -(-(end - segment.paddr) // PAGE)
         findings += _not_compared(segment, end, ram.size)
-        for difference in _differences(segment, end, dump, ram):
+        for difference in _differences(segment, end, ram):
             judged = _judge(difference, evidence)
             if judged is None:
                 allowed.append(_STATUS_AREA)
@@ -74,12 +74,6 @@ def check(evidence: Evidence) -> CheckResult:
 _STATUS_AREA = AllowedDifference(f"page {status_area.STATUS_PAGE:#x}", status_area.REASON)
 
 
-def _comparable_end(segment: Segment, dump: ElfDump, ram: RamImage) -> int:
-    """The absolute address up to which both dump file and snapshot have the segment."""
-    in_file = max(0, min(segment.size, dump.size - segment.offset))
-    return max(segment.paddr, min(segment.paddr + in_file, ram.size))
-
-
 def _not_compared(segment: Segment, end: int, memory: int) -> Iterator[Finding]:
     if end == segment.end:
         return
@@ -91,36 +85,30 @@ def _not_compared(segment: Segment, end: int, memory: int) -> Iterator[Finding]:
     )
 
 
-def _differences(segment: Segment, end: int, dump: ElfDump, ram: RamImage) -> Iterator[Difference]:
-    to_file = segment.offset - segment.paddr
-    for start, stop in _with_data(segment, end, dump, ram):
+def _differences(segment: Segment, end: int, ram: RamImage) -> Iterator[Difference]:
+    for start, stop in _with_data(segment, end, ram):
         for at, upto in _pieces(start, stop, CHUNK):
-            if dump.map[at + to_file : upto + to_file] == ram.map[at:upto]:
+            chunk = segment.read(at, upto - at)
+            if chunk == ram.map[at:upto]:
                 continue
             for page, page_end in _pieces(at, upto, PAGE):
-                dumped = dump.map[page + to_file : page_end + to_file]
+                dumped = chunk[page - at : page_end - at]
                 before = ram.map[page:page_end]
                 if dumped != before:
                     yield Difference(page, dumped, before)
 
 
-def _with_data(
-    segment: Segment, end: int, dump: ElfDump, ram: RamImage
-) -> Iterator[tuple[int, int]]:
+def _with_data(segment: Segment, end: int, ram: RamImage) -> Iterator[tuple[int, int]]:
     """Absolute ranges, ascending and disjoint, where dump file or snapshot are not a hole."""
-    to_file = segment.offset - segment.paddr
-    in_dump = (
-        (at - to_file, size)
-        for at, size in data_extents(dump.file.fileno(), segment.offset, end + to_file)
-    )
-    in_ram = data_extents(ram.file.fileno(), segment.paddr, end)
+    in_dump = segment.data_ranges(segment.paddr, end)
+    in_ram = ((at, at + size) for at, size in data_extents(ram.file.fileno(), segment.paddr, end))
     start = stop = segment.paddr
-    for at, size in heapq.merge(in_dump, in_ram):
+    for at, upto in heapq.merge(in_dump, in_ram):
         if at > stop:
             if stop > start:
                 yield start, stop
             start = at
-        stop = max(stop, at + size)
+        stop = max(stop, upto)
     if stop > start:
         yield start, stop
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.dump.elf import ElfDump
 from harness.dump.partition import FoundSuperblock, Superblock
+from harness.dump.reader import Dump
 from harness.s390x.zipl import DUMP_SB_CSUM_SIZE, DUMP_SB_MAGIC, DUMP_SB_SIZE, cksm
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
@@ -40,7 +40,7 @@ def _form(superblock: Superblock) -> Iterator[str]:
         yield f"csum_size is {superblock.csum_size}, not {DUMP_SB_CSUM_SIZE}"
 
 
-def _extents(superblock: Superblock, dump: ElfDump | None) -> Iterator[str]:
+def _extents(superblock: Superblock, dump: Dump | None) -> Iterator[str]:
     if superblock.part_start == 0 or superblock.part_size == 0:
         yield (
             f"partition at {superblock.part_start:#x} with {superblock.part_size:#x} bytes is none"
@@ -54,27 +54,29 @@ def _extents(superblock: Superblock, dump: ElfDump | None) -> Iterator[str]:
                 f"the {what} at {offset:#x} with {size:#x} bytes does not lie in the partition "
                 f"of {superblock.part_size:#x} bytes"
             )
-    if dump is not None and dump.size > superblock.dump_size:
-        yield f"the dump has {dump.size} bytes, the superblock allows {superblock.dump_size}"
+    if dump is not None and dump.content.size > superblock.dump_size:
+        yield (
+            f"the dump has {dump.content.size} bytes, the superblock allows {superblock.dump_size}"
+        )
 
 
-def _place(found: FoundSuperblock, dump: ElfDump | None) -> Iterator[str]:
+def _place(found: FoundSuperblock, dump: Dump | None) -> Iterator[str]:
     """Zipl puts the dump system and, behind it, the superblock after the room for the dump."""
     start = found.superblock.dump_start
     for what, size in (
-        ("the dump covers", dump.size if dump else 0),
+        ("the dump covers", dump.content.size if dump else 0),
         ("the room for the dump covers", found.superblock.dump_size),
     ):
         if start < found.offset + DUMP_SB_SIZE and found.offset < start + size:
             yield f"{what} the superblock itself, at {found.offset:#x} of the disk"
 
 
-def _checksum(superblock: Superblock, dump: ElfDump | None) -> Iterator[str]:
+def _checksum(superblock: Superblock, dump: Dump | None) -> Iterator[str]:
     if dump is None:
         yield "checksum not compared: there is no readable dump"
         return
     start = superblock.csum_offset - superblock.dump_offset
-    area = dump.map[start : start + DUMP_SB_CSUM_SIZE] if start >= 0 else b""
+    area = dump.content.upto(start, DUMP_SB_CSUM_SIZE) if start >= 0 else b""
     if len(area) < DUMP_SB_CSUM_SIZE:
         yield (
             f"checksum not compared: {DUMP_SB_CSUM_SIZE} bytes at partition offset "

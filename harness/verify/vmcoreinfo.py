@@ -7,13 +7,12 @@ import struct
 from collections.abc import Iterator
 
 from harness.dump.c_elf import NHDR_SIZE, c_elf
-from harness.dump.elf import VMCOREINFO
+from harness.dump.reader import LOWCORE_VMCORE_INFO, VMCOREINFO
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "vmcoreinfo", "lines"
 
-LOWCORE_VMCORE_INFO = 0xE0C  # u64 address of the note (Linux arch/s390/include/asm/lowcore.h)
 _NAME_SIZE = 12  # "VMCOREINFO" and its NUL, padded to whole words
 _OSRELEASE = re.compile(r"OSRELEASE=\d+\.\d+\S*")
 _PAGESIZE = "PAGESIZE=4096"

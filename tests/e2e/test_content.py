@@ -114,8 +114,10 @@ def test_any_hsa_has_content_on_both_sides(planted: PlantedDump, mib: int):
 def test_a_changed_byte_in_the_dump_is_found(planted: PlantedDump):
     with ElfDump.open(planted.path) as dump:
         (segment,) = dump.segments
-        at = next(content._MAGIC.finditer(dump.map, segment.offset + HSA)).start() + 100
-        old = dump.map[at]
+        start = dump.layout.loads[0].offset + HSA
+        data = dump.content.read(start, segment.size - HSA)
+        within = next(content._MAGIC.finditer(data)).start() + 100
+        at, old = start + within, data[within]
     with planted.path.open("r+b") as file:
         for byte, passed in ((old ^ 1, False), (old, True)):
             file.seek(at)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.dump.detect import open_dump
 from harness.dump.elf import ElfDump
 from harness.dump.partition import Superblock, collect_partition, read_superblock
 from harness.dump.sparse_file import SparseFile, nonzero_runs
@@ -78,7 +79,7 @@ def test_dump_comes_out_as_long_as_it_is(tmp_path: Path, dump: bytes):
     progress = Recorder()
     collected = collect_partition(disk_with(tmp_path, dump), tmp_path, progress)
     assert collected.dump == tmp_path / "dump.elf"
-    assert (collected.size, collected.note) == (len(dump), "as long as the ELF headers say")
+    assert (collected.size, collected.note) == (len(dump), "as long as the dump's headers say")
     assert (tmp_path / "dump.elf").read_bytes() == dump
     assert (tmp_path / "superblock.bin").read_bytes() == superblock(dump)
     where = json.loads((tmp_path / "disk.json").read_text())
@@ -106,7 +107,7 @@ def test_torn_dump_is_taken_and_recognised(tmp_path: Path, dump: bytes):
     with (tmp_path / "dump.elf").open("rb") as file:
         assert file.read(len(torn)) == torn
     with pytest.raises(EvidenceError, match="never finished"):
-        ElfDump.open(tmp_path / "dump.elf")
+        open_dump(tmp_path / "dump.elf")
 
 
 def test_dump_that_leaves_the_disk_is_cut(tmp_path: Path, dump: bytes):

@@ -1,0 +1,173 @@
+"""What every dump is, whatever its format: memory, CPUs, VMCOREINFO, and what its headers say."""
+
+from __future__ import annotations
+
+import struct
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.closing import Closing
+from harness.dump.c_elf import NHDR_SIZE, c_elf
+from harness.dump.content import Content
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+
+PAGE = 4096
+VMCOREINFO = b"VMCOREINFO"
+LOWCORE_VMCORE_INFO = 0xE0C  # u64 address of the note (Linux arch/s390/include/asm/lowcore.h)
+_NAME_SIZE = 12  # "VMCOREINFO" and its NUL, padded to whole words
+
+
+class Range(NamedTuple):
+    """Absolute addresses from ``start`` up to but not including ``end``."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """``size`` bytes of memory from absolute address ``paddr`` on, as the format lists them.
+
+    ``content`` is shorter than ``size`` where the dump is truncated. ``vaddr`` is what an ELF
+    dump says of the virtual address, None in formats that do not tell.
+    """
+
+    paddr: int
+    size: int
+    content: Content
+    vaddr: int | None = None
+
+    @property
+    def end(self) -> int:
+        """The first absolute address behind it."""
+        return self.paddr + self.size
+
+    @property
+    def present_end(self) -> int:
+        """The first absolute address whose content is not there."""
+        return self.paddr + min(self.size, self.content.size)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Memory from an absolute address within the segment on, fewer bytes where it ends."""
+        return self.content.upto(address - self.paddr, min(size, self.end - address))
+
+    def data_ranges(self, start: int, end: int) -> Iterator[Range]:
+        """Where, between two absolute addresses, content may be other than zero; ascending."""
+        for at, size in self.content.data_extents(start - self.paddr, end - self.paddr):
+            yield Range(self.paddr + at, self.paddr + at + size)
+
+
+class Dump(Closing):
+    """An open dump; a context manager.
+
+    ``container`` says where in the file the dump was found, "" if the file is the dump;
+    ``content`` are the dump's own bytes, ``name`` is what errors call it.
+    """
+
+    format: str
+    name: str
+    content: Content
+    segments: tuple[Segment, ...]
+    container: str = ""
+
+    def close(self) -> None:
+        self.content.close()
+
+    @property
+    @abstractmethod
+    def cpus(self) -> tuple[CpuState, ...]:
+        """Registers of each CPU, in the dump's order.
+
+        The clock comparator is as store status keeps it, shifted right by 8 bits.
+        Raises EvidenceError naming CPU and field if one cannot be read.
+        """
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Bytes that the dump takes by its own headers; ``content`` may have more, or fewer."""
+
+    @property
+    def vmcoreinfo(self) -> bytes | None:
+        """Descriptor of the VMCOREINFO note, here the one to which the absolute lowcore points."""
+        return vmcoreinfo_in(self)
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What else the format's headers say, by upstream's field names."""
+        return {}
+
+    @property
+    def incomplete(self) -> str | None:
+        """In what way the dump was not written to its end; None if it was."""
+        return None
+
+    @property
+    def memory_map(self) -> tuple[Range, ...]:
+        """The memory that the segments describe, ascending and disjoint."""
+        ranges: list[Range] = []
+        for start, end in sorted((item.paddr, item.end) for item in self.segments if item.size):
+            if ranges and start <= ranges[-1].end:
+                ranges[-1] = Range(ranges[-1].start, max(ranges[-1].end, end))
+            else:
+                ranges.append(Range(start, end))
+        return tuple(ranges)
+
+    @property
+    def missing(self) -> int:
+        """Bytes of memory that the dump describes but does not have."""
+        return sum(segment.end - segment.present_end for segment in self.segments)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Memory from an absolute address on; raises EvidenceError if it is not all there."""
+        parts = []
+        at, end = address, address + size
+        while at < end:
+            segment = self._segment_at(at)
+            data = segment.read(at, end - at) if segment else b""
+            if not data:
+                raise EvidenceError(f"{self.name}: has no memory at {at:#x}")
+            parts.append(data)
+            at += len(data)
+        return b"".join(parts)
+
+    def data_ranges(self) -> Iterator[Range]:
+        """Where memory may be other than zero, ascending and disjoint."""
+        done = 0
+        for segment in sorted(self.segments, key=lambda item: item.paddr):
+            start = max(done, segment.paddr)
+            if start < segment.present_end:
+                yield from segment.data_ranges(start, segment.present_end)
+                done = segment.present_end
+
+    def _segment_at(self, address: int) -> Segment | None:
+        return next(
+            (item for item in self.segments if item.paddr <= address < item.present_end), None
+        )
+
+
+def vmcoreinfo_in(memory: Dump) -> bytes | None:
+    """Descriptor of the note to which the absolute lowcore points; None if there is none.
+
+    Source: Linux ``arch/s390/kernel/setup.c`` (setup_vmcoreinfo), s390-tools
+    ``zdump/dfi_vmcoreinfo.c``.
+    """
+    try:
+        (address,) = struct.unpack(">Q", memory.read(LOWCORE_VMCORE_INFO, 8))
+        if address == 0:
+            return None
+        head = memory.read(address, NHDR_SIZE + _NAME_SIZE)
+        header = c_elf.Elf64_Nhdr(head[:NHDR_SIZE])
+        if head[NHDR_SIZE:].rstrip(b"\0") != VMCOREINFO or header.n_descsz > PAGE:
+            return None
+        return memory.read(address + NHDR_SIZE + _NAME_SIZE, int(header.n_descsz))
+    except EvidenceError:
+        return None
+
+
+def present_bytes(segments: Sequence[Segment]) -> int:
+    """How much memory the segments have, in bytes; what two of them have counts twice."""
+    return sum(segment.present_end - segment.paddr for segment in segments)
