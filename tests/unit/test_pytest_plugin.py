@@ -378,7 +378,8 @@ class TestIt:
         """)
         result = run(pytester)
         result.assert_outcomes(errors=1)
-        assert "dump.hsa_size: an HSA of 256M does not fit a memory of 256M (crash-1)" in text(result)
+        what = "dump.hsa_size: an HSA of 256M does not fit a memory of 256M (crash-1)"
+        assert what in text(result)
 
     def test_several_dumps_have_a_directory_each(self, pytester, fake, kept):
         pytester.makepyfile("""
