@@ -29,7 +29,7 @@ RUN_EXAMPLES = examples(
     "zharness run panic --repeat 20 -x  # until it fails",
 )
 DUMP_EXAMPLES = examples(
-    "zharness dump sysrq-c --hsa-size 128M  # dump a stored crash again",
+    "zharness dump sysrq-c-2cpu-512M --hsa-size 128M  # dump a stored crash again",
     "zharness dump evidence/crash/ --dump-kernel bzImage  # the crash of an earlier run",
 )
 VERIFY_EXAMPLES = examples("zharness verify evidence  # judge again, offline")

@@ -114,7 +114,8 @@ def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: f
     except ValidationError as error:
         field, what = _first(error)
         if field.removeprefix("dump.") in given:
-            raise OverrideError([("dump", field.removeprefix("dump."))], what) from None
+            where = [("dump", field.removeprefix("dump."))]
+            raise OverrideError(where, f"{what} ({snapshot.name})") from None
         raise UsageError(f"{snapshot.directory}: {field}: {what}") from None
     return plan_of("dump", scenario, time_factor=time_factor)
 

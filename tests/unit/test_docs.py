@@ -47,6 +47,12 @@ def test_a_command_shown_is_valid(line):
     assert context is not None
 
 
+def test_the_readme_lists_every_document():
+    readme = DOCUMENTS[0].read_text()
+    for document in DOCUMENTS[1:]:
+        assert f"(docs/{document.name})" in readme
+
+
 def test_relative_links_lead_somewhere():
     for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):

@@ -257,14 +257,16 @@ class TestFixtures:
         assert list(kept.iterdir()) == []
 
     def test_marks_add_up_and_the_closest_wins(self, pytester, fake):
-        pytester.mkdir("sub").joinpath("mine.toml").write_text(
+        directory = pytester.mkdir("sub").joinpath("set[1]")
+        directory.mkdir()
+        directory.joinpath("mine.toml").write_text(
             'extends = "panic"\n[crashed]\nparmline = "quiet"\n'
         )
         pytester.path.joinpath("sub/test_it.py").write_text("""
 import pytest
 pytestmark = pytest.mark.zharness(memory="1G", smp=4, dump={"parmline": "a"})
 
-@pytest.mark.zharness(smp=8, scenario="mine.toml")
+@pytest.mark.zharness(smp=8, scenario="set[1]/mine.toml")
 class TestIt:
     @pytest.mark.zharness(layout="ext4", memory="2G")
     @pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.zharness(verdict="FAIL"))])
@@ -376,7 +378,8 @@ class TestIt:
         """)
         result = run(pytester)
         result.assert_outcomes(errors=1)
-        assert "crash-1: an HSA of 256M does not fit a memory of 256M" in text(result)
+        what = "dump.hsa_size: an HSA of 256M does not fit a memory of 256M (crash-1)"
+        assert what in text(result)
 
     def test_several_dumps_have_a_directory_each(self, pytester, fake, kept):
         pytester.makepyfile("""
