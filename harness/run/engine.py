@@ -22,7 +22,7 @@ from harness.machine.dump import Dumper
 from harness.machine.outcome import DumpOutcome, Outcome
 from harness.machine.reipl import reipl
 from harness.machine.snapshot import Snapshot
-from harness.machine.snapshots import Snapshots, place
+from harness.machine.snapshots import Snapshots
 from harness.machine.vector_checksum import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import find_qemu
@@ -88,10 +88,12 @@ def create_snapshot(
     Raises HarnessError and its kinds.
     """
     # in the store, so that the new one can be linked instead of copied
-    with store.workplace("snapshot") as scratch:
-        with _Run(plan, scratch / "run", store, progress, False, on_line) as this:
-            name = this.crash(fresh=False).name
-        return Snapshots.in_store(store.root).get(name)
+    with (
+        store.workplace("snapshot") as scratch,
+        _Run(plan, scratch / "run", store, progress, False, on_line) as this,
+    ):
+        this.crash(fresh=False)
+        return Snapshots(store).open(this.stored_as)
 
 
 def verify(directory: Path, *, progress: Progress) -> Verdict:
@@ -136,6 +138,7 @@ class _Run:
             time_factor=plan.time_factor,
         )
         self._inputs: dict[str, Any] = {}
+        self.stored_as = ""  # the crash's name in the store, once it is there
 
     def __enter__(self) -> Self:
         return self
@@ -173,31 +176,29 @@ class _Run:
         return verdict
 
     def crash(self, *, fresh: bool) -> Snapshot:
-        """A crash in the evidence: a stored one, or a new one, which is stored unless ``fresh``.
-
-        Returns it as it is in the evidence, or in the store if that has it.
-        """
+        """A crash in the evidence: a stored one, or a new one, which is stored unless ``fresh``."""
         with self._phases.phase("images"):
             inputs = CrashInputs.prepare(self._images, self._plan)
         self._inputs |= inputs.identity()
         self._directory.write_json(self._directory.run, self._description())
         if fresh:
             return self._crash(inputs)
-        qemu = find_qemu().identity()
-        name = self._plan.snapshot_name({**inputs.digests(), "qemu": qemu})
-        stored = Snapshots.in_store(self._store.root)
-        with stored.making(name, self._progress):
-            if not stored.has(name):
-                return stored.keep(self._crash(inputs), name)
-        return self.place(stored.get(name))
+        self.stored_as = name = self._plan.snapshot_name(inputs.digests(find_qemu()))
+        stored = Snapshots(self._store)
+        if not stored.has(name):
+            with stored.making(name):
+                if not stored.has(name):  # another process may have been quicker
+                    snapshot = self._crash(inputs)
+                    stored.keep(snapshot, name)
+                    return snapshot
+        return self.place(stored.open(name))
 
     def place(self, snapshot: Snapshot) -> Snapshot:
-        """Take a stored crash into the evidence."""
+        """Take a stored crash into the evidence; returns it as it is there."""
         self._inputs |= {"snapshot": snapshot.name}
         with self._phases.phase("snapshot"):
             self._phases.note("stored crash", name=snapshot.name)
-            place(snapshot, self._directory.crash)
-        return snapshot
+            return Snapshots(self._store).take(snapshot, self._directory.crash)
 
     def dump_and_judge(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is in the evidence, collect the dump, judge it."""

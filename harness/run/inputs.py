@@ -55,9 +55,13 @@ class CrashInputs:
     def system_disk(self) -> Path | None:
         return None if self.disk is None else self.disk.path / DISK
 
-    def digests(self) -> dict[str, str]:
-        """What distinguishes this crashed system from others."""
-        digests = {"kernel": self.kernel.sha256, "initramfs": self.initramfs.key}
+    def digests(self, binary: QemuBinary) -> dict[str, str]:
+        """What distinguishes this crashed system, in that QEMU, from others."""
+        digests = {
+            "kernel": self.kernel.sha256,
+            "initramfs": self.initramfs.key,
+            "qemu": binary.identity(),
+        }
         return digests if self.disk is None else digests | {"disk": self.disk.key}
 
     def identity(self) -> dict[str, Any]:
