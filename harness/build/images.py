@@ -44,6 +44,11 @@ class Images:
         """The harness's own, or the one given by path."""
         if image is not None:
             return foreign_kernel(image, vmlinux)
+        if vmlinux is not None:
+            raise UsageError(
+                f"vmlinux {vmlinux} is for a kernel given by path, and there is none",
+                hint="the harness's own kernel has its own; or give --kernel, too",
+            )
         return self._built_kernel(Role.CRASHED)
 
     def dump_kernel(self, image: Path | None = None) -> Kernel:

@@ -213,7 +213,10 @@ class _Run:
     def _crash(self, inputs: CrashInputs) -> Snapshot:
         spec, how = inputs.spec(self._plan), self._plan.crash
         booter = self._booter("crash")
-        return crash(booter, spec, how, self._directory.crash, inputs.system_disk)
+        directory, kernel = self._directory.crash, inputs.kernel
+        snapshot = crash(booter, spec, how, directory, kernel.identity(), inputs.system_disk)
+        kernel.require_unchanged()
+        return snapshot
 
     def _dump(self, snapshot: Snapshot) -> DumpOutcome:
         dump, directory = self._plan.scenario.dump, self._directory

@@ -67,7 +67,7 @@ class CrashInputs:
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
         return {
-            "crashed kernel": _kernel_identity(self.kernel),
+            "crashed kernel": self.kernel.identity(),
             "crashed initramfs": self.initramfs.key,
             "crashed system's disk": None if self.disk is None else self.disk.key,
         }
@@ -100,7 +100,7 @@ class DumpInputs:
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
         return {
-            "dump kernel": _kernel_identity(self.kernel),
+            "dump kernel": self.kernel.identity(),
             "dump initramfs": self.initramfs.key,
             "dump disk": self.disk.key,
         }
@@ -115,7 +115,3 @@ def host_identity(binary: QemuBinary) -> dict[str, Any]:
         "Python": platform.python_version(),
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
-
-
-def _kernel_identity(kernel: Kernel) -> dict[str, str]:
-    return {"release": kernel.release, "sha256": kernel.sha256, "origin": kernel.origin}
