@@ -79,10 +79,11 @@ class Bench:
             scenario = self._plan.scenario
             memory = scenario.crashed.memory
             phases = Phases(journal, NoProgress(), memory=memory, time_factor=1.0)
-            spec = CrashInputs.prepare(self._images, self._plan).spec(self._plan)
+            inputs = CrashInputs.prepare(self._images, self._plan)
+            spec, kernel = inputs.spec(self._plan), inputs.kernel.identity()
             start = time.monotonic()
             booter = Booter(find_qemu(), phases)
-            snapshot = crash(booter, spec, self._plan.crash, directory / "crash")
+            snapshot = crash(booter, spec, self._plan.crash, directory / "crash", kernel)
             sparse.copy(disk, directory / "disk.img")
             outcome = Dumper(find_qemu(), phases, phases.stall_seconds).dump(
                 snapshot,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import platformdirs
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 
 APP = "zharness"
 _PACKAGE = Path(__file__).parent
@@ -21,6 +22,19 @@ def data_dir() -> Path:
     raise HarnessError(
         f"the harness in {_PACKAGE} came without images/ and scenarios/", hint="install it again"
     )
+
+
+def require_file(path: Path, what: str) -> None:
+    """Raises UsageError, naming ``what`` and ``path``, unless it is a regular file.
+
+    A user's path can lead to a FIFO or to /dev/zero, which are never read to their end.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise UsageError(f"{what} {path}: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise UsageError(f"{what} {path} is not a regular file")
 
 
 def default_store() -> Path:

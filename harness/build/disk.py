@@ -85,7 +85,7 @@ def dump_disk(
     ``host_kernel`` gives the kernel of the builder guest; it is only asked if there is one to run.
 
     Raises UsageError for a size that cannot even hold kernel and ramdisk, BuildError if zipl
-    fails.
+    fails, HostError if the kernel changes meanwhile.
     """
     boot = BootFiles(spec.kernel.image, spec.ramdisk.path / IMAGE, spec.parmline)
     _check_size(spec, boot)
@@ -100,6 +100,7 @@ def dump_disk(
                 _make_file_system(disk, spec, Tools(log, f"a {spec.layout} disk", _FIXED))
             run_zipl(guest, kernel, disk, spec.layout, boot, log)
             check_boot_records(disk, spec.layout)
+        spec.kernel.require_unchanged()
         return {"zipl": _version_of("s390-tools", guest)}
 
     inputs = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.build.disk import DiskSpec, dump_disk, size_for
@@ -44,6 +46,11 @@ class Images:
         """The harness's own, or the one given by path."""
         if image is not None:
             return foreign_kernel(image, vmlinux)
+        if vmlinux is not None:
+            raise UsageError(
+                f"vmlinux {vmlinux} is for a kernel given by path, and there is none",
+                hint="the harness's own kernel has its own; or give --kernel, too",
+            )
         return self._built_kernel(Role.CRASHED)
 
     def dump_kernel(self, image: Path | None = None) -> Kernel:
@@ -107,17 +114,22 @@ class Images:
         )
 
     def export(self, layout: DiskLayout, directory: Path) -> list[Path]:
-        """Copy dump kernel and ramdisk to ``directory`` under the names s390-tools know."""
-        directory.mkdir(parents=True, exist_ok=True)
+        """Copy dump kernel and ramdisk to ``directory`` under the names s390-tools know.
+
+        Raises HostError, too, if they cannot be written.
+        """
+        with _writing_to(directory):
+            directory.mkdir(parents=True, exist_ok=True)
         sources = {
             "kernel": self.dump_kernel().image,
             "ramdisk": self.dump_initramfs(layout).path / IMAGE,
         }
-        return [
-            Path(shutil.copyfile(sources[what], directory / name))
-            for what, names in EXPORT_NAMES.items()
-            for name in names
-        ]
+        with _writing_to(directory):
+            return [
+                Path(shutil.copyfile(sources[what], directory / name))
+                for what, names in EXPORT_NAMES.items()
+                for name in names
+            ]
 
     def _built_kernel(self, role: Role) -> Kernel:
         if role not in self._kernels:
@@ -133,3 +145,14 @@ class Images:
             return self._built_kernel(Role.DUMP)
         except HostError:
             return given
+
+
+@contextmanager
+def _writing_to(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{error.filename} is not a directory", hint="name another one") from error
+    except OSError as error:
+        where = error.filename or directory
+        raise HostError(f"cannot write {where}: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -17,7 +18,8 @@ from harness.build import kernel_image
 from harness.build.command import Tools, require_tools
 from harness.build.source import source_tree
 from harness.build.store import Built, Store, sha256
-from harness.errors import BuildError, UsageError
+from harness.build.vmlinux import Vmlinux, vmlinux_of
+from harness.errors import BuildError, HostError, UsageError
 from harness.paths import data_dir
 from harness.progress import Progress
 
@@ -27,7 +29,7 @@ NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
 # where debug information says the source is: paths of this host would make builds differ
 SOURCE_PREFIX = "/linux"
 
-IMAGE, VMLINUX, SYSTEM_MAP, CONFIG = "bzImage", "vmlinux", "System.map", "config"
+IMAGE, VMLINUX, CONFIG = "bzImage", "vmlinux", "config"
 MODULE = "zcrash.ko"
 
 _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
@@ -53,9 +55,31 @@ class Kernel:
     sha256: str
     origin: str
     config: str | None = None
-    vmlinux: Path | None = None
-    system_map: Path | None = None
+    vmlinux: Vmlinux | None = None
     module: Path | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """JSON: what tells this kernel from others, and where its vmlinux is."""
+        return {
+            "release": self.release,
+            "sha256": self.sha256,
+            "origin": self.origin,
+            "vmlinux": None if self.vmlinux is None else self.vmlinux.to_json(),
+        }
+
+    def require_unchanged(self) -> None:
+        """Raises HostError if the image is not what it was when its digest was taken.
+
+        To be called when something was made with it that is kept under that digest.
+        """
+        try:
+            same = sha256(self.image) == self.sha256
+        except OSError:
+            same = False
+        if not same:
+            raise HostError(
+                f"kernel {self.image} changed while it was used", hint="run again when it is built"
+            )
 
 
 def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
@@ -92,22 +116,21 @@ def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
 
 
 def foreign_kernel(image: Path, vmlinux: Path | None = None) -> Kernel:
-    """A kernel given by path; raises UsageError if it is not an s390 kernel image.
+    """A kernel given by path.
 
     Its configuration is the one it carries (CONFIG_IKCONFIG), or one that lies where Debian and
-    a build tree put it.
+    a build tree put it. Raises UsageError if it is not an s390 kernel image, or if ``vmlinux`` is
+    not its own (see ``vmlinux_of``).
     """
     data = kernel_image.check(image)
-    if vmlinux is not None and not vmlinux.is_file():
-        raise UsageError(f"vmlinux {vmlinux}: no such file")
     release = kernel_image.release(data)
     return Kernel(
         image=image,
         release=release,
-        sha256=sha256(image),
+        sha256=hashlib.sha256(data).hexdigest(),
         origin=str(image),
         config=kernel_image.embedded_config(data) or _config_beside(image, release),
-        vmlinux=vmlinux,
+        vmlinux=None if vmlinux is None else vmlinux_of(data, image, vmlinux),
     )
 
 
@@ -197,7 +220,6 @@ class _Make:
     def collect(self, directory: Path, more: tuple[str, ...]) -> dict[str, Any]:
         """Move what is kept into the image; returns what the manifest shall say."""
         shutil.move(self._objects / "arch" / "s390" / "boot" / "bzImage", directory / IMAGE)
-        shutil.move(self._objects / "System.map", directory / SYSTEM_MAP)
         shutil.move(self._objects / ".config", directory / CONFIG)
         for name in more:
             shutil.move(self._objects / name, directory / name)
@@ -238,17 +260,16 @@ def _lost(fragment: str, config: str) -> list[str]:
 
 
 def _from_store(image: Built) -> Kernel:
-    def optional(name: str) -> Path | None:
-        path = image.path / name
-        return path if path.exists() else None
-
+    files = image.manifest["files"]
+    vmlinux = None
+    if VMLINUX in files:
+        vmlinux = Vmlinux(str(image.path / VMLINUX), files[VMLINUX]["sha256"])
     return Kernel(
         image=image.path / IMAGE,
         release=image.manifest["release"],
-        sha256=image.manifest["files"][IMAGE]["sha256"],
+        sha256=files[IMAGE]["sha256"],
         origin=image.name,
         config=(image.path / CONFIG).read_text(),
-        vmlinux=optional(VMLINUX),
-        system_map=optional(SYSTEM_MAP),
-        module=optional(MODULE),
+        vmlinux=vmlinux,
+        module=image.path / MODULE if MODULE in files else None,
     )

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.paths import require_file
 
 # arch/s390/boot/head.S (Linux 6.12): EP_OFFSET, EP_STRING
 ENTRY_OFFSET = 0x10008
 ENTRY_MARK = b"S390EP"
+_HEAD = ENTRY_OFFSET + len(ENTRY_MARK)
 # arch/s390/include/asm/setup.h, struct parmarea at 0x10400: kernel_version
 VERSION_POINTER = 0x10428
 
@@ -35,12 +37,14 @@ _PAYLOADS: dict[bytes, Callable[[bytes], bytes]] = {  # how a payload begins, an
 
 def check(path: Path) -> bytes:
     """The content of an s390 kernel image; raises UsageError saying what it is instead."""
+    require_file(path, "kernel")
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_HEAD)
+            if data[ENTRY_OFFSET:] == ENTRY_MARK:  # else it could be anything, of any size
+                return data + file.read()
     except OSError as error:
         raise UsageError(f"kernel {path}: {error.strerror}") from error
-    if data[ENTRY_OFFSET : ENTRY_OFFSET + len(ENTRY_MARK)] == ENTRY_MARK:
-        return data
     for offset, magic, what in _FOREIGN:
         if data[offset : offset + len(magic)] == magic:
             raise UsageError(f"kernel {path} is not an s390 kernel image: {what}")
@@ -50,14 +54,18 @@ def check(path: Path) -> bytes:
 
 def release(data: bytes) -> str:
     """``uname -r`` of the kernel in an image, or 'unknown'."""
+    return version(data).split(b" ", 1)[0].decode("ascii", "replace") or "unknown"
+
+
+def version(data: bytes) -> bytes:
+    """``RELEASE (BY@HOST) #COUNT ... TIME`` of the kernel in an image; empty if it is not told."""
     pointer = int.from_bytes(data[VERSION_POINTER : VERSION_POINTER + 8], "big")
-    text = data[pointer : pointer + 128].split(b"\0", 1)[0].split(b" ", 1)[0]
-    return text.decode("ascii", "replace") if 0 < pointer < len(data) and text else "unknown"
+    return data[pointer : pointer + 256].split(b"\0", 1)[0] if pointer else b""
 
 
 def embedded_config(data: bytes) -> str | None:
     """The configuration that CONFIG_IKCONFIG put into an image."""
-    for kernel in _decompressed(data):
+    for kernel in decompressed(data):
         start = kernel.find(_IKCONFIG_START)
         end = kernel.find(_IKCONFIG_END, start)
         if 0 <= start < end:
@@ -71,12 +79,12 @@ def embedded_config(data: bytes) -> str | None:
 def can_dump(data: bytes) -> bool | None:
     """Whether the kernel has CONFIG_CRASH_DUMP, judged by its code; None if unreadable."""
     found = None
-    for kernel in _decompressed(data):
+    for kernel in decompressed(data):
         found = bool(found) or b"zcore" in kernel
     return found
 
 
-def _decompressed(data: bytes) -> Iterator[bytes]:
+def decompressed(data: bytes) -> Iterator[bytes]:
     """The kernel behind the decompressor, for each place where a payload could begin."""
     for magic, decompress in _PAYLOADS.items():
         start = data.find(magic, ENTRY_OFFSET)

@@ -21,7 +21,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,10 +89,10 @@ class Store:
         cannot be written.
         """
         name = f"{kind}-{_key(kind, inputs)}"
-        with self._using(name), suppress(_DamagedError):
+        with self.using(name), suppress(_DamagedError):
             if (found := self._open(name)) is not None:
                 return self._touch(found)
-        with self.lock(name):
+        with self.using(name), self.lock(name):
             found = self._open_or_bury(name)  # another process may have been quicker
             if found is None:
                 self._build(name, inputs, build)
@@ -133,7 +133,7 @@ class Store:
 
     def remove(self, image: Built) -> None:
         """Take one image out; whoever has its files open keeps them."""
-        with self.lock(image.name):
+        with self.using(image.name), self.lock(image.name):
             self.bury(image.path)
 
     def clean(self, unused_for: timedelta = timedelta(0)) -> list[str]:
@@ -144,7 +144,7 @@ class Store:
         newest = datetime.now(UTC).timestamp() - unused_for.total_seconds()
         removed = []
         for name in self._names():
-            with self.lock(name):
+            with self.using(name), self.lock(name):
                 if self._is_damaged(name) or self._last_used(name) <= newest:
                     self.bury(self.root / name)
                     removed.append(name)
@@ -153,16 +153,34 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed builders left behind."""
-        with self.lock(_SWEEP_LOCK):
+        with self.using("sweep"), self.lock(_SWEEP_LOCK):
             self._sweep()
+
+    @contextmanager
+    def using(self, name: str) -> Iterator[None]:
+        """Turns a full, read-only or foreign disk into HostError, for the length of a block."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                raise self._no_space(name) from error
+            if error.errno in _UNUSABLE and self._is_about_us(error.filename):
+                raise HostError(
+                    f"cannot use the image store: {error.filename}: {error.strerror}",
+                    hint=_OTHER_STORE,
+                ) from error
+            raise
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock of what has ``name``; says whom it waits for.
 
-        Raises HostError if the store cannot be written or, in the ``with`` block, is full.
+        Raises HostError if the store cannot be written; what the block raises stays as it is.
         """
-        with self._using(name), self._locked(name):
+        with ExitStack() as stack:
+            with self.using(name):
+                path = self._directory(_LOCKS) / name
+                stack.enter_context(locked(path, name, self._progress))
             yield
 
     @contextmanager
@@ -171,7 +189,7 @@ class Store:
 
         Raises HostError if the store cannot be written.
         """
-        with self._using(name), self._locked(_SWEEP_LOCK):  # none sweeps from creation to lock
+        with self.using(name), self.lock(_SWEEP_LOCK):  # none sweeps from creation to lock
             self._sweep()
             path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._directory(_BUILDING)))
             owner = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -184,8 +202,9 @@ class Store:
 
     def bury(self, path: Path) -> None:
         """Take a directory of the store out at once, then delete it: nobody sees half of it."""
-        with self.workplace(path.name) as grave, suppress(FileNotFoundError):
-            path.rename(grave / path.name)
+        name = path.name
+        with self.using(name), self.workplace(name) as grave, suppress(FileNotFoundError):
+            path.rename(grave / name)
 
     def _open(self, name: str) -> Built | None:
         """The image, or None if there is none; raises _DamagedError if it is not whole."""
@@ -257,31 +276,11 @@ class Store:
             f"no space left in {self.root} for {name}", hint=f"free some, or {_OTHER_STORE}"
         )
 
-    @contextmanager
-    def _using(self, name: str) -> Iterator[None]:
-        """Turns a full, read-only or foreign disk into HostError."""
-        try:
-            yield
-        except OSError as error:
-            if error.errno in _NO_SPACE:
-                raise self._no_space(name) from error
-            if error.errno in _UNUSABLE and self._is_about_us(error.filename):
-                raise HostError(
-                    f"cannot use the image store: {error.filename}: {error.strerror}",
-                    hint=_OTHER_STORE,
-                ) from error
-            raise
-
     def _is_about_us(self, filename: Any) -> bool:
         """Whether an error's file is in the store, or is a directory that the store is in."""
         if not isinstance(filename, str):
             return False
         return Path(filename).is_relative_to(self.root) or self.root.is_relative_to(filename)
-
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        with locked(self._directory(_LOCKS) / name, name, self._progress):
-            yield
 
     def _sweep(self) -> None:
         """Under the sweep lock: a directory whose lock is free has no builder any more."""
@@ -312,7 +311,7 @@ class Store:
 
     def _names(self) -> list[str]:
         """Names of what can be images: nothing else below ``root`` is ever touched."""
-        with self._using("a look at it"):
+        with self.using("a look at it"):
             if not self.root.is_dir():
                 return []
             names = [path.name for path in self.root.iterdir() if path.is_dir()]

@@ -100,10 +100,17 @@ def _memory() -> Item:
 
 
 def _disk(store: Path) -> Item:
-    existing = next(path for path in (store, *store.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
     why = f"kernel sources, builds and images take up to {DISK >> 30} GiB"
     fix = "name another place with --store or ZHARNESS_STORE"
+    store = store.absolute()
+    try:
+        existing = next(path for path in (store, *store.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        return Item("disk", False, f"{store}: {error.strerror}", "for images", fix)
+    if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+        found = f"{store}: {existing} is no directory that can be written"
+        return Item("disk", False, found, "for images", fix)
     return Item("disk", free >= DISK, f"{free / 1e9:.1f} GB free for {store}", why, fix)
 
 

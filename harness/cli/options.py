@@ -39,9 +39,11 @@ def complete_scenario(incomplete: str) -> list[str]:
 
 
 def _complete_snapshot(incomplete: str) -> list[str]:
+    from harness.build.store import Store
     from harness.machine.snapshots import Snapshots
+    from harness.progress import NoProgress
 
-    names = [snapshot.name for snapshot in Snapshots.in_store(default_store()).all()]
+    names = Snapshots(Store(default_store(), NoProgress())).names()
     return [name for name in names if name.startswith(incomplete)]
 
 

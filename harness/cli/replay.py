@@ -32,10 +32,11 @@ def replay(
 
     former = RunDirectory(evidence)
     document = former.read_json(former.run)
-    if not isinstance(document, dict) or not isinstance(document.get("plan"), dict):
-        raise EvidenceError(f"{former.run}: holds no plan")
+    for part in ("plan", "inputs"):
+        if not isinstance(document.get(part), dict):
+            raise EvidenceError(f"{former.run}: holds no {part}")
     plan = Plan.from_json(document["plan"])
-    if "crashed kernel" not in document.get("inputs", {}):
+    if "crashed kernel" not in document["inputs"]:
         raise UsageError(
             f"{evidence} is a dump of a stored crash, so there is no crash to be made again",
             hint=f"zharness dump {former.crash}{os.sep} dumps it once more",

@@ -139,8 +139,9 @@ def dump(
     from harness.run.capacity import require_room
     from harness.scenario.load import plan_of_crash
 
-    path = options.store_path(store)
-    crash = Snapshots.in_store(path).get(snapshot)
+    progress = progress_for(json=json, verbose=verbose)
+    images = Store(options.store_path(store), progress)
+    crash = Snapshots(images).get(snapshot)
     plan = plan_of_crash(
         crash,
         {
@@ -153,12 +154,11 @@ def dump(
         time_factor=time_factor,
     )
     require_room(crash.name, plan.scenario.crashed)
-    progress = progress_for(json=json, verbose=verbose)
     verdict = engine.dump_snapshot(
         crash,
         plan,
         output=options.output_path(output, "dump"),
-        store=Store(path, progress),
+        store=images,
         progress=progress,
         keep=keep,
         on_line=echo if verbose else None,

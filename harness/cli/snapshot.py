@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.progress import progress_for
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from harness.machine.snapshots import Snapshots
 
 SnapshotNames = Annotated[
     list[str] | None,
@@ -57,11 +61,16 @@ def create(
 
 @app.command("list", epilog=examples("zharness snapshot list --json"))
 def list_(store: options.StorePath = None, json: options.Json = False) -> None:
-    """Show all snapshots."""
+    """Show all snapshots; of damaged ones, what is wrong and how to remove them."""
     from harness.cli.show import table
-    from harness.machine.snapshots import Snapshots
+    from harness.errors import EvidenceError
 
-    found = [_describe(item) for item in Snapshots.in_store(options.store_path(store)).all()]
+    kept, found = _kept(store), []
+    for name in kept.names():
+        try:
+            found.append(_describe(kept.open(name)))
+        except EvidenceError as error:
+            print(f"zharness: {error.message}; {error.hint}", file=sys.stderr)
     if json:
         print(jsonlib.dumps(found, indent=1))
     else:
@@ -79,9 +88,8 @@ def show(
 ) -> None:
     """Show one snapshot: its machine, and every CPU's PSW and prefix."""
     from harness.cli.show import table
-    from harness.machine.snapshots import Snapshots
 
-    found = Snapshots.in_store(options.store_path(store)).get(snapshot)
+    found = _kept(store).get(snapshot)
     if json:
         cpus = [cpu.to_json() for cpu in found.cpus]
         print(jsonlib.dumps({**_describe(found), **found.machine, "cpus": cpus}, indent=1))
@@ -105,17 +113,20 @@ def remove(
 ) -> None:
     """Remove snapshots from the store; evidence that shares their files keeps them."""
     from harness.errors import UsageError
-    from harness.machine.snapshots import Snapshots
 
-    kept = Snapshots.in_store(options.store_path(store))
-    for name in snapshots or ():
-        if not kept.has(name) and ("/" in name or not name):
-            raise UsageError(f"'{name}' is no name of a stored snapshot")
     if every is bool(snapshots):
         raise UsageError("name the snapshots, or say --all")
-    for snapshot in kept.all() if every else [kept.get(name) for name in snapshots or ()]:
-        kept.remove(snapshot)
-        print(f"{snapshot.name}: removed")
+    kept = _kept(store)
+    for name in kept.names() if every else [kept.find(name) for name in snapshots or ()]:
+        kept.remove(name)
+        print(f"{name}: removed")
+
+
+def _kept(store: Path | None) -> Snapshots:
+    from harness.build.store import Store
+    from harness.machine.snapshots import Snapshots
+
+    return Snapshots(Store(options.store_path(store), progress_for(json=False, verbose=False)))
 
 
 def _describe(snapshot: Any) -> dict[str, Any]:

@@ -51,17 +51,19 @@ def crash(
     spec: MachineSpec,
     how: Crash,
     directory: Path,
+    kernel: Mapping[str, Any],
     system_disk: Path | None = None,
 ) -> Snapshot:
     """Boot ``spec``, crash it, and leave a snapshot in ``directory``.
 
-    ``system_disk`` as in ``Booter.booted``. Raises what that raises; PhaseTimeout too if the
-    system does not stop, HarnessError if it stops otherwise than the trigger says.
+    ``kernel`` is what the snapshot shall say of the kernel (JSON); ``system_disk`` as in
+    ``Booter.booted``. Raises what that raises; PhaseTimeout too if the system does not stop,
+    HarnessError if it stops otherwise than the trigger says.
     """
     started = time.monotonic()
     with booter.booted(spec, directory, system_disk) as system:
         boot_seconds = time.monotonic() - started
-        remains = crash_booted(booter, system, spec, how, directory, boot_seconds)
+        remains = crash_booted(booter, system, spec, how, directory, kernel, boot_seconds)
     return Snapshot.create(directory, *remains)
 
 
@@ -71,6 +73,7 @@ def crash_booted(
     spec: MachineSpec,
     how: Crash,
     directory: Path,
+    kernel: Mapping[str, Any],
     boot_seconds: float,
 ) -> tuple[tuple[CpuState, ...], Mapping[str, Any]]:
     """Crash a system that is up, and save its memory in ``directory``.
@@ -86,6 +89,7 @@ def crash_booted(
         system.ram.save(directory / RAM)
         must_prove(how.trigger, system.ram, cpus[0])
     facts = {
+        "kernel": dict(kernel),
         "qemu": booter.binary.release,
         "boot_seconds": round(boot_seconds, 3),
         "panic": dict(panic),

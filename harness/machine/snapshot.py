@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import sparse
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 
@@ -19,16 +20,24 @@ RAM, CPUS, MACHINE, CONSOLE, ARGV = (
     "qemu-argv.json",
 )
 SYSTEM_IMAGE = "system.img"  # the system's own disk, if it was loaded from one
+DIGESTS = "digests.json"
+IMAGES = (RAM, SYSTEM_IMAGE)  # too large to be read whenever a snapshot is opened
+
+FORMAT = 2  # of the files of a snapshot and of what they say; part of a stored crash's name
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """``memory`` in bytes; ``cpus`` by CPU address, CPU 0 being the one that will be IPLed."""
+    """``memory`` in bytes; ``cpus`` by CPU address, CPU 0 being the one that will be IPLed.
+
+    ``digests`` has ``size`` and ``digest`` (see ``sparse.digest``) of each file by its name.
+    """
 
     directory: Path
     memory: int
     cpus: tuple[CpuState, ...]
     machine: Mapping[str, Any]
+    digests: Mapping[str, Mapping[str, Any]]
 
     @property
     def name(self) -> str:
@@ -73,16 +82,37 @@ class Snapshot:
     def create(
         cls, directory: Path, cpus: tuple[CpuState, ...], machine: Mapping[str, Any]
     ) -> Snapshot:
-        """Describe the crash whose ``ram.img`` already stands in ``directory``."""
+        """Describe the crash whose ``ram.img`` and other files already stand in ``directory``."""
+        machine = {"format": FORMAT, **machine}
         states = {"cpus": [cpu.to_json() for cpu in cpus]}
         (directory / CPUS).write_text(json.dumps(states, indent=1) + "\n")
         (directory / MACHINE).write_text(json.dumps(machine, indent=1) + "\n")
+        digests = {
+            file.name: {"size": file.stat().st_size, "digest": sparse.digest(file)}
+            for file in sorted(directory.iterdir())
+            if file.name != DIGESTS
+        }
+        (directory / DIGESTS).write_text(json.dumps(digests, indent=1) + "\n")
         return cls.open(directory)
 
     @classmethod
     def open(cls, directory: Path) -> Snapshot:
-        """Raises EvidenceError, naming the file, if anything is missing or does not fit."""
+        """Raises EvidenceError, naming the file, if anything is missing or does not fit.
+
+        Sizes are looked at and small files read; :meth:`check_images` reads the others.
+        """
         machine = _load(directory / MACHINE)
+        try:
+            found = machine.get("format")
+        except AttributeError:
+            raise EvidenceError(f"{directory / MACHINE}: describes no machine") from None
+        if found != FORMAT:
+            raise EvidenceError(
+                f"{directory}: a crash snapshot of format {found or 1}, not {FORMAT}",
+                hint="crash the system again",
+            )
+        digests = _load(directory / DIGESTS)
+        _check_small(directory, digests)
         states = _load(directory / CPUS)
         try:
             memory = int(machine["memory"])
@@ -90,13 +120,39 @@ class Snapshot:
         except (KeyError, TypeError, ValueError) as error:
             raise EvidenceError(f"{directory}: not a crash snapshot: {error!r}") from error
         ram = directory / RAM
-        if not ram.is_file():
-            raise EvidenceError(f"{ram}: missing, so there is no memory to compare with")
         if ram.stat().st_size != memory:
             raise EvidenceError(f"{ram}: {ram.stat().st_size} bytes, but the machine had {memory}")
         if not cpus:
             raise EvidenceError(f"{directory / CPUS}: holds no CPU")
-        return cls(directory, memory, cpus, machine)
+        return cls(directory, memory, cpus, machine, digests)
+
+    def check_images(self) -> None:
+        """Raises EvidenceError naming the first large file that is not what was saved.
+
+        This reads all data in them: as much as a dump of the crash does anyway.
+        """
+        for name in filter(self.digests.__contains__, IMAGES):
+            _check(self.directory / name, self.digests[name])
+
+
+def _check_small(directory: Path, digests: Any) -> None:
+    """Sizes of all files, content of the small ones."""
+    try:
+        for name in (RAM, CPUS, MACHINE, *digests):
+            path, size = directory / name, int(digests[name]["size"])
+            if path.stat().st_size != size:
+                raise EvidenceError(f"{path}: {path.stat().st_size} bytes; {size} were saved")
+            if name not in IMAGES:
+                _check(path, digests[name])
+    except OSError as error:
+        raise EvidenceError(f"{error.filename}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(f"{directory / DIGESTS}: damaged: {error!r}") from error
+
+
+def _check(path: Path, saved: Mapping[str, Any]) -> None:
+    if sparse.digest(path) != saved["digest"]:
+        raise EvidenceError(f"{path}: its content is not what was saved")
 
 
 def _load(path: Path) -> Any:

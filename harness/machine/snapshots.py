@@ -1,101 +1,139 @@
-"""Snapshots kept for later: crash once, dump many times."""
+"""Snapshots kept in the store for later: crash once, dump many times.
+
+::
+
+    ROOT/snapshots/NAME/        one snapshot: its files, read-only; complete or absent
+    ROOT/.locks/crash-NAME      held while it is made or removed
+
+A small file is checked whenever a snapshot is opened, a large one when a run takes it.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 from harness import sparse
+from harness.build.store import Store, publish, seal
 from harness.errors import EvidenceError, UsageError
-from harness.locking import locked
-from harness.machine.snapshot import Snapshot
-from harness.progress import Progress
-
-READ_ONLY = 0o444
+from harness.machine.snapshot import DIGESTS, Snapshot
+from harness.paths import default_store
 
 
 class Snapshots:
-    """A directory of snapshots, each under its name."""
+    """The snapshots in one store, each under its name. All methods raise HostError.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    That is: if the store cannot be read or, for those that change it, written.
+    """
 
-    @classmethod
-    def in_store(cls, store: Path) -> Self:
-        """Those that are kept beside the images of the store at ``store``."""
-        return cls(store / "snapshots")
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._root = store.root / "snapshots"
+
+    def names(self) -> list[str]:
+        """Of all that are there, damaged ones, too."""
+        with self._store.using("its snapshots"):
+            if not self._root.is_dir():
+                return []
+            return sorted(path.name for path in self._root.iterdir() if path.name[0] != ".")
 
     def has(self, name: str) -> bool:
-        """Whether there is a snapshot of exactly this name."""
-        return (self._root / name).is_dir()
+        """Whether there is a snapshot of exactly this name, be it damaged."""
+        return name in self.names()
 
-    def all(self) -> list[Snapshot]:
-        """All that can be opened, by name."""
-        found = []
-        for directory in sorted(self._root.glob("[!.]*")):
-            try:
-                found.append(Snapshot.open(directory))
-            except EvidenceError:
-                continue
-        return found
+    def open(self, name: str) -> Snapshot:
+        """The one of exactly this name; raises EvidenceError if it is damaged or not there."""
+        with self._blaming(self._root / name):
+            return Snapshot.open(self._root / name)
 
-    def get(self, name: str) -> Snapshot:
+    def get(self, wanted: str) -> Snapshot:
         """By name, unambiguous beginning of a name, or path.
 
         Raises UsageError if there is none or more than one, EvidenceError if it is damaged.
         """
-        if os.sep in name:
-            return Snapshot.open(Path(name))
-        if (self._root / name).is_dir():
-            return Snapshot.open(self._root / name)
-        matches = sorted(path.name for path in self._root.glob(f"{name}*")) if name else []
+        if os.sep in wanted:
+            return Snapshot.open(Path(wanted))
+        return self.open(self.find(wanted))
+
+    def find(self, wanted: str) -> str:
+        """The name that ``wanted`` is or unambiguously begins; raises UsageError."""
+        names = self.names()
+        if wanted in names:
+            return wanted
+        matches = [name for name in names if wanted and name.startswith(wanted)]
         if len(matches) == 1:
-            return Snapshot.open(self._root / matches[0])
+            return matches[0]
         if matches:
-            raise UsageError(f"'{name}' could be any of: {', '.join(matches)}")
-        raise UsageError(f"no snapshot '{name}'", hint="zharness snapshot list shows them")
+            raise UsageError(f"'{wanted}' could be any of: {', '.join(matches)}")
+        raise UsageError(f"no snapshot '{wanted}'", hint="zharness snapshot list shows them")
 
     @contextmanager
-    def making(self, name: str, progress: Progress) -> Iterator[None]:
+    def making(self, name: str) -> Iterator[None]:
         """For the length of a ``with`` block nobody else makes or removes that snapshot."""
-        locks = self._root / ".locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with locked(locks / name, f"crash {name}", progress):
+        with self._store.lock(f"crash-{name}"):
             yield
 
-    def keep(self, snapshot: Snapshot, name: str) -> Snapshot:
-        """Publish ``snapshot`` under ``name``, without copying where links are possible.
+    def keep(self, snapshot: Snapshot, name: str) -> None:
+        """Publish a run's ``snapshot`` under ``name``; for the one who is :meth:`making` that.
 
-        Its files become read-only.
+        Nothing is copied where links are possible; the files become read-only then.
         """
-        for file in snapshot.directory.iterdir():
-            file.chmod(READ_ONLY)
-        building = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
-        try:
+        with self._store.using(name), self._store.workplace(name) as building:
             place(snapshot, building / name)
-            (building / name).rename(self._root / name)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-        return Snapshot.open(self._root / name)
+            for file in (building / name).iterdir():
+                seal(file)
+            self._root.mkdir(exist_ok=True)
+            publish(building / name, self._root / name)
 
-    def remove(self, snapshot: Snapshot) -> None:
-        """Take one snapshot out; evidence that shares its files keeps them."""
-        grave = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
-        snapshot.directory.rename(grave / snapshot.name)
-        shutil.rmtree(grave)
+    def take(self, snapshot: Snapshot, directory: Path) -> Snapshot:
+        """Put ``snapshot``, kept here or not, into the new ``directory``, and check all of it.
 
+        Returns the one in ``directory``, which nobody removes. Raises EvidenceError if it is
+        not what was saved.
+        """
+        with self._blaming(snapshot.directory):
+            place(snapshot, directory)
+            taken = Snapshot.open(directory)
+            taken.check_images()
+        return taken
 
-def place(snapshot: Snapshot, directory: Path) -> Snapshot:
-    """Put ``snapshot`` into ``directory`` as well, without copying where links are possible."""
-    directory.mkdir(parents=True)
-    for file in snapshot.directory.iterdir():
+    def remove(self, name: str) -> None:
+        """Take out the one of exactly this name; evidence that shares its files keeps them."""
+        with self.making(name):
+            self._store.bury(self._root / name)
+
+    @contextmanager
+    def _blaming(self, directory: Path) -> Iterator[None]:
+        """Says of a damaged snapshot in the store how to get rid of it."""
         try:
-            os.link(file, directory / file.name)
-        except OSError:  # another file system
-            sparse.copy(file, directory / file.name)
-    return Snapshot.open(directory)
+            yield
+        except EvidenceError as error:
+            if directory.resolve().parent != self._root.resolve():
+                raise
+            remove = ["zharness", "snapshot", "remove", directory.name]
+            if self._store.root != default_store().absolute():
+                remove += ["--store", str(self._store.root)]
+            raise EvidenceError(
+                f"the stored crash {directory.name} cannot be used: {error.message}",
+                hint=f"{shlex.join(remove)} removes it; then it is made again",
+            ) from error
+
+
+def place(snapshot: Snapshot, directory: Path) -> None:
+    """Put ``snapshot`` into ``directory`` as well, without copying where links are possible.
+
+    Raises EvidenceError if it is removed meanwhile.
+    """
+    directory.mkdir(parents=True)
+    for name in (*snapshot.digests, DIGESTS):
+        source, target = snapshot.directory / name, directory / name
+        try:
+            try:
+                os.link(source, target)
+            except OSError:  # another file system
+                sparse.copy(source, target)
+        except FileNotFoundError as error:
+            raise EvidenceError(f"{source}: removed while it was taken") from error

@@ -79,14 +79,17 @@ class RunDirectory:
     def write_json(self, path: Path, data: Any) -> None:
         path.write_text(json.dumps(data, indent=1, default=str) + "\n")
 
-    def read_json(self, path: Path) -> Any:
-        """Raises EvidenceError naming the file."""
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """A JSON object; raises EvidenceError naming the file."""
         try:
-            return json.loads(path.read_bytes())
+            document = json.loads(path.read_bytes())
         except OSError as error:
             raise EvidenceError(f"{path}: {error.strerror}") from error
         except ValueError as error:
             raise EvidenceError(f"{path}: not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise EvidenceError(f"{path}: holds no JSON object")
+        return document
 
     def drop_disk(self) -> None:
         self.disk.unlink(missing_ok=True)

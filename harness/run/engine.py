@@ -22,7 +22,7 @@ from harness.machine.dump import Dumper
 from harness.machine.outcome import DumpOutcome, Outcome
 from harness.machine.reipl import reipl
 from harness.machine.snapshot import Snapshot
-from harness.machine.snapshots import Snapshots, place
+from harness.machine.snapshots import Snapshots
 from harness.machine.vector_checksum import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
@@ -88,10 +88,12 @@ def create_snapshot(
     Raises HarnessError and its kinds.
     """
     # in the store, so that the new one can be linked instead of copied
-    with store.workplace("snapshot") as scratch:
-        with _Run(plan, scratch / "run", store, progress, False, on_line) as this:
-            name = this.crash_only().name
-        return Snapshots.in_store(store.root).get(name)
+    with (
+        store.workplace("snapshot") as scratch,
+        _Run(plan, scratch / "run", store, progress, False, on_line) as this,
+    ):
+        this.crash_only()
+        return Snapshots(store).open(this.stored_as)
 
 
 def verify(directory: Path, *, progress: Progress) -> Verdict:
@@ -136,6 +138,7 @@ class _Run:
             time_factor=plan.time_factor,
         )
         self._inputs: dict[str, Any] = {}
+        self.stored_as = ""  # the crash's name in the store, once it is there
 
     def __enter__(self) -> Self:
         return self
@@ -188,12 +191,12 @@ class _Run:
         self._describe(dump.identity())
         return self._dump_and_judge(self._place(snapshot))
 
-    def crash_only(self) -> Snapshot:
-        """A crash as it is in the store, made if it was not there."""
+    def crash_only(self) -> None:
+        """A crash in the store, made if it was not there."""
         with self._phases.work("images"):
             crash = CrashInputs.prepare(self._images, self._plan)
         self._describe(crash.identity())
-        return self._crash(crash, fresh=False)
+        self._crash(crash, fresh=False)
 
     def _prepare_dump(self) -> DumpInputs:
         """Everything for the dump, the disk that it will be written to included."""
@@ -209,32 +212,33 @@ class _Run:
         self._directory.write_json(self._directory.run, description)
 
     def _crash(self, inputs: CrashInputs, *, fresh: bool) -> Snapshot:
-        """A crash in the evidence: a stored one, or a new one, which is stored unless ``fresh``.
-
-        Returns it as it is in the evidence, or in the store if that has it.
-        """
+        """A crash in the evidence: a stored one, or a new one, which is stored unless ``fresh``."""
         if fresh:
             return self._new_crash(inputs)
-        qemu = self._binary.identity()
-        name = self._plan.snapshot_name({**inputs.digests(), "qemu": qemu})
-        stored = Snapshots.in_store(self._store.root)
-        with stored.making(name, self._progress):
-            if not stored.has(name):
-                return stored.keep(self._new_crash(inputs), name)
-        return self._place(stored.get(name))
+        self.stored_as = name = self._plan.snapshot_name(inputs.digests(self._binary))
+        stored = Snapshots(self._store)
+        if not stored.has(name):
+            with stored.making(name):
+                if not stored.has(name):  # another process may have been quicker
+                    snapshot = self._new_crash(inputs)
+                    stored.keep(snapshot, name)
+                    return snapshot
+        return self._place(stored.open(name))
 
     def _new_crash(self, inputs: CrashInputs) -> Snapshot:
         spec, how = inputs.spec(self._plan), self._plan.crash
         booter = self._booter("crash")
-        return crash(booter, spec, how, self._directory.crash, inputs.system_disk)
+        directory, kernel = self._directory.crash, inputs.kernel
+        snapshot = crash(booter, spec, how, directory, kernel.identity(), inputs.system_disk)
+        kernel.require_unchanged()
+        return snapshot
 
     def _place(self, snapshot: Snapshot) -> Snapshot:
-        """Take a stored crash into the evidence."""
+        """Take a stored crash into the evidence; returns it as it is there."""
         self._describe({"snapshot": snapshot.name})
         with self._phases.phase("snapshot"):
             self._phases.note("stored crash", name=snapshot.name)
-            place(snapshot, self._directory.crash)
-        return snapshot
+            return Snapshots(self._store).take(snapshot, self._directory.crash)
 
     def _dump_and_judge(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is in the evidence, collect the dump, judge it."""

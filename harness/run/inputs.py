@@ -55,15 +55,19 @@ class CrashInputs:
     def system_disk(self) -> Path | None:
         return None if self.disk is None else self.disk.path / DISK
 
-    def digests(self) -> dict[str, str]:
-        """What distinguishes this crashed system from others."""
-        digests = {"kernel": self.kernel.sha256, "initramfs": self.initramfs.key}
+    def digests(self, binary: QemuBinary) -> dict[str, str]:
+        """What distinguishes this crashed system, in that QEMU, from others."""
+        digests = {
+            "kernel": self.kernel.sha256,
+            "initramfs": self.initramfs.key,
+            "qemu": binary.identity(),
+        }
         return digests if self.disk is None else digests | {"disk": self.disk.key}
 
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
         return {
-            "crashed kernel": _kernel_identity(self.kernel),
+            "crashed kernel": self.kernel.identity(),
             "crashed initramfs": self.initramfs.key,
             "crashed system's disk": None if self.disk is None else self.disk.key,
         }
@@ -96,7 +100,7 @@ class DumpInputs:
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
         return {
-            "dump kernel": _kernel_identity(self.kernel),
+            "dump kernel": self.kernel.identity(),
             "dump initramfs": self.initramfs.key,
             "dump disk": self.disk.key,
         }
@@ -111,7 +115,3 @@ def host_identity(binary: QemuBinary) -> dict[str, Any]:
         "Python": platform.python_version(),
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
-
-
-def _kernel_identity(kernel: Kernel) -> dict[str, str]:
-    return {"release": kernel.release, "sha256": kernel.sha256, "origin": kernel.origin}

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from harness.errors import EvidenceError
 from harness.machine.crash import Crash
+from harness.machine.snapshot import FORMAT
 from harness.scenario.model import Load, Scenario
 from harness.scenario.triggers import trigger_named, workload_named
 
@@ -74,6 +75,7 @@ class Plan:
             **crashed.model_dump(mode="json", exclude={"kernel", "vmlinux"}),
             "parmline": self.parmline,
             "how": {**asdict(self.crash), "trigger": repr(self.crash.trigger)},
+            "format": FORMAT,
             **digests,
         }
         key = hashlib.sha256(json.dumps(crash, sort_keys=True).encode()).hexdigest()[:10]

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from harness.errors import OverrideError, UsageError
 from harness.machine.snapshot import Snapshot
-from harness.paths import data_dir
+from harness.paths import data_dir, require_file
 from harness.run.plan import Plan
 from harness.scenario.model import SECTIONS, Load, Scenario, section_of
 from harness.scenario.sizes import format_size
@@ -136,6 +136,7 @@ class _File:
     def read(cls, path: Path, heirs: tuple[Path, ...]) -> _File:
         if path.resolve() in heirs:
             raise UsageError(f"{path}: extends itself")
+        require_file(path, "scenario")
         try:
             data = tomllib.loads(path.read_text())
         except (OSError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.build.images import Images
+from harness.build.kernel import Kernel
 from harness.build.store import Store
 from harness.errors import UsageError
 from harness.machine.boot import Booter
@@ -34,6 +35,7 @@ class _Running:
     system: RunningSystem
     booter: Booter
     spec: MachineSpec
+    kernel: Kernel
     boot_seconds: float
     power: ExitStack
 
@@ -71,7 +73,8 @@ class CrashedSystem:
             booter, spec = Booter(find_qemu(), phases, on_line), inputs.spec(plan)
             started = time.monotonic()
             system = power.enter_context(booter.booted(spec, paths.crash, inputs.system_disk))
-            running = _Running(system, booter, spec, time.monotonic() - started, power)
+            boot_seconds = time.monotonic() - started
+            running = _Running(system, booter, spec, inputs.kernel, boot_seconds, power)
             yield cls(plan, paths.crash, phases, running)
 
     @property
@@ -97,10 +100,17 @@ class CrashedSystem:
         """
         up = self._up()
         remains = crash_booted(
-            up.booter, up.system, up.spec, self._plan.crash, self._directory, up.boot_seconds
+            up.booter,
+            up.system,
+            up.spec,
+            self._plan.crash,
+            self._directory,
+            up.kernel.identity(),
+            up.boot_seconds,
         )
         self._running = None
         up.power.close()
+        up.kernel.require_unchanged()
         return Snapshot.create(self._directory, *remains)
 
     def _up(self) -> _Running:

@@ -408,10 +408,19 @@ def test_a_replay_of_what_is_none(zharness, evidence, here):
         zharness("replay", evidence(plan={}, inputs={}))
 
 
-@pytest.mark.parametrize("text", ["3", "{}", '{"plan": 3}'])
-def test_a_replay_of_a_foreign_run_json(zharness, here, text):
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("3", "JSON object"),
+        ("{}", "plan"),
+        ('{"plan": 3}', "plan"),
+        ('{"plan": {}}', "inputs"),
+        ('{"plan": {}, "inputs": null}', "inputs"),
+    ],
+)
+def test_a_replay_of_a_foreign_run_json(zharness, here, text, what):
     (here / "run.json").write_text(text)
-    with pytest.raises(EvidenceError, match="holds no plan"):
+    with pytest.raises(EvidenceError, match=rf"run\.json: holds no {what}"):
         zharness("replay", here)
 
 

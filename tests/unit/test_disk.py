@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import struct
@@ -163,7 +164,7 @@ class Bench:
     def kernel(self, name: str, content: bytes) -> Kernel:
         path = self.directory / name
         path.write_bytes(content)
-        return Kernel(path, "6.12", sha256=content.hex(), origin=name)
+        return Kernel(path, "6.12", sha256=hashlib.sha256(content).hexdigest(), origin=name)
 
     def run_zipl(
         self,

@@ -123,3 +123,16 @@ def test_export_under_old_and_new_names(subject: Images, played: Played, tmp_pat
     ]
     for what, names in EXPORT_NAMES.items():
         assert {(out / name).read_text() for name in names} == {what}
+
+
+def test_export_to_what_is_no_directory(subject: Images, played: Played, tmp_path: Path):
+    (tmp_path / "dump").write_bytes(b"kernel")
+    (tmp_path / IMAGE).write_bytes(b"ramdisk")
+    played.can_build = False  # refused before anything is built
+    for out in (tmp_path / "dump", tmp_path / "dump" / "below"):
+        with pytest.raises(UsageError, match=r"(dump|below) is not a directory"):
+            subject.export(DiskLayout.PARTITION, out)
+    played.can_build = True
+    (tmp_path / "boot" / "zfcpdump.image").mkdir(parents=True)
+    with pytest.raises(HostError, match=r"cannot write .*/zfcpdump\.image: Is a directory"):
+        subject.export(DiskLayout.PARTITION, tmp_path / "boot")

@@ -6,7 +6,7 @@ import errno
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import sparse
@@ -63,3 +63,36 @@ def test_no_space_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(HostError, match="no space left"):
         sparse.copy(tmp_path / "a", tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+CHUNKS = st.lists(
+    st.sampled_from([b"", b"\0", b"a", b"a" + bytes(PAGE), bytes(sparse.CHUNK - 1) + b"b"]),
+    max_size=4,
+)
+
+
+def written(path, chunks, tail, *, holes):
+    with path.open("wb") as file:
+        if not holes:
+            file.write(bytes(len(chunks) * sparse.CHUNK + tail))
+        for number, chunk in enumerate(chunks):
+            file.seek(number * sparse.CHUNK)
+            file.write(chunk)
+        file.truncate(len(chunks) * sparse.CHUNK + tail)
+    return sparse.digest(path)
+
+
+@settings(deadline=None)  # writes megabytes, on a disk that others use
+@given(one=CHUNKS, other=CHUNKS, tail=st.sampled_from([0, 1, PAGE]))
+def check_digest(make_directory, one, other, tail):
+    directory = make_directory()
+    known = written(directory / "one", one, tail, holes=True)
+    assert written(directory / "dense", one, tail, holes=False) == known
+    found = written(directory / "other", other, tail, holes=True)
+    same = (directory / "one").read_bytes() == (directory / "other").read_bytes()
+    assert (found == known) is same
+    assert written(directory / "longer", one, tail + 1, holes=True) != known
+
+
+def test_digest_follows_content_whatever_the_holes(tmp_path_factory):
+    check_digest(lambda: tmp_path_factory.mktemp("digest"))

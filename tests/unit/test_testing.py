@@ -12,7 +12,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.build.store import Store
+from harness.build.kernel import Kernel
+from harness.build.store import Store, sha256
 from harness.cli.app import app
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, UsageError
@@ -201,8 +202,12 @@ class TestCrashedSystem:
                 yield FakeSystem()
                 power.append("off")
 
+        image = tmp_path / "bzImage"
+        image.write_bytes(b"kernel")
+
         class FakeInputs:
             system_disk = None
+            kernel = Kernel(image, "6.12", sha256(image), "given")
 
             @classmethod
             def prepare(cls, images, plan):
@@ -211,9 +216,10 @@ class TestCrashedSystem:
             def spec(self, plan):
                 return None
 
-        def crash_booted(booter, system, spec, how, directory, boot_seconds):
+        def crash_booted(booter, system, spec, how, directory, kernel, boot_seconds):
             (directory / "ram.img").write_bytes(b"memory")
-            return (make_cpu(1),), {"memory": 6, "trigger": how.trigger.name}
+            machine = {"memory": 6, "trigger": how.trigger.name, "kernel": kernel}
+            return (make_cpu(1),), machine
 
         monkeypatch.setattr(crashed_system, "Booter", FakeBooter)
         monkeypatch.setattr(crashed_system, "CrashInputs", FakeInputs)
@@ -234,10 +240,16 @@ class TestCrashedSystem:
         snapshot = system.crash()
         assert power == ["on", "off"], "QEMU must have ended, or the console is not complete"
         assert (snapshot.trigger, snapshot.memory) == ("sysrq-c", 6)
+        assert snapshot.machine["kernel"]["origin"] == "given"
         assert snapshot.console == system.console == "booting\n"
         for again in (system.crash, lambda: system.run("ls")):
             with pytest.raises(UsageError, match="has crashed already"):
                 again()
+
+    def test_a_crash_of_a_kernel_that_changed_is_none(self, system, tmp_path):
+        (tmp_path / "bzImage").write_bytes(b"built again")
+        with pytest.raises(HostError, match="bzImage changed while it was used"):
+            system.crash()
 
     def test_a_crash_that_fails_leaves_the_system_to_its_owner(self, system, monkeypatch, power):
         def fail(*arguments):

@@ -1,0 +1,84 @@
+"""The ELF file that a kernel image was made of: symbols and types of what is in memory."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import NoteSegment
+
+from harness.build import kernel_image
+from harness.build.store import sha256
+from harness.errors import UsageError
+from harness.paths import require_file
+
+_NOTE_HEADER = b"".join(size.to_bytes(4, "big") for size in (4, 20, 3))  # NT_GNU_BUILD_ID
+_OWNER = b"GNU\0"
+
+
+@dataclass(frozen=True)
+class Vmlinux:
+    """A vmlinux of which it is known to which kernel it belongs."""
+
+    path: str
+    sha256: str
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def vmlinux_of(image: bytes, name: Path, path: Path) -> Vmlinux:
+    """The vmlinux at ``path``, if it is that of the kernel ``image``, which ``name`` is for people.
+
+    The build-id in both is what tells, which is of the whole content; where vmlinux has none or
+    the image cannot be decompressed, it is the version: release, by whom, how often and when it
+    was built (Linux 6.12 ``arch/s390/boot/version.c``, ``init/version-timestamp.c``).
+    Raises UsageError if they do not belong together, or if ``path`` is no s390 vmlinux.
+    """
+    require_file(path, "vmlinux")
+    build_id = _build_id(path)
+    payloads = list(kernel_image.decompressed(image)) if build_id else []
+    if build_id and payloads:
+        same = any(_NOTE_HEADER + _OWNER + build_id in payload for payload in payloads)
+        what = f"its build-id {build_id.hex()} is not in that"
+    else:
+        version = kernel_image.version(image)
+        same = _has_banner(path, version)
+        what = f"that is Linux version {version.decode(errors='replace') or 'unknown'}"
+    if not same:
+        raise UsageError(
+            f"vmlinux {path} is not that of kernel {name}: {what}",
+            hint="give the two that one build made",
+        )
+    return Vmlinux(str(path.resolve()), sha256(path))
+
+
+def _build_id(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            if elf["e_machine"] != "EM_S390" or elf.elfclass != 64:
+                raise UsageError(f"vmlinux {path} is not of s390x, but of {elf.get_machine_arch()}")
+            for segment in elf.iter_segments():
+                for note in segment.iter_notes() if isinstance(segment, NoteSegment) else ():
+                    if note["n_type"] == "NT_GNU_BUILD_ID":
+                        return bytes.fromhex(note["n_desc"])
+    except OSError as error:
+        raise UsageError(f"vmlinux {path}: {error.strerror}") from error
+    except (ELFError, ValueError, KeyError) as error:
+        raise UsageError(f"vmlinux {path} is not an ELF file: {error}") from error
+    return None
+
+
+def _has_banner(path: Path, version: bytes) -> bool:
+    """Whether the file holds the kernel's first message: the version, and the compiler in it."""
+    head, end, rest = version.partition(b") ")
+    if not end:
+        return False
+    banner = rb"Linux version %b\) \([^\n\0]*\) %b\n" % (re.escape(head), re.escape(rest))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return re.search(banner, content) is not None
