@@ -63,7 +63,7 @@ class Verdict:
         known = {each.name for each in fields(cls)} - {"result", "directory"}
         try:
             result = Result(data["verdict"])
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise EvidenceError(f"not a verdict: {error}") from error
         return cls(result, directory, **{name: data[name] for name in known & data.keys()})
 

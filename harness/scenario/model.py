@@ -114,7 +114,7 @@ class Expect(_Strict):
     )
     reipl: bool = Field(False, description="whether the original system is re-IPLed in the end")
     time_limit: float | None = Field(
-        None, gt=0, description="for the dump, in multiples of the crashed system's boot time"
+        None, gt=0, description="for the dump, in boots of the crashed system in the same run"
     )
 
 

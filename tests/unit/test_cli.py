@@ -76,7 +76,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, what):
 def test_evidence_that_is_none_is_an_error(tmp_path):
     done = zharness("verify", tmp_path)
     assert done.returncode == ExitCode.ERROR
-    assert str(tmp_path / "verdict.json") in done.stderr
+    assert str(tmp_path / "crash/machine.json") in done.stderr
 
 
 @pytest.mark.parametrize(
