@@ -136,8 +136,9 @@ def _items(
 
 def _item(name: str, concrete: Concrete, chosen: Chosen, output: Path, room: Tokens) -> Item:
     crashed = concrete.scenario.crashed
+    plan = plan_of(concrete.name, concrete.scenario, time_factor=chosen.time_factor)
     job = RunJob(
-        plan_of(concrete.name, concrete.scenario, time_factor=chosen.time_factor),
+        plan,
         output,
         chosen.store,
         keep=chosen.keep,
@@ -151,5 +152,5 @@ def _item(name: str, concrete: Concrete, chosen: Chosen, output: Path, room: Tok
         tokens(crashed.memory, crashed.smp, crashed.workload, room),
         chosen.replay(output),
         chosen.again(concrete),
-        None if chosen.fresh else crashed.model_dump_json(),
+        None if chosen.fresh or plan.needs_own_crash else crashed.model_dump_json(),
     )

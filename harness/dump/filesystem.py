@@ -17,15 +17,20 @@ from pathlib import Path
 from typing import IO
 
 from harness.build.command import find_tool
-from harness.dump.partition import CHUNK, DUMP, Collected
+from harness.dump.collected import Collected
+from harness.dump.partition import CHUNK, DUMP
 from harness.dump.sparse_file import SparseFile
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, HostError
 from harness.progress import Progress
 
 SECTOR = 512
 _TABLE, _ENTRY, _PRIMARY = 446, 16, 4  # DOS partition table: offset, entry size, entries
 _SIGNATURE = b"\x55\xaa"
 _DUMP_NAME = re.compile(r"dump\.(\d+)")
+# what debugfs says of its own trouble (errno(3), e2fsprogs lib/ext2fs/ext2_err.et)
+_OF_THE_HOST = re.compile(
+    "Cannot allocate memory|Memory allocation failed|Permission denied|Operation not permitted"
+)
 _MTIME = re.compile(r"^ *mtime: 0x([0-9a-f]+)(?::([0-9a-f]+))?", re.MULTILINE)
 
 
@@ -42,7 +47,7 @@ class DumpFile:
 class FileSystem:
     """The ext file system at byte ``offset`` of the open image ``disk``."""
 
-    def __init__(self, disk: IO[bytes], offset: int, name: Path) -> None:
+    def __init__(self, disk: IO[bytes], offset: int, name: str) -> None:
         self._fd, self._name = disk.fileno(), name
         # by descriptor: debugfs would take a '?' in a path for the start of its options
         self._device = f"/proc/self/fd/{self._fd}?offset={offset}"
@@ -68,7 +73,7 @@ class FileSystem:
             except BaseException:
                 process.kill()
                 raise
-        self._check(errors)
+        self._check(process.returncode, errors)
 
     def _mtime(self, path: str) -> int:
         match = _MTIME.search(self._request(f"stat {path}"))
@@ -77,7 +82,7 @@ class FileSystem:
     def _request(self, request: str) -> str:
         with self._start(request) as process:
             output, errors = process.communicate()
-        self._check(errors)
+        self._check(process.returncode, errors)
         return output.decode(errors="replace")
 
     def _start(self, request: str) -> subprocess.Popen[bytes]:
@@ -90,13 +95,16 @@ class FileSystem:
             env={**os.environ, "LC_ALL": "C"},
         )
 
-    def _check(self, errors: bytes) -> None:
+    def _check(self, status: int, errors: bytes) -> None:
+        if status < 0:
+            raise HostError(f"debugfs was killed by signal {-status} while it read {self._name}")
         # debugfs exits with 0 whatever happens: what it says is all there is to go by
         said = [line.strip() for line in errors.decode(errors="replace").splitlines()]
         complaints = [line for line in said if line and not re.match(r"debugfs \d", line)]
         if complaints:  # the first one is the cause, the others guess
             what = complaints[0].replace(self._device, "the partition")
-            raise EvidenceError(f"{self._name}: {what}")
+            kind = HostError if _OF_THE_HOST.search(what) else EvidenceError
+            raise kind(f"{self._name}: {what}")
 
 
 def partition_extent(disk: Path, number: int) -> tuple[int, int]:
@@ -107,13 +115,13 @@ def partition_extent(disk: Path, number: int) -> tuple[int, int]:
     with disk.open("rb") as image:
         sector = image.read(SECTOR)
     if len(sector) < SECTOR or sector[-2:] != _SIGNATURE:
-        raise EvidenceError(f"{disk}: offset 510: no DOS partition table")
+        raise EvidenceError(f"{disk.name}: offset 510: no DOS partition table")
     if not 1 <= number <= _PRIMARY:
-        raise EvidenceError(f"{disk}: a DOS partition table has no primary partition {number}")
+        raise EvidenceError(f"{disk.name}: a DOS partition table has no primary partition {number}")
     # little-endian, unlike everything else on this disk: start and size in sectors
     start, size = struct.unpack_from("<2I", sector, _TABLE + (number - 1) * _ENTRY + 8)
     if size == 0:
-        raise EvidenceError(f"{disk}: partition {number} is empty")
+        raise EvidenceError(f"{disk.name}: partition {number} is empty")
     return start * SECTOR, size * SECTOR
 
 
@@ -122,16 +130,25 @@ def collect_file(
 ) -> Collected:
     """Copy the newest dump.N of an ext partition to ``into``/dump.elf, zero pages as holes.
 
-    Newest is the one modified last; the highest number decides if the clock does not. Raises
-    EvidenceError with debugfs' own words, HostError if debugfs is missing or ``into`` lacks
-    space.
+    Newest is the one modified last; the highest number decides if the clock does not. A
+    partition table or a file system that is damaged is one more thing to be found, in debugfs'
+    own words. Raises HostError if debugfs is missing or ``into`` lacks space.
     """
+    try:
+        return _collect_newest(disk, partition, into, progress, directory)
+    except EvidenceError as error:  # they were sound before the dump
+        return Collected(None, error.message)
+
+
+def _collect_newest(
+    disk: Path, partition: int, into: Path, progress: Progress, directory: str
+) -> Collected:
     offset, _ = partition_extent(disk, partition)
     with disk.open("rb") as image:
-        file_system = FileSystem(image, offset, disk)
+        file_system = FileSystem(image, offset, disk.name)
         files = file_system.dumps(directory)
         if not files:
-            return Collected(None, 0, f"no file dump.N in {directory} of partition {partition}")
+            return Collected(None, f"no file dump.N in {directory} of partition {partition}")
         newest = files[-1]
         with (
             progress.task("copy it out of the disk image", newest.size, "B") as task,
@@ -144,5 +161,7 @@ def collect_file(
                     at += len(data)
                     task.update(at)
             if at != newest.size:
-                raise EvidenceError(f"{disk}: {newest.name}: {at} of {newest.size} bytes readable")
-    return Collected(into / DUMP, newest.size, f"{newest.name}, the newest of {len(files)}")
+                raise EvidenceError(
+                    f"{disk.name}: {newest.name}: {at} of {newest.size} bytes readable"
+                )
+    return Collected(newest.size, f"{newest.name}, the newest of {len(files)}")

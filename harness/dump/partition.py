@@ -6,12 +6,12 @@ References: s390-tools ``zipl/src/bootmap.c`` (what zipl puts on the disk),
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import sparse
+from harness.dump.collected import Collected
 from harness.dump.content import Content, File
 from harness.dump.detect import read_dump
 from harness.dump.sparse_file import SparseFile
@@ -27,7 +27,7 @@ from harness.s390x.zipl import (
     cksm,
 )
 
-DUMP, SUPERBLOCK, DISK = "dump.elf", "superblock.bin", "disk.json"
+DUMP, SUPERBLOCK = "dump.elf", "superblock.bin"
 SUPERBLOCK_BLOCK = 4096  # bytes kept for the evidence
 CHUNK = 1 << 20
 _MBR_SIZE = len(c_zipl.scsi_mbr)
@@ -79,15 +79,6 @@ class FoundSuperblock:
     block: bytes
 
 
-@dataclass(frozen=True)
-class Collected:
-    """``dump`` is None if there was nothing to take; ``note`` says what was taken, and why so."""
-
-    dump: Path | None
-    size: int
-    note: str
-
-
 def read_superblock(disk: Path) -> FoundSuperblock:
     """The dump superblock of a disk image, with the block that begins with it.
 
@@ -97,22 +88,22 @@ def read_superblock(disk: Path) -> FoundSuperblock:
     with disk.open("rb") as image:
         mbr_bytes = image.read(_MBR_SIZE)
         if len(mbr_bytes) < _MBR_SIZE:
-            raise EvidenceError(f"{disk}: {len(mbr_bytes)} bytes are too few for a SCSI MBR")
+            raise EvidenceError(f"{disk.name}: {len(mbr_bytes)} bytes are too few for a SCSI MBR")
         mbr = c_zipl.scsi_mbr(mbr_bytes)
         if mbr.magic != MAGIC or mbr.boot_info_magic != MAGIC:
             raise EvidenceError(
-                f"{disk}: offsets 0 and {_BOOT_INFO:#x} hold {mbr.magic!r} and "
+                f"{disk.name}: offsets 0 and {_BOOT_INFO:#x} hold {mbr.magic!r} and "
                 f"{mbr.boot_info_magic!r}, not {MAGIC!r}: no disk prepared by zipl -d"
             )
         if (mbr.bp_type, mbr.dev_type) != (BOOT_INFO_DUMP, BOOT_INFO_SCSI):
             raise EvidenceError(
-                f"{disk}: boot info at offset {_BOOT_INFO:#x} has type {mbr.bp_type}, device "
+                f"{disk.name}: boot info at offset {_BOOT_INFO:#x} has type {mbr.bp_type}, device "
                 f"{mbr.dev_type}: not a SCSI dump"
             )
         size = os.fstat(image.fileno()).st_size
         if mbr.sb_off + DUMP_SB_SIZE > size:
             raise EvidenceError(
-                f"{disk}: offset {_BOOT_INFO + 8:#x}: the dump superblock would be at "
+                f"{disk.name}: offset {_BOOT_INFO + 8:#x}: the dump superblock would be at "
                 f"{mbr.sb_off:#x}, behind the end of the disk at {size:#x}"
             )
         image.seek(mbr.sb_off)
@@ -123,25 +114,28 @@ def read_superblock(disk: Path) -> FoundSuperblock:
 def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
     """Copy the dump out of the disk image to ``into``/dump.elf.
 
-    The superblock goes beside it (superblock.bin), and where it was (disk.json, in bytes).
+    The superblock goes beside it (superblock.bin).
 
     With an ELF header the dump is as long as its program headers say, otherwise as the
-    superblock allows; never longer than the disk. Holes and zero pages become holes. Raises
-    EvidenceError if the disk is no dump disk, HostError if ``into`` lacks space.
+    superblock allows; never longer than the disk. Holes and zero pages become holes. A disk that
+    is no dump disk any more is one more thing to be found. Raises HostError if ``into`` lacks
+    space.
     """
-    found = read_superblock(disk)
-    superblock = found.superblock
+    try:
+        found = read_superblock(disk)
+    except EvidenceError as error:  # it was one before the dump
+        return Collected(None, error.message)
+    superblock, at_byte = found.superblock, found.offset
     with SparseFile.create(into / SUPERBLOCK, len(found.block)) as file:
         file.write(0, found.block)
-    where = {"size": disk.stat().st_size, "superblock_offset": found.offset}
-    (into / DISK).write_text(json.dumps(where, indent=1) + "\n")
     if superblock.magic != DUMP_SB_MAGIC:
-        return Collected(None, 0, f"the superblock's magic is {superblock.magic:#x}")
+        return Collected(None, f"the superblock's magic is {superblock.magic:#x}", at_byte)
     with disk.open("rb") as image:
         fd, start = image.fileno(), superblock.dump_start
         room = min(superblock.dump_size, os.fstat(fd).st_size - start)
         if room <= 0:
-            return Collected(None, 0, f"the superblock puts the dump at {start:#x}, off the disk")
+            what = f"the superblock puts the dump at {start:#x}, off the disk"
+            return Collected(None, what, at_byte)
         with File.open(disk) as content:
             size, note = _dump_length(content.part(start, room), room)
         with (
@@ -153,7 +147,7 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
                     target.write(at - start, os.pread(fd, min(CHUNK, offset + length - at), at))
                     task.update(at - start)
             task.update(size)
-    return Collected(into / DUMP, size, note)
+    return Collected(size, note, at_byte)
 
 
 def _dump_length(content: Content, room: int) -> tuple[int, str]:

@@ -35,7 +35,6 @@ def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> 
     named, disk = block_device(block), snapshot.system_disk
     loaded = disk is not None and named == BlockDevice(SYSTEM_DISK, dump=False)
     outcome = ReIplOutcome(str(named), loaded)
-    (directory / OUTCOME).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     if loaded:
         spec = MachineSpec(
             memory=snapshot.memory,
@@ -45,4 +44,6 @@ def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> 
         with booter.booted(spec, directory, disk, block, PHASE):
             booter.steps.note("the original system is up again")
         (directory / SYSTEM_IMAGE).unlink()
+    # last, so that a load that came to no end is not taken for one that failed
+    (directory / OUTCOME).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     return outcome

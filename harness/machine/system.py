@@ -57,8 +57,9 @@ class RunningSystem:
         seen = self._expect([READY, EARLY_PANIC], deadline)
         if seen == 1:
             raise HarnessError(
-                f"the system panicked on its own, during boot: {self.qemu.console.after}",
-                hint="see its console.log; can this kernel run the crashed system's initramfs?",
+                f"the system panicked on its own, during boot: {self.qemu.console.after}; "
+                f"its last lines:{self._last_lines}",
+                hint="can this kernel run the crashed system's initramfs?",
             )
         if seen is None or self._expect([re.escape(PROMPT)], deadline) is None:
             raise self._timeout(phase, f"the line '{READY}'", deadline)
@@ -135,17 +136,21 @@ class RunningSystem:
         if stopped is not trigger.stopped:
             raise HarnessError(
                 f"the guest ended with {how} instead of '{trigger.stopped.value}' after trigger "
-                f"{trigger.name}",
-                hint="see crash/console.log; a panic must not reboot: panic=0",
+                f"{trigger.name}; its last lines:{self._last_lines}",
+                hint="a panic must not reboot: panic=0",
             )
 
     def _must_show(self, trigger: Trigger, deadline: Deadline) -> None:
         if trigger.console and self._expect([trigger.console], deadline) is None:
-            tail = "".join(f"\n  | {line}" for line in self.qemu.console.tail(TAIL_LINES))
             raise HarnessError(
                 f"trigger {trigger.name}: the console does not show '{trigger.console}', so this "
-                f"is another death; its last lines:{tail}"
+                f"is another death; its last lines:{self._last_lines}"
             )
+
+    @property
+    def _last_lines(self) -> str:
+        """For messages: a snapshot that fails is gone, its console.log with it."""
+        return "".join(f"\n  | {line}" for line in self.qemu.console.tail(TAIL_LINES))
 
     def _expect(self, patterns: Sequence[str], deadline: Deadline) -> int | None:
         """Which pattern the console showed; None if none until the deadline."""

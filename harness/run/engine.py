@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +28,7 @@ from harness.machine.snapshots import Snapshots
 from harness.machine.vector_checksum import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
-from harness.report.verdict import Verdict
+from harness.report.verdict import Result, Verdict
 from harness.run.directory import RunDirectory
 from harness.run.fidelity import statement
 from harness.run.inputs import CrashInputs, DumpInputs, host_identity
@@ -55,14 +57,15 @@ def run(
     """Crash a system, dump it, judge the dump; evidence goes to ``output``.
 
     A crash that ``store`` has already is used again; ``fresh`` forces one of the run's own, which
-    is not stored. The disk that was written to stays in the evidence only with ``keep``.
+    is not stored, and so does a time limit. The disk that was written to stays in the evidence
+    only with ``keep``.
 
-    Trouble of our own is a verdict too (ERROR). Exceptions are for what leaves no verdict:
-    UsageError if the request makes no sense, HostError if ``output`` cannot be written, and
-    KeyboardInterrupt.
+    Trouble of our own is a verdict too (ERROR), of whatever kind. Exceptions are for what leaves
+    no verdict: UsageError if the request makes no sense, HostError if ``output`` cannot be
+    written, and KeyboardInterrupt.
     """
     with _Run(plan, output, store, progress, keep, on_line) as this:
-        return this.conclude(lambda: this.crash_and_dump(fresh=fresh))
+        return this.conclude(lambda: this.crash_and_dump(fresh=fresh or plan.needs_own_crash))
 
 
 def dump_snapshot(
@@ -76,6 +79,11 @@ def dump_snapshot(
     on_line: OnLine | None = None,
 ) -> Verdict:
     """Dump a stored crash once more and judge the dump; like :func:`run` otherwise."""
+    if plan.needs_own_crash:
+        raise UsageError(
+            "a time limit says nothing about a stored crash: its boot was at another time",
+            hint="zharness run crashes anew for it",
+        )
     with _Run(plan, output, store, progress, keep, on_line) as this:
         return this.conclude(lambda: this.dump_stored(snapshot))
 
@@ -101,17 +109,23 @@ def verify(directory: Path, *, progress: Progress) -> Verdict:
 
     Raises EvidenceError if the evidence itself (not the dump) is incomplete.
     """
-    paths = RunDirectory(directory)
-    former = paths.read_json(paths.verdict)
     with progress.task("verify it bit for bit"), Evidence.open(directory) as evidence:
         judgement = judge(evidence)
+    paths = RunDirectory(directory)
+    if paths.verdict.exists():
+        former = Verdict.from_json(paths.read_json(paths.verdict), directory)
+        fidelity, timings, inputs = former.fidelity, former.timings, former.inputs
+    else:  # of a run that came to no verdict
+        described = paths.read_json(paths.run)
+        fidelity, timings = _fidelity(Plan.from_json(described["plan"])), {}
+        inputs = described.get("inputs", {})
     return Verdict.of(
-        judgement,
-        directory=directory,
-        fidelity=former.get("fidelity", ()),
-        timings=former.get("timings", {}),
-        inputs=former.get("inputs", {}),
+        judgement, directory=directory, fidelity=fidelity, timings=timings, inputs=inputs
     )
+
+
+def _fidelity(plan: Plan) -> list[dict[str, str]]:
+    return statement(plan.scenario.crashed.load, plan.crash.trigger)
 
 
 class _Run:
@@ -152,8 +166,9 @@ class _Run:
         if kind is not None:
             self._phases.note("ended early", why=kind.__name__)
         if not self._keep:
-            self._directory.disk.unlink(missing_ok=True)
-        self._journal.close()
+            self._directory.drop_disk()
+        with suppress(OSError):  # of a full disk there has been said enough
+            self._journal.close()
         if isinstance(error, UsageError):  # nothing ran, so there is no evidence of anything
             self._directory.discard()
 
@@ -162,7 +177,7 @@ class _Run:
         context: Callable[[], dict[str, Any]] = partial(
             dict,
             directory=self._directory.root,
-            fidelity=statement(self._plan.scenario.crashed.load, self._plan.crash.trigger),
+            fidelity=_fidelity(self._plan),
             timings=self._phases.timings,
             inputs=self._inputs,
         )
@@ -172,7 +187,20 @@ class _Run:
             raise
         except HarnessError as error:
             verdict = Verdict.trouble(error, self._phases.current, **context())
-        self._directory.write_json(self._directory.verdict, verdict.to_json())
+        except Exception as error:  # a mistake of ours must not leave a run without a verdict
+            with suppress(OSError):
+                self._phases.note("internal error", traceback=traceback.format_exc())
+            what = HarnessError(
+                f"internal error: {type(error).__name__}: {error}",
+                hint=f"{self._directory.journal} has the traceback; please report it",
+            )
+            verdict = Verdict.trouble(what, self._phases.current, **context())
+        try:
+            self._directory.write_json(self._directory.verdict, verdict.to_json())
+        except OSError as error:
+            if verdict.result is not Result.ERROR:
+                what = HostError(f"{self._directory.verdict} cannot be written: {error.strerror}")
+                return Verdict.trouble(what, None, **context())
         return verdict
 
     def crash_and_dump(self, *, fresh: bool) -> Judgement:
@@ -265,17 +293,21 @@ class _Run:
             block = bytes.fromhex(outcome.reipl_block)
             reipl(self._booter("reipl"), snapshot, block, self._directory.reipl)
         elif outcome.outcome is Outcome.FINISHED:
-            self._require_vector_checksum(snapshot)
+            self._require_vector_checksum(snapshot, outcome)
 
-    def _require_vector_checksum(self, snapshot: Snapshot) -> None:
+    def _require_vector_checksum(self, snapshot: Snapshot, outcome: DumpOutcome) -> None:
         """A re-IPL that was not asked for may be QEMU's fault, not the dump kernel's."""
         model = str(snapshot.machine["cpu_model"])
         if vector_checksum_works(self._binary, model) is False:
-            raise HostError(
+            fault = (
                 f"no re-IPL was asked for, but QEMU {self._binary.release} computes "
-                "VECTOR CHECKSUM wrongly, with which the dump kernel checks the re-IPL block",
-                hint="crash a machine without vector registers: cpu_model = 'max,vx=off'",
+                "VECTOR CHECKSUM wrongly, with which the dump kernel checks the re-IPL block"
             )
+            # for whoever judges this again
+            observed = {**outcome.to_json(), "qemu_fault": fault}
+            self._directory.write_json(self._directory.outcome, observed)
+            hint = "crash a machine without vector registers: cpu_model = 'max,vx=off'"
+            raise HostError(fault, hint=hint)
 
     @cached_property
     def _binary(self) -> QemuBinary:
@@ -293,6 +325,7 @@ class _Run:
             collected = collect_file(disk, DUMP_PARTITION, into, self._progress)
         else:
             collected = collect_partition(disk, into, self._progress)
+        collected.save(into)
         self._phases.note("collected", size=collected.size, note=collected.note)
 
     def _without_space_errors(self, work: Callable[[], Judgement]) -> Judgement:

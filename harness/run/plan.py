@@ -42,6 +42,11 @@ class Plan:
         )
 
     @property
+    def needs_own_crash(self) -> bool:
+        """Whether a stored crash does not do: a time limit is held against this run's boot."""
+        return self.scenario.expect.time_limit is not None
+
+    @property
     def parmline(self) -> str:
         """The crashed system's kernel parameters."""
         crashed = self.scenario.crashed

@@ -117,7 +117,7 @@ class Expect(_Strict):
         None,
         gt=0,
         allow_inf_nan=False,
-        description="for the dump, in multiples of the crashed system's boot time",
+        description="for the dump, in boots of the crashed system in the same run",
     )
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.build.layout import DiskLayout
+from harness.dump.collected import Collected
 from harness.dump.detect import open_dump
-from harness.dump.partition import FoundSuperblock, Superblock
+from harness.dump.partition import DUMP, SUPERBLOCK, FoundSuperblock, Superblock
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
@@ -49,9 +50,10 @@ class Evidence:
 
     ``cpus`` are the registers at the crash, by CPU address. ``dump`` is None if the dump system
     left nothing readable; ``dump_fault`` then says what is there instead. ``superblock`` exists
-    in the partition layout only. ``console`` are the dump system's lines without time stamps,
-    ``crash_console`` the crashed system's. ``boot_seconds`` is what the latter's boot took.
-    ``expect`` is what the scenario expects.
+    in the partition layout only, unless the dump system has wrecked its disk: then
+    ``superblock_fault`` says what is there instead. ``console`` are the dump system's lines
+    without time stamps, ``crash_console`` the crashed system's. ``boot_seconds`` is what the
+    latter's boot took. ``expect`` is what the scenario expects.
     ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
     """
 
@@ -68,6 +70,7 @@ class Evidence:
     expect: Expect = field(default_factory=Expect)
     reipl: ReIpl | None = None
     content_seed: int | None = None
+    superblock_fault: str = ""
 
     @property
     def ipl_cpu(self) -> CpuState:
@@ -79,33 +82,33 @@ class Evidence:
         """Open an evidence directory for the length of a ``with`` block.
 
         Raises EvidenceError, naming the file, if the harness's own part is missing or damaged.
-        A missing or unreadable dump is the dump system's fault and raises nothing.
+        That includes a dump that was never collected. A disk without a dump and an unreadable
+        dump are the dump system's fault and raise nothing.
         """
-        crash, dump_dir, reipl = directory / "crash", directory / "dump", directory / "reipl"
+        crash, dump_dir = directory / "crash", directory / "dump"
         machine = _json(crash / "machine.json")
         outcome = _json(dump_dir / "outcome.json")
         layout = _layout(outcome, dump_dir / "outcome.json")
+        expect = _expect(directory / "run.json")
         console = _console(dump_dir / "console.log")
+        collected = Collected.load(dump_dir)
         with ExitStack() as stack:
             ram = _ram(crash, machine, stack)
-            dump, fault = _dump(dump_dir / "dump.elf", stack)
+            dump, fault = _dump(dump_dir / DUMP, collected, stack)
             yield cls(
                 ram=ram,
                 cpus=_cpus(crash / "cpus.json"),
                 dump=dump,
                 dump_fault=fault,
-                superblock=(
-                    _superblock(dump_dir / "superblock.bin", dump_dir / "disk.json")
-                    if layout is DiskLayout.PARTITION
-                    else None
-                ),
+                superblock=_superblock(dump_dir / SUPERBLOCK, collected),
+                superblock_fault=collected.note,
                 console=console,
                 outcome=outcome,
                 layout=layout,
                 crash_console=_console(crash / "console.log"),
                 boot_seconds=machine.get("boot_seconds"),
-                expect=_expect(directory / "run.json"),
-                reipl=_reipl(reipl) if reipl.exists() else None,
+                expect=expect,
+                reipl=_reipl(directory, outcome, expect),
                 content_seed=_content_seed(crash / "machine.json"),
             )
 
@@ -136,9 +139,15 @@ def _content_seed(path: Path) -> int | None:
     raise EvidenceError(f"{path}: content_seed {seed!r} is no number of 64 bits")
 
 
-def _dump(path: Path, stack: ExitStack) -> tuple[Dump | None, str | None]:
-    if not path.exists():
-        return None, "the dump system left no dump"
+def _dump(path: Path, collected: Collected, stack: ExitStack) -> tuple[Dump | None, str | None]:
+    if collected.size is None:
+        return None, f"the dump system left no dump: {collected.note}"
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise EvidenceError(f"{path}: {error.strerror}") from error
+    if size != collected.size:
+        raise EvidenceError(f"{path}: {size} bytes, but {collected.size} were collected")
     try:
         return stack.enter_context(open_dump(path)), None
     except EvidenceError as error:
@@ -162,14 +171,12 @@ def _layout(outcome: Any, path: Path) -> DiskLayout:
         raise EvidenceError(f"{path}: does not tell the disk layout: {error!r}") from error
 
 
-def _superblock(path: Path, disk: Path) -> FoundSuperblock:
-    block, where = _read(path), _json(disk)
+def _superblock(path: Path, collected: Collected) -> FoundSuperblock | None:
+    if collected.superblock_offset is None:
+        return None
+    block = _read(path)
     try:
-        offset = int(where["superblock_offset"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise EvidenceError(f"{disk}: does not tell where the superblock is: {error!r}") from error
-    try:
-        return FoundSuperblock(Superblock.parse(block), offset, block)
+        return FoundSuperblock(Superblock.parse(block), collected.superblock_offset, block)
     except EvidenceError as error:
         raise EvidenceError(f"{path}: {error}") from error
 
@@ -181,9 +188,16 @@ def _expect(path: Path) -> Expect:
         raise EvidenceError(f"{path}: does not tell what was expected: {error!r}") from error
 
 
-def _reipl(directory: Path) -> ReIpl:
-    console = directory / "console.log"
-    return ReIpl(_json(directory / "outcome.json"), _console(console) if console.exists() else ())
+def _reipl(directory: Path, outcome: Mapping[str, Any], expect: Expect) -> ReIpl | None:
+    if fault := outcome.get("qemu_fault"):
+        raise EvidenceError(f"{directory / 'dump/outcome.json'}: {fault}")
+    path, console = directory / "reipl/outcome.json", directory / "reipl/console.log"
+    asked, disk = outcome.get("reipl_block") is not None, directory / "crash/system.img"
+    if asked and expect.reipl and disk.exists() and not path.exists():
+        raise EvidenceError(f"{path}: missing, so the re-IPL was not tried to its end")
+    if not path.exists():
+        return None
+    return ReIpl(_json(path), _console(console) if console.exists() else ())
 
 
 def _console(path: Path) -> tuple[str, ...]:

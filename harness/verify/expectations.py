@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from harness.errors import EvidenceError
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
@@ -12,7 +13,10 @@ CHECK, UNIT = "expectations", "expectations"
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """Both consoles' patterns, and the time limit; skipped if the scenario has neither."""
+    """Both consoles' patterns, and the time limit; skipped if the scenario has neither.
+
+    Raises EvidenceError if there are no times to hold against the limit.
+    """
     expect = evidence.expect
     patterns = len(expect.crash_console) + len(expect.dump_console)
     compared = patterns + (expect.time_limit is not None)
@@ -37,11 +41,16 @@ def _messages(evidence: Evidence) -> Iterator[str]:
 
 
 def _too_slow(evidence: Evidence, limit: float) -> Iterator[str]:
-    seconds, baseline = evidence.outcome.get("seconds"), evidence.boot_seconds
-    if not seconds or not baseline:
-        yield "there are no times to hold against the time limit"
-    elif seconds > limit * baseline:
+    seconds = _seconds("dump/outcome.json", evidence.outcome.get("seconds"))
+    baseline = _seconds("crash/machine.json", evidence.boot_seconds)
+    if seconds > limit * baseline:
         yield (
             f"the dump took {seconds:.1f} s, {seconds / baseline:.1f} times the crashed system's "
             f"boot ({baseline:.1f} s): the limit is {limit:g} times"
         )
+
+
+def _seconds(file: str, seconds: object) -> float:
+    if isinstance(seconds, int | float) and seconds > 0:
+        return float(seconds)
+    raise EvidenceError(f"{file}: tells no time to hold against the time limit: {seconds!r}")

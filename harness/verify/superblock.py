@@ -18,9 +18,12 @@ FIELDS = len(Superblock.__dataclass_fields__)
 def check(evidence: Evidence) -> CheckResult:
     """Magic, version, extents within the partition, and a checksum that fits the dump."""
     found = evidence.superblock
-    if found is None:
+    if evidence.layout.is_file_system:
         reason = f"layout {evidence.layout} has dump files, no dump superblock"
         return CheckResult.skipped(CHECK, UNIT, reason)
+    if found is None:
+        what = f"the disk leads to no dump superblock any more: {evidence.superblock_fault}"
+        return CheckResult.failed(CHECK, UNIT, what)
     messages = [
         *_form(found.superblock),
         *_extents(found.superblock, evidence.dump),

@@ -29,6 +29,7 @@ EMPTY = (0x200000, 0x300000)  # never written to, like all but DATA: a hole in r
 VMCORE_INFO_POINTER, VMCORE_INFO_NOTE = 0xE0C, 0x150000
 VMCOREINFO = b"OSRELEASE=6.12.1-test\nPAGESIZE=4096\nSYMBOL(init_uts_ns)=3ffe0001000\nCRASHTIME=1\n"
 PART_START, PART_SIZE = 1 << 20, 80 << 20
+SUPERBLOCK_AT = PART_START + PART_SIZE - PAGE
 DUMP_SIZE_LIMIT = 64 << 20  # dump_size of the superblock
 
 CONSOLE = (
@@ -142,7 +143,7 @@ class SyntheticRun:
     vmcoreinfo: bytes | None = VMCOREINFO
     loads: tuple[Load, ...] = (KERNEL_IMAGE, IDENTITY)
     layout: str = "partition"
-    superblock_at: int = PART_START + PART_SIZE - PAGE
+    superblock_at: int = SUPERBLOCK_AT
     console: tuple[str, ...] = CONSOLE
     outcome: dict[str, object] = field(default_factory=dict)
     machine: dict[str, object] = field(default_factory=dict)
@@ -183,7 +184,7 @@ class SyntheticRun:
         write_sparse(dump / "dump.elf", elf)
         if self.layout == "partition":
             (dump / "superblock.bin").write_bytes(superblock(elf))
-            (dump / "disk.json").write_text(json.dumps({"superblock_offset": self.superblock_at}))
+        collect_again(root, self.superblock_at if self.layout == "partition" else None)
         (dump / "console.log").write_text(timed(self.console))
         outcome = {
             "outcome": "finished",
@@ -198,6 +199,17 @@ class SyntheticRun:
         }
         (dump / "outcome.json").write_text(json.dumps(outcome | self.outcome))
         return root
+
+
+def collect_again(root: Path, superblock_at: int | None = SUPERBLOCK_AT) -> None:
+    """As if what is now in ``root``/dump had been found on the disk."""
+    elf = root / "dump/dump.elf"
+    collected = {
+        "size": elf.stat().st_size if elf.exists() else None,
+        "note": "what was there",
+        "superblock_offset": superblock_at,
+    }
+    (root / "dump/collected.json").write_text(json.dumps(collected))
 
 
 def timed(lines: Iterable[str]) -> str:

@@ -195,6 +195,11 @@ def test_fresh_crashes_are_not_shared(zharness, asked, option):
     assert all(item.job.fresh and item.crash is None for item in items)
 
 
+def test_a_time_limit_needs_a_crash_of_its_own(zharness, asked, here):
+    (here / "timed.toml").write_text(f"{MATRIX}[expect]\ntime_limit = 9\n")
+    assert [item.crash for item in items_of(zharness, asked, "timed.toml")] == [None, None]
+
+
 def test_different_crashes_are_not_shared(zharness, asked, here):
     (here / "other.toml").write_text("description = 'x'\n[matrix]\nsmp = [2, 3]\n")
     same, more = items_of(zharness, asked, "other.toml")

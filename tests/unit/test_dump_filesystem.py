@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import struct
 import subprocess
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.build.command import find_tool
+from harness.dump.collected import Collected
 from harness.dump.filesystem import SECTOR, collect_file, partition_extent
 from harness.errors import EvidenceError, HostError
 from harness.progress import NoProgress
@@ -69,10 +71,10 @@ def test_dump_file_comes_out_sparse(tmp_path: Path, kind: str):
     disk = make_disk(tmp_path, kind)
     add(disk, "dump.0", CONTENT, 1000)
     collected = collect_file(disk, 1, into(tmp_path), NoProgress())
-    assert collected.dump is not None
-    assert collected.dump.read_bytes() == CONTENT
+    dump = tmp_path / "out put/dump.elf"
+    assert dump.read_bytes() == CONTENT
     assert (collected.size, collected.note) == (len(CONTENT), "/dump.0, the newest of 1")
-    assert collected.dump.stat().st_blocks * 512 < len(CONTENT) - (900 << 10)
+    assert dump.stat().st_blocks * 512 < len(CONTENT) - (900 << 10)
 
 
 def test_newest_is_the_one_written_last(tmp_path: Path):
@@ -96,7 +98,7 @@ def test_number_decides_without_a_clock(tmp_path: Path):
 def test_no_dump_file(tmp_path: Path):
     disk = make_disk(tmp_path, "ext4")
     collected = collect_file(disk, 1, into(tmp_path), NoProgress())
-    assert collected.dump is None
+    assert collected.size is None
     assert "no file dump.N in / of partition 1" in collected.note
 
 
@@ -113,14 +115,52 @@ def test_damaged_file_system_is_told_in_debugfs_words(tmp_path: Path):
     with disk.open("r+b") as image:
         image.seek(PARTITION_AT)
         image.write(b"\xee" * 65536)
-    with pytest.raises(EvidenceError, match="Bad magic number in super-block"):
+    collected = collect_file(disk, 1, into(tmp_path), NoProgress())
+    assert collected.size is None
+    assert collected.note.startswith("disk.img: ")
+    assert "Bad magic number in super-block" in collected.note
+
+
+def test_lost_partition_table_is_told(tmp_path: Path):
+    disk = make_disk(tmp_path, "ext4")
+    with disk.open("r+b") as image:
+        image.write(bytes(512))
+    collected = collect_file(disk, 1, into(tmp_path), NoProgress())
+    assert collected == Collected(None, "disk.img: offset 510: no DOS partition table")
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_not_kept(tmp_path: Path):
+    disk = make_disk(tmp_path, "ext2")
+    add(disk, "dump.0", CONTENT, 1000)
+    os.truncate(disk, PARTITION_AT + (200 << 10))  # metadata is in the first blocks
+    collected = collect_file(disk, 1, into(tmp_path), NoProgress())
+    assert collected.size is None
+    assert "disk.img: " in collected.note
+    assert list((tmp_path / "out put").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        ("kill -9 $$", "killed by signal 9"),
+        ("echo 'x: Permission denied while opening' >&2", "Permission denied"),
+    ],
+)
+def test_trouble_of_debugfs_itself_is_the_hosts_fault(tmp_path: Path, monkeypatch, script, what):
+    disk = make_disk(tmp_path, "ext2")
+    fake = tmp_path / "debugfs"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr("harness.dump.filesystem.find_tool", lambda name: str(fake))
+    with pytest.raises(HostError, match=what):
         collect_file(disk, 1, into(tmp_path), NoProgress())
 
 
 def test_damaged_directory_is_told(tmp_path: Path):
     disk = make_disk(tmp_path, "ext2")
-    with pytest.raises(EvidenceError, match="not found"):
-        collect_file(disk, 1, into(tmp_path), NoProgress(), directory="/none")
+    collected = collect_file(disk, 1, into(tmp_path), NoProgress(), directory="/none")
+    assert collected.size is None
+    assert "not found" in collected.note
 
 
 def test_debugfs_missing_is_the_hosts_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import struct
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.dump.collected import Collected
 from harness.dump.detect import open_dump
 from harness.dump.elf import ElfDump
 from harness.dump.partition import Superblock, collect_partition, read_superblock
@@ -78,12 +78,9 @@ class Recorder(NoProgress):
 def test_dump_comes_out_as_long_as_it_is(tmp_path: Path, dump: bytes):
     progress = Recorder()
     collected = collect_partition(disk_with(tmp_path, dump), tmp_path, progress)
-    assert collected.dump == tmp_path / "dump.elf"
-    assert (collected.size, collected.note) == (len(dump), "as long as the dump's headers say")
+    assert collected == Collected(len(dump), "as long as the dump's headers say", SB_AT)
     assert (tmp_path / "dump.elf").read_bytes() == dump
     assert (tmp_path / "superblock.bin").read_bytes() == superblock(dump)
-    where = json.loads((tmp_path / "disk.json").read_text())
-    assert where == {"size": SB_AT + PAGE, "superblock_offset": SB_AT}
     assert progress.total == len(dump) == progress.told[-1]
     assert progress.told == sorted(progress.told)
 
@@ -128,7 +125,7 @@ def test_overwritten_superblock_is_kept_for_the_judge(tmp_path: Path, dump: byte
         image.seek(SB_AT)
         image.write(b"garbage!")
     collected = collect_partition(disk, tmp_path, NoProgress())
-    assert collected.dump is None
+    assert (collected.size, collected.superblock_offset) == (None, SB_AT)
     assert "magic" in collected.note
     assert (tmp_path / "superblock.bin").read_bytes().startswith(b"garbage!")
 
@@ -139,7 +136,7 @@ def test_superblock_that_points_off_the_disk(tmp_path: Path, dump: bytes):
         image.seek(SB_AT + 16)
         image.write(b"\xff" * 8)
     collected = collect_partition(disk, tmp_path, NoProgress())
-    assert collected.dump is None
+    assert (collected.size, collected.superblock_offset) == (None, SB_AT)
     assert "off the disk" in collected.note
 
 
@@ -152,12 +149,20 @@ NO_DUMP_DISK = {
 
 
 @pytest.mark.parametrize("name", NO_DUMP_DISK)
-def test_other_disks_are_refused(tmp_path: Path, name: str):
+def test_a_wrecked_disk_is_something_that_was_found(tmp_path: Path, name: str):
     sector, message = NO_DUMP_DISK[name]
     disk = disk_with(tmp_path, b"", first_sector=sector)
-    with pytest.raises(EvidenceError, match=message):
-        collect_partition(disk, tmp_path, NoProgress())
-    assert not (tmp_path / "dump.elf").exists()
+    collected = collect_partition(disk, tmp_path, NoProgress())
+    assert (collected.size, collected.superblock_offset) == (None, None)
+    assert collected.note.startswith("disk.img: ")
+    assert message in collected.note
+    assert [path.name for path in tmp_path.iterdir()] == ["disk.img"]
+
+
+@pytest.mark.parametrize("collected", [Collected(None, "nothing"), Collected(5, "all", 4096)])
+def test_what_was_collected_can_be_read_again(tmp_path: Path, collected: Collected):
+    collected.save(tmp_path)
+    assert Collected.load(tmp_path) == collected
 
 
 def test_tiny_disk_is_refused(tmp_path: Path):

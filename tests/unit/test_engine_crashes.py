@@ -58,8 +58,9 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
     monkeypatch.setattr(CrashInputs, "prepare", played.inputs)
     monkeypatch.setattr(engine, "crash", played.crash)
     monkeypatch.setattr(engine, "find_qemu", lambda: QemuBinary(played.qemu, (9, 0, 0)))
+    monkeypatch.setattr(engine._Run, "_prepare_dump", lambda run: played.inputs())
     monkeypatch.setattr(
-        engine._Run, "dump_and_judge", lambda run, snapshot: played.dump_and_judge(run, snapshot)
+        engine._Run, "_dump_and_judge", lambda run, snapshot: played.dump_and_judge(run, snapshot)
     )
     return played
 

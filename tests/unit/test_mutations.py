@@ -18,6 +18,7 @@ from tests.unit.evidence import (
     MEMORY,
     PAGE,
     SyntheticRun,
+    collect_again,
     file_offset,
     flip,
     stored,
@@ -64,6 +65,7 @@ def shifted_page(root: Path) -> None:
 
 def truncated_file(root: Path) -> None:
     os.truncate(root / "dump/dump.elf", file_offset(MEMORY - 3 * PAGE))
+    collect_again(root)
 
 
 def stale_checksum(root: Path) -> None:
@@ -92,6 +94,14 @@ def kernel_image_copy_flipped(root: Path) -> None:
 
 def lost_dump(root: Path) -> None:
     (root / "dump/dump.elf").unlink()
+    collect_again(root)
+
+
+def wrecked_disk(root: Path) -> None:
+    """Nothing leads to the superblock any more."""
+    (root / "dump/superblock.bin").unlink()
+    (root / "dump/dump.elf").unlink()
+    collect_again(root, superblock_at=None)
 
 
 def missing_cpu(run: SyntheticRun) -> None:
@@ -153,6 +163,11 @@ MUTATIONS = {
     "kernel image's copy": Mutation({"pages"}, ("page 0x100000",), files=kernel_image_copy_flipped),
     "lost VMCOREINFO": Mutation(
         {"vmcoreinfo"}, ("no VMCOREINFO note; the crashed memory has one",), run=lost_vmcoreinfo
+    ),
+    "wrecked disk": Mutation(
+        NEEDS_DUMP,
+        ("left no dump: what was there", "no dump superblock any more: what was there"),
+        files=wrecked_disk,
     ),
     "lost dump": Mutation(NEEDS_DUMP, ("left no dump",), files=lost_dump),
 }

@@ -189,7 +189,7 @@ class TestScenario:
         result.stdout.fnmatch_lines(
             ["*ERROR at setup of m*", "phase boot: it is broken", "hint: mend it", "evidence: *"]
         )
-        assert "engine" not in text(result)
+        assert "engine.run" not in text(result)
 
     @pytest.mark.parametrize("error", [UsageError("makes no sense"), HostError("no space")])
     def test_what_leaves_no_verdict_is_an_error_too(self, pytester, scenarios, fake, error):

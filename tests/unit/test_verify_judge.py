@@ -14,7 +14,7 @@ from harness.verify import content, outcome
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.judge import CHECKS, RUN_CHECKS, judge
-from tests.unit.evidence import SyntheticRun
+from tests.unit.evidence import SyntheticRun, collect_again
 
 
 def opened(root: Path) -> None:
@@ -67,6 +67,7 @@ def test_verdict_is_json(tmp_path: Path):
 def test_judging_twice_says_the_same(tmp_path: Path):
     root = SyntheticRun().write(tmp_path)
     os.truncate(root / "dump/dump.elf", 3 << 20)
+    collect_again(root)
     verdicts = []
     for _ in range(2):
         with Evidence.open(root) as evidence:
@@ -100,8 +101,18 @@ DAMAGE = {
     "odd layout": (write("dump/outcome.json", '{"layout": "fat"}'), "not a valid DiskLayout"),
     "no console": (remove("dump/console.log"), "dump/console.log: No such file"),
     "no superblock": (remove("dump/superblock.bin"), "dump/superblock.bin: No such file"),
-    "no disk": (remove("dump/disk.json"), "dump/disk.json: No such file"),
-    "odd disk": (write("dump/disk.json", "{}"), "does not tell where the superblock is"),
+    "never collected": (remove("dump/collected.json"), "so the dump was never collected"),
+    "odd collection": (write("dump/collected.json", "{}"), "does not tell what was collected"),
+    "collection no JSON": (write("dump/collected.json", "{"), "collected.json: does not tell"),
+    "size no number": (
+        write("dump/collected.json", '{"size": "12", "note": "", "superblock_offset": null}'),
+        "collected.json: does not tell",
+    ),
+    "dump lost": (remove("dump/dump.elf"), "dump/dump.elf: No such file"),
+    "dump cut": (
+        lambda root: os.truncate(root / "dump/dump.elf", 4096),
+        "dump/dump.elf: 4096 bytes, but ",
+    ),
     "short superblock": (
         write("dump/superblock.bin", "x"),
         "dump/superblock.bin: dump superblock of 1 bytes",

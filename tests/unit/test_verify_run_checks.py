@@ -51,12 +51,18 @@ def test_a_time_limit_is_kept_or_not(tmp_path):
     assert "limit is 2.4 times" in said
 
 
+@pytest.mark.parametrize("value", [None, 0, "5"])
 @pytest.mark.parametrize(
-    "missing", [{"machine": {"boot_seconds": None}}, {"outcome": {"seconds": 0}}]
+    ("part", "field", "file"),
+    [
+        ("machine", "boot_seconds", "crash/machine.json"),
+        ("outcome", "seconds", "dump/outcome.json"),
+    ],
 )
-def test_a_time_limit_without_times(tmp_path, missing):
-    said = message(expectations, tmp_path, expect={"time_limit": 9}, **missing)
-    assert "no times" in said
+def test_a_time_limit_without_times_is_an_error(tmp_path, part, field, file, value):
+    run = {"expect": {"time_limit": 9}, part: {field: value}}
+    with pytest.raises(EvidenceError, match=f"{file}: tells no time"):
+        result_of(expectations, tmp_path, **run)
 
 
 def test_the_original_system_is_up_again(tmp_path):
@@ -96,6 +102,20 @@ def test_the_original_system_is_up_again(tmp_path):
 )
 def test_a_re_ipl_that_is_not_as_it_should_be(tmp_path, run, said):
     assert said in message(reipl, tmp_path, **run)
+
+
+def test_a_re_ipl_that_came_to_no_end_is_an_error(tmp_path):
+    root = SyntheticRun(expect={"reipl": True}, outcome=ASKED).write(tmp_path / "run")
+    (root / "crash/system.img").touch()
+    with pytest.raises(EvidenceError, match=r"reipl/outcome\.json: missing"), Evidence.open(root):
+        pass
+
+
+def test_a_fault_of_qemu_is_an_error(tmp_path):
+    run = SyntheticRun(expect={"reipl": True}, outcome={"qemu_fault": "it computes wrongly"})
+    root = run.write(tmp_path / "run")
+    with pytest.raises(EvidenceError, match="it computes wrongly"), Evidence.open(root):
+        pass
 
 
 WRONG = {"outcome": {"hsa_released": False}}

@@ -1,0 +1,46 @@
+"""What was found on a dump disk: part of the evidence, so that it can be judged again offline."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import EvidenceError
+
+COLLECTED = "collected.json"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """``size`` is that of dump.elf in bytes, None if there was nothing to take.
+
+    ``note`` says what was taken and why so, or what stands on the disk instead.
+    ``superblock_offset`` is where superblock.bin begins, in bytes from the disk's start; None if
+    none was found, which is right for file systems alone.
+    """
+
+    size: int | None
+    note: str
+    superblock_offset: int | None = None
+
+    def save(self, directory: Path) -> None:
+        """Write it beside the dump: from here on the dump has been collected."""
+        (directory / COLLECTED).write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Raises EvidenceError if the dump was never collected, or the file is damaged."""
+        path = directory / COLLECTED
+        try:
+            return TypeAdapter(cls).validate_json(path.read_bytes(), strict=True)
+        except FileNotFoundError as error:
+            raise EvidenceError(f"{path}: missing, so the dump was never collected") from error
+        except OSError as error:
+            raise EvidenceError(f"{path}: {error.strerror}") from error
+        except ValidationError as error:
+            what = error.errors()[0]["msg"]
+            raise EvidenceError(f"{path}: does not tell what was collected: {what}") from error
