@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pexpect
-
 from harness.build.initramfs import BUILDER, IMAGE, PAYLOAD, cpio_of, initramfs
+from harness.build.job import run_job
 from harness.build.kernel import Kernel
 from harness.build.layout import DiskLayout
 from harness.build.store import Built, Store
-from harness.deadline import Deadline
-from harness.errors import BuildError, QemuDied
+from harness.errors import BuildError
 from harness.progress import Progress
-from harness.qemu.binary import find_qemu
-from harness.qemu.process import CONSOLE_LOG, Qemu
-from harness.qemu.ram import GuestRam
+from harness.qemu.process import CONSOLE_LOG
 from harness.qemu.spec import Disk, MachineSpec
 
 MEMORY = 256 << 20
 SECONDS = 120.0
-SUCCESS = "zharness builder: ok"  # what images/builder/init says last
-FAILURE = "zharness builder: failed"
-PANIC = "Kernel panic"
-TAIL_LINES = 20
+JOB = "builder"
 
 
 @dataclass(frozen=True)
@@ -63,18 +55,11 @@ def run_zipl(
             disks=(Disk(disk),),
         )
         try:
-            complaint = _run(spec, directory)
+            complaint = run_job(spec, directory, JOB, SECONDS)
         finally:
             _keep_console(directory / CONSOLE_LOG, log)
     if complaint is not None:
         raise BuildError(f"zipl did not prepare the {layout} disk: {complaint}")
-
-
-def complaint_in(lines: Iterable[str]) -> str:
-    """Why zipl failed, from the guest's last console lines."""
-    said = [line.strip() for line in lines if line.strip() and FAILURE not in line]
-    errors = [line for line in said if line.startswith("Error:") or PANIC in line]
-    return (errors or said[-1:] or ["nothing"])[0]
 
 
 def _initrd(guest: Built, boot: BootFiles, directory: Path) -> Path:
@@ -88,28 +73,6 @@ def _initrd(guest: Built, boot: BootFiles, directory: Path) -> Path:
     }
     initrd.write_bytes((guest.path / IMAGE).read_bytes() + cpio_of(PAYLOAD, variables))
     return initrd
-
-
-def _run(spec: MachineSpec, directory: Path) -> str | None:
-    """Run the guest until it powers off; returns what went wrong in it."""
-    deadline = Deadline(SECONDS)
-    with (
-        GuestRam.create(MEMORY) as ram,
-        Qemu.start(find_qemu(), spec, ram, directory, name="builder") as qemu,
-    ):
-        try:
-            found = qemu.console.expect_exact([SUCCESS, FAILURE, PANIC], timeout=deadline.remaining)
-        except pexpect.TIMEOUT:
-            last = complaint_in(qemu.console.tail(TAIL_LINES))
-            return f"not done after {SECONDS:.0f} s; its last line: {last}"
-        except pexpect.EOF:
-            qemu.check()
-            raise QemuDied("the builder guest's console ended early") from None
-        if found != 0:
-            return complaint_in(qemu.console.tail(TAIL_LINES))
-        if qemu.monitor.wait_event(("SHUTDOWN", "GUEST_PANICKED"), deadline) is None:
-            return f"the guest did not power off within {SECONDS:.0f} s"
-    return None
 
 
 def _keep_console(console: Path, log: Path) -> None:

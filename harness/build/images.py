@@ -13,11 +13,13 @@ from harness.build.initramfs import (
     CRASH_MODULE,
     CRASHED,
     IMAGE,
+    JUDGE,
     dump_lists,
     initramfs,
 )
 from harness.build.kernel import Kernel, Role, built_kernel, foreign_kernel, require_crash_dump
 from harness.build.layout import DiskLayout
+from harness.build.packages import ROOT, judge_libraries
 from harness.build.store import Built, Store
 from harness.errors import HostError, UsageError
 from harness.progress import Progress
@@ -112,6 +114,11 @@ class Images:
         return dump_disk(
             self._store, self._progress, spec, host_kernel=lambda: self._builder_kernel(kernel)
         )
+
+    def judge_initramfs(self) -> Built:
+        """The guest in which zgetdump judges dumps."""
+        fuse = {"FUSE": str(judge_libraries(self._store, self._progress).path / ROOT)}
+        return initramfs(self._store, self._progress, "initramfs-judge", JUDGE, fuse)
 
     def export(self, layout: DiskLayout, directory: Path) -> list[Path]:
         """Copy dump kernel and ramdisk to ``directory`` under the names s390-tools know.

@@ -52,6 +52,11 @@ def user_space(store: Store, progress: Progress) -> Built:
     return package_set(store, progress, "packages", USER_SPACE)
 
 
+def judge_libraries(store: Store, progress: Progress) -> Built:
+    """What zgetdump needs and nothing else does."""
+    return package_set(store, progress, "packages-judge", ("libfuse2",))
+
+
 def package_set(
     store: Store,
     progress: Progress,

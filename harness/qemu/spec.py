@@ -11,11 +11,12 @@ from harness.wiring import HBA_DEVNO
 
 @dataclass(frozen=True)
 class Disk:
-    """A raw disk image. ``boot`` makes it the one that is IPLed."""
+    """A raw disk image. ``boot`` makes it the one that is IPLed; ``read_only`` protects it."""
 
     path: Path
     lun: int = 0
     boot: bool = False
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def _disk_options(spec: MachineSpec) -> list[str]:
         device = f"scsi-hd,drive=disk{disk.lun},bus=hba.0,channel=0,scsi-id=0,lun={disk.lun}"
         if disk.boot:
             device += ",bootindex=1"
+        if disk.read_only:
+            backend += ",read-only=on"
         options += ["-drive", f"if=none,id=disk{disk.lun},{backend}"]
         options += ["-device", device]
     return options

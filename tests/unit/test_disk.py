@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.build import disk
-from harness.build.builder import FAILURE, BootFiles, complaint_in
+from harness.build.builder import BootFiles
 from harness.build.disk import DISK, PARTITION_START, DiskSpec, check_boot_records, size_for
 from harness.build.initramfs import IMAGE
+from harness.build.job import complaint_in
 from harness.build.kernel import Kernel
 from harness.build.layout import DiskLayout
 from harness.build.store import Built, Store
@@ -295,6 +296,8 @@ def test_a_dump_of_all_memory_fits(layout: DiskLayout, memory: int):
 
 
 # --- the builder's complaints ----------------------------------------------------------------
+
+FAILURE = "zharness builder: failed"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""A guest that does one job by itself, says how it went, and powers off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pexpect
+
+from harness.deadline import Deadline
+from harness.errors import QemuDied
+from harness.qemu.binary import find_qemu
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.spec import MachineSpec
+
+PANIC = "Kernel panic"
+TAIL_LINES = 20
+
+
+def run_job(spec: MachineSpec, directory: Path, job: str, seconds: float) -> str | None:
+    """Run the guest until it powers off; returns what went wrong in it.
+
+    The last line of its /init is ``zharness JOB: ok`` or ``failed``. ``directory`` gets the
+    console log.
+    """
+    deadline = Deadline(seconds)
+    ends = [f"zharness {job}: ok", f"zharness {job}: failed", PANIC]
+    with (
+        GuestRam.create(spec.memory) as ram,
+        Qemu.start(find_qemu(), spec, ram, directory, name=job) as qemu,
+    ):
+        try:
+            found = qemu.console.expect_exact(ends, timeout=deadline.remaining)
+        except pexpect.TIMEOUT:
+            last = complaint_in(qemu.console.tail(TAIL_LINES))
+            return f"not done after {seconds:.0f} s; its last line: {last}"
+        except pexpect.EOF:
+            qemu.check()
+            raise QemuDied(f"the {job} guest's console ended early") from None
+        if found != 0:
+            return complaint_in(qemu.console.tail(TAIL_LINES))
+        if qemu.monitor.wait_event(("SHUTDOWN", "GUEST_PANICKED"), deadline) is None:
+            return f"the guest did not power off within {seconds:.0f} s"
+    return None
+
+
+def complaint_in(lines: Iterable[str]) -> str:
+    """Why the job failed, from the guest's last console lines."""
+    said = [line.strip() for line in lines if line.strip() and not line.startswith("zharness ")]
+    errors = [line for line in said if line.startswith("Error:") or PANIC in line]
+    return (errors or said[-1:] or ["nothing"])[0]

@@ -1,0 +1,164 @@
+"""The genuine zgetdump of s390-tools, in a guest with the dump as its SCSI disk.
+
+It says what it makes of the dump (``zgetdump -i``) and converts it; what it wrote is read back.
+
+Debian 12's zgetdump, 2.16, takes the PT_LOAD that ``/proc/vmcore`` has for the kernel image since
+Linux 6.10 for memory at its virtual address. It still converts such a dump to ELF; in stand-alone
+format, which has no holes, it would fill the terabytes in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.build.command import Tools
+from harness.build.images import Images
+from harness.build.initramfs import IMAGE
+from harness.build.job import run_job
+from harness.build.store import Built, Store
+from harness.dump.detect import open_dump
+from harness.dump.filesystem import FileSystem
+from harness.dump.reader import Dump
+from harness.dump.sparse_file import SparseFile
+from harness.errors import EvidenceError, HostError
+from harness.progress import Progress
+from harness.qemu.process import CONSOLE_LOG
+from harness.qemu.spec import Disk, MachineSpec
+
+JOB = "judge"
+MEMORY = 512 << 20
+SECONDS = 120.0
+SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
+WHOLE_DISK, FIRST_PARTITION = "/dev/sda", "/dev/sda1"
+_RESULTS = "results.img"
+_SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's own tables
+_CHUNK = 1 << 20
+_FIELD = re.compile(r"\s+(\w[^.]*)\.+: (.*)")
+
+
+@dataclass(frozen=True)
+class Said:
+    """One call of zgetdump: its exit ``status``, and the ``text`` it printed."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """``info`` is ``zgetdump -i``, ``converted`` is ``zgetdump -f`` by format."""
+
+    version: str
+    info: Said
+    converted: dict[str, Said]
+    directory: Path
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """``Label....: value`` lines of ``info``."""
+        found = (match for line in self.info.text.splitlines() if (match := _FIELD.match(line)))
+        return {match[1]: match[2].strip() for match in found}
+
+    def dump(self, form: str) -> Dump:
+        """What zgetdump made of the dump; raises EvidenceError if that is unreadable."""
+        return open_dump(self.directory / form)
+
+
+class Zgetdump:
+    """Needs the builder guest's kernel and packages; raises BuildError and HostError for those."""
+
+    def __init__(self, store: Store, progress: Progress) -> None:
+        self._store, self._progress = store, progress
+        self._images = Images(store, progress)
+
+    @contextmanager
+    def judging(
+        self,
+        path: Path,
+        size: int,
+        device: str = WHOLE_DISK,
+        formats: Sequence[str] = ("elf",),
+    ) -> Iterator[Opinion]:
+        """What zgetdump says of the dump at ``path``, for the length of a ``with`` block.
+
+        ``path`` is a dump, or a disk image with it on ``device``; ``size`` bytes is how big a
+        converted one may become. The file is not written to. Raises HostError if the guest does
+        not do its job.
+        """
+        guest = self._images.judge_initramfs()
+        with TemporaryDirectory(prefix="judge-") as scratch:
+            directory = Path(scratch)
+            results = directory / _RESULTS
+            self._make_results(results, size * len(formats) + _SLACK)
+            spec = MachineSpec(
+                memory=MEMORY,
+                cpus=1,
+                kernel=self._images.dump_kernel().image,
+                initrd=guest.path / IMAGE,
+                append=(
+                    "console=ttysclp0 panic=0 quiet scsi_mod.scan=manual "
+                    f"judge.device={device} judge.formats={','.join(formats)}"
+                ),
+                disks=(Disk(path, read_only=True), Disk(results, lun=1)),
+            )
+            seconds = SECONDS + SECONDS_PER_GIB * size / (1 << 30)
+            with self._progress.task("let zgetdump judge it"):
+                complaint = run_job(spec, directory, JOB, seconds)
+            if complaint is not None:
+                log = (directory / CONSOLE_LOG).read_text(errors="replace")
+                raise HostError(f"the guest that runs zgetdump failed: {complaint}\n{log[-500:]}")
+            yield self._collect(results, directory, formats, _version(guest))
+
+    def _make_results(self, results: Path, size: int) -> None:
+        with results.open("xb") as file:
+            file.truncate(size)
+        options = ("-q", "-F", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1")
+        Tools(results.with_suffix(".log"), "a disk for results").run(
+            ["mke2fs", *options, str(results)]
+        )
+
+    def _collect(
+        self, results: Path, directory: Path, formats: Sequence[str], version: str
+    ) -> Opinion:
+        with results.open("rb") as image:
+            files = FileSystem(image, 0, "zgetdump's results")
+            for form in formats:
+                _copy(files, form, directory / form)
+            return Opinion(
+                version,
+                _said(files, "info"),
+                {form: _said(files, form) for form in formats},
+                directory,
+            )
+
+
+def _version(guest: Built) -> str:
+    packages = guest.manifest["packages"]
+    return next(str(each["version"]) for each in packages if each["name"] == "s390-tools")
+
+
+def _said(files: FileSystem, what: str) -> Said:
+    status = _text(files, f"{what}.status").strip()
+    if not status.isdigit():
+        raise EvidenceError(f"zgetdump's results: {what}.status holds {status!r}")
+    return Said(int(status), _text(files, f"{what}.err").strip())
+
+
+def _text(files: FileSystem, name: str) -> str:
+    with files.reading(name) as stream:
+        return stream.read().decode(errors="replace")
+
+
+def _copy(files: FileSystem, name: str, target: Path) -> None:
+    with SparseFile.create(target, 0) as out, files.reading(name) as stream:
+        at = 0
+        while data := stream.read(_CHUNK):
+            out.write(at, data)
+            at += len(data)
+    with target.open("r+b") as file:
+        file.truncate(at)

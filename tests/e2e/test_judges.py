@@ -1,0 +1,63 @@
+"""The genuine zgetdump, on a dump of our own and on the partition that it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.build.store import Store
+from harness.dump.detect import open_dump
+from harness.judges import agreement
+from harness.judges.zgetdump import FIRST_PARTITION, WHOLE_DISK, Zgetdump
+from harness.paths import default_store
+from harness.progress import NoProgress
+from harness.report.verdict import Result
+from harness.run import engine
+from harness.run.plan import Plan
+from harness.scenario.load import load
+
+pytestmark = pytest.mark.e2e
+
+MEMORY = 256 << 20
+
+
+@pytest.fixture(scope="module")
+def store() -> Store:
+    return Store(default_store(), NoProgress())
+
+
+@pytest.fixture(scope="module")
+def evidence(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("judged") / "evidence"
+    plan = Plan("quick", load("quick"))
+    verdict = engine.run(plan, output=directory, store=store, progress=NoProgress(), keep=True)
+    assert verdict.result is Result.PASS
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("file", "device"), [("dump/dump.elf", WHOLE_DISK), ("disk.img", FIRST_PARTITION)]
+)
+def test_zgetdump_agrees(evidence: Path, store: Store, file: str, device: str):
+    zgetdump = Zgetdump(store, NoProgress())
+    with (
+        zgetdump.judging(evidence / file, MEMORY * 2, device) as opinion,
+        open_dump(evidence / "dump/dump.elf") as dump,
+    ):
+        result = agreement.check(dump, opinion)
+    assert [finding.message for finding in result.findings] == []
+    assert result.compared > MEMORY // 4096
+
+
+def test_zgetdump_is_not_pleased_with_anything(evidence: Path, store: Store, tmp_path: Path):
+    damaged = tmp_path / "damaged"
+    with (evidence / "dump/dump.elf").open("rb") as dump:
+        damaged.write_bytes(bytes(4096) + dump.read(1 << 20))
+    with (
+        Zgetdump(store, NoProgress()).judging(damaged, MEMORY) as opinion,
+        open_dump(evidence / "dump/dump.elf") as dump,
+    ):
+        result = agreement.check(dump, opinion)
+    assert not result.passed
+    assert opinion.info.status != 0

@@ -1,0 +1,105 @@
+"""Whether zgetdump and our reader agree, from what it would have said and written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.dump.detect import open_dump
+from harness.judges import agreement
+from harness.judges.zgetdump import Opinion, Said
+from harness.s390x.cpu import CpuState
+from harness.verify.findings import CheckResult
+from tests.unit.conftest import make_cpu
+from tests.unit.evidence import Load, vmcore
+
+MEMORY = bytes(range(256)) * 64  # 16 KiB
+CPUS = (make_cpu(1), make_cpu(2))
+LOADS = (Load(0, len(MEMORY), 0),)
+INFO = """Dump file "/dev/sda" is a user space core dump
+General dump info:
+  Dump format........: elf
+  UTS kernel release.: 6.12.1-test
+  System arch........: s390x (64 bit)
+  CPU count (online).: 2
+"""
+
+
+PLEASED = Said(0, INFO)
+
+
+def opinion(
+    directory: Path, *, info: Said = PLEASED, memory: bytes = MEMORY, **options: Any
+) -> Opinion:
+    cpus: Sequence[CpuState] = options.pop("cpus", CPUS)
+    (directory / "elf").write_bytes(vmcore(memory, cpus, loads=LOADS, **options))
+    return Opinion("2.16", info, {"elf": Said(0, "Success")}, directory)
+
+
+@pytest.fixture
+def check(tmp_path: Path):
+    path = tmp_path / "dump"
+    path.write_bytes(vmcore(MEMORY, CPUS, loads=LOADS))
+
+    def check(theirs: Opinion) -> CheckResult:
+        with open_dump(path) as ours:
+            return agreement.check(ours, theirs)
+
+    return check
+
+
+def test_agreement_counts_facts_and_pages(tmp_path: Path, check):
+    result = check(opinion(tmp_path))
+    assert result.passed
+    assert result.compared == 3 + 4
+    assert result.notes == ("zgetdump 2.16",)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            Said(1, "x\nzgetdump: Dump file is corrupt"),
+            "ended with 1: zgetdump: Dump file is corrupt",
+        ),
+        (Said(0, INFO.replace("elf", "s390")), "dump format: zgetdump says 's390', we 'elf'"),
+        (Said(0, INFO.replace(".: 2", ".: 3")), "CPUs: zgetdump says '3'"),
+        (Said(0, INFO.replace("6.12.1", "6.1")), "kernel release: zgetdump says '6.1-test'"),
+        (Said(0, ""), "CPUs: zgetdump says None"),
+    ],
+)
+def test_what_it_says(tmp_path: Path, check, said: Said, message: str):
+    result = check(opinion(tmp_path, info=said))
+    assert not result.passed
+    assert any(message in finding.message for finding in result.findings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"memory": MEMORY[:-1] + b"x"}, "memory differs in 1 MiB"),
+        ({"cpus": CPUS[:1]}, "1 CPUs, not 2"),
+        ({"cpus": (CPUS[0], replace(CPUS[1], fpc=1))}, r"registers of CPUs \[1\] differ"),
+        ({"vmcoreinfo": b"OSRELEASE=6.12.1-test\n"}, "VMCOREINFO differs"),
+    ],
+)
+def test_what_it_wrote(tmp_path: Path, check, change: dict[str, Any], message: str):
+    result = check(opinion(tmp_path, **change))
+    assert not result.passed
+    assert any(re.search(message, finding.message) for finding in result.findings)
+
+
+def test_what_it_could_not_write(tmp_path: Path, check):
+    theirs = opinion(tmp_path)
+    (tmp_path / "elf").write_bytes(b"")
+    theirs = replace(theirs, converted={"elf": Said(1, "zgetdump: Got signal 15, exiting...")})
+    messages = [finding.message for finding in check(theirs).findings]
+    assert messages == [
+        "zgetdump -f elf ended with 1: zgetdump: Got signal 15, exiting...",
+        f"converted to elf by zgetdump: {tmp_path / 'elf'}: is empty",
+    ]
