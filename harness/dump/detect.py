@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.dump import containers
 from harness.dump.c_elf import ELFMAG
 from harness.dump.content import Content, File
 from harness.dump.elf import ElfDump
@@ -33,26 +34,58 @@ _NO_DUMP = (
     (b"\x28\xb5\x2f\xfd", "compressed with zstd: decompress it first"),
 )
 _MAGIC_SIZE = 16
+_PARTITION_FORMATS = ("elf", "s390", "s390_ext")  # what stands on a partition by itself
 
 
-def open_dump(path: Path) -> Dump:
-    """The dump in a file; raises EvidenceError, saying what is there instead, if it has none."""
+def open_dump(path: Path, member: str | None = None) -> Dump:
+    """The dump in a file, or in the disk image, partition or file system that it is.
+
+    ``member`` is the path of a dump file in a file system; without it, see ``containers.find``.
+    Raises EvidenceError, saying what is there instead, if there is none.
+    """
     with ExitStack() as stack:
         file = stack.enter_context(File.open(path))
-        dump = read_dump(file)
+        dump = _in_container(file, member) if format_of(file) is None else _dump_itself(file)
+        if member is not None and not dump.container:
+            raise EvidenceError(f"{path}: no file system, so there is no {member} in it")
         stack.pop_all()
     return dump
 
 
 def read_dump(content: Content) -> Dump:
     """The dump that ``content`` is; raises EvidenceError if it is none, or a damaged one."""
+    form = format_of(content)
+    if form is not None:
+        return form.read(content)
     start = content.upto(0, _MAGIC_SIZE)
     if not start:
         raise EvidenceError(f"{content.name}: is empty")
-    for form in FORMATS:
-        if start.startswith(form.magic):
-            return form.read(content)
     for magic, what in _NO_DUMP:
         if start.startswith(magic):
             raise EvidenceError(f"{content.name}: is {what}")
     raise EvidenceError(f"{content.name}: no dump: offset 0 holds {start[:8].hex(' ')}")
+
+
+def format_of(content: Content) -> Format | None:
+    """The format that ``content`` begins like; None if it is no known one."""
+    start = content.upto(0, _MAGIC_SIZE)
+    return next((form for form in FORMATS if start.startswith(form.magic)), None)
+
+
+def _in_container(file: File, member: str | None) -> Dump:
+    found = containers.find(file, member)
+    if found is None:
+        return read_dump(file)
+    dump = read_dump(found.content)
+    dump.container, dump.container_facts = found.where, found.facts
+    return dump
+
+
+def _dump_itself(file: File) -> Dump:
+    """The dump that ``file`` begins with; what is behind it may be the rest of its partition."""
+    dump = read_dump(file)
+    if dump.format in _PARTITION_FORMATS and dump.length < file.size:
+        found = containers.surroundings(file)
+        if found is not None:
+            dump.container, dump.container_facts = found.where, found.facts
+    return dump

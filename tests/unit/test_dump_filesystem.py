@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.build.command import find_tool
-from harness.dump.filesystem import SECTOR, collect_file, partition_extent
+from harness.dump.filesystem import collect_file
+from harness.dump.partition_table import SECTOR, partition_extent
 from harness.errors import EvidenceError, HostError
 from harness.progress import NoProgress
 

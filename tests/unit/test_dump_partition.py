@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from harness.dump.detect import open_dump
 from harness.dump.elf import ElfDump
-from harness.dump.partition import Superblock, collect_partition, read_superblock
+from harness.dump.partition import collect_partition
 from harness.dump.sparse_file import SparseFile, nonzero_runs
+from harness.dump.superblock import Superblock, read_superblock
 from harness.errors import EvidenceError, HostError
 from harness.progress import NoProgress, Task
 from tests.unit.conftest import make_cpu
