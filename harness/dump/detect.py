@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from harness.dump import containers
 from harness.dump.c_elf import ELFMAG
+from harness.dump.c_kdump import FLAT_SIGNATURE, KDUMP_SIGNATURE
 from harness.dump.content import Content, File
 from harness.dump.elf import ElfDump
+from harness.dump.flattened import flattened
+from harness.dump.kdump import KdumpDump
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 
@@ -24,7 +27,21 @@ class Format(NamedTuple):
     read: Callable[[Content], Dump]
 
 
-FORMATS = (Format(ELFMAG, ElfDump),)
+def _read_flattened(content: Content) -> Dump:
+    """The dump that makedumpfile's records make, which are never of themselves."""
+    inside = flattened(content)
+    if inside.upto(0, len(FLAT_SIGNATURE)) == FLAT_SIGNATURE:
+        raise EvidenceError(f"{content.name}: is flattened twice")
+    dump = read_dump(inside)
+    dump.container = "makedumpfile's flattened format"
+    return dump
+
+
+FORMATS = (
+    Format(ELFMAG, ElfDump),
+    Format(FLAT_SIGNATURE, _read_flattened),
+    Format(KDUMP_SIGNATURE, KdumpDump),
+)
 
 _NO_DUMP = (
     (BUSY_MARKER, "a dump that was begun and never finished (zfcpdump's busy marker)"),
@@ -45,9 +62,12 @@ def open_dump(path: Path, member: str | None = None) -> Dump:
     """
     with ExitStack() as stack:
         file = stack.enter_context(File.open(path))
-        dump = _in_container(file, member) if format_of(file) is None else _dump_itself(file)
-        if member is not None and not dump.container:
-            raise EvidenceError(f"{path}: no file system, so there is no {member} in it")
+        if format_of(file) is None:
+            dump = _in_container(file, member)
+        elif member is None:
+            dump = _dump_itself(file)
+        else:
+            raise EvidenceError(f"{path}: is a dump, no disk or file system with a {member} in it")
         stack.pop_all()
     return dump
 
@@ -74,11 +94,7 @@ def format_of(content: Content) -> Format | None:
 
 def _in_container(file: File, member: str | None) -> Dump:
     found = containers.find(file, member)
-    if found is None:
-        return read_dump(file)
-    dump = read_dump(found.content)
-    dump.container, dump.container_facts = found.where, found.facts
-    return dump
+    return read_dump(file) if found is None else _found_there(read_dump(found.content), found)
 
 
 def _dump_itself(file: File) -> Dump:
@@ -87,5 +103,11 @@ def _dump_itself(file: File) -> Dump:
     if dump.format in _PARTITION_FORMATS and dump.length < file.size:
         found = containers.surroundings(file)
         if found is not None:
-            dump.container, dump.container_facts = found.where, found.facts
+            return _found_there(dump, found)
+    return dump
+
+
+def _found_there(dump: Dump, found: containers.Found) -> Dump:
+    dump.container = ", ".join(filter(None, (found.where, dump.container)))
+    dump.container_facts = found.facts
     return dump

@@ -72,7 +72,7 @@ class Dump(Closing):
     format: str
     name: str
     content: Content
-    segments: tuple[Segment, ...]
+    segments: Sequence[Segment]
     container: str = ""
     container_facts: Mapping[str, object] = MappingProxyType({})
 
