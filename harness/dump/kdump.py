@@ -31,7 +31,7 @@ from harness.dump.content import Content
 from harness.dump.elf import ElfLayout, ElfNote, cpus_in, parse_notes
 from harness.dump.packed import unzlib, unzstd
 from harness.dump.page_runs import PageRuns, RunSegments, runs_in_bitmap
-from harness.dump.reader import PAGE, VMCOREINFO, Dump, Segment
+from harness.dump.reader import PAGE, VMCOREINFO, Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 
@@ -84,11 +84,12 @@ class KdumpDump(Dump):
 
     @property
     def vmcoreinfo(self) -> bytes | None:
-        """As it stands in the dump."""
+        """As it stands in the dump, or in the notes; QEMU leaves it where it is in memory."""
         sub = self._sub
         if sub.size_vmcoreinfo == 0:
             notes = self._notes()
-            return next((note.desc for note in notes if note.name == VMCOREINFO), None)
+            noted = next((note.desc for note in notes if note.name == VMCOREINFO), None)
+            return vmcoreinfo_in(self) if noted is None else noted
         if sub.size_vmcoreinfo > _MAX_VMCOREINFO:
             raise EvidenceError(f"{self.name}: size_vmcoreinfo is {sub.size_vmcoreinfo}")
         return self.content.read(sub.offset_vmcoreinfo, sub.size_vmcoreinfo, "VMCOREINFO")
