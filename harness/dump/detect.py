@@ -7,9 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.dump import containers
 from harness.dump.c_elf import ELFMAG
+from harness.dump.c_kdump import FLAT_SIGNATURE, KDUMP_SIGNATURE
 from harness.dump.content import Content, File
 from harness.dump.elf import ElfDump
+from harness.dump.flattened import flattened
+from harness.dump.kdump import KdumpDump
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 
@@ -23,7 +27,21 @@ class Format(NamedTuple):
     read: Callable[[Content], Dump]
 
 
-FORMATS = (Format(ELFMAG, ElfDump),)
+def _read_flattened(content: Content) -> Dump:
+    """The dump that makedumpfile's records make, which are never of themselves."""
+    inside = flattened(content)
+    if inside.upto(0, len(FLAT_SIGNATURE)) == FLAT_SIGNATURE:
+        raise EvidenceError(f"{content.name}: is flattened twice")
+    dump = read_dump(inside)
+    dump.container = "makedumpfile's flattened format"
+    return dump
+
+
+FORMATS = (
+    Format(ELFMAG, ElfDump),
+    Format(FLAT_SIGNATURE, _read_flattened),
+    Format(KDUMP_SIGNATURE, KdumpDump),
+)
 
 _NO_DUMP = (
     (BUSY_MARKER, "a dump that was begun and never finished (zfcpdump's busy marker)"),
@@ -33,26 +51,63 @@ _NO_DUMP = (
     (b"\x28\xb5\x2f\xfd", "compressed with zstd: decompress it first"),
 )
 _MAGIC_SIZE = 16
+_PARTITION_FORMATS = ("elf", "s390", "s390_ext")  # what stands on a partition by itself
 
 
-def open_dump(path: Path) -> Dump:
-    """The dump in a file; raises EvidenceError, saying what is there instead, if it has none."""
+def open_dump(path: Path, member: str | None = None) -> Dump:
+    """The dump in a file, or in the disk image, partition or file system that it is.
+
+    ``member`` is the path of a dump file in a file system; without it, see ``containers.find``.
+    Raises EvidenceError, saying what is there instead, if there is none.
+    """
     with ExitStack() as stack:
         file = stack.enter_context(File.open(path))
-        dump = read_dump(file)
+        if format_of(file) is None:
+            dump = _in_container(file, member)
+        elif member is None:
+            dump = _dump_itself(file)
+        else:
+            raise EvidenceError(f"{path}: is a dump, no disk or file system with a {member} in it")
         stack.pop_all()
     return dump
 
 
 def read_dump(content: Content) -> Dump:
     """The dump that ``content`` is; raises EvidenceError if it is none, or a damaged one."""
+    form = format_of(content)
+    if form is not None:
+        return form.read(content)
     start = content.upto(0, _MAGIC_SIZE)
     if not start:
         raise EvidenceError(f"{content.name}: is empty")
-    for form in FORMATS:
-        if start.startswith(form.magic):
-            return form.read(content)
     for magic, what in _NO_DUMP:
         if start.startswith(magic):
             raise EvidenceError(f"{content.name}: is {what}")
     raise EvidenceError(f"{content.name}: no dump: offset 0 holds {start[:8].hex(' ')}")
+
+
+def format_of(content: Content) -> Format | None:
+    """The format that ``content`` begins like; None if it is no known one."""
+    start = content.upto(0, _MAGIC_SIZE)
+    return next((form for form in FORMATS if start.startswith(form.magic)), None)
+
+
+def _in_container(file: File, member: str | None) -> Dump:
+    found = containers.find(file, member)
+    return read_dump(file) if found is None else _found_there(read_dump(found.content), found)
+
+
+def _dump_itself(file: File) -> Dump:
+    """The dump that ``file`` begins with; what is behind it may be the rest of its partition."""
+    dump = read_dump(file)
+    if dump.format in _PARTITION_FORMATS and dump.length < file.size:
+        found = containers.surroundings(file)
+        if found is not None:
+            return _found_there(dump, found)
+    return dump
+
+
+def _found_there(dump: Dump, found: containers.Found) -> Dump:
+    dump.container = ", ".join(filter(None, (found.where, dump.container)))
+    dump.container_facts = found.facts
+    return dump

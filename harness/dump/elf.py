@@ -7,7 +7,7 @@ core does not need (QEMU 7.2 writes senseless ones). The tests use it as the sec
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -100,11 +100,7 @@ class ElfDump(Dump):
     @property
     def cpus(self) -> tuple[CpuState, ...]:
         """In file order; QEMU's own dump has the clock comparator itself, not shifted."""
-        notes = (Note(note.type, note.desc) for note in self.notes if note.name in _CPU_NOTE_NAMES)
-        try:
-            return cpu_states(notes)
-        except ValueError as error:
-            raise EvidenceError(f"{self.name}: {error}") from error
+        return cpus_in(self.notes, self.name)
 
     @property
     def length(self) -> int:
@@ -166,6 +162,16 @@ def parse_notes(content: Content, layout: ElfLayout) -> Iterator[ElfNote]:
                 content.read(desc_at, nhdr.n_descsz, "note descriptor"),
             )
             at = desc_at + _align4(nhdr.n_descsz)
+
+
+def cpus_in(notes: Iterable[ElfNote], name: str) -> tuple[CpuState, ...]:
+    """The CPUs among a dump's notes; raises EvidenceError, naming CPU and note, if one is wrong."""
+    try:
+        return cpu_states(
+            Note(note.type, note.desc) for note in notes if note.name in _CPU_NOTE_NAMES
+        )
+    except ValueError as error:
+        raise EvidenceError(f"{name}: {error}") from error
 
 
 def _header(content: Content) -> Any:

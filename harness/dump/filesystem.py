@@ -1,128 +1,17 @@
-"""Dump files on an ext2/3/4 partition, as zfcpdump 1 and 2 wrote them, read without root.
-
-e2fsprogs' debugfs does the reading: it takes ``IMAGE?offset=BYTES`` for a file system within a
-disk image (libext2fs ``unix_io``) and sends a file's content to its standard output.
-"""
+"""Dump files on an ext2/3/4 partition, as zfcpdump 1 and 2 wrote them."""
 
 from __future__ import annotations
 
-import os
-import re
-import struct
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from harness.build.command import find_tool
 from harness.dump.collected import Collected
-from harness.dump.partition import CHUNK, DUMP
-from harness.dump.sparse_file import SparseFile
-from harness.errors import EvidenceError, HostError
+from harness.dump.content import File
+from harness.dump.ext import FileSystem
+from harness.dump.partition import DUMP
+from harness.dump.partition_table import partition_extent
+from harness.dump.sparse_file import copy_content
+from harness.errors import EvidenceError
 from harness.progress import Progress
-
-SECTOR = 512
-_TABLE, _ENTRY, _PRIMARY = 446, 16, 4  # DOS partition table: offset, entry size, entries
-_SIGNATURE = b"\x55\xaa"
-_DUMP_NAME = re.compile(r"dump\.(\d+)")
-# what debugfs says of its own trouble (errno(3), e2fsprogs lib/ext2fs/ext2_err.et)
-_OF_THE_HOST = re.compile(
-    "Cannot allocate memory|Memory allocation failed|Permission denied|Operation not permitted"
-)
-_MTIME = re.compile(r"^ *mtime: 0x([0-9a-f]+)(?::([0-9a-f]+))?", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class DumpFile:
-    """One dump.N; ``size`` in bytes, ``mtime`` seconds since 1970 by the dump system's clock."""
-
-    name: str
-    number: int
-    size: int
-    mtime: int
-
-
-class FileSystem:
-    """The ext file system at byte ``offset`` of the open image ``disk``."""
-
-    def __init__(self, disk: IO[bytes], offset: int, name: str) -> None:
-        self._fd, self._name = disk.fileno(), name
-        # by descriptor: debugfs would take a '?' in a path for the start of its options
-        self._device = f"/proc/self/fd/{self._fd}?offset={offset}"
-
-    def dumps(self, directory: str = "/") -> tuple[DumpFile, ...]:
-        """Every dump.N in ``directory``, the newest last: by time, then by number."""
-        found = []
-        for line in self._request(f"ls -p {directory}").splitlines():
-            fields = line.split("/")  # /inode/mode/uid/gid/name/size/
-            if len(fields) == 8 and (match := _DUMP_NAME.fullmatch(fields[5])) and fields[6]:
-                path = f"{directory.rstrip('/')}/{fields[5]}"
-                found.append(DumpFile(path, int(match[1]), int(fields[6]), self._mtime(path)))
-        return tuple(sorted(found, key=lambda file: (file.mtime, file.number)))
-
-    @contextmanager
-    def reading(self, path: str) -> Iterator[IO[bytes]]:
-        """The content of a file, as a stream; raises EvidenceError if debugfs complains."""
-        with self._start(f"cat {path}") as process:
-            assert process.stdout is not None
-            try:
-                yield process.stdout
-                _, errors = process.communicate()
-            except BaseException:
-                process.kill()
-                raise
-        self._check(process.returncode, errors)
-
-    def _mtime(self, path: str) -> int:
-        match = _MTIME.search(self._request(f"stat {path}"))
-        return int(match[1], 16) if match else 0
-
-    def _request(self, request: str) -> str:
-        with self._start(request) as process:
-            output, errors = process.communicate()
-        self._check(process.returncode, errors)
-        return output.decode(errors="replace")
-
-    def _start(self, request: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [find_tool("debugfs"), "-R", request, self._device],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(self._fd,),
-            env={**os.environ, "LC_ALL": "C"},
-        )
-
-    def _check(self, status: int, errors: bytes) -> None:
-        if status < 0:
-            raise HostError(f"debugfs was killed by signal {-status} while it read {self._name}")
-        # debugfs exits with 0 whatever happens: what it says is all there is to go by
-        said = [line.strip() for line in errors.decode(errors="replace").splitlines()]
-        complaints = [line for line in said if line and not re.match(r"debugfs \d", line)]
-        if complaints:  # the first one is the cause, the others guess
-            what = complaints[0].replace(self._device, "the partition")
-            kind = HostError if _OF_THE_HOST.search(what) else EvidenceError
-            raise kind(f"{self._name}: {what}")
-
-
-def partition_extent(disk: Path, number: int) -> tuple[int, int]:
-    """(byte offset, size in bytes) of primary partition ``number``, counted from 1.
-
-    Raises EvidenceError if the image has no DOS partition table or no such partition.
-    """
-    with disk.open("rb") as image:
-        sector = image.read(SECTOR)
-    if len(sector) < SECTOR or sector[-2:] != _SIGNATURE:
-        raise EvidenceError(f"{disk.name}: offset 510: no DOS partition table")
-    if not 1 <= number <= _PRIMARY:
-        raise EvidenceError(f"{disk.name}: a DOS partition table has no primary partition {number}")
-    # little-endian, unlike everything else on this disk: start and size in sectors
-    start, size = struct.unpack_from("<2I", sector, _TABLE + (number - 1) * _ENTRY + 8)
-    if size == 0:
-        raise EvidenceError(f"{disk.name}: partition {number} is empty")
-    return start * SECTOR, size * SECTOR
 
 
 def collect_file(
@@ -134,34 +23,22 @@ def collect_file(
     partition table or a file system that is damaged is one more thing to be found, in debugfs'
     own words. Raises HostError if debugfs is missing or ``into`` lacks space.
     """
-    try:
-        return _collect_newest(disk, partition, into, progress, directory)
-    except EvidenceError as error:  # they were sound before the dump
-        return Collected(None, error.message)
+    with File.open(disk) as image:
+        image.name = disk.name  # what is found is kept with the evidence, wherever that lies
+        try:
+            return _collect_newest(image, partition, into, progress, directory)
+        except EvidenceError as error:  # they were sound before the dump
+            return Collected(None, error.message)
 
 
 def _collect_newest(
-    disk: Path, partition: int, into: Path, progress: Progress, directory: str
+    image: File, partition: int, into: Path, progress: Progress, directory: str
 ) -> Collected:
-    offset, _ = partition_extent(disk, partition)
-    with disk.open("rb") as image:
-        file_system = FileSystem(image, offset, disk.name)
-        files = file_system.dumps(directory)
-        if not files:
-            return Collected(None, f"no file dump.N in {directory} of partition {partition}")
-        newest = files[-1]
-        with (
-            progress.task("copy it out of the disk image", newest.size, "B") as task,
-            SparseFile.create(into / DUMP, newest.size) as target,
-        ):
-            at = 0
-            with file_system.reading(newest.name) as stream:
-                while data := stream.read(CHUNK):
-                    target.write(at, data)
-                    at += len(data)
-                    task.update(at)
-            if at != newest.size:
-                raise EvidenceError(
-                    f"{disk.name}: {newest.name}: {at} of {newest.size} bytes readable"
-                )
-    return Collected(newest.size, f"{newest.name}, the newest of {len(files)}")
+    start, size = partition_extent(image, partition)
+    file_system = FileSystem(image, start, size)
+    files = file_system.dumps(directory)
+    if not files:
+        return Collected(None, f"no file dump.N in {directory} of partition {partition}")
+    newest = files[-1]
+    copy_content(file_system.content(newest), into / DUMP, progress)
+    return Collected(newest.size, f"{newest.path}, the newest of {len(files)}")

@@ -1,114 +1,19 @@
-"""Dumps on a raw partition, as zfcpdump 3 writes them on a disk prepared by ``zipl -d``.
-
-References: s390-tools ``zipl/src/bootmap.c`` (what zipl puts on the disk),
-``zdump/dt_scsi.c`` (how zgetdump finds it again).
-"""
+"""Dumps on a raw partition, as zfcpdump 3 writes them on a disk prepared by ``zipl -d``."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
 
-from harness import sparse
 from harness.dump.collected import Collected
 from harness.dump.content import Content, File
 from harness.dump.detect import read_dump
-from harness.dump.sparse_file import SparseFile
+from harness.dump.sparse_file import SparseFile, copy_content
+from harness.dump.superblock import superblock_of_disk
 from harness.errors import EvidenceError
 from harness.progress import Progress
-from harness.s390x.zipl import (
-    BOOT_INFO_DUMP,
-    BOOT_INFO_SCSI,
-    DUMP_SB_MAGIC,
-    DUMP_SB_SIZE,
-    MAGIC,
-    c_zipl,
-    cksm,
-)
+from harness.s390x.zipl import DUMP_SB_MAGIC
 
 DUMP, SUPERBLOCK = "dump.elf", "superblock.bin"
-SUPERBLOCK_BLOCK = 4096  # bytes kept for the evidence
-CHUNK = 1 << 20
-_MBR_SIZE = len(c_zipl.scsi_mbr)
-_BOOT_INFO = 0x70
-
-
-@dataclass(frozen=True)
-class Superblock:
-    """struct scsi_dump_sb. Starts, sizes and offsets in bytes.
-
-    ``part_start`` counts from the disk's start, ``dump_offset`` and ``csum_offset`` from the
-    partition's.
-    """
-
-    magic: int
-    version: int
-    part_start: int
-    part_size: int
-    dump_offset: int
-    dump_size: int
-    csum_offset: int
-    csum_size: int
-    csum: int
-
-    @classmethod
-    def parse(cls, data: bytes) -> Superblock:
-        """Whatever stands there, right or wrong; raises EvidenceError only if it is too short."""
-        if len(data) < DUMP_SB_SIZE:
-            raise EvidenceError(f"dump superblock of {len(data)} bytes, not {DUMP_SB_SIZE}")
-        raw = c_zipl.scsi_dump_sb(data[:DUMP_SB_SIZE])
-        return cls(**{name: getattr(raw, name) for name in cls.__dataclass_fields__})
-
-    @property
-    def dump_start(self) -> int:
-        """Byte offset of the dump on the disk."""
-        return self.part_start + self.dump_offset
-
-    def checksum_fits(self, data: bytes) -> bool:
-        """Whether ``csum`` is that of ``data``, the checksummed area."""
-        return self.csum == cksm(data)
-
-
-@dataclass(frozen=True)
-class FoundSuperblock:
-    """A superblock and where it is: ``offset`` from the disk's start, ``block`` 4096 bytes."""
-
-    superblock: Superblock
-    offset: int
-    block: bytes
-
-
-def read_superblock(disk: Path) -> FoundSuperblock:
-    """The dump superblock of a disk image, with the block that begins with it.
-
-    What is in it is not judged here. Raises EvidenceError if the disk's SCSI MBR does not lead
-    to one.
-    """
-    with disk.open("rb") as image:
-        mbr_bytes = image.read(_MBR_SIZE)
-        if len(mbr_bytes) < _MBR_SIZE:
-            raise EvidenceError(f"{disk.name}: {len(mbr_bytes)} bytes are too few for a SCSI MBR")
-        mbr = c_zipl.scsi_mbr(mbr_bytes)
-        if mbr.magic != MAGIC or mbr.boot_info_magic != MAGIC:
-            raise EvidenceError(
-                f"{disk.name}: offsets 0 and {_BOOT_INFO:#x} hold {mbr.magic!r} and "
-                f"{mbr.boot_info_magic!r}, not {MAGIC!r}: no disk prepared by zipl -d"
-            )
-        if (mbr.bp_type, mbr.dev_type) != (BOOT_INFO_DUMP, BOOT_INFO_SCSI):
-            raise EvidenceError(
-                f"{disk.name}: boot info at offset {_BOOT_INFO:#x} has type {mbr.bp_type}, device "
-                f"{mbr.dev_type}: not a SCSI dump"
-            )
-        size = os.fstat(image.fileno()).st_size
-        if mbr.sb_off + DUMP_SB_SIZE > size:
-            raise EvidenceError(
-                f"{disk.name}: offset {_BOOT_INFO + 8:#x}: the dump superblock would be at "
-                f"{mbr.sb_off:#x}, behind the end of the disk at {size:#x}"
-            )
-        image.seek(mbr.sb_off)
-        block = image.read(SUPERBLOCK_BLOCK)
-    return FoundSuperblock(Superblock.parse(block), int(mbr.sb_off), block)
 
 
 def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
@@ -121,8 +26,14 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
     is no dump disk any more is one more thing to be found. Raises HostError if ``into`` lacks
     space.
     """
+    with File.open(disk) as image:
+        image.name = disk.name  # what is found is kept with the evidence, wherever that lies
+        return _collect(image, into, progress)
+
+
+def _collect(disk: Content, into: Path, progress: Progress) -> Collected:
     try:
-        found = read_superblock(disk)
+        found = superblock_of_disk(disk)
     except EvidenceError as error:  # it was one before the dump
         return Collected(None, error.message)
     superblock, at_byte = found.superblock, found.offset
@@ -130,23 +41,12 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
         file.write(0, found.block)
     if superblock.magic != DUMP_SB_MAGIC:
         return Collected(None, f"the superblock's magic is {superblock.magic:#x}", at_byte)
-    with disk.open("rb") as image:
-        fd, start = image.fileno(), superblock.dump_start
-        room = min(superblock.dump_size, os.fstat(fd).st_size - start)
-        if room <= 0:
-            what = f"the superblock puts the dump at {start:#x}, off the disk"
-            return Collected(None, what, at_byte)
-        with File.open(disk) as content:
-            size, note = _dump_length(content.part(start, room), room)
-        with (
-            progress.task("copy it out of the disk image", size, "B") as task,
-            SparseFile.create(into / DUMP, size) as target,
-        ):
-            for offset, length in sparse.data_extents(fd, start, start + size):
-                for at in range(offset, offset + length, CHUNK):
-                    target.write(at - start, os.pread(fd, min(CHUNK, offset + length - at), at))
-                    task.update(at - start)
-            task.update(size)
+    room = min(superblock.dump_size, disk.size - superblock.dump_start)
+    if room <= 0:
+        what = f"the superblock puts the dump at {superblock.dump_start:#x}, off the disk"
+        return Collected(None, what, at_byte)
+    size, note = _dump_length(disk.part(superblock.dump_start, room), room)
+    copy_content(disk.part(superblock.dump_start, size), into / DUMP, progress)
     return Collected(size, note, at_byte)
 
 

@@ -6,6 +6,7 @@ import struct
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from harness.closing import Closing
@@ -63,15 +64,17 @@ class Segment:
 class Dump(Closing):
     """An open dump; a context manager.
 
-    ``container`` says where in the file the dump was found, "" if the file is the dump;
-    ``content`` are the dump's own bytes, ``name`` is what errors call it.
+    ``container`` says where in the file the dump was found, "" if the file is the dump, and
+    ``container_facts`` what is said of the dump there, by upstream's field names; ``content``
+    are the dump's own bytes, ``name`` is what errors call it.
     """
 
     format: str
     name: str
     content: Content
-    segments: tuple[Segment, ...]
+    segments: Sequence[Segment]
     container: str = ""
+    container_facts: Mapping[str, object] = MappingProxyType({})
 
     def close(self) -> None:
         self.content.close()

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from harness.dump.content import Content
 from harness.errors import HostError
+from harness.progress import Progress
 
 PAGE = 4096
+CHUNK = 1 << 20
 _ZERO_PAGE = bytes(PAGE)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -53,6 +56,22 @@ class SparseFile:
                 done = os.pwrite(self._fd, view, offset + start)
                 start += done
                 view = view[done:]
+
+
+def copy_content(content: Content, target: Path, progress: Progress) -> None:
+    """All of ``content`` as a new file, zero pages as holes.
+
+    Raises EvidenceError if it is shorter than it says, HostError as ``SparseFile.create``.
+    """
+    with (
+        progress.task("copy it out of the disk image", content.size, "B") as task,
+        SparseFile.create(target, content.size) as file,
+    ):
+        for offset, length in content.data_extents():
+            for at in range(offset, offset + length, CHUNK):
+                file.write(at, content.read(at, min(CHUNK, offset + length - at)))
+                task.update(at)
+        task.update(content.size)
 
 
 def nonzero_runs(data: bytes) -> Iterator[tuple[int, int]]:

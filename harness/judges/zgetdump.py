@@ -21,10 +21,10 @@ from harness.build.images import Images
 from harness.build.initramfs import IMAGE
 from harness.build.job import run_job
 from harness.build.store import Built, Store
+from harness.dump.content import File
 from harness.dump.detect import open_dump
-from harness.dump.filesystem import FileSystem
+from harness.dump.ext import FileSystem
 from harness.dump.reader import Dump
-from harness.dump.sparse_file import SparseFile
 from harness.errors import EvidenceError, HostError
 from harness.progress import Progress
 from harness.qemu.process import CONSOLE_LOG
@@ -37,7 +37,6 @@ SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
 WHOLE_DISK, FIRST_PARTITION = "/dev/sda", "/dev/sda1"
 _RESULTS = "results.img"
 _SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's own tables
-_CHUNK = 1 << 20
 _FIELD = re.compile(r"\s+(\w[^.]*)\.+: (.*)")
 
 
@@ -51,12 +50,15 @@ class Said:
 
 @dataclass(frozen=True)
 class Opinion:
-    """``info`` is ``zgetdump -i``, ``converted`` is ``zgetdump -f`` by format."""
+    """``info`` is ``zgetdump -i``, ``converted`` is ``zgetdump -f`` by format.
+
+    ``results`` is the disk image with what it wrote.
+    """
 
     version: str
     info: Said
     converted: dict[str, Said]
-    directory: Path
+    results: Path
 
     @property
     def fields(self) -> dict[str, str]:
@@ -66,7 +68,7 @@ class Opinion:
 
     def dump(self, form: str) -> Dump:
         """What zgetdump made of the dump; raises EvidenceError if that is unreadable."""
-        return open_dump(self.directory / form)
+        return open_dump(self.results, form)
 
 
 class Zgetdump:
@@ -112,7 +114,7 @@ class Zgetdump:
             if complaint is not None:
                 log = (directory / CONSOLE_LOG).read_text(errors="replace")
                 raise HostError(f"the guest that runs zgetdump failed: {complaint}\n{log[-500:]}")
-            yield self._collect(results, directory, formats, _version(guest))
+            yield _opinion(results, formats, _version(guest))
 
     def _make_results(self, results: Path, size: int) -> None:
         with results.open("xb") as file:
@@ -122,24 +124,17 @@ class Zgetdump:
             ["mke2fs", *options, str(results)]
         )
 
-    def _collect(
-        self, results: Path, directory: Path, formats: Sequence[str], version: str
-    ) -> Opinion:
-        with results.open("rb") as image:
-            files = FileSystem(image, 0, "zgetdump's results")
-            for form in formats:
-                _copy(files, form, directory / form)
-            return Opinion(
-                version,
-                _said(files, "info"),
-                {form: _said(files, form) for form in formats},
-                directory,
-            )
-
 
 def _version(guest: Built) -> str:
     packages = guest.manifest["packages"]
     return next(str(each["version"]) for each in packages if each["name"] == "s390-tools")
+
+
+def _opinion(results: Path, formats: Sequence[str], version: str) -> Opinion:
+    with File.open(results) as image:
+        files = FileSystem(image, 0, image.size)
+        converted = {form: _said(files, form) for form in formats}
+        return Opinion(version, _said(files, "info"), converted, results)
 
 
 def _said(files: FileSystem, what: str) -> Said:
@@ -150,15 +145,8 @@ def _said(files: FileSystem, what: str) -> Said:
 
 
 def _text(files: FileSystem, name: str) -> str:
-    with files.reading(name) as stream:
-        return stream.read().decode(errors="replace")
-
-
-def _copy(files: FileSystem, name: str, target: Path) -> None:
-    with SparseFile.create(target, 0) as out, files.reading(name) as stream:
-        at = 0
-        while data := stream.read(_CHUNK):
-            out.write(at, data)
-            at += len(data)
-    with target.open("r+b") as file:
-        file.truncate(at)
+    file = files.find(name)
+    if file is None:
+        raise EvidenceError(f"zgetdump's results: no {name}")
+    content = files.content(file)
+    return content.read(0, content.size).decode(errors="replace")

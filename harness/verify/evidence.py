@@ -14,8 +14,9 @@ from typing import Any, Self
 from harness.build.layout import DiskLayout
 from harness.dump.collected import Collected
 from harness.dump.detect import open_dump
-from harness.dump.partition import DUMP, SUPERBLOCK, FoundSuperblock, Superblock
+from harness.dump.partition import DUMP, SUPERBLOCK
 from harness.dump.reader import Dump
+from harness.dump.superblock import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import Expect

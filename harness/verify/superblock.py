@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.dump.partition import FoundSuperblock, Superblock
 from harness.dump.reader import Dump
+from harness.dump.superblock import FoundSuperblock, Superblock
 from harness.s390x.zipl import DUMP_SB_CSUM_SIZE, DUMP_SB_MAGIC, DUMP_SB_SIZE, cksm
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding

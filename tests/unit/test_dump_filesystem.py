@@ -12,12 +12,20 @@ from hypothesis import strategies as st
 
 from harness.build.command import find_tool
 from harness.dump.collected import Collected
-from harness.dump.filesystem import SECTOR, collect_file, partition_extent
+from harness.dump.content import File
+from harness.dump.filesystem import collect_file
+from harness.dump.partition_table import SECTOR
+from harness.dump.partition_table import partition_extent as extent_of
 from harness.errors import EvidenceError, HostError
 from harness.progress import NoProgress
 
 PARTITION_AT, PARTITION_SIZE = 1 << 20, 15 << 20
 CONTENT = random.Random(1).randbytes(300_000) + bytes(1 << 20) + b"the end"
+
+
+def partition_extent(disk: Path, number: int) -> tuple[int, int]:
+    with File.open(disk) as content:
+        return extent_of(content, number)
 
 
 def partition_table(*partitions: tuple[int, int]) -> bytes:
@@ -151,7 +159,7 @@ def test_trouble_of_debugfs_itself_is_the_hosts_fault(tmp_path: Path, monkeypatc
     fake = tmp_path / "debugfs"
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
-    monkeypatch.setattr("harness.dump.filesystem.find_tool", lambda name: str(fake))
+    monkeypatch.setattr("harness.dump.ext.find_tool", lambda name: str(fake))
     with pytest.raises(HostError, match=what):
         collect_file(disk, 1, into(tmp_path), NoProgress())
 

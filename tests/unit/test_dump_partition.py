@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.dump.collected import Collected
+from harness.dump.content import File
 from harness.dump.detect import open_dump
 from harness.dump.elf import ElfDump
-from harness.dump.partition import Superblock, collect_partition, read_superblock
+from harness.dump.partition import collect_partition
 from harness.dump.sparse_file import SparseFile, nonzero_runs
+from harness.dump.superblock import FoundSuperblock, Superblock, superblock_of_disk
 from harness.errors import EvidenceError, HostError
 from harness.progress import NoProgress, Task
 from tests.unit.conftest import make_cpu
@@ -32,6 +34,11 @@ from tests.unit.evidence import (
 
 SB_AT = PART_START + PART_SIZE - PAGE
 BUSY = b"zfcpdump busy\0".ljust(PAGE, b"\0")
+
+
+def read_superblock(disk: Path) -> FoundSuperblock:
+    with File.open(disk) as content:
+        return superblock_of_disk(content)
 
 
 def mbr(sb_off: int = SB_AT, kind: int = 1, device: int = 2) -> bytes:

@@ -117,7 +117,11 @@ def test_any_text_is_entries_or_a_usage_error(text: str, tmp_path_factory: pytes
         assert str(path) in error.message  # noqa: PT017 - either outcome is right
 
 
-APPENDED_TO = {"content": "crash/crashed.list", "e2fsck": "dump/zfcpdump.list"}
+APPENDED_TO = {
+    "content": "crash/crashed.list",
+    "e2fsck": "dump/zfcpdump.list",
+    "judge": "builder/builder.list",
+}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.dump.detect import open_dump
+from harness.dump.reader import Dump
 from harness.judges import agreement
 from harness.judges.zgetdump import Opinion, Said
 from harness.s390x.cpu import CpuState
@@ -33,12 +34,19 @@ General dump info:
 PLEASED = Said(0, INFO)
 
 
+class Written(Opinion):
+    """Files in a directory, not in a disk image."""
+
+    def dump(self, form: str) -> Dump:
+        return open_dump(self.results / form)
+
+
 def opinion(
     directory: Path, *, info: Said = PLEASED, memory: bytes = MEMORY, **options: Any
 ) -> Opinion:
     cpus: Sequence[CpuState] = options.pop("cpus", CPUS)
     (directory / "elf").write_bytes(vmcore(memory, cpus, loads=LOADS, **options))
-    return Opinion("2.16", info, {"elf": Said(0, "Success")}, directory)
+    return Written("2.16", info, {"elf": Said(0, "Success")}, directory)
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""ngdump: a dump file on an ext4 partition, and beside it ``ngdump.meta`` that names it.
+
+References: s390-tools ``zdump/ngdump.c`` (read_meta_from_file, validate_meta),
+``ngdump/ngdump.c``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from harness.dump.content import Content
+from harness.dump.reader import Dump
+from harness.errors import EvidenceError
+from harness.progress import Progress
+
+META = "ngdump.meta"
+META_VERSION = "1"
+SHA256SUM = "sha256sum"
+_META_SIZE = 1 << 16  # a few lines
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What ngdump.meta says; ``file`` is None as long as no dump was made."""
+
+    file: str | None
+    sha256sum: str | None
+
+
+def parse_meta(content: Content) -> Meta:
+    """Raises EvidenceError for a version that is not known, or a dump without its checksum."""
+    values = {}
+    for line in content.upto(0, _META_SIZE).decode(errors="replace").splitlines():
+        name, equals, value = line.strip().partition("=")
+        if equals and not name.startswith("#"):
+            values[name] = value
+    version, file, checksum = (values.get(name) for name in ("version", "file", SHA256SUM))
+    if version != META_VERSION:
+        raise EvidenceError(f"{content.name}: version is {version}, not {META_VERSION}")
+    if file and not checksum:
+        raise EvidenceError(f"{content.name}: names {file}, but not its {SHA256SUM}")
+    return Meta(file or None, checksum)
+
+
+def checksum_fits(dump: Dump, progress: Progress) -> bool | None:
+    """Whether the dump has the SHA-256 that its ngdump.meta says; None if it has no such file.
+
+    Reads all of it. Raises EvidenceError if it cannot be read to its end.
+    """
+    expected = dump.container_facts.get(SHA256SUM)
+    if expected is None:
+        return None
+    digest, content = hashlib.sha256(), dump.content
+    with progress.task("check the dump's SHA-256", content.size, "B") as task:
+        for at in range(0, content.size, _CHUNK):
+            digest.update(content.read(at, min(_CHUNK, content.size - at)))
+            task.update(at)
+    return digest.hexdigest() == str(expected).lower()
