@@ -10,10 +10,12 @@ from typing import NamedTuple
 from harness.dump import containers
 from harness.dump.c_elf import ELFMAG
 from harness.dump.c_kdump import FLAT_SIGNATURE, KDUMP_SIGNATURE
+from harness.dump.c_lkcd import DF_LKCD_MAGIC
 from harness.dump.content import Content, File
 from harness.dump.elf import ElfDump
 from harness.dump.flattened import flattened
 from harness.dump.kdump import KdumpDump
+from harness.dump.lkcd import LkcdDump
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 
@@ -41,6 +43,7 @@ FORMATS = (
     Format(ELFMAG, ElfDump),
     Format(FLAT_SIGNATURE, _read_flattened),
     Format(KDUMP_SIGNATURE, KdumpDump),
+    Format(DF_LKCD_MAGIC, LkcdDump),
 )
 
 _NO_DUMP = (

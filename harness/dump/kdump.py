@@ -30,7 +30,7 @@ from harness.dump.c_kdump import (
 from harness.dump.content import Content
 from harness.dump.elf import ElfLayout, ElfNote, cpus_in, parse_notes
 from harness.dump.packed import unzlib, unzstd
-from harness.dump.page_runs import PageRuns, RunSegments, runs_in_bitmap
+from harness.dump.page_runs import PagedMemory, PageRuns, RunSegments, runs_in_bitmap
 from harness.dump.reader import PAGE, VMCOREINFO, Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
@@ -152,29 +152,13 @@ class KdumpDump(Dump):
         return self._extent
 
 
-class _Pages(Content):
-    """Memory from absolute address 0 on; raises EvidenceError for a page that is not there."""
-
+class _Pages(PagedMemory):
     def __init__(self, content: Content, runs: PageRuns, descriptors: int, pages: int) -> None:
-        self._content, self._runs, self._descriptors = content, runs, descriptors
-        self.name, self.size = content.name, pages * PAGE
-        self._last: tuple[int, bytes] = (-1, b"")
+        super().__init__(content, pages)
+        self._runs, self._descriptors = runs, descriptors
 
-    def upto(self, at: int, size: int) -> bytes:
-        parts, end = [], min(at + size, self.size)
-        while at < end:
-            page, offset = divmod(at, PAGE)
-            if page != self._last[0]:
-                self._last = page, self._page(page)
-            parts.append(self._last[1][offset : offset + end - at])
-            at += len(parts[-1])
-        return b"".join(parts)
-
-    def close(self) -> None:
-        self._content.close()
-
-    def _page(self, page: int) -> bytes:
-        what, index = f"page {page * PAGE:#x}", self._runs.index_of(page)
+    def page(self, number: int) -> bytes:
+        what, index = f"page {number * PAGE:#x}", self._runs.index_of(number)
         if index is None:
             raise EvidenceError(f"{self.name}: {what} is not in the dump")
         at = self._descriptors + index * PAGE_DESC_SIZE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -77,6 +78,31 @@ def _runs_in_byte(byte: int) -> Iterator[tuple[int, int]]:
 
 
 _RUNS = tuple(tuple(_runs_in_byte(byte)) for byte in range(256))
+
+
+class PagedMemory(Content):
+    """Memory from absolute address 0 on, which can be had a page at a time."""
+
+    def __init__(self, content: Content, pages: int) -> None:
+        self._content, self.name, self.size = content, content.name, pages * PAGE
+        self._last: tuple[int, bytes] = (-1, b"")
+
+    @abstractmethod
+    def page(self, number: int) -> bytes:
+        """One page; raises EvidenceError if it is not there."""
+
+    def upto(self, at: int, size: int) -> bytes:
+        parts, end = [], min(at + size, self.size)
+        while at < end:
+            number, offset = divmod(at, PAGE)
+            if number != self._last[0]:
+                self._last = number, self.page(number)
+            parts.append(self._last[1][offset : offset + end - at])
+            at += len(parts[-1])
+        return b"".join(parts)
+
+    def close(self) -> None:
+        self._content.close()
 
 
 class RunSegments(Sequence[Segment]):

@@ -33,3 +33,28 @@ def status_area(cpu: CpuState) -> bytes:
 def additional_status_area(cpu: CpuState) -> bytes:
     """V0-V31, 16 bytes each: 512 bytes."""
     return b"".join(register.to_bytes(16, "big") for register in cpu.vxrs)
+
+
+def cpu_state(area: bytes) -> CpuState:
+    """The inverse of :func:`status_area`, without vector registers.
+
+    Except for the clock comparator, which stays as it is stored: shifted right by 8 bits. Raises
+    ValueError if ``area`` is shorter than 512 bytes.
+    """
+    if len(area) < STATUS_AREA_SIZE:
+        raise ValueError(f"a status area of {len(area)} bytes is too short")
+    psw_mask, psw_addr = struct.unpack_from(">2Q", area, 0x100)
+    prefix, fpc = struct.unpack_from(">2I", area, 0x118)
+    return CpuState(
+        psw_mask=psw_mask,
+        psw_addr=psw_addr,
+        gprs=struct.unpack_from(">16Q", area, 0x080),
+        acrs=struct.unpack_from(">16I", area, 0x140),
+        crs=struct.unpack_from(">16Q", area, 0x180),
+        fprs=struct.unpack_from(">16Q", area, 0x000),
+        fpc=fpc,
+        prefix=prefix,
+        tod_programmable=struct.unpack_from(">I", area, 0x124)[0],
+        cpu_timer=struct.unpack_from(">Q", area, 0x128)[0],
+        clock_comparator=struct.unpack_from(">Q", area, 0x130)[0],
+    )
