@@ -31,6 +31,8 @@ def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProc
         ("run",),
         ("replay",),
         ("dump",),
+        ("dump", "snapshot"),
+        ("dump", "info"),
         ("verify",),
         ("doctor",),
         ("snapshot",),
