@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import options, run
 from harness.cli.default_command import DefaultCommandGroup
 from harness.cli.options import examples
+from harness.cli.progress import progress_for
+from harness.errors import ExitCode
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from collections.abc import Sequence
+
+    from harness.dump.reader import Dump
+    from harness.verify.findings import CheckResult
 
 INFO_EXAMPLES = examples(
     "zharness dump info evidence/dump/dump.elf",
     "zharness dump info dump.elf --json | jq .panic",
+)
+COMPARE_EXAMPLES = examples(
+    "zharness dump compare dump.elf dump.s390  # the same crash in another format",
+    "zharness dump compare a.elf b.elf --json > differences.json",
 )
 
 DumpFile = Annotated[
@@ -24,7 +36,11 @@ DumpFile = Annotated[
 app = typer.Typer(
     cls=DefaultCommandGroup,
     help="Dump a stored crash again ([bold]zharness dump SNAPSHOT[/bold]), or look into dumps.",
-    epilog=examples("zharness dump sysrq-c --hsa-size 128M", "zharness dump info dump.elf"),
+    epilog=examples(
+        "zharness dump sysrq-c --hsa-size 128M  # dump a stored crash again",
+        "zharness dump info dump.elf",
+        "zharness dump compare dump.elf other.elf",
+    ),
     no_args_is_help=True,
 )
 app.command("snapshot", epilog=run.DUMP_EXAMPLES)(run.dump)  # the first one needs no name
@@ -43,3 +59,47 @@ def info(file: DumpFile, json: options.Json = False) -> None:
         print(jsonlib.dumps(described, indent=1))
     else:
         show_info(described)
+
+
+@app.command(epilog=COMPARE_EXAMPLES)
+def compare(
+    one: Annotated[Path, typer.Argument(metavar="A", help="A dump, of any known format.")],
+    other: Annotated[Path, typer.Argument(metavar="B", help="Another, of any known format.")],
+    json: options.Json = False,
+) -> int:
+    """Compare two dumps: memory map, every page, every CPU's registers, VMCOREINFO.
+
+    Exit codes: 0 they are the same, 1 they differ, 3 one of them cannot be read.
+    """
+    from harness.dump.detect import open_dump
+    from harness.verify.compare import compare
+
+    with open_dump(one) as first, open_dump(other) as second:
+        results = compare(first, second, progress_for(json=json, verbose=False))
+        what = {"first": _identity(first), "second": _identity(second)}
+    return _show(what, results, ("the dumps are the same", "the dumps differ"), json)
+
+
+def _identity(dump: Dump) -> dict[str, str | None]:
+    return {"file": dump.name, "format": dump.format, "container": dump.container or None}
+
+
+def _show(
+    what: dict[str, dict[str, str | None]],
+    results: Sequence[CheckResult],
+    verdicts: tuple[str, str],
+    json: bool,
+) -> int:
+    """The checks on the dumps in ``what``, and which of the two verdicts; returns the exit code."""
+    from harness.cli.show import show_checks
+
+    passed = all(result.passed for result in results)
+    checks = [result.to_json() for result in results]
+    if json:
+        print(jsonlib.dumps({**what, "passed": passed, "checks": checks}, indent=1))
+    else:
+        for name, dump in what.items():
+            print(f"{name}: {dump['file']} ({dump['format']})")
+        show_checks(checks)
+        print(verdicts[0] if passed else verdicts[1])
+    return ExitCode.PASS if passed else ExitCode.FAIL

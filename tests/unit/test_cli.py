@@ -33,6 +33,7 @@ def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProc
         ("dump",),
         ("dump", "snapshot"),
         ("dump", "info"),
+        ("dump", "compare"),
         ("verify",),
         ("doctor",),
         ("snapshot",),

@@ -146,3 +146,34 @@ def test_info_of_nothing_is_an_error(tmp_path: Path):
     done = zharness("dump", "info", tmp_path / "none")
     assert done.returncode == ExitCode.ERROR
     assert "No such file" in done.stderr
+
+
+# compare
+
+
+def test_compare_tells_by_its_exit_code(dump_file: Path, tmp_path: Path):
+    done = zharness("dump", "compare", dump_file, dump_file)
+    assert done.returncode == ExitCode.PASS, done.stderr
+    assert done.stdout.endswith("the dumps are the same\n")
+    elf = bytearray(dump_file.read_bytes())
+    elf[-1] ^= 1
+    other = written(tmp_path / "other.elf", bytes(elf))
+    done = zharness("dump", "compare", dump_file, other)
+    assert done.returncode == ExitCode.FAIL
+    assert f"first: {dump_file} (elf)" in done.stdout
+    assert "first difference at 0x3fffff" in done.stdout
+    assert done.stdout.endswith("the dumps differ\n")
+    done = zharness("dump", "compare", dump_file, other, "--json")
+    assert done.returncode == ExitCode.FAIL
+    assert done.stderr == ""
+    document = json.loads(done.stdout)
+    assert document["passed"] is False
+    assert document["second"]["file"] == str(other)
+    assert [item["check"] for item in document["checks"] if not item["passed"]] == ["pages"]
+
+
+def test_compare_with_what_cannot_be_read_is_an_error(dump_file: Path, tmp_path: Path):
+    done = zharness("dump", "compare", dump_file, tmp_path)
+    assert done.returncode == ExitCode.ERROR
+    assert "is a directory" in done.stderr
+    assert zharness("dump", "compare", dump_file).returncode == ExitCode.USAGE
