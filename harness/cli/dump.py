@@ -28,6 +28,10 @@ COMPARE_EXAMPLES = examples(
     "zharness dump compare dump.elf dump.s390  # the same crash in another format",
     "zharness dump compare a.elf b.elf --json > differences.json",
 )
+CHECK_EXAMPLES = examples(
+    "zharness dump check dump.elf",
+    "zharness dump check disk.img --json | jq '.checks[] | select(.passed | not)'",
+)
 
 DumpFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A dump, of any format that is known.")
@@ -40,6 +44,7 @@ app = typer.Typer(
         "zharness dump sysrq-c --hsa-size 128M  # dump a stored crash again",
         "zharness dump info dump.elf",
         "zharness dump compare dump.elf other.elf",
+        "zharness dump check dump.elf",
     ),
     no_args_is_help=True,
 )
@@ -78,6 +83,23 @@ def compare(
         results = compare(first, second, progress_for(json=json, verbose=False))
         what = {"first": _identity(first), "second": _identity(second)}
     return _show(what, results, ("the dumps are the same", "the dumps differ"), json)
+
+
+@app.command(epilog=CHECK_EXAMPLES)
+def check(file: DumpFile, json: options.Json = False) -> int:
+    """Check a dump by itself: whole, consistent, and of a Linux that crashed.
+
+    Exit codes: 0 all is well, 1 something is wrong, 3 it is no dump that can be opened.
+    """
+    from harness.dump.detect import open_dump
+    from harness.dump.partition import superblock_of
+    from harness.verify import alone
+
+    with open_dump(file) as dump:
+        found = superblock_of(file)
+        results = alone.check(dump, found, progress_for(json=json, verbose=False))
+        what = {"dump": _identity(dump)}
+    return _show(what, results, ("nothing is wrong", "something is wrong"), json)
 
 
 def _identity(dump: Dump) -> dict[str, str | None]:

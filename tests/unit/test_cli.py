@@ -34,6 +34,7 @@ def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProc
         ("dump", "snapshot"),
         ("dump", "info"),
         ("dump", "compare"),
+        ("dump", "check"),
         ("verify",),
         ("doctor",),
         ("snapshot",),

@@ -177,3 +177,20 @@ def test_compare_with_what_cannot_be_read_is_an_error(dump_file: Path, tmp_path:
     assert done.returncode == ExitCode.ERROR
     assert "is a directory" in done.stderr
     assert zharness("dump", "compare", dump_file).returncode == ExitCode.USAGE
+
+
+# check
+
+
+def test_check_tells_by_its_exit_code(dump_file: Path, tmp_path: Path):
+    done = zharness("dump", "check", dump_file)
+    assert done.returncode == ExitCode.PASS, done.stdout
+    assert done.stdout.endswith("nothing is wrong\n")
+    assert "pages are zero" in done.stdout
+    cut = written(tmp_path / "cut.elf", dump_file.read_bytes()[:-4096])
+    done = zharness("dump", "check", cut, "--json")
+    assert done.returncode == ExitCode.FAIL
+    document = json.loads(done.stdout)
+    assert document["dump"] == {"file": str(cut), "format": "elf", "container": None}
+    assert [item["check"] for item in document["checks"] if not item["passed"]] == ["complete"]
+    assert zharness("dump", "check", tmp_path / "none").returncode == ExitCode.ERROR
