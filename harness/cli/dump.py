@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,10 +33,30 @@ CHECK_EXAMPLES = examples(
     "zharness dump check dump.elf",
     "zharness dump check disk.img --json | jq '.checks[] | select(.passed | not)'",
 )
+EXTRACT_EXAMPLES = examples(
+    "zharness dump extract dump.elf dmesg",
+    "zharness dump extract dump.elf vmcoreinfo | grep BUILD-ID",
+    "zharness dump extract dump.elf page 0x1000 > page.bin  # in hex on a terminal",
+    "zharness dump extract dump.elf cpu 0 --json",
+)
+CONVERT_EXAMPLES = examples(
+    "zharness dump convert dump.elf --to s390 dump.s390",
+    "zharness dump convert disk.img --to elf dump.elf",
+)
 
 DumpFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A dump, of any format that is known.")
 ]
+
+
+class What(StrEnum):
+    """What can be taken out of a dump."""
+
+    DMESG = "dmesg"
+    VMCOREINFO = "vmcoreinfo"
+    PAGE = "page"
+    CPU = "cpu"
+
 
 app = typer.Typer(
     cls=DefaultCommandGroup,
@@ -45,6 +66,7 @@ app = typer.Typer(
         "zharness dump info dump.elf",
         "zharness dump compare dump.elf other.elf",
         "zharness dump check dump.elf",
+        "zharness dump extract dump.elf dmesg",
     ),
     no_args_is_help=True,
 )
@@ -92,14 +114,60 @@ def check(file: DumpFile, json: options.Json = False) -> int:
     Exit codes: 0 all is well, 1 something is wrong, 3 it is no dump that can be opened.
     """
     from harness.dump.detect import open_dump
-    from harness.dump.partition import superblock_of
     from harness.verify import alone
 
     with open_dump(file) as dump:
-        found = superblock_of(file)
+        found = alone.superblock_of(file)
         results = alone.check(dump, found, progress_for(json=json, verbose=False))
         what = {"dump": _identity(dump)}
     return _show(what, results, ("nothing is wrong", "something is wrong"), json)
+
+
+@app.command(epilog=EXTRACT_EXAMPLES)
+def extract(
+    file: DumpFile,
+    what: Annotated[
+        What, typer.Argument(help="The kernel's log, VMCOREINFO, a page, or a CPU's registers.")
+    ],
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ADDRESS|NUMBER]",
+            help="An absolute address in the page, or the CPU's number in the dump, from 0.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Take something out of a dump, to standard output."""
+    from harness.cli import extract_dump
+    from harness.dump.detect import open_dump
+
+    extract_dump.check(what, which)
+    with open_dump(file) as dump:
+        extract_dump.extract(dump, what, which, json=json)
+
+
+@app.command(epilog=CONVERT_EXAMPLES)
+def convert(
+    file: DumpFile,
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The new dump; must not exist.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="elf, s390 or s390_ext.")],
+    json: options.Json = False,
+) -> None:
+    """Write a dump in another format."""
+    # the converter is newer than this command
+    from harness.dump.convert import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        convert,
+    )
+    from harness.dump.detect import open_dump
+
+    with open_dump(file) as dump:
+        convert(dump, target, to, progress_for(json=json, verbose=False))
+    if json:
+        print(jsonlib.dumps({"file": str(target), "format": to, "size": target.stat().st_size}))
+    else:
+        print(f"{target}: {to}, {target.stat().st_size} bytes")
 
 
 def _identity(dump: Dump) -> dict[str, str | None]:

@@ -120,14 +120,6 @@ def read_superblock(disk: Path) -> FoundSuperblock:
     return FoundSuperblock(Superblock.parse(block), int(mbr.sb_off), block)
 
 
-def superblock_of(path: Path) -> FoundSuperblock | None:
-    """The dump superblock, if ``path`` is a disk image that zipl prepared, else None."""
-    try:
-        return read_superblock(path)
-    except EvidenceError:
-        return None
-
-
 def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
     """Copy the dump out of the disk image to ``into``/dump.elf.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from harness.dump.partition import FoundSuperblock
+from harness.dump.partition import FoundSuperblock, read_superblock
 from harness.dump.reader import PAGE, Dump, Segment
 from harness.errors import EvidenceError
 from harness.progress import Progress
@@ -24,6 +25,14 @@ class Check(NamedTuple):
     name: str
     unit: str
     run: Callable[[Dump], CheckResult]
+
+
+def superblock_of(path: Path) -> FoundSuperblock | None:
+    """The dump superblock, if ``path`` is a disk image that zipl prepared, else None."""
+    try:
+        return read_superblock(path)
+    except EvidenceError:
+        return None
 
 
 def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tuple[CheckResult, ...]:

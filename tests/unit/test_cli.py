@@ -35,6 +35,8 @@ def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProc
         ("dump", "info"),
         ("dump", "compare"),
         ("dump", "check"),
+        ("dump", "extract"),
+        ("dump", "convert"),
         ("verify",),
         ("doctor",),
         ("snapshot",),

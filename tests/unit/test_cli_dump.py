@@ -7,13 +7,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from typer.testing import CliRunner
 
+from harness.cli.app import app
+from harness.cli.extract_dump import hex_lines
 from harness.dump.describe import describe
 from harness.dump.detect import open_dump
+from harness.dump.reader import Dump
 from harness.errors import ExitCode
-from tests.unit.crashed_kernel import PANIC, PREFIXES, CrashedKernel
+from harness.progress import Progress
+from tests.unit.crashed_kernel import PANIC, PREFIXES, CrashedKernel, vmcoreinfo
 from tests.unit.evidence import MEMORY, write_sparse
 
 
@@ -194,3 +200,98 @@ def test_check_tells_by_its_exit_code(dump_file: Path, tmp_path: Path):
     assert document["dump"] == {"file": str(cut), "format": "elf", "container": None}
     assert [item["check"] for item in document["checks"] if not item["passed"]] == ["complete"]
     assert zharness("dump", "check", tmp_path / "none").returncode == ExitCode.ERROR
+
+
+# extract
+
+
+def test_extract_dmesg(dump_file: Path):
+    done = zharness("dump", "extract", dump_file, "dmesg")
+    assert done.stdout.splitlines() == [
+        "[    0.000000] Linux version 6.12.1-test",
+        "[    1.000000] two",
+        "[    1.000000] lines",
+        f"[    2.000000] {PANIC}",
+    ]
+    records = json.loads(zharness("dump", "extract", dump_file, "dmesg", "--json").stdout)
+    assert records[2] == {"sequence": 2, "nanoseconds": 2000000500, "text": PANIC}
+
+
+def test_extract_vmcoreinfo(dump_file: Path):
+    done = zharness("dump", "extract", dump_file, "vmcoreinfo")
+    assert done.stdout == vmcoreinfo().decode()
+    lines = json.loads(zharness("dump", "extract", dump_file, "vmcoreinfo", "--json").stdout)
+    assert lines["OSRELEASE"] == "6.12.1-test"
+
+
+def test_extract_page_is_the_bytes_of_the_page_with_the_address(dump_file: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "dump", "extract", dump_file, "page", "0x10123"],
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == bytes(CrashedKernel().memory()[0x10000:0x11000])
+    page = json.loads(zharness("dump", "extract", dump_file, "page", "65536", "--json").stdout)
+    assert page == {"address": 0x10000, "hex": done.stdout.hex()}
+
+
+def test_a_page_on_a_terminal_is_in_hex():
+    data = b"0123456789abcdef" * 3 + bytes(15) + b"\xff"
+    assert list(hex_lines(data, 0x1000)) == [
+        "0000000000001000  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  |0123456789abcdef|",
+        "*",
+        "0000000000001030  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff  |................|",
+        "0000000000001040",
+    ]
+
+
+def test_extract_cpu(dump_file: Path):
+    cpu = CrashedKernel().cpus[1]
+    shown = zharness("dump", "extract", dump_file, "cpu", "1").stdout.splitlines()
+    assert f"gpr15                     {cpu.gprs[15]:016x}" in shown
+    assert f"prefix                    {cpu.prefix:08x}" in shown
+    state = json.loads(zharness("dump", "extract", dump_file, "cpu", "1", "--json").stdout)
+    assert state["gprs"][15] == f"{cpu.gprs[15]:x}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what"),
+    [
+        (("page",), ExitCode.USAGE, "page needs an address"),
+        (("page", "here"), ExitCode.USAGE, "'here' is no number"),
+        (("page", "-1"), ExitCode.USAGE, "-1"),
+        (("page", hex(MEMORY)), ExitCode.ERROR, "has no memory at 0x400000"),
+        (("cpu",), ExitCode.USAGE, "cpu needs a number"),
+        (("cpu", "2"), ExitCode.USAGE, "no CPU 2: the dump has 2, from 0 on"),
+        (("dmesg", "5"), ExitCode.USAGE, "dmesg takes no '5'"),
+        (("soul",), ExitCode.USAGE, "soul"),
+    ],
+)
+def test_extract_what_is_not_there(dump_file: Path, arguments, code: ExitCode, what: str):
+    done = zharness("dump", "extract", dump_file, *arguments)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert what in done.stderr
+
+
+# convert
+
+
+def test_convert_hands_the_open_dump_to_the_converter(
+    dump_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = []
+
+    def stand_in(dump: Dump, target: Path, form: str, progress: Progress) -> None:
+        asked.append((dump.name, form))
+        with progress.task("write", 3, "B"):
+            target.write_bytes(dump.read(0, 3))
+
+    module = ModuleType("harness.dump.convert")
+    monkeypatch.setattr(module, "convert", stand_in, raising=False)
+    monkeypatch.setitem(sys.modules, "harness.dump.convert", module)
+    target = tmp_path / "out.s390"
+    done = CliRunner().invoke(app, ["dump", "convert", str(dump_file), "--to", "s390", str(target)])
+    assert done.exit_code == ExitCode.PASS, done.output
+    assert asked == [(str(dump_file), "s390")]
+    assert f"{target}: s390, 3 bytes" in done.output
