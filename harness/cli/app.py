@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import doctor, images, replay, run, scenario, snapshot
+from harness.cli import doctor, dump, images, replay, run, scenario, snapshot
 
 EXIT_CODES = (
     "Exit codes: 0 the dump is right, 1 the dump is wrong, 2 usage, "
@@ -40,7 +40,7 @@ def _root(
 
 app.command("run", epilog=run.RUN_EXAMPLES)(run.run)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
-app.command("dump", epilog=run.DUMP_EXAMPLES)(run.dump)
+app.add_typer(dump.app, name="dump")
 app.command("verify", epilog=run.VERIFY_EXAMPLES)(run.verify)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(scenario.app, name="scenario")

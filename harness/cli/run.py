@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -134,11 +135,16 @@ def dump(
 ) -> int:
     """Dump a stored crash once more, and judge the dump."""
     from harness.build.store import Store
+    from harness.errors import UsageError
     from harness.machine.snapshots import Snapshots
     from harness.run import engine
     from harness.run.capacity import require_room
     from harness.scenario.load import plan_of_crash
 
+    if os.sep in snapshot and Path(snapshot).is_file():
+        raise UsageError(
+            f"{snapshot} is a file, not a stored crash", hint=f"zharness dump info {snapshot}"
+        )
     progress = progress_for(json=json, verbose=verbose)
     images = Store(options.store_path(store), progress)
     crash = Snapshots(images).get(snapshot)

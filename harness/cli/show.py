@@ -28,7 +28,7 @@ def show_verdict(verdict: Verdict) -> None:
     """The checks, what they found, and what to do next."""
     console = _console()
     for check in verdict.checks:
-        _show_check(console, check)
+        _show_check(console, check, "verdict.json")
     colour = _COLOURS[verdict.result]
     seconds = sum(verdict.timings.values())
     console.print(f"[bold {colour}]{verdict.result}[/]{_note(verdict)} after {seconds:.1f} s")
@@ -39,6 +39,15 @@ def show_verdict(verdict: Verdict) -> None:
     console.print(f"evidence: {escape(str(verdict.directory))}")
     if verdict.checks:
         console.print(f"judge again: zharness verify {escape(str(verdict.directory))}")
+
+
+def show_checks(checks: Iterable[Mapping[str, Any]]) -> None:
+    """Checks outside of a run, with what they found and what they looked at."""
+    console = _console()
+    for check in checks:
+        _show_check(console, check, "--json")
+        for note in check["notes"]:
+            console.print(f"       {escape(note)}")
 
 
 def show_report(report: Report, *, stderr: bool = False) -> None:
@@ -118,13 +127,14 @@ def _show_bad(console: Console, run: ReportedRun) -> None:
     if run.hint:
         console.print(f"  hint: {escape(run.hint)}")
     if run.verdict:
-        _show_findings(console, run.verdict.findings, MAX_SUMMARY_FINDINGS, "  ")
+        _show_findings(console, run.verdict.findings, MAX_SUMMARY_FINDINGS, "  ", "verdict.json")
     if run.directory:
         console.print(f"  evidence: {escape(str(run.directory))}")
     console.print(f"  replay: {escape(run.replay)}")
 
 
-def _show_check(console: Console, check: Mapping[str, Any]) -> None:
+def _show_check(console: Console, check: Mapping[str, Any], rest: str) -> None:
+    """``rest`` is where to find what is too much to show."""
     mark = "[green]ok  [/]" if check["passed"] else "[red]FAIL[/]"
     what = f"{check['compared']} {check['unit']}"
     if check["skipped"]:
@@ -134,13 +144,13 @@ def _show_check(console: Console, check: Mapping[str, Any]) -> None:
         console.print(
             f"       allowed: {escape(difference['where'])}: {escape(difference['reason'])}"
         )
-    _show_findings(console, check["findings"], MAX_FINDINGS, "       ")
+    _show_findings(console, check["findings"], MAX_FINDINGS, "       ", rest)
 
 
 def _show_findings(
-    console: Console, findings: Sequence[Mapping[str, Any]], limit: int, indent: str
+    console: Console, findings: Sequence[Mapping[str, Any]], limit: int, indent: str, rest: str
 ) -> None:
     for finding in findings[:limit]:
         console.print(f"{indent}[red]{escape(finding['message'])}[/]")
     if len(findings) > limit:
-        console.print(f"{indent}and {len(findings) - limit} more, in verdict.json")
+        console.print(f"{indent}and {len(findings) - limit} more, in {rest}")

@@ -11,6 +11,15 @@ EXT_INT_CODE = 0x86  # u16
 RESTART_OLD_PSW = 0x120  # 16 bytes
 PROGRAM_NEW_PSW = 0x1D0  # 16 bytes
 PSW_SIZE = 16
+NEW_PSWS = {  # by what makes the CPU load them
+    "restart": 0x1A0,
+    "external": 0x1B0,
+    "supervisor-call": 0x1C0,
+    "program": PROGRAM_NEW_PSW,
+    "machine-check": 0x1E0,
+    "I/O": 0x1F0,
+}
+PREFIX_AREA_SIZE = 0x2000  # what prefixing swaps with the first 8 KiB, and aligns to
 STATUS_AREA = 0x1200  # 512 bytes: where store status puts the registers
 STATUS_AREA_SIZE = 0x200
 

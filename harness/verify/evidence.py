@@ -20,6 +20,7 @@ from harness.dump.superblock import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import Expect
+from harness.sparse import data_extents
 
 _SEED_LIMIT = 1 << 64
 IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
@@ -35,6 +36,14 @@ class RamImage:
     @property
     def size(self) -> int:
         return len(self.map)
+
+    def read(self, address: int, size: int) -> bytes:
+        return self.map[address : address + size]
+
+    def data_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """(start, end) of what is no hole between two addresses, ascending."""
+        for at, size in data_extents(self.file.fileno(), start, end):
+            yield at, at + size
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,12 @@ class CheckResult:
         """A check that compared nothing has not passed, unless it was skipped for a reason."""
         return self.skipped_reason is not None or (self.compared > 0 and not self.findings)
 
+    def judged(self) -> CheckResult:
+        """The result, with a finding that says so if it has compared nothing."""
+        if self.passed or self.findings:
+            return self
+        return self.failed(self.check, self.unit, f"compared no {self.unit} at all")
+
     def to_json(self) -> dict[str, Any]:
         return {
             "check": self.check,

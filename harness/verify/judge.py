@@ -77,8 +77,8 @@ class Judgement:
 
 def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
     """Run every check; one that compared nothing gets a finding that says so."""
-    dump = tuple(_not_empty(check(evidence)) for check in checks)
-    rest = tuple(_not_empty(check(evidence)) for check in RUN_CHECKS)
+    dump = tuple(check(evidence).judged() for check in checks)
+    rest = tuple(check(evidence).judged() for check in RUN_CHECKS)
     if evidence.expect.verdict == "PASS":
         return Judgement(dump, rest)
     wrong = () if not all(result.passed for result in dump) else (_NOT_WRONG,)
@@ -87,9 +87,3 @@ def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
 
 
 _NOT_WRONG = Finding(VERDICT, "the dump was expected to be wrong, but it is right")
-
-
-def _not_empty(result: CheckResult) -> CheckResult:
-    if result.passed or result.findings:
-        return result
-    return CheckResult.failed(result.check, result.unit, f"compared no {result.unit} at all")

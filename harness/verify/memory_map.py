@@ -21,41 +21,58 @@ def check(evidence: Evidence) -> CheckResult:
     if evidence.dump is None:
         return CheckResult.failed(CHECK, UNIT, f"no memory map: {evidence.dump_fault}")
     segments = evidence.dump.segments
-    images = [segment for segment in segments if _is_image(segment, segments)]
-    identity = sorted(
-        (segment for segment in segments if segment not in images), key=lambda item: item.paddr
-    )
-    messages = [*_coverage(identity, evidence.ram.size), *_bases(identity)]
-    if len(images) > 1:
-        messages.append(f"{len(images)} PT_LOADs repeat parts of others; one, the kernel's, may")
-    findings = tuple(Finding(CHECK, message) for message in messages)
+    findings = tuple(Finding(CHECK, message) for message in faults(segments, evidence.ram.size))
     return CheckResult(CHECK, len(segments), UNIT, findings)
 
 
-def _is_image(segment: Segment, segments: Sequence[Segment]) -> bool:
-    """Whether it lies in another PT_LOAD that is mapped elsewhere: the kernel image's does."""
-    return any(
-        other.paddr <= segment.paddr
-        and segment.end <= other.end
-        and other.size > segment.size
-        and _base(other) != _base(segment)
-        for other in segments
-    )
+def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[str]:
+    """What is wrong with a map of [0, ``memory``); None if nobody knows where memory ended."""
+    identity, images = _split(segments)
+    yield from coverage(identity, memory)
+    yield from _bases(identity)
+    if len(images) > 1:
+        yield f"{len(images)} PT_LOADs repeat parts of others; one, the kernel's, may"
 
 
-def _coverage(identity: Sequence[Segment], memory: int) -> Iterator[str]:
+def _split(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
+    """Those of the identity mapping, ascending, and those that lie in one of them.
+
+    The kernel image's is mapped elsewhere and lies in a larger one.
+    """
+    identity: list[Segment] = []
+    images: list[Segment] = []
+    before: list[Segment] = []
+    for segment in sorted(segments, key=lambda item: (item.paddr, -item.size)):
+        before = [other for other in before if other.end > segment.paddr]
+        is_image = any(
+            segment.end <= other.end
+            and other.size > segment.size
+            and _base(other) != _base(segment)
+            for other in before
+        )
+        (images if is_image else identity).append(segment)
+        before.append(segment)
+    return identity, images
+
+
+def coverage(
+    identity: Sequence[Segment], memory: int | None, what: str = "PT_LOAD"
+) -> Iterator[str]:
+    """Gaps and overlaps of segments that ascend; ``what`` is their name."""
     covered = 0
     for segment in identity:
         if segment.paddr > covered:
-            yield f"no PT_LOAD covers {covered:#x}-{segment.paddr - 1:#x}"
+            yield f"no {what} covers {covered:#x}-{segment.paddr - 1:#x}"
         elif segment.paddr < covered and segment.size:
             last = min(covered, segment.end) - 1
-            yield f"PT_LOADs overlap at {segment.paddr:#x}-{last:#x}"
+            yield f"{what}s overlap at {segment.paddr:#x}-{last:#x}"
         covered = max(covered, segment.end)
+    if memory is None:
+        return
     if covered < memory:
-        yield f"no PT_LOAD covers {covered:#x}-{memory - 1:#x}, the end of memory"
+        yield f"no {what} covers {covered:#x}-{memory - 1:#x}, the end of memory"
     elif covered > memory:
-        yield f"PT_LOADs reach to {covered - 1:#x}, the machine's memory ended at {memory - 1:#x}"
+        yield f"{what}s reach to {covered - 1:#x}, the machine's memory ended at {memory - 1:#x}"
 
 
 def _bases(identity: Sequence[Segment]) -> Iterator[str]:

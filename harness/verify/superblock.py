@@ -24,11 +24,16 @@ def check(evidence: Evidence) -> CheckResult:
     if found is None:
         what = f"the disk leads to no dump superblock any more: {evidence.superblock_fault}"
         return CheckResult.failed(CHECK, UNIT, what)
+    return judge(found, evidence.dump)
+
+
+def judge(found: FoundSuperblock, dump: Dump | None) -> CheckResult:
+    """The superblock by itself, and with the dump that it describes, if that can be read."""
     messages = [
         *_form(found.superblock),
-        *_extents(found.superblock, evidence.dump),
-        *_place(found, evidence.dump),
-        *_checksum(found.superblock, evidence.dump),
+        *_extents(found.superblock, dump),
+        *_place(found, dump),
+        *_checksum(found.superblock, dump),
     ]
     findings = tuple(Finding(CHECK, message) for message in messages)
     return CheckResult(CHECK, FIELDS, UNIT, findings)

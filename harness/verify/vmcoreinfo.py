@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.dump.c_elf import NHDR_SIZE, c_elf
 from harness.dump.reader import LOWCORE_VMCORE_INFO, VMCOREINFO
@@ -30,7 +30,7 @@ def check(evidence: Evidence) -> CheckResult:
             CHECK, UNIT, f"the dump has no VMCOREINFO note; the crashed memory {where}"
         )
     lines = dumped.rstrip(b"\0").decode(errors="replace").splitlines()
-    messages = [*_contents(lines)]
+    messages = [*contents(lines)]
     if before is not None and before.rstrip(b"\0") != dumped.rstrip(b"\0"):
         messages.append(
             f"the note ({len(dumped)} bytes) differs from the one in the crashed memory "
@@ -55,7 +55,8 @@ def note_in_memory(ram: RamImage) -> bytes | None:
     return ram.map[start : start + int(header.n_descsz)]
 
 
-def _contents(lines: list[str]) -> Iterator[str]:
+def contents(lines: Sequence[str]) -> Iterator[str]:
+    """What the note has to say and does not."""
     if not any(_OSRELEASE.fullmatch(line) for line in lines):
         yield "VMCOREINFO has no OSRELEASE=version line"
     if _PAGESIZE not in lines:

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from harness.cli.app import app
+from harness.cli.default_command import DefaultCommandGroup
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,6 +39,8 @@ def test_a_command_shown_is_valid(line):
     command = typer.main.get_command(app)
     context = command.make_context("zharness", list(words), resilient_parsing=True)
     while words and hasattr(command, "commands"):
+        if words[0] not in command.commands and isinstance(command, DefaultCommandGroup):
+            words.insert(0, command.default)
         assert words[0] in command.commands, line
         command = command.commands[words.pop(0)]
     options = {name for parameter in command.params for name in parameter.opts}

@@ -21,6 +21,7 @@ from harness.verify import (
     superblock,
     vmcoreinfo,
 )
+from harness.verify.differing import DETAILED
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
 from tests.unit.conftest import make_cpu
@@ -128,7 +129,7 @@ def test_everything_shifted_is_summed_up(tmp_path: Path):
         f"{differing} of 1088 pages differ: 0x1000-0x20fff, 0x100000-0x1a0fff, 0x3f0000-0x3fffff"
     )
     assert result.findings[0].details["ranges"] == ranges
-    assert len(result.findings) == 1 + pages.DETAILED
+    assert len(result.findings) == 1 + DETAILED
     assert "page 0x3000" in said(result)
     assert "that of page 0x3000 (shifted by +0x1000)" in said(result)
 

@@ -1,0 +1,195 @@
+"""dump SNAPSHOT; dump info, and the other commands on dumps in files."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli import options, run
+from harness.cli.default_command import DefaultCommandGroup
+from harness.cli.options import examples
+from harness.cli.progress import progress_for
+from harness.errors import ExitCode
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from collections.abc import Sequence
+
+    from harness.dump.reader import Dump
+    from harness.verify.findings import CheckResult
+
+INFO_EXAMPLES = examples(
+    "zharness dump info evidence/dump/dump.elf",
+    "zharness dump info dump.elf --json | jq .panic",
+)
+COMPARE_EXAMPLES = examples(
+    "zharness dump compare dump.elf dump.s390  # the same crash in another format",
+    "zharness dump compare a.elf b.elf --json > differences.json",
+)
+CHECK_EXAMPLES = examples(
+    "zharness dump check dump.elf",
+    "zharness dump check disk.img --json | jq '.checks[] | select(.passed | not)'",
+)
+EXTRACT_EXAMPLES = examples(
+    "zharness dump extract dump.elf dmesg",
+    "zharness dump extract dump.elf vmcoreinfo | grep BUILD-ID",
+    "zharness dump extract dump.elf page 0x1000 > page.bin  # in hex on a terminal",
+    "zharness dump extract dump.elf cpu 0 --json",
+)
+CONVERT_EXAMPLES = examples(
+    "zharness dump convert dump.elf --to s390 dump.s390",
+    "zharness dump convert disk.img --to elf dump.elf",
+)
+
+DumpFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A dump, of any format that is known.")
+]
+
+
+class What(StrEnum):
+    """What can be taken out of a dump."""
+
+    DMESG = "dmesg"
+    VMCOREINFO = "vmcoreinfo"
+    PAGE = "page"
+    CPU = "cpu"
+
+
+app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="Dump a stored crash again ([bold]zharness dump SNAPSHOT[/bold]), or look into dumps.",
+    epilog=examples(
+        "zharness dump sysrq-c --hsa-size 128M  # dump a stored crash again",
+        "zharness dump info dump.elf",
+        "zharness dump compare dump.elf other.elf",
+        "zharness dump check dump.elf",
+        "zharness dump extract dump.elf dmesg",
+    ),
+    no_args_is_help=True,
+)
+app.command("snapshot", epilog=run.DUMP_EXAMPLES)(run.dump)  # the first one needs no name
+
+
+@app.command(epilog=INFO_EXAMPLES)
+def info(file: DumpFile, json: options.Json = False) -> None:
+    """Say what a dump is: format, memory map, CPUs, kernel, panic, and what its headers tell."""
+    from harness.cli.show_dump import show_info
+    from harness.dump.describe import describe
+    from harness.dump.detect import open_dump
+
+    with open_dump(file) as dump:
+        described = describe(dump)
+    if json:
+        print(jsonlib.dumps(described, indent=1))
+    else:
+        show_info(described)
+
+
+@app.command(epilog=COMPARE_EXAMPLES)
+def compare(
+    one: Annotated[Path, typer.Argument(metavar="A", help="A dump, of any known format.")],
+    other: Annotated[Path, typer.Argument(metavar="B", help="Another, of any known format.")],
+    json: options.Json = False,
+) -> int:
+    """Compare two dumps: memory map, every page, every CPU's registers, VMCOREINFO.
+
+    Exit codes: 0 they are the same, 1 they differ, 3 one of them cannot be read.
+    """
+    from harness.dump.detect import open_dump
+    from harness.verify.compare import compare
+
+    with open_dump(one) as first, open_dump(other) as second:
+        results = compare(first, second, progress_for(json=json, verbose=False))
+        what = {"first": _identity(first), "second": _identity(second)}
+    return _show(what, results, ("the dumps are the same", "the dumps differ"), json)
+
+
+@app.command(epilog=CHECK_EXAMPLES)
+def check(file: DumpFile, json: options.Json = False) -> int:
+    """Check a dump by itself: whole, consistent, and of a Linux that crashed.
+
+    Exit codes: 0 all is well, 1 something is wrong, 3 it is no dump that can be opened.
+    """
+    from harness.dump.detect import open_dump
+    from harness.verify import alone
+
+    with open_dump(file) as dump:
+        found = alone.superblock_of(file)
+        results = alone.check(dump, found, progress_for(json=json, verbose=False))
+        what = {"dump": _identity(dump)}
+    return _show(what, results, ("nothing is wrong", "something is wrong"), json)
+
+
+@app.command(epilog=EXTRACT_EXAMPLES)
+def extract(
+    file: DumpFile,
+    what: Annotated[
+        What, typer.Argument(help="The kernel's log, VMCOREINFO, a page, or a CPU's registers.")
+    ],
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ADDRESS|NUMBER]",
+            help="An absolute address in the page, or the CPU's number in the dump, from 0.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Take something out of a dump, to standard output."""
+    from harness.cli import extract_dump
+    from harness.dump.detect import open_dump
+
+    extract_dump.check(what, which)
+    with open_dump(file) as dump:
+        extract_dump.extract(dump, what, which, json=json)
+
+
+@app.command(epilog=CONVERT_EXAMPLES)
+def convert(
+    file: DumpFile,
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The new dump; must not exist.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="elf, s390 or s390_ext.")],
+    json: options.Json = False,
+) -> None:
+    """Write a dump in another format."""
+    # the converter is newer than this command
+    from harness.dump.convert import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        convert,
+    )
+    from harness.dump.detect import open_dump
+
+    with open_dump(file) as dump:
+        convert(dump, target, to, progress_for(json=json, verbose=False))
+    if json:
+        print(jsonlib.dumps({"file": str(target), "format": to, "size": target.stat().st_size}))
+    else:
+        print(f"{target}: {to}, {target.stat().st_size} bytes")
+
+
+def _identity(dump: Dump) -> dict[str, str | None]:
+    return {"file": dump.name, "format": dump.format, "container": dump.container or None}
+
+
+def _show(
+    what: dict[str, dict[str, str | None]],
+    results: Sequence[CheckResult],
+    verdicts: tuple[str, str],
+    json: bool,
+) -> int:
+    """The checks on the dumps in ``what``, and which of the two verdicts; returns the exit code."""
+    from harness.cli.show import show_checks
+
+    passed = all(result.passed for result in results)
+    checks = [result.to_json() for result in results]
+    if json:
+        print(jsonlib.dumps({**what, "passed": passed, "checks": checks}, indent=1))
+    else:
+        for name, dump in what.items():
+            print(f"{name}: {dump['file']} ({dump['format']})")
+        show_checks(checks)
+        print(verdicts[0] if passed else verdicts[1])
+    return ExitCode.PASS if passed else ExitCode.FAIL

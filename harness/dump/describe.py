@@ -1,0 +1,113 @@
+"""What there is to say about a dump: the facts behind ``zharness dump info``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from harness.dump.kernel import Kernel, uts_names
+from harness.dump.kernel_log import Record, panic_text, read_log
+from harness.dump.reader import Dump
+from harness.dump.vmcoreinfo import Vmcoreinfo
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+
+T = TypeVar("T")
+
+# Principles of Operation, chapter 4 "Program-Status Word"
+PSW_WAIT = 1 << 49
+_PSW_ENABLED = 1 << 57 | 1 << 56 | 1 << 50  # for I/O, external and machine-check interruptions
+_TOD_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)  # ibid., chapter 4 "Time-of-Day Clock"
+_TOD_MICROSECOND = 1 << 12
+
+
+def describe(dump: Dump) -> dict[str, Any]:
+    """All that is known without an oracle, as plain JSON.
+
+    Addresses and sizes are numbers, in bytes; registers are hexadecimal strings.
+    ``unreadable`` says why what is None could not be read; nothing is raised for a damaged dump.
+    """
+    unreadable: list[str] = []
+
+    def attempt(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except EvidenceError as error:
+            if error.message not in unreadable:
+                unreadable.append(error.message)
+            return None
+
+    info = attempt(lambda: Vmcoreinfo.of(dump))
+    kernel = attempt(lambda: Kernel(dump)) if info else None
+    log = attempt(lambda: list(read_log(kernel))) if kernel else None
+    cpus = attempt(lambda: dump.cpus)
+    why = incomplete(dump)
+    return {
+        "file": dump.name,
+        "format": dump.format,
+        "container": dump.container or None,
+        "complete": why is None,
+        "incomplete": why,
+        "size": dump.content.size,
+        "length": dump.length,
+        "memory": sum(end - start for start, end in dump.memory_map),
+        "memory_map": [list(piece) for piece in dump.memory_map],
+        "cpus": None if cpus is None else [_cpu(cpu) for cpu in cpus],
+        "release": info.lines.get("OSRELEASE") if info else None,
+        "build_id": info.lines.get("BUILD-ID") if info else None,
+        "uts": attempt(lambda: uts_names(kernel)) if kernel else None,
+        "panic": panic_text(log) if log else None,
+        "log": _log(log) if log else None,
+        "times": _times(info, dump.facts),
+        "facts": {name: _plain(value) for name, value in dump.facts.items()},
+        "unreadable": unreadable,
+    }
+
+
+def incomplete(dump: Dump) -> str | None:
+    """Why the dump is not whole: it was not written to its end, or cut later; None if it is."""
+    if dump.incomplete is not None:
+        return dump.incomplete
+    return f"{dump.missing} bytes of memory are missing: it was cut" if dump.missing else None
+
+
+def _cpu(cpu: CpuState) -> dict[str, Any]:
+    return {
+        "psw": [f"{cpu.psw_mask:016x}", f"{cpu.psw_addr:016x}"],
+        "prefix": f"{cpu.prefix:08x}",
+        "state": _state(cpu),
+    }
+
+
+def _state(cpu: CpuState) -> str:
+    if not cpu.psw_mask & PSW_WAIT:
+        return "running"
+    return "enabled wait" if cpu.psw_mask & _PSW_ENABLED else "disabled wait"
+
+
+def _log(records: list[Record]) -> dict[str, Any]:
+    return {"records": len(records), "last_seconds": records[-1].seconds}
+
+
+def _times(info: Vmcoreinfo | None, facts: Mapping[str, object]) -> dict[str, str]:
+    """Time stamps by their name in the dump, as ISO 8601; what is no time is left out."""
+    times = {}
+    crashed = info.lines.get("CRASHTIME", "") if info else ""
+    if crashed.isdecimal() and len(crashed) < 12:
+        times["CRASHTIME"] = datetime.fromtimestamp(int(crashed), UTC).isoformat()
+    for name, value in facts.items():
+        if "tod" in name and isinstance(value, int) and value:
+            since = timedelta(microseconds=value // _TOD_MICROSECOND)
+            times[name] = (_TOD_EPOCH + since).isoformat()
+    return times
+
+
+def _plain(value: object) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value)

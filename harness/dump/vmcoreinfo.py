@@ -1,0 +1,65 @@
+"""What VMCOREINFO says: lines ``KEY=value`` that Linux leaves for those who read its dump.
+
+References: Linux ``kernel/vmcore_info.c`` and ``include/linux/vmcore_info.h`` (the forms of the
+lines), ``arch/s390/kernel/vmcore_info.c`` (the addresses of s390).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.dump.reader import Dump
+from harness.errors import EvidenceError
+
+
+class Vmcoreinfo:
+    """The lines of a note; ``lines`` maps what is left of the = to what is right of it."""
+
+    def __init__(self, note: bytes, name: str) -> None:
+        self.name = name
+        text = note.rstrip(b"\0").decode(errors="replace")
+        self.lines: Mapping[str, str] = {
+            key: value
+            for key, has, value in (line.partition("=") for line in text.split("\n"))
+            if has
+        }
+
+    @classmethod
+    def of(cls, dump: Dump) -> Vmcoreinfo:
+        """The dump's own; raises EvidenceError if it has none."""
+        note = dump.vmcoreinfo
+        if note is None:
+            raise EvidenceError(f"{dump.name}: has no VMCOREINFO")
+        return cls(note, dump.name)
+
+    def symbol(self, name: str) -> int:
+        """A symbol's virtual address; raises EvidenceError, like the others, if it is not told."""
+        return self._number(f"SYMBOL({name})", 16)
+
+    def offset(self, member: str) -> int:
+        """Where ``struct.member`` is, in bytes."""
+        return self._number(f"OFFSET({member})", 10)
+
+    def size(self, struct: str) -> int:
+        """How many bytes a struct takes."""
+        return self._number(f"SIZE({struct})", 10)
+
+    def length(self, array: str) -> int:
+        """How many elements an array has."""
+        return self._number(f"LENGTH({array})", 10)
+
+    def address(self, name: str) -> int | None:
+        """A line of s390's own with an address, such as KERNELOFFPHYS; None without it."""
+        return self._number(name, 16) if name in self.lines else None
+
+    def _number(self, key: str, base: int) -> int:
+        value = self.lines.get(key)
+        if value is None:
+            raise EvidenceError(f"{self.name}: VMCOREINFO has no {key}")
+        try:
+            number = int(value, base)
+        except ValueError:
+            raise EvidenceError(f"{self.name}: VMCOREINFO: {key}={value} is no number") from None
+        if not 0 <= number < 1 << 64:
+            raise EvidenceError(f"{self.name}: VMCOREINFO: {key}={value} is out of range")
+        return number

@@ -1,0 +1,137 @@
+"""A dump by itself: what can be told to be wrong without knowing what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.dump.content import File
+from harness.dump.reader import PAGE, Dump, Segment
+from harness.dump.superblock import FoundSuperblock, superblock_of_disk
+from harness.errors import EvidenceError
+from harness.progress import Progress
+from harness.verify import alone_kernel, memory_map, page_statistics, superblock
+from harness.verify.findings import CheckResult, Finding
+
+HEADERS, MAP, COMPLETE = "headers", "memory-map", "complete"
+FILTERED = "kdump"  # how the names of formats begin that leave out pages on purpose
+_END_OF_ADDRESSES = 1 << 64
+_SHOWN = 16
+
+
+class Check(NamedTuple):
+    """``run`` looks for what ``name`` says; it counts in ``unit``."""
+
+    name: str
+    unit: str
+    run: Callable[[Dump], CheckResult]
+
+
+def superblock_of(path: Path) -> FoundSuperblock | None:
+    """The dump superblock, if ``path`` is a disk image that zipl prepared, else None."""
+    try:
+        with File.open(path) as disk:
+            return superblock_of_disk(disk)
+    except EvidenceError:
+        return None
+
+
+def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tuple[CheckResult, ...]:
+    """Every check; ``found`` is the superblock of the disk that the dump is on, if it has one.
+
+    What cannot be read is a finding; nothing is raised.
+    """
+    checks = (
+        Check(HEADERS, "segments and CPUs", headers),
+        Check(MAP, "segments", map_alone),
+        Check(COMPLETE, "segments", complete),
+        Check(superblock.CHECK, superblock.UNIT, lambda dump: superblock_alone(dump, found)),
+        Check(alone_kernel.PREFIXES, "CPUs", alone_kernel.prefixes),
+        Check(alone_kernel.VMCOREINFO, "lines", alone_kernel.vmcoreinfo_alone),
+        Check(alone_kernel.TABLES, "symbols", alone_kernel.page_tables),
+        Check(alone_kernel.LOG, "records", alone_kernel.kernel_log),
+        Check(
+            page_statistics.CHECK,
+            page_statistics.UNIT,
+            lambda dump: page_statistics.check(dump, progress),
+        ),
+    )
+    return tuple(_attempt(item, dump) for item in checks)
+
+
+def _attempt(item: Check, dump: Dump) -> CheckResult:
+    try:
+        return item.run(dump).judged()
+    except EvidenceError as error:
+        return CheckResult.failed(item.name, item.unit, error.message)
+
+
+def headers(dump: Dump) -> CheckResult:
+    """Segments are whole pages within 64 bits; there are CPUs, and their registers are there."""
+    cpus = dump.cpus
+    messages = [message for segment in dump.segments for message in _segment(segment)]
+    if not cpus:
+        messages.append("there is no CPU, so nothing tells what was running")
+    return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", messages)
+
+
+def _segment(segment: Segment) -> Iterator[str]:
+    where = f"the segment of {segment.size:#x} bytes at {segment.paddr:#x}"
+    if segment.paddr % PAGE or segment.size % PAGE:
+        yield f"{where} is not made of whole pages"
+    if segment.end > _END_OF_ADDRESSES:
+        yield f"{where} passes the end of 64-bit addresses"
+    if not segment.size:
+        yield f"{where} is empty"
+
+
+def map_alone(dump: Dump) -> CheckResult:
+    """Memory from 0 on, without gap or overlap; how much there should be is not known.
+
+    In a format that leaves out pages on purpose, gaps are counted but not wrong.
+    """
+    segments = sorted(dump.segments, key=lambda item: item.paddr)
+    if dump.format == "elf":
+        messages = list(memory_map.faults(segments, None))
+    else:
+        messages = list(memory_map.coverage(segments, None, "segment"))
+    notes: tuple[str, ...] = ()
+    if dump.format.startswith(FILTERED):
+        gaps = [message for message in messages if message.startswith("no segment")]
+        messages = [message for message in messages if message not in set(gaps)]
+        notes = (f"{len(gaps)} gaps, where pages were left out",)
+    return _result(MAP, len(segments), "segments", messages, notes)
+
+
+def complete(dump: Dump) -> CheckResult:
+    """Written to its end, and all of it is still there."""
+    messages = [] if dump.incomplete is None else [dump.incomplete]
+    messages += [
+        f"truncated: of memory {segment.paddr:#x}-{segment.end - 1:#x} only what is below "
+        f"{segment.present_end:#x} is there"
+        for segment in dump.segments
+        if segment.present_end < segment.end
+    ]
+    if dump.content.size < dump.length and not messages:
+        messages.append(f"truncated: {dump.content.size} of {dump.length} bytes are there")
+    notes: tuple[str, ...] = ()
+    if dump.content.size > dump.length:
+        notes = (f"{dump.content.size - dump.length} bytes follow that are not of the dump",)
+    return _result(COMPLETE, len(dump.segments), "segments", messages, notes)
+
+
+def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:
+    """The superblock of the disk that the dump is on, and its checksum over the dump."""
+    if found is None:
+        return CheckResult.skipped(superblock.CHECK, superblock.UNIT, "the file is no dump disk")
+    return superblock.judge(found, dump)
+
+
+def _result(
+    name: str, compared: int, unit: str, messages: list[str], notes: tuple[str, ...] = ()
+) -> CheckResult:
+    if len(messages) > _SHOWN:
+        messages = [*messages[:_SHOWN], f"and {len(messages) - _SHOWN} more of the kind"]
+    findings = tuple(Finding(name, message) for message in messages)
+    return CheckResult(name, compared, unit, findings, notes=notes)

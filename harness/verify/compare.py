@@ -1,0 +1,287 @@
+"""One dump against another, of whatever formats: the same crash, told twice?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from typing import NamedTuple
+
+from harness.dump.reader import Dump, Range
+from harness.progress import Progress
+from harness.s390x.cpu import CpuState
+from harness.verify import registers, status_area
+from harness.verify.differing import (
+    CHECK,
+    PAGE,
+    Difference,
+    Differing,
+    Memory,
+    Piece,
+    Side,
+    differences,
+    pieces,
+    report,
+    show_range,
+)
+from harness.verify.findings import AllowedDifference, CheckResult, Finding
+
+MAP, REGISTERS, VMCOREINFO = "memory-map", "registers", "vmcoreinfo"
+SIDES = (Side("first dump", "first"), Side("second dump", "second"))
+STATUS_REASON = (
+    "status area: one of the dumps has the CPU's own registers there, as store status leaves "
+    "them; the bytes around are the same in both"
+)
+VECTOR_REASON = (
+    "a dump of format {} has vector registers only where the crashed system had given the CPU "
+    "an area to store them into"
+)
+NO_VECTORS = ("lkcd", "s390", "s390_ext")  # formats whose headers have no room for them
+_VECTORS = ("right half of vr", "vr")
+_STEP = 64 << 20
+_SHOWN_RANGES = 16
+
+
+class Layers(NamedTuple):
+    """A dump's memory that is there: all of it ``once``, and what other segments repeat."""
+
+    once: tuple[Piece, ...]
+    again: tuple[Piece, ...]
+
+    @classmethod
+    def of(cls, dump: Dump) -> Layers:
+        """Both ascending; /proc/vmcore repeats the kernel's image."""
+        once, again, done = [], [], 0
+        for segment in sorted(dump.segments, key=lambda item: (item.paddr, -item.size)):
+            start, end = segment.paddr, segment.present_end
+            if start < min(done, end):
+                again.append(Piece(start, min(done, end), segment))
+            if max(done, start) < end:
+                once.append(Piece(max(done, start), end, segment))
+                done = end
+        return cls(tuple(once), tuple(again))
+
+
+def compare(one: Dump, other: Dump, progress: Progress) -> tuple[CheckResult, ...]:
+    """Memory map, every page, every CPU's registers, VMCOREINFO.
+
+    What two formats, or two ways to dump, cannot have the same is an allowed difference, by
+    name. Raises EvidenceError if one of the dumps cannot be read.
+    """
+    results = (
+        _memory_map(one, other),
+        _pages(one, other, progress),
+        _registers(one, other),
+        _vmcoreinfo(one, other),
+    )
+    return tuple(result.judged() for result in results)
+
+
+def _memory_map(one: Dump, other: Dump) -> CheckResult:
+    findings: list[Finding] = []
+    ours, theirs = one.memory_map, other.memory_map
+    for which, left, right in ((SIDES[0], ours, theirs), (SIDES[1], theirs, ours)):
+        only = list(_without(left, right))
+        if only:
+            shown = ", ".join(show_range(*piece) for piece in only[:_SHOWN_RANGES])
+            more = f" and {len(only) - _SHOWN_RANGES} more" if len(only) > _SHOWN_RANGES else ""
+            message = f"only the {which.name} has {shown}{more}"
+            findings.append(Finding(MAP, message, {"only": which.key, "ranges": only}))
+    return CheckResult(MAP, len(ours) + len(theirs), "ranges of memory", tuple(findings))
+
+
+def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
+    ours, theirs = Layers.of(one), Layers.of(other)
+    # what both have; then what one of them repeats, against what the other has
+    pairs = ((ours.once, theirs.once), (ours.again, theirs.once), (ours.once, theirs.again))
+    common = [overlap for left, right in pairs for overlap in _overlaps(left, right)]
+    findings = [*_missing(one, SIDES[0]), *_missing(other, SIDES[1])]
+    allowed: dict[AllowedDifference, None] = {}
+    cpus = [*_as_stored(one), *_as_stored(other)]
+    differing = Differing()
+    compared = done = 0
+    with progress.task("compare the pages", sum(item.size for item in common), "B") as task:
+        for item in common:
+            compared += -(-item.size // PAGE)
+            for at, upto in pieces(item.start, item.end, _STEP):
+                for difference in differences(item.one, item.other, at, upto):
+                    if _is_status(difference, cpus):
+                        where = f"page {difference.address:#x}"
+                        allowed[AllowedDifference(where, STATUS_REASON)] = None
+                    else:
+                        differing.add(difference)
+                done += upto - at
+                task.update(done)
+    if differing:
+        findings += report(differing, compared, SIDES, theirs.once)
+    return CheckResult(CHECK, compared, "pages", tuple(findings), tuple(allowed))
+
+
+def _missing(dump: Dump, side: Side) -> Iterator[Finding]:
+    for segment in dump.segments:
+        if segment.present_end < segment.end:
+            where = show_range(segment.present_end, segment.end)
+            yield Finding(
+                CHECK,
+                f"{where} not compared: the {side.name} ends before it",
+                {"start": segment.present_end, "end": segment.end, "dump": side.key},
+            )
+
+
+def _as_stored(dump: Dump) -> Iterator[CpuState]:
+    """The CPUs as they were when their status was stored, the clock comparator not shifted."""
+    for cpu in dump.cpus:
+        yield replace(cpu, clock_comparator=cpu.clock_comparator << 8)
+        if cpu.clock_comparator >> 56:  # QEMU's own dump does not shift it in the first place
+            yield cpu
+
+
+def _is_status(difference: Difference, cpus: Sequence[CpuState]) -> bool:
+    """Whether one dump has, in a status area, the status of the CPU that it belongs to."""
+    if len(difference.one) != PAGE:
+        return False
+    at_zero = difference.address == status_area.STATUS_PAGE  # of the CPU that performed the IPL
+    return any(
+        not status_area.faults(page, before, cpu)
+        for cpu in cpus
+        if at_zero or cpu.prefix + status_area.STATUS_PAGE == difference.address
+        for page, before in (
+            (difference.one, difference.other),
+            (difference.other, difference.one),
+        )
+    )
+
+
+def _registers(one: Dump, other: Dump) -> CheckResult:
+    ours, theirs = one.cpus, other.cpus
+    if not ours and not theirs:
+        return CheckResult.skipped(REGISTERS, registers.UNIT, "neither dump has a CPU")
+    expected = [registers.Expected(at, cpu) for at, cpu in enumerate(ours)]
+    matching = registers.match(expected, theirs)
+    findings, compared = [], 0
+    allowed: dict[AllowedDifference, None] = {}
+    lone = [(SIDES[0], cpu.address, cpu.state) for cpu in matching.missing]
+    lone += [(SIDES[1], at, theirs[at]) for at in matching.surplus]
+    for side, at, state in lone:
+        if state.prefix == 0:
+            allowed[AllowedDifference(f"CPU {at} of the {side.name}", registers.PREFIX_REASON)] = (
+                None
+            )
+            continue
+        message = f"only the {side.name} has CPU {at} (prefix {state.prefix:#x})"
+        findings.append(Finding(REGISTERS, message, {"cpu": at, "only": side.key}))
+    for cpu, position in matching.pairs:
+        state = theirs[position]
+        for name, width, left, right in registers.paired_registers(cpu.state, state):
+            compared += 1
+            if left == right:
+                continue
+            reason = _reason(name, left, right, (one.format, cpu.state), (other.format, state))
+            if reason:
+                where = f"{reason[0]} of CPU {cpu.address}"
+                allowed[AllowedDifference(where, reason[1])] = None
+            else:
+                findings.append(_register(cpu.address, name, width, left, right))
+    positions = [position for _, position in matching.pairs]
+    if positions != sorted(positions):
+        message = f"the second dump has the first one's CPUs in the order {positions}"
+        findings.append(Finding(REGISTERS, message, {"order": positions}))
+    return CheckResult(REGISTERS, compared, registers.UNIT, tuple(findings), tuple(allowed))
+
+
+def _reason(
+    name: str, left: int, right: int, one: tuple[str, CpuState], other: tuple[str, CpuState]
+) -> tuple[str, str] | None:
+    """What it is that may differ, and why; None if it may not."""
+    if name == "clock comparator" and (left == right >> 8 or right == left >> 8):
+        return name, registers.COMPARATOR_REASON
+    if name.startswith(_VECTORS):
+        for form, cpu in (one, other):
+            if form in NO_VECTORS and not any((*cpu.vxrs_low, *cpu.vxrs_high)):
+                return "vector registers", VECTOR_REASON.format(form)
+    return None
+
+
+def _register(cpu: int, name: str, width: int, left: int, right: int) -> Finding:
+    digits = width // 4
+    one, other = SIDES
+    return Finding(
+        REGISTERS,
+        f"CPU {cpu}: {name} is {left:0{digits}x} in the {one.name}, {right:0{digits}x} in the "
+        f"{other.name}",
+        {"cpu": cpu, "register": name, one.key: f"{left:x}", other.key: f"{right:x}"},
+    )
+
+
+def _vmcoreinfo(one: Dump, other: Dump) -> CheckResult:
+    ours, theirs = one.vmcoreinfo, other.vmcoreinfo
+    if ours is None and theirs is None:
+        return CheckResult.skipped(VMCOREINFO, "lines", "neither dump has VMCOREINFO")
+    if ours is None or theirs is None:
+        lacks = SIDES[0] if ours is None else SIDES[1]
+        return CheckResult.failed(VMCOREINFO, "lines", f"the {lacks.name} has none")
+    left, right = (
+        note.rstrip(b"\0").decode(errors="replace").split("\n") for note in (ours, theirs)
+    )
+    lines = list(zip_longest(left, right))
+    findings = [
+        Finding(
+            VMCOREINFO,
+            f"line {number} is {_quoted(line)} in the {SIDES[0].name}, {_quoted(than)} in the "
+            f"{SIDES[1].name}",
+            {"line": number, SIDES[0].key: line, SIDES[1].key: than},
+        )
+        for number, (line, than) in enumerate(lines, 1)
+        if line != than
+    ]
+    return CheckResult(VMCOREINFO, len(lines), "lines", tuple(findings))
+
+
+def _quoted(line: str | None) -> str:
+    return "absent" if line is None else f"'{line}'"
+
+
+class Overlap(NamedTuple):
+    """Memory that two dumps have, from ``start`` up to but not including ``end``."""
+
+    start: int
+    end: int
+    one: Memory
+    other: Memory
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+
+def _overlaps(ours: Sequence[Piece], theirs: Sequence[Piece]) -> Iterator[Overlap]:
+    """Of two ascending lists of pieces that are each disjoint."""
+    left = right = 0
+    while left < len(ours) and right < len(theirs):
+        one, other = ours[left], theirs[right]
+        start, end = max(one.start, other.start), min(one.end, other.end)
+        if start < end:
+            yield Overlap(start, end, one.memory, other.memory)
+        if one.end <= other.end:
+            left += 1
+        else:
+            right += 1
+
+
+def _without(ranges: Sequence[Range], others: Sequence[Range]) -> Iterator[tuple[int, int]]:
+    """What of ``ranges`` is not in ``others``; both ascending and disjoint."""
+    number = 0
+    for start, end in ranges:
+        at = start
+        while number < len(others) and others[number].end <= at:
+            number += 1
+        while number < len(others) and others[number].start < end:
+            if at < others[number].start:
+                yield at, others[number].start
+            at = max(at, others[number].end)
+            if at < end:
+                number += 1
+            else:
+                break
+        if at < end:
+            yield at, end

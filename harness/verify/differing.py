@@ -1,0 +1,208 @@
+"""Pages that two memories should have in common: which differ, and where the content is from."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from harness.verify.findings import Finding
+
+CHECK = "pages"
+PAGE = 4096
+CHUNK = 1 << 17  # of a size that malloc recycles: 1 MiB pieces were seen to take 7 times as long
+DETAILED = 16  # differing pages that are described one by one
+SHOWN_RANGES = 32
+SHOWN_BYTES = 16
+SHOWN_WHY = 4
+_SAME_CONTENT = 4  # addresses at which the same content may be reported
+
+
+class Memory(Protocol):
+    """Memory by absolute address."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """``size`` bytes from ``address`` on."""
+
+    def data_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """(start, end) of what may be other than zero, ascending."""
+
+
+class Piece(NamedTuple):
+    """What ``memory`` has from ``start`` up to but not including ``end``."""
+
+    start: int
+    end: int
+    memory: Memory
+
+
+class Side(NamedTuple):
+    """What one of two memories is called in messages (after "the"), and in a finding's details."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A page, or what both memories have of it, that is not the same; ``why`` adds to that."""
+
+    address: int
+    one: bytes
+    other: bytes
+    why: tuple[str, ...] = ()
+
+    @property
+    def offset(self) -> int:
+        """Of the first differing byte, from ``address`` on."""
+        pairs = zip(self.one, self.other, strict=True)
+        return next(at for at, (left, right) in enumerate(pairs) if left != right)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether one byte fills the first one's page: such a page is everywhere, tells nothing."""
+        return self.one.count(self.one[:1]) == len(self.one)
+
+
+class Differing:
+    """All pages that differ, of which only the first few are kept with their content."""
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[int, int]] = []
+        self._first: dict[int, Difference] = {}
+
+    def add(self, difference: Difference) -> None:
+        """A page that was added before stays as it was."""
+        address = difference.address
+        end = address - address % PAGE + PAGE
+        if self._runs and self._runs[-1][1] == address:
+            self._runs[-1] = (self._runs[-1][0], end)
+        else:
+            self._runs.append((address, end))
+        self._first.setdefault(address, difference)
+        if len(self._first) > DETAILED:
+            del self._first[max(self._first)]
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """(start, end) of runs of adjacent pages, ascending."""
+        return list(merged(sorted(self._runs)))
+
+    def first(self) -> list[Difference]:
+        """Those with the lowest addresses."""
+        return [self._first[at] for at in sorted(self._first)]
+
+
+def differences(one: Memory, other: Memory, start: int, end: int) -> Iterator[Difference]:
+    """The pages between two addresses that differ; holes in both are skipped unread."""
+    with_data = heapq.merge(one.data_ranges(start, end), other.data_ranges(start, end))
+    for data_start, data_end in merged(with_data):
+        for at, upto in pieces(data_start, data_end, CHUNK):
+            chunk, before = one.read(at, upto - at), other.read(at, upto - at)
+            if chunk == before:
+                continue
+            for page, page_end in pieces(at, upto, PAGE):
+                left, right = chunk[page - at : page_end - at], before[page - at : page_end - at]
+                if left != right:
+                    yield Difference(page, left, right)
+
+
+def merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Ranges, ascending by their start, joined where they touch or overlap."""
+    start = stop = -1
+    for at, upto in ranges:
+        if at > stop:
+            if stop > start:
+                yield start, stop
+            start = at
+        stop = max(stop, upto)
+    if stop > start:
+        yield start, stop
+
+
+def pieces(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    """The range, cut at multiples of ``size``."""
+    while start < stop:
+        end = min(stop, start - start % size + size)
+        yield start, end
+        start = end
+
+
+def report(
+    differing: Differing, compared: int, sides: tuple[Side, Side], other: Sequence[Piece]
+) -> Iterator[Finding]:
+    """How many of the ``compared`` pages differ, and how the first few do.
+
+    ``other`` is all of the second side's memory: content that was shifted is found there.
+    """
+    ranges = differing.ranges()
+    pages = sum(-(-(end - start) // PAGE) for start, end in ranges)
+    shown = ", ".join(show_range(start, end) for start, end in ranges[:SHOWN_RANGES])
+    more = f" and {len(ranges) - SHOWN_RANGES} more ranges" if len(ranges) > SHOWN_RANGES else ""
+    yield Finding(
+        CHECK,
+        f"{pages} of {compared} pages differ: {shown}{more}",
+        {"pages": pages, "ranges": ranges},
+    )
+    detailed = differing.first()
+    origins = _origins({item.one for item in detailed if not item.uniform}, other)
+    for difference in detailed:
+        yield _detail(difference, sides, origins.get(difference.one, []))
+
+
+def show_range(start: int, end: int) -> str:
+    """With the last address that belongs to it."""
+    return f"{start:#x}-{end - 1:#x}"
+
+
+def _detail(difference: Difference, sides: tuple[Side, Side], origins: Sequence[int]) -> Finding:
+    address, offset = difference.address, difference.offset
+    one, other = (
+        page[offset : offset + SHOWN_BYTES].hex(" ") for page in (difference.one, difference.other)
+    )
+    ours, theirs = sides
+    parts = [
+        f"page {address:#x}: first difference at {address + offset:#x}: "
+        f"{ours.name} {one}, {theirs.name} {other}"
+    ]
+    parts += difference.why[:SHOWN_WHY]
+    if len(difference.why) > SHOWN_WHY:
+        parts.append(f"and {len(difference.why) - SHOWN_WHY} more")
+    if difference.uniform:
+        parts.append(f"the {ours.name} has nothing but {difference.one[0]:#04x} there")
+    elif origins:
+        places = ", ".join(f"{origin:#x} (shifted by {address - origin:+#x})" for origin in origins)
+        parts.append(f"the {ours.name}'s content is that of page {places}")
+    else:
+        parts.append(f"the {ours.name}'s content occurs nowhere in the {theirs.name}")
+    return Finding(
+        CHECK,
+        "; ".join(parts),
+        {
+            "address": address,
+            "offset": offset,
+            ours.key: one,
+            theirs.key: other,
+            "content_of": list(origins),
+            "why": list(difference.why),
+        },
+    )
+
+
+def _origins(wanted: set[bytes], memory: Sequence[Piece]) -> dict[bytes, list[int]]:
+    """At which page addresses each of the ``wanted`` pages occurs."""
+    found: dict[bytes, list[int]] = {}
+    if not wanted:
+        return found
+    for piece in memory:
+        for start, end in piece.memory.data_ranges(piece.start, piece.end):
+            for at, upto in pieces(start, end, CHUNK):
+                chunk = piece.memory.read(at, upto - at)
+                for offset in range(0, len(chunk), PAGE):
+                    page = chunk[offset : offset + PAGE]
+                    if page in wanted and len(places := found.setdefault(page, [])) < _SAME_CONTENT:
+                        places.append(at + offset)
+    return found
