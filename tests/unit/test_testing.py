@@ -6,6 +6,7 @@ import shlex
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -158,7 +159,8 @@ class TestReport:
         )
         again = report.dump_again(Path("/e v/crash"), dump, Path("/store"))
         words = shlex.split(again)
-        command = typer.main.get_group(app).commands["dump"]
+        group: Any = typer.main.get_group(app).commands["dump"]
+        command = group.commands[group.default]
         context = command.make_context("dump", words[2:])
         given = context.params
         assert words[:3] == ["zharness", "dump", "/e v/crash/"]
