@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.dump.c_elf import ELFMAG
+from harness.dump.c_s390 import DF_S390_MAGIC, DF_S390_MAGIC_EXT
 from harness.dump.content import Content, File
 from harness.dump.elf import ElfDump
 from harness.dump.reader import Dump
+from harness.dump.s390 import S390Dump
+from harness.dump.s390_ext import S390ExtDump
 from harness.errors import EvidenceError
 
 BUSY_MARKER = b"zfcpdump busy\0"  # what zfcpdump 3 writes first, and overwrites last
@@ -23,7 +26,11 @@ class Format(NamedTuple):
     read: Callable[[Content], Dump]
 
 
-FORMATS = (Format(ELFMAG, ElfDump),)
+FORMATS = (
+    Format(ELFMAG, ElfDump),
+    Format(DF_S390_MAGIC, S390Dump),
+    Format(DF_S390_MAGIC_EXT, S390ExtDump),
+)
 
 _NO_DUMP = (
     (BUSY_MARKER, "a dump that was begun and never finished (zfcpdump's busy marker)"),

@@ -9,6 +9,7 @@ PAGE_SIZE = 4096
 EXT_PARAMS = 0x80  # u32 external-interruption parameter; the SCCB address of a service signal
 EXT_INT_CODE = 0x86  # u16
 PROGRAM_NEW_PSW = 0x1D0  # 16 bytes
+MCESAD = 0x11B0  # u64 address of the machine check extended save area: V0-V31
 STATUS_AREA = 0x1200  # 512 bytes: where store status puts the registers
 STATUS_AREA_SIZE = 0x200
 
