@@ -11,12 +11,15 @@ from harness.dump import containers
 from harness.dump.c_elf import ELFMAG
 from harness.dump.c_kdump import FLAT_SIGNATURE, KDUMP_SIGNATURE
 from harness.dump.c_lkcd import DF_LKCD_MAGIC
+from harness.dump.c_s390 import DF_S390_MAGIC, DF_S390_MAGIC_EXT
 from harness.dump.content import Content, File
 from harness.dump.elf import ElfDump
 from harness.dump.flattened import flattened
 from harness.dump.kdump import KdumpDump
 from harness.dump.lkcd import LkcdDump
 from harness.dump.reader import Dump
+from harness.dump.s390 import S390Dump
+from harness.dump.s390_ext import S390ExtDump
 from harness.errors import EvidenceError
 
 BUSY_MARKER = b"zfcpdump busy\0"  # what zfcpdump 3 writes first, and overwrites last
@@ -41,9 +44,11 @@ def _read_flattened(content: Content) -> Dump:
 
 FORMATS = (
     Format(ELFMAG, ElfDump),
+    Format(DF_LKCD_MAGIC, LkcdDump),
+    Format(DF_S390_MAGIC, S390Dump),
+    Format(DF_S390_MAGIC_EXT, S390ExtDump),
     Format(FLAT_SIGNATURE, _read_flattened),
     Format(KDUMP_SIGNATURE, KdumpDump),
-    Format(DF_LKCD_MAGIC, LkcdDump),
 )
 
 _NO_DUMP = (

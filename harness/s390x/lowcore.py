@@ -20,6 +20,7 @@ NEW_PSWS = {  # by what makes the CPU load them
     "I/O": 0x1F0,
 }
 PREFIX_AREA_SIZE = 0x2000  # what prefixing swaps with the first 8 KiB, and aligns to
+MCESAD = 0x11B0  # u64 address of the machine check extended save area: V0-V31
 STATUS_AREA = 0x1200  # 512 bytes: where store status puts the registers
 STATUS_AREA_SIZE = 0x200
 

@@ -8,7 +8,7 @@ The same note types stand in ``/proc/vmcore`` (Linux ``arch/s390/kernel/crash_du
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from harness.s390x.cpu import CpuState
@@ -25,7 +25,7 @@ NT_S390_VXRS_LOW = 0x309
 NT_S390_VXRS_HIGH = 0x30A
 
 # arch/s390/include/asm/elf.h: elf_prstatus.pr_reg is s390_regs = psw, gprs, acrs, orig_gpr2
-_PR_PSW, _PR_GPRS, _PR_ACRS, _PR_END = 112, 128, 256, 320
+_PR_PID, _PR_PSW, _PR_GPRS, _PR_ACRS, _PR_END, _PR_SIZE = 32, 112, 128, 256, 320, 336
 # s390_fp_regs: fpc, pad, fprs[16]
 _FP_FPC, _FP_FPRS, _FP_END = 0, 8, 136
 
@@ -90,3 +90,28 @@ def _cpu_state(number: int, group: dict[int, bytes]) -> CpuState:
         vxrs_low=struct.unpack_from(">16Q", desc(NT_S390_VXRS_LOW)),
         vxrs_high=tuple(int.from_bytes(high[i : i + 16], "big") for i in range(0, 256, 16)),
     )
+
+
+def cpu_notes(cpu: CpuState, number: int) -> Iterator[tuple[bytes, Note]]:
+    """(owner name, note) of each note that Linux writes for a CPU, in its order.
+
+    The inverse of :func:`cpu_states`. ``number`` counts from 1; debuggers take it for a PID.
+    """
+    prstatus = bytearray(_PR_SIZE)
+    struct.pack_into(">I", prstatus, _PR_PID, number)
+    struct.pack_into(">2Q", prstatus, _PR_PSW, cpu.psw_mask, cpu.psw_addr)
+    struct.pack_into(">16Q", prstatus, _PR_GPRS, *cpu.gprs)
+    struct.pack_into(">16I", prstatus, _PR_ACRS, *cpu.acrs)
+    high = b"".join(register.to_bytes(16, "big") for register in cpu.vxrs_high)
+    yield b"CORE", Note(NT_PRSTATUS, bytes(prstatus))
+    yield b"CORE", Note(NT_PRFPREG, struct.pack(">I4x16Q", cpu.fpc, *cpu.fprs))
+    for kind, desc in (
+        (NT_S390_TIMER, struct.pack(">Q", cpu.cpu_timer)),
+        (NT_S390_TODCMP, struct.pack(">Q", cpu.clock_comparator)),
+        (NT_S390_TODPREG, struct.pack(">I", cpu.tod_programmable)),
+        (NT_S390_CTRS, struct.pack(">16Q", *cpu.crs)),
+        (NT_S390_PREFIX, struct.pack(">I", cpu.prefix)),
+        (NT_S390_VXRS_HIGH, high),
+        (NT_S390_VXRS_LOW, struct.pack(">16Q", *cpu.vxrs_low)),
+    ):
+        yield b"LINUX", Note(kind, desc)

@@ -14,9 +14,12 @@ from harness.s390x.lowcore import STATUS_AREA_SIZE
 ADDITIONAL_STATUS_SIZE = 512  # V0-V31
 
 
-def status_area(cpu: CpuState) -> bytes:
-    """Registers as stored at prefix (or absolute) 0x1200: 512 bytes."""
-    area = bytearray(STATUS_AREA_SIZE)
+def status_area(cpu: CpuState, before: bytes = bytes(STATUS_AREA_SIZE)) -> bytes:
+    """Registers as stored at prefix (or absolute) 0x1200: 512 bytes.
+
+    Bytes that belong to no register stay as they are in ``before``.
+    """
+    area = bytearray(before)
     struct.pack_into(">16Q", area, 0x000, *cpu.fprs)
     struct.pack_into(">16Q", area, 0x080, *cpu.gprs)
     struct.pack_into(">2Q", area, 0x100, cpu.psw_mask, cpu.psw_addr)
@@ -35,16 +38,18 @@ def additional_status_area(cpu: CpuState) -> bytes:
     return b"".join(register.to_bytes(16, "big") for register in cpu.vxrs)
 
 
-def cpu_state(area: bytes) -> CpuState:
-    """The inverse of :func:`status_area`, without vector registers.
+def cpu_state(area: bytes, additional: bytes = bytes(ADDITIONAL_STATUS_SIZE)) -> CpuState:
+    """The inverse of :func:`status_area` and :func:`additional_status_area`.
 
-    Except for the clock comparator, which stays as it is stored: shifted right by 8 bits. Raises
-    ValueError if ``area`` is shorter than 512 bytes.
+    Except for the clock comparator, which stays as it is stored: shifted right by 8 bits. The
+    left halves of V0-V15 are taken from ``area``, which has them as FPRs. Raises ValueError if
+    either is shorter than 512 bytes.
     """
-    if len(area) < STATUS_AREA_SIZE:
-        raise ValueError(f"a status area of {len(area)} bytes is too short")
+    if len(area) < STATUS_AREA_SIZE or len(additional) < ADDITIONAL_STATUS_SIZE:
+        raise ValueError(f"status areas of {len(area)} and {len(additional)} bytes are too short")
     psw_mask, psw_addr = struct.unpack_from(">2Q", area, 0x100)
     prefix, fpc = struct.unpack_from(">2I", area, 0x118)
+    vxrs = [int.from_bytes(additional[at : at + 16], "big") for at in range(0, 512, 16)]
     return CpuState(
         psw_mask=psw_mask,
         psw_addr=psw_addr,
@@ -57,4 +62,6 @@ def cpu_state(area: bytes) -> CpuState:
         tod_programmable=struct.unpack_from(">I", area, 0x124)[0],
         cpu_timer=struct.unpack_from(">Q", area, 0x128)[0],
         clock_comparator=struct.unpack_from(">Q", area, 0x130)[0],
+        vxrs_low=tuple(register & (1 << 64) - 1 for register in vxrs[:16]),
+        vxrs_high=tuple(vxrs[16:]),
     )

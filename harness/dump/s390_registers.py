@@ -1,0 +1,123 @@
+"""Registers in a dump that keeps them in memory: in each CPU's status area, in its lowcore.
+
+References: s390-tools ``zdump/dfi.c`` (lc2cpu_64, dfi_cpu_lc_has_vx_sa), ``zdump/dfo_s390.c``,
+``zipl/boot/stage2dump.c`` (copy_lowcore_64, should_dump_vx).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from harness.dump.reader import Dump
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import MCESAD, PAGE_SIZE, STATUS_AREA, STATUS_AREA_SIZE
+from harness.s390x.storestatus import (
+    ADDITIONAL_STATUS_SIZE,
+    additional_status_area,
+    cpu_state,
+    status_area,
+)
+
+_MCESA_ALIGNMENT = 1024
+
+Read = Callable[[int, int], bytes]  # memory from an absolute address on, so many bytes
+
+
+class Patch(NamedTuple):
+    """What memory from an absolute address on has to hold; never crosses a page."""
+
+    address: int
+    data: bytes
+
+
+def stored_cpu(read: Read, prefix: int, end: int) -> CpuState:
+    """The CPU whose lowcore is at ``prefix``, in memory up to ``end``.
+
+    V16-V31 and the right halves of V0-V15 are 0 where they are not stored. What ``read`` raises
+    is passed on.
+    """
+    area = read(prefix + STATUS_AREA, STATUS_AREA_SIZE)
+    vectors_at = vector_area(read, prefix, end)
+    if vectors_at is None:
+        return cpu_state(area)
+    return cpu_state(area, read(vectors_at, ADDITIONAL_STATUS_SIZE))
+
+
+def vector_area(read: Read, prefix: int, end: int) -> int | None:
+    """Where the vector registers are stored; None if nowhere.
+
+    s390-tools neither store nor read them where the address is not a multiple of 1024: that is
+    how Linux marks an area which has room for the guarded storage registers, too.
+    """
+    (address,) = struct.unpack(">Q", read(prefix + MCESAD, 8))
+    fits = address and address % _MCESA_ALIGNMENT == 0 and address + ADDITIONAL_STATUS_SIZE <= end
+    return int(address) if fits else None
+
+
+def kept_cpus(dump: Dump) -> tuple[CpuState, ...]:
+    """The CPUs that such a dump has: those with a prefix. The others were never started."""
+    return tuple(cpu for cpu in dump.cpus if cpu.prefix)
+
+
+def register_patches(dump: Dump, cpus: Sequence[CpuState], end: int) -> tuple[Patch, ...]:
+    """What to write into memory so that it keeps the registers; () if it does already.
+
+    Vector registers for which the crashed system had no room are not kept. Raises EvidenceError
+    if a CPU's lowcore is not in the dump, or two CPUs would share it.
+    """
+    patches: list[Patch] = []
+    for number, cpu in enumerate(cpus):
+        if cpu.prefix % PAGE_SIZE:
+            raise EvidenceError(f"{dump.name}: CPU {number}: prefix {cpu.prefix:#x} is no address")
+        try:
+            patches += _patches_of(dump.read, cpu, end)
+        except EvidenceError as error:
+            raise EvidenceError(
+                f"{dump.name}: CPU {number}: registers would be kept in the lowcore at "
+                f"{cpu.prefix:#x}: {error.message}"
+            ) from error
+    read = _patched(dump.read, patches)
+    for number, cpu in enumerate(cpus):
+        if stored_cpu(read, cpu.prefix, end) != _keepable(read, cpu, end):
+            raise EvidenceError(
+                f"{dump.name}: CPU {number}: another CPU's registers would be kept at the same "
+                f"place as its own, in the lowcore at {cpu.prefix:#x}"
+            )
+    return tuple(patches)
+
+
+def _patches_of(read: Read, cpu: CpuState, end: int) -> Iterator[Patch]:
+    if stored_cpu(read, cpu.prefix, end) == _keepable(read, cpu, end):
+        return
+    at = cpu.prefix + STATUS_AREA
+    # status_area() shifts the comparator, which in a dump is shifted already
+    unshifted = replace(cpu, clock_comparator=cpu.clock_comparator << 8)
+    yield Patch(at, status_area(unshifted, read(at, STATUS_AREA_SIZE)))
+    vectors_at = vector_area(read, cpu.prefix, end)
+    if vectors_at is not None:
+        yield Patch(vectors_at, additional_status_area(cpu))
+
+
+def _keepable(read: Read, cpu: CpuState, end: int) -> CpuState:
+    if vector_area(read, cpu.prefix, end) is not None:
+        return cpu
+    return replace(cpu, vxrs_low=(0,) * 16, vxrs_high=(0,) * 16)
+
+
+def _patched(read: Read, patches: Sequence[Patch]) -> Read:
+    def patched(address: int, size: int) -> bytes:
+        data = bytearray(read(address, size))
+        for patch in patches:
+            start = max(address, patch.address)
+            stop = min(address + size, patch.address + len(patch.data))
+            if start < stop:
+                data[start - address : stop - address] = patch.data[
+                    start - patch.address : stop - patch.address
+                ]
+        return bytes(data)
+
+    return patched
