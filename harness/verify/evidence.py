@@ -18,6 +18,8 @@ from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import Expect
+from harness.scenario.trigger import Trigger
+from harness.scenario.triggers import TRIGGERS
 
 _SEED_LIMIT = 1 << 64
 IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
@@ -53,6 +55,8 @@ class Evidence:
     ``crash_console`` the crashed system's. ``boot_seconds`` is what the latter's boot took.
     ``expect`` is what the scenario expects.
     ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
+    ``trigger`` is what made it crash, None if nobody knows it any more. ``vmlinux`` is the crashed
+    kernel's, which may be gone; None if none was recorded.
     """
 
     ram: RamImage
@@ -68,6 +72,9 @@ class Evidence:
     expect: Expect = field(default_factory=Expect)
     reipl: ReIpl | None = None
     content_seed: int | None = None
+    trigger: Trigger | None = None
+    dump_path: Path | None = None
+    vmlinux: Path | None = None
 
     @property
     def ipl_cpu(self) -> CpuState:
@@ -75,9 +82,10 @@ class Evidence:
 
     @classmethod
     @contextmanager
-    def open(cls, directory: Path) -> Iterator[Self]:
+    def open(cls, directory: Path, vmlinux: Path | None = None) -> Iterator[Self]:
         """Open an evidence directory for the length of a ``with`` block.
 
+        ``vmlinux`` is to be used instead of the one that is recorded.
         Raises EvidenceError, naming the file, if the harness's own part is missing or damaged.
         A missing or unreadable dump is the dump system's fault and raises nothing.
         """
@@ -86,6 +94,7 @@ class Evidence:
         outcome = _json(dump_dir / "outcome.json")
         layout = _layout(outcome, dump_dir / "outcome.json")
         console = _console(dump_dir / "console.log")
+        run = _json(directory / "run.json")
         with ExitStack() as stack:
             ram = _ram(crash, machine, stack)
             dump, fault = _dump(dump_dir / "dump.elf", stack)
@@ -104,9 +113,12 @@ class Evidence:
                 layout=layout,
                 crash_console=_console(crash / "console.log"),
                 boot_seconds=machine.get("boot_seconds"),
-                expect=_expect(directory / "run.json"),
+                expect=_expect(run, directory / "run.json"),
                 reipl=_reipl(reipl) if reipl.exists() else None,
                 content_seed=_content_seed(crash / "machine.json"),
+                trigger=TRIGGERS.get(str(machine.get("trigger"))),
+                dump_path=dump_dir / "dump.elf",
+                vmlinux=vmlinux or _recorded_vmlinux(run, machine),
             )
 
 
@@ -174,11 +186,20 @@ def _superblock(path: Path, disk: Path) -> FoundSuperblock:
         raise EvidenceError(f"{path}: {error}") from error
 
 
-def _expect(path: Path) -> Expect:
+def _expect(run: Any, path: Path) -> Expect:
     try:
-        return Expect.model_validate(_json(path)["plan"]["scenario"]["expect"])
+        return Expect.model_validate(run["plan"]["scenario"]["expect"])
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceError(f"{path}: does not tell what was expected: {error!r}") from error
+
+
+def _recorded_vmlinux(run: Any, machine: Any) -> Path | None:
+    """The run's own, or that of the run that made the crash."""
+    inputs = run.get("inputs") or {}
+    for kernel in (inputs.get("crashed kernel"), machine.get("kernel")):
+        if kernel and (vmlinux := kernel.get("vmlinux")):
+            return Path(vmlinux["path"])
+    return None
 
 
 def _reipl(directory: Path) -> ReIpl:
