@@ -55,6 +55,8 @@ def _facts(out: bytes, end: str) -> KernelFacts:
             part = json.loads(line)
         except ValueError:  # it died while it wrote
             continue
+        if not isinstance(part, dict):
+            continue
         faults |= part.pop("faults", {})
         unknown |= part.pop("unknown", {})
         told |= part
