@@ -8,7 +8,7 @@ from itertools import zip_longest
 from harness.verify.evidence import Evidence
 from harness.verify.kernel.facts import Cpu, KernelFacts, Tasks, Walk
 
-_SHOWN = 12  # functions of a stack
+_SHOWN = 24  # functions of a stack, in a finding
 _IDLE = "swapper/"
 # a task that is being switched to is the run queue's current one before it is the lowcore's
 # (Linux kernel/sched/core.c, __schedule; arch/s390/kernel/entry.S, __switch_to)
@@ -40,9 +40,11 @@ def judge_tasks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
     yield from _leaders(tasks)
 
 
-def describe(cpu: Cpu) -> str:
-    """A CPU, its task and its stack, in a line."""
-    return f"CPU {cpu.number}, {cpu.task}: {_stack(cpu)}"
+def describe(cpu: Cpu, functions: int | None = None) -> str:
+    """A CPU, its task and its stack, or the innermost ``functions`` of that, in a line."""
+    stack = " < ".join(cpu.stack[:functions]) or "in a user's program"
+    more = " < ..." if len(cpu.stack) > len(cpu.stack[:functions]) else ""
+    return f"CPU {cpu.number}, {cpu.task}: {stack}{more}"
 
 
 def _current(cpu: Cpu, known: set[int] | None) -> Iterator[str]:
@@ -67,18 +69,11 @@ def _crash(cpus: tuple[Cpu, ...], evidence: Evidence) -> Iterator[str]:
         return
     there = [cpu for cpu in cpus if trigger.function in cpu.stack]
     if not there:
-        stacks = "; ".join(map(describe, cpus))
+        stacks = "; ".join(describe(cpu, _SHOWN) for cpu in cpus)
         yield f"CPUs: no stack leads to {trigger.function}, where the system crashed: {stacks}"
     elif trigger.task and all(cpu.task.comm != trigger.task for cpu in there):
         tasks = ", ".join(str(cpu.task) for cpu in there)
         yield f"CPUs: {trigger.function} was called by {tasks}, not by {trigger.task}"
-
-
-def _stack(cpu: Cpu) -> str:
-    if not cpu.stack:
-        return "in a user's program"
-    more = " < ..." if len(cpu.stack) > _SHOWN else ""
-    return " < ".join(cpu.stack[:_SHOWN]) + more
 
 
 def _broken(walk: Walk, direction: str) -> Iterator[str]:
