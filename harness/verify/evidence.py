@@ -118,7 +118,7 @@ class Evidence:
                 content_seed=_content_seed(crash / "machine.json"),
                 trigger=TRIGGERS.get(str(machine.get("trigger"))),
                 dump_path=dump_dir / "dump.elf",
-                vmlinux=vmlinux or _recorded_vmlinux(run, machine),
+                vmlinux=vmlinux or _recorded_vmlinux(run, machine, directory),
             )
 
 
@@ -193,12 +193,17 @@ def _expect(run: Any, path: Path) -> Expect:
         raise EvidenceError(f"{path}: does not tell what was expected: {error!r}") from error
 
 
-def _recorded_vmlinux(run: Any, machine: Any) -> Path | None:
+def _recorded_vmlinux(run: Any, machine: Any, directory: Path) -> Path | None:
     """The run's own, or that of the run that made the crash."""
-    inputs = run.get("inputs") or {}
-    for kernel in (inputs.get("crashed kernel"), machine.get("kernel")):
-        if kernel and (vmlinux := kernel.get("vmlinux")):
-            return Path(vmlinux["path"])
+    try:
+        inputs = run.get("inputs") or {}
+        for kernel in (inputs.get("crashed kernel"), machine.get("kernel")):
+            if kernel and (vmlinux := kernel.get("vmlinux")):
+                return Path(vmlinux["path"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise EvidenceError(
+            f"{directory}: run.json and crash/machine.json do not tell where vmlinux is: {error!r}"
+        ) from error
     return None
 
 

@@ -280,6 +280,13 @@ def test_no_vmlinux_is_a_reason_to_skip(tmp_path):
         assert checked(root).skipped_reason == result.skipped_reason
 
 
+@pytest.mark.parametrize("kernel", [[1], {"vmlinux": [1]}, {"vmlinux": {"sha256": ""}}])
+def test_a_record_that_makes_no_sense_is_an_error(tmp_path, kernel):
+    root = SyntheticRun(machine={"kernel": kernel}).write(tmp_path)
+    with pytest.raises(EvidenceError, match="do not tell where vmlinux is"):
+        checked(root)
+
+
 def test_a_vmlinux_that_is_gone_is_a_reason_to_skip(tmp_path):
     run = replace(crash_of(ID), machine=recorded(tmp_path / "gone"))
     reason = checked(run.write(tmp_path / "run")).skipped_reason

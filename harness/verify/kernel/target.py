@@ -12,6 +12,7 @@ from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 
+_MODULES = "symbols of modules"
 _S390X = Platform(Architecture.S390X, PlatformFlags.IS_64_BIT)
 
 
@@ -27,8 +28,6 @@ def open_kernel(dump: Dump, path: Path, vmlinux: Path) -> Program:
     else:
         program = _custom(dump)
     program.load_debug_info([vmlinux])
-    # symbols of modules are in the dump, not in vmlinux
-    program.register_symbol_finder("modules", load_module_kallsyms(program), enable_index=0)
     return program
 
 
@@ -47,6 +46,12 @@ def _custom(dump: Dump) -> Program:
     for start, end in dump.memory_map:
         program.add_memory_segment(start, end - start, read, physical=True)
     return program
+
+
+def name_modules(program: Program) -> None:
+    """Let functions of modules have names: their symbols are in the dump, not in vmlinux."""
+    if _MODULES not in program.registered_symbol_finders():
+        program.register_symbol_finder(_MODULES, load_module_kallsyms(program), enable_index=0)
 
 
 def lowcore(program: Program, cpu: CpuState) -> Object:

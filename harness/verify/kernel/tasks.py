@@ -12,13 +12,14 @@ from harness.dump.reader import Dump
 from harness.s390x.cpu import CpuState
 from harness.verify.kernel.facts import Cpu, Task, Tasks, Walk
 from harness.verify.kernel.stack import functions
-from harness.verify.kernel.target import lowcore
+from harness.verify.kernel.target import lowcore, name_modules
 
 MAX_TASKS = 1 << 16  # a list that never comes back to its head must end
 _WRITER = 0xFFFF_0000  # of arch_rwlock_t.cnts (arch/s390/include/asm/spinlock.h)
 
 
 def read_cpus(program: Program, dump: Dump) -> tuple[Cpu, ...]:
+    name_modules(program)
     return tuple(_cpu(program, cpu) for cpu in dump.cpus if cpu.prefix)
 
 
