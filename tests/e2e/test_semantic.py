@@ -148,6 +148,13 @@ def current_task(victim: Victim) -> str:
     return "CPUs: CPU "
 
 
+def current_task_nowhere(victim: Victim) -> str:
+    (cpu,) = [cpu for cpu in victim.dump.cpus if cpu.psw_mask & PSW_WAIT]
+    at = offsetof(victim.program.type("struct lowcore"), "current_task")
+    victim.overwrite_physical(cpu.prefix + at, POISON)
+    return f"CPUs: FaultError: CPU with prefix {cpu.prefix:#x}: "
+
+
 def stack(victim: Victim) -> str:
     """All of it, of the task that crashed."""
     base, size = int(find_task(victim.program, 1).stack), int(victim.program["THREAD_SIZE"])
@@ -170,7 +177,7 @@ def slab_cache(victim: Victim) -> str:
 
 DAMAGES: tuple[Callable[[Victim], str], ...] = (
     *(task_list, task_list_skips_one, release, log_text, current_task, stack),
-    *(free_blocks, slab_cache),
+    *(current_task_nowhere, free_blocks, slab_cache),
 )
 
 

@@ -48,16 +48,16 @@ def _behind(program: Program, frame: StackFrame, bottoms: set[int]) -> Object | 
     A compiler does not know of that (arch/s390/include/asm/stacktrace.h, call_on_stack), so what
     drgn unwinds ends there; the new stack's back chain leads to the frame of the caller.
     """
-    bottom = frame.sp
-    if bottom not in bottoms:
-        return None
-    bottoms.remove(bottom)  # no stack is entered twice
     try:
+        bottom = frame.sp
+        if bottom not in bottoms:
+            return None
+        bottoms.remove(bottom)  # no stack is entered twice
         old = int(Object(program, "struct stack_frame", address=bottom).back_chain)
         if old == 0:
             return None
         return registers(program, program.read_u64(old + _SAVED_R14), {_R15: old})
-    except FaultError:
+    except (FaultError, LookupError):  # drgn raises the latter where it knows no stack pointer
         return None
 
 

@@ -20,7 +20,7 @@ _WRITER = 0xFFFF_0000  # of arch_rwlock_t.cnts (arch/s390/include/asm/spinlock.h
 
 def read_cpus(program: Program, dump: Dump) -> tuple[Cpu, ...]:
     name_modules(program)
-    return tuple(_cpu(program, cpu) for cpu in dump.cpus if cpu.prefix)
+    return tuple(_named(program, cpu) for cpu in dump.cpus if cpu.prefix)
 
 
 def read_tasks(program: Program, _: Dump) -> Tasks:
@@ -38,6 +38,14 @@ def describe(task: Object) -> Task:
     """``task`` is a ``struct task_struct *``."""
     name = task.comm.string_().decode(errors="replace")
     return Task(int(task), int(task.pid), name)
+
+
+def _named(program: Program, cpu: CpuState) -> Cpu:
+    """Raises FaultError that says which CPU it is about."""
+    try:
+        return _cpu(program, cpu)
+    except FaultError as error:
+        raise FaultError(f"CPU with prefix {cpu.prefix:#x}: {error}", error.address) from error
 
 
 def _cpu(program: Program, cpu: CpuState) -> Cpu:
