@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.errors import HostError
 
@@ -19,3 +21,10 @@ def dying_with_us(argv: Sequence[str]) -> list[str]:
     if setpriv is None:
         raise HostError("setpriv is not installed", hint="apt-get install util-linux")
     return [setpriv, "--pdeathsig", "KILL", "--", *argv]
+
+
+def our_module(name: str) -> list[str]:
+    """The command that runs a module of this very package, whatever the working directory holds."""
+    # -m makes Python look into the working directory first; right only if we did so ourselves
+    looked_there = bool({"", str(Path.cwd())} & set(sys.path))
+    return [sys.executable, *([] if looked_there else ["-P"]), "-m", name]

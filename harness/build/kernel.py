@@ -263,7 +263,7 @@ def _from_store(image: Built) -> Kernel:
     files = image.manifest["files"]
     vmlinux = None
     if VMLINUX in files:
-        vmlinux = Vmlinux(str(image.path / VMLINUX), files[VMLINUX]["sha256"])
+        vmlinux = Vmlinux.at(image.path / VMLINUX, files[VMLINUX]["sha256"])
     return Kernel(
         image=image.path / IMAGE,
         release=image.manifest["release"],

@@ -6,6 +6,7 @@ import mmap
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -26,8 +27,15 @@ class Vmlinux:
 
     path: str
     sha256: str
+    build_id: str | None  # hexadecimal; of its GNU build-id note, if it has one
 
-    def to_json(self) -> dict[str, str]:
+    @classmethod
+    def at(cls, path: Path, sha256: str) -> Self:
+        """Raises UsageError if ``path`` is no s390 vmlinux."""
+        build_id = build_id_of(path)
+        return cls(str(path.resolve()), sha256, build_id.hex() if build_id else None)
+
+    def to_json(self) -> dict[str, str | None]:
         return asdict(self)
 
 
@@ -40,7 +48,7 @@ def vmlinux_of(image: bytes, name: Path, path: Path) -> Vmlinux:
     Raises UsageError if they do not belong together, or if ``path`` is no s390 vmlinux.
     """
     require_file(path, "vmlinux")
-    build_id = _build_id(path)
+    build_id = build_id_of(path)
     payloads = list(kernel_image.decompressed(image)) if build_id else []
     if build_id and payloads:
         same = any(_NOTE_HEADER + _OWNER + build_id in payload for payload in payloads)
@@ -54,10 +62,14 @@ def vmlinux_of(image: bytes, name: Path, path: Path) -> Vmlinux:
             f"vmlinux {path} is not that of kernel {name}: {what}",
             hint="give the two that one build made",
         )
-    return Vmlinux(str(path.resolve()), sha256(path))
+    return Vmlinux.at(path, sha256(path))
 
 
-def _build_id(path: Path) -> bytes | None:
+def build_id_of(path: Path) -> bytes | None:
+    """What tells one build from every other, in the note of that name; None if there is none.
+
+    Raises UsageError if ``path`` is no s390 vmlinux.
+    """
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)

@@ -132,6 +132,9 @@ Layout = Annotated[
 KernelImage = Annotated[
     Path | None, typer.Option("--kernel", help="Kernel image of the system to be crashed.")
 ]
+CrashedVmlinux = Annotated[
+    Path | None, typer.Option("--vmlinux", help="The crashed kernel's, if not the recorded one.")
+]
 Vmlinux = Annotated[
     Path | None, typer.Option("--vmlinux", help="vmlinux of the kernel given with --kernel.")
 ]

@@ -33,7 +33,10 @@ DUMP_EXAMPLES = examples(
     "zharness dump sysrq-c-2cpu-512M --hsa-size 128M  # dump a stored crash again",
     "zharness dump evidence/crash/ --dump-kernel bzImage  # the crash of an earlier run",
 )
-VERIFY_EXAMPLES = examples("zharness verify evidence  # judge again, offline")
+VERIFY_EXAMPLES = examples(
+    "zharness verify evidence  # judge again, offline",
+    "zharness verify evidence --vmlinux vmlinux  # the crashed kernel's, if it is elsewhere now",
+)
 
 
 def run(
@@ -174,12 +177,14 @@ def dump(
 
 def verify(
     evidence: Annotated[Path, typer.Argument(help="Evidence directory of an earlier run.")],
+    vmlinux: options.CrashedVmlinux = None,
     json: options.Json = False,
 ) -> int:
     """Judge the evidence of an earlier run again, offline."""
     from harness.run import engine
 
-    return show(engine.verify(evidence, progress=progress_for(json=json, verbose=False)), json)
+    progress = progress_for(json=json, verbose=False)
+    return show(engine.verify(evidence, progress=progress, vmlinux=vmlinux), json)
 
 
 def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:

@@ -26,6 +26,7 @@ from harness.machine.reipl import reipl
 from harness.machine.snapshot import Snapshot
 from harness.machine.snapshots import Snapshots
 from harness.machine.vector_checksum import vector_checksum_works
+from harness.paths import require_file
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
 from harness.report.verdict import Result, Verdict
@@ -104,12 +105,15 @@ def create_snapshot(
         return Snapshots(store).open(this.stored_as)
 
 
-def verify(directory: Path, *, progress: Progress) -> Verdict:
+def verify(directory: Path, *, progress: Progress, vmlinux: Path | None = None) -> Verdict:
     """Judge the evidence in ``directory`` again, offline; changes nothing there.
 
-    Raises EvidenceError if the evidence itself (not the dump) is incomplete.
+    ``vmlinux`` is to be used instead of the recorded one. Raises EvidenceError if the evidence
+    itself (not the dump) is incomplete, UsageError if there is no such file as ``vmlinux``.
     """
-    with progress.task("verify it bit for bit"), Evidence.open(directory) as evidence:
+    if vmlinux is not None:
+        require_file(vmlinux, "vmlinux")
+    with progress.task("verify it bit for bit"), Evidence.open(directory, vmlinux) as evidence:
         judgement = judge(evidence)
     paths = RunDirectory(directory)
     if paths.verdict.exists():

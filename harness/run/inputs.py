@@ -112,6 +112,7 @@ def host_identity(binary: QemuBinary) -> dict[str, Any]:
         "harness": __version__,
         "QEMU": binary.release,
         "qemu.qmp": version("qemu.qmp"),
+        "drgn": version("drgn"),
         "Python": platform.python_version(),
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
     }

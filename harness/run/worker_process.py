@@ -6,16 +6,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import IO
 
 from harness.closing import Closing
 from harness.errors import HostError
-from harness.pdeathsig import dying_with_us
+from harness.pdeathsig import dying_with_us, our_module
 from harness.run.messages import Message, MessageReader
 from harness.run.worker import RunJob
 
@@ -24,10 +22,8 @@ _ERROR_BYTES = 1 << 20
 
 
 def worker_command() -> list[str]:
-    """How to start a worker of this very package, whatever the working directory may hold."""
-    # -m makes Python look into the working directory first; right only if we did so ourselves
-    looked_there = bool({"", str(Path.cwd())} & set(sys.path))
-    return [sys.executable, *([] if looked_there else ["-P"]), "-m", "harness.run.worker"]
+    """How to start a worker."""
+    return our_module("harness.run.worker")
 
 
 class WorkerProcess(Closing):

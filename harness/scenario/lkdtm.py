@@ -16,6 +16,7 @@ from harness.scenario.trigger import (
     PANIC_ON_OOPS,
     PANIC_ON_STALL,
     PANIC_ON_WARN,
+    SHELL,
     ZCRASH,
     Trigger,
 )
@@ -136,6 +137,32 @@ CRASHES: dict[str, tuple[Ending, str]] = {
     "FORTIFY_STRSCPY": (WARN, _OVERFLOW),
 }
 
+# type -> the function on the crashed CPU's stack, where that is not the type's own: because the
+# compiler made a jump of its last call, or a function of many; because its stack is lost
+_DO_ACTION = "lkdtm_do_action"
+_FUNCTIONS: dict[str, str] = {
+    "CORRUPT_STACK": "kernel_stack_overflow",
+    "CORRUPT_STACK_STRONG": "kernel_stack_overflow",
+    "PANIC_STOP_IRQOFF": "panic_stop_irqoff_fn",
+    "HUNG_TASK": "check_hung_uninterruptible_tasks",
+    "SPINLOCKUP": _DO_ACTION,
+    "SLAB_LINEAR_OVERFLOW": _DO_ACTION,
+    "SLAB_FREE_DOUBLE": _DO_ACTION,
+    "SLAB_FREE_CROSS": _DO_ACTION,
+    "WRITE_KERN": _DO_ACTION,
+    "EXEC_DATA": _DO_ACTION,
+    "EXEC_RODATA": _DO_ACTION,
+    "EXEC_USERSPACE": _DO_ACTION,
+    "EXEC_NULL": _DO_ACTION,
+    "USERCOPY_SLAB_SIZE_TO": "do_usercopy_slab_size",
+    "USERCOPY_SLAB_SIZE_FROM": "do_usercopy_slab_size",
+    "USERCOPY_SLAB_WHITELIST_TO": "do_usercopy_slab_whitelist",
+    "USERCOPY_SLAB_WHITELIST_FROM": "do_usercopy_slab_whitelist",
+    "USERCOPY_STACK_BEYOND": "do_usercopy_stack",
+}
+# type -> the process that dies, where that is not the shell; none for a stopper of any CPU
+_TASKS: dict[str, str] = {"HUNG_TASK": "khungtaskd", "PANIC_STOP_IRQOFF": ""}
+
 # type -> why it does not end in a crash of an s390x system
 NO_CRASH: dict[str, str] = {
     "REPORT_STACK": "reports an offset, which is all it does",
@@ -173,6 +200,8 @@ def _triggers() -> Iterator[Trigger]:
             setup=ending.setup,
             parmline=ending.parmline,
             cpus=ending.cpus,
+            function=_FUNCTIONS.get(kind, f"lkdtm_{kind}"),
+            task=_TASKS.get(kind, SHELL),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 PANIC = r"Kernel panic - not syncing: "
@@ -29,6 +29,10 @@ class Trigger:
     expression): what the console shows of it. ``log`` (likewise): what the kernel's log in memory
     holds, where the console cannot show it. ``restart``: after the command the operator presses
     PSW restart (QMP inject-nmi), which leaves CPU 0 a restart old PSW.
+
+    ``function`` is one that a CPU is in when all stands still, ``task`` the process that called it:
+    what a dump must show. Both are "" where it is not known, or not the same each time. They have
+    no part in the crash itself, so they are not in ``repr``, which tells one crash from another.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Trigger:
     stopped: Stopped = Stopped.DISABLED_WAIT
     restart: bool = False
     log: str = ""
+    function: str = field(default="", repr=False)
+    task: str = field(default="", repr=False)
 
     @property
     def from_disk(self) -> bool:
@@ -62,4 +68,5 @@ PANIC_ON_HUNG_TASK = (
     sysctl("kernel.hung_task_panic", 1),
     sysctl("kernel.hung_task_timeout_secs", 1),
 )
+SHELL = "sh"  # the process that pulls nearly every trigger
 ZCRASH = ("insmod /zcrash.ko",)  # images/crash/zcrash

@@ -14,7 +14,15 @@ from typing import TypeVar
 from harness.errors import UsageError
 from harness.scenario.lkdtm import LKDTM
 from harness.scenario.lockup import LOCK_LAST_CPU, VACATE_LAST_CPU
-from harness.scenario.trigger import PANIC, PANIC_ON_OOPS, ZCRASH, Stopped, Trigger, sysctl
+from harness.scenario.trigger import (
+    PANIC,
+    PANIC_ON_OOPS,
+    SHELL,
+    ZCRASH,
+    Stopped,
+    Trigger,
+    sysctl,
+)
 from harness.wiring import DUMP_DISK
 
 
@@ -49,9 +57,18 @@ WORKLOADS = {
 }
 
 
-def _zcrash(kind: str, summary: str, console: str, cpus: int = 1) -> Trigger:
-    command = f"echo {kind} > /sys/kernel/debug/zcrash"
-    return Trigger(kind, summary, command, console, PANIC_ON_OOPS + ZCRASH, cpus=cpus)
+def _zcrash(
+    kind: str, summary: str, console: str, function: str = "zcrash_oops", task: str = SHELL
+) -> Trigger:
+    return Trigger(
+        kind,
+        summary,
+        f"echo {kind} > /sys/kernel/debug/zcrash",
+        console,
+        PANIC_ON_OOPS + ZCRASH,
+        function=function,
+        task=task,
+    )
 
 
 def _on(event: str, action: str) -> tuple[str, ...]:
@@ -64,6 +81,7 @@ def _restart(
     console: str,
     setup: tuple[str, ...] = (),
     stopped: Stopped = Stopped.DISABLED_WAIT,
+    function: str = "__do_restart",
 ) -> Trigger:
     return Trigger(
         f"restart-{action}",
@@ -73,6 +91,7 @@ def _restart(
         (*setup, *_on("restart", action)),
         stopped=stopped,
         restart=True,
+        function=function,
     )
 
 
@@ -86,6 +105,9 @@ _DUMP_DEVICE = (
 )
 
 
+_SYSRQ_CRASH = "sysrq_handle_crash"  # drivers/tty/sysrq.c
+
+
 def _panic_dump(action: str, summary: str) -> Trigger:
     return Trigger(
         f"panic-{action.replace('_', '-')}",
@@ -94,37 +116,59 @@ def _panic_dump(action: str, summary: str) -> Trigger:
         PANIC + "sysrq triggered crash",
         _DUMP_DEVICE + _on("panic", action),
         stopped=Stopped.DUMP_REQUEST,
+        function=_SYSRQ_CRASH,
+        task=SHELL,
     )
 
 
 _OTHERS = (
-    # drivers/tty/sysrq.c, sysrq_handle_crash
-    Trigger("sysrq-c", "sysrq c", "echo c > /proc/sysrq-trigger", PANIC + "sysrq triggered crash"),
-    Trigger("init-killed", "the shell that is init ends", "exit", PANIC + "Attempted to kill init"),
+    Trigger(
+        "sysrq-c",
+        "sysrq c",
+        "echo c > /proc/sysrq-trigger",
+        PANIC + "sysrq triggered crash",
+        function=_SYSRQ_CRASH,
+        task=SHELL,
+    ),
+    Trigger(
+        "init-killed",
+        "the shell that is init ends",
+        "exit",
+        PANIC + "Attempted to kill init",
+        function="do_exit",
+        task=SHELL,
+    ),
     Trigger(
         "out-of-memory",
         "no memory left, with panic_on_oom",
         "cat /dev/zero > /tmp/all",
         PANIC + "Out of memory: system-wide panic_on_oom is enabled",
         (sysctl("vm.panic_on_oom", 1), "mount -o remount,size=100% /tmp"),
+        function="out_of_memory",
     ),
     _zcrash("oops", "an oops in process context", PANIC + "Fatal exception"),
-    _zcrash("oops-softirq", "an oops in a softirq", PANIC + "Fatal exception in interrupt"),
+    _zcrash(
+        "oops-softirq", "an oops in a softirq", PANIC + "Fatal exception in interrupt", task=""
+    ),
     _zcrash("oops-hardirq", "an oops in a hardirq", PANIC + "Fatal exception in interrupt"),
     # s390 stops in a panic notifier, before the console is flushed whoever holds its lock
     # (kernel/panic.c, console_flush_on_panic; arch/s390/kernel/ipl.c, on_panic_notify)
     replace(
-        _zcrash("panic-console-lock", "a panic with the console lock held", ""),
+        _zcrash("panic-console-lock", "a panic with the console lock held", "", "crash"),
         log=f"{PANIC}zcrash: panic with the console lock held",
     ),
-    _zcrash(
-        "panic-two-cpus",
-        "two CPUs panic at once",
-        PANIC + r"zcrash: nested panic on CPU \d+",
+    replace(
+        _zcrash(
+            "panic-two-cpus",
+            "two CPUs panic at once",
+            PANIC + r"zcrash: nested panic on CPU \d+",
+            "panic_together",
+            task="",
+        ),
         cpus=2,
     ),
     _restart("stop", ""),
-    _restart("dump", "", _DUMP_DEVICE, Stopped.DUMP_REQUEST),
+    _restart("dump", "", _DUMP_DEVICE, Stopped.DUMP_REQUEST, "diag308_dump"),
     _panic_dump("dump", "the panicking system loads the dump disk itself"),
     _panic_dump("dump_reipl", "the same, and the original system is to be loaded afterwards"),
     Trigger(
@@ -135,6 +179,8 @@ _OTHERS = (
         _on("halt", "stop"),
         stopped=Stopped.ALL_STOPPED,
         log=r"(?<!\x010)reboot: System halted",  # the kernel's own text has its level before it
+        function="do_machine_halt",
+        task="halt",
     ),
     Trigger(
         "operator",

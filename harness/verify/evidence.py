@@ -20,6 +20,8 @@ from harness.dump.superblock import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import Expect
+from harness.scenario.trigger import Trigger
+from harness.scenario.triggers import TRIGGERS
 from harness.sparse import data_extents
 
 _SEED_LIMIT = 1 << 64
@@ -65,6 +67,8 @@ class Evidence:
     without time stamps, ``crash_console`` the crashed system's. ``boot_seconds`` is what the
     latter's boot took. ``expect`` is what the scenario expects.
     ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
+    ``trigger`` is what made it crash, None if nobody knows it any more. ``vmlinux`` is the crashed
+    kernel's, which may be gone; None if none was recorded.
     """
 
     ram: RamImage
@@ -81,6 +85,9 @@ class Evidence:
     reipl: ReIpl | None = None
     content_seed: int | None = None
     superblock_fault: str = ""
+    trigger: Trigger | None = None
+    dump_path: Path | None = None
+    vmlinux: Path | None = None
 
     @property
     def ipl_cpu(self) -> CpuState:
@@ -88,9 +95,10 @@ class Evidence:
 
     @classmethod
     @contextmanager
-    def open(cls, directory: Path) -> Iterator[Self]:
+    def open(cls, directory: Path, vmlinux: Path | None = None) -> Iterator[Self]:
         """Open an evidence directory for the length of a ``with`` block.
 
+        ``vmlinux`` is to be used instead of the one that is recorded.
         Raises EvidenceError, naming the file, if the harness's own part is missing or damaged.
         That includes a dump that was never collected. A disk without a dump and an unreadable
         dump are the dump system's fault and raise nothing.
@@ -99,7 +107,8 @@ class Evidence:
         machine = _json(crash / "machine.json")
         outcome = _json(dump_dir / "outcome.json")
         layout = _layout(outcome, dump_dir / "outcome.json")
-        expect = _expect(directory / "run.json")
+        run = _json(directory / "run.json")
+        expect = _expect(run, directory / "run.json")
         console = _console(dump_dir / "console.log")
         collected = Collected.load(dump_dir)
         with ExitStack() as stack:
@@ -120,6 +129,9 @@ class Evidence:
                 expect=expect,
                 reipl=_reipl(directory, outcome, expect),
                 content_seed=_content_seed(crash / "machine.json"),
+                trigger=TRIGGERS.get(str(machine.get("trigger"))),
+                dump_path=dump_dir / DUMP,
+                vmlinux=vmlinux or _recorded_vmlinux(run, machine, directory),
             )
 
 
@@ -191,9 +203,9 @@ def _superblock(path: Path, collected: Collected) -> FoundSuperblock | None:
         raise EvidenceError(f"{path}: {error}") from error
 
 
-def _expect(path: Path) -> Expect:
+def _expect(run: Any, path: Path) -> Expect:
     try:
-        return Expect.model_validate(_json(path)["plan"]["scenario"]["expect"])
+        return Expect.model_validate(run["plan"]["scenario"]["expect"])
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceError(f"{path}: does not tell what was expected: {error!r}") from error
 
@@ -208,6 +220,20 @@ def _reipl(directory: Path, outcome: Mapping[str, Any], expect: Expect) -> ReIpl
     if not path.exists():
         return None
     return ReIpl(_json(path), _console(console) if console.exists() else ())
+
+
+def _recorded_vmlinux(run: Any, machine: Any, directory: Path) -> Path | None:
+    """The run's own, or that of the run that made the crash."""
+    try:
+        inputs = run.get("inputs") or {}
+        for kernel in (inputs.get("crashed kernel"), machine.get("kernel")):
+            if kernel and (vmlinux := kernel.get("vmlinux")):
+                return Path(vmlinux["path"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise EvidenceError(
+            f"{directory}: run.json and crash/machine.json do not tell where vmlinux is: {error!r}"
+        ) from error
+    return None
 
 
 def _console(path: Path) -> tuple[str, ...]:

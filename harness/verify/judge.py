@@ -16,6 +16,7 @@ from harness.verify import (
     pages,
     registers,
     reipl,
+    semantic,
     superblock,
     vmcoreinfo,
 )
@@ -35,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     registers.check,
     vmcoreinfo.check,
     content.check,
+    semantic.check,
 )
 # of everything else
 RUN_CHECKS: tuple[Check, ...] = (reipl.check, expectations.check)

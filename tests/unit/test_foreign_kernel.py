@@ -86,6 +86,7 @@ def test_its_own_vmlinux_is_recorded(files, in_image, in_vmlinux):
         "vmlinux": {
             "path": str(path),
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "build_id": None if in_vmlinux is None else in_vmlinux.hex(),
         },
     }
     assert foreign_kernel(kernel_path).identity()["vmlinux"] is None

@@ -1,0 +1,70 @@
+"""The kernel in a dump, as drgn sees it through that kernel's vmlinux."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from drgn import Architecture, FaultError, Object, Platform, PlatformFlags, Program, sizeof
+from drgn.helpers.linux.kallsyms import load_module_kallsyms
+
+from harness.dump.reader import Dump
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+
+_MODULES = "symbols of modules"
+_S390X = Platform(Architecture.S390X, PlatformFlags.IS_64_BIT)
+
+
+def open_kernel(dump: Dump, path: Path, vmlinux: Path) -> Program:
+    """The kernel in ``dump``, which is in the file ``path``.
+
+    An ELF dump is opened as its users do it; memory in any other format is read through ``dump``.
+    Raises EvidenceError if the dump lacks what that takes, drgn's own errors if it cannot be used.
+    """
+    if dump.format == "elf" and not dump.container:
+        program = Program()
+        program.set_core_dump(path)
+    else:
+        program = _custom(dump)
+    program.load_debug_info([vmlinux])
+    return program
+
+
+def _custom(dump: Dump) -> Program:
+    if dump.vmcoreinfo is None:
+        raise EvidenceError(f"{dump.name}: has no VMCOREINFO")
+    program = Program(_S390X)
+    program.set_linux_kernel_custom(dump.vmcoreinfo.rstrip(b"\0"), is_live=False)
+
+    def read(address: int, size: int, _offset: int, _physical: bool) -> bytes:
+        try:
+            return dump.read(address, size)
+        except EvidenceError as error:
+            raise FaultError(error.message, address) from None
+
+    for start, end in dump.memory_map:
+        program.add_memory_segment(start, end - start, read, physical=True)
+    return program
+
+
+def name_modules(program: Program) -> None:
+    """Let functions of modules have names: their symbols are in the dump, not in vmlinux."""
+    if _MODULES not in program.registered_symbol_finders():
+        program.register_symbol_finder(_MODULES, load_module_kallsyms(program), enable_index=0)
+
+
+def lowcore(program: Program, cpu: CpuState) -> Object:
+    """A CPU's ``struct lowcore``, which is where its prefix says."""
+    kind = program.type("struct lowcore")
+    data = program.read(cpu.prefix, sizeof(kind), physical=True)
+    return Object.from_bytes_(program, kind, data)
+
+
+def registers(program: Program, address: int, gprs: Mapping[int, int], mask: int = 0) -> Object:
+    """``struct pt_regs`` from which drgn can unwind."""
+    values = {
+        "psw": {"mask": mask, "addr": address},
+        "gprs": [gprs.get(number, 0) for number in range(16)],
+    }
+    return Object(program, program.type("struct pt_regs"), values)
