@@ -85,7 +85,7 @@ class Machines:
     def crash_inputs(self, images: object, plan: Plan) -> SimpleNamespace:
         self._happens("crash images")
         return SimpleNamespace(
-            identity=lambda: {"crashed kernel": "k"},
+            identity=lambda: {"crashed kernel": {"version": "k"}},
             digests=lambda binary: {"kernel": "k", "qemu": binary.identity()},
             kernel=SimpleNamespace(identity=lambda: "k", require_unchanged=lambda: None),
             spec=lambda plan: None,
