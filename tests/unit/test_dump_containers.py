@@ -302,7 +302,7 @@ def test_disk_that_ends_within_the_dump(tmp_path: Path):
         dump.content.read(0, dump.content.size)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=512), st.binary(max_size=128), st.sampled_from([512, 4096]))
 def test_any_gpt_raises_evidence_error_only(
     tmp_path: Path, fields: bytes, entry: bytes, block_size: int
@@ -328,7 +328,7 @@ def read_all(path: Path) -> str:
         return error.message
 
 
-# no deadline: each example runs debugfs several times
+# no deadline: examples write files and run debugfs, on a busy machine
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
 )
