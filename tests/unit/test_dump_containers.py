@@ -270,7 +270,7 @@ def test_disk_without_a_file_system(tmp_path: Path):
 def test_member_needs_a_file_system(tmp_path: Path):
     path = tmp_path / "dump.elf"
     path.write_bytes(DUMP)
-    with pytest.raises(EvidenceError, match="is a dump, no disk or file system"):
+    with pytest.raises(EvidenceError, match=r"is a dump, no disk or file system with a dump\.0"):
         open_dump(path, "dump.0")
 
 
@@ -302,6 +302,22 @@ def test_disk_that_ends_within_the_dump(tmp_path: Path):
         dump.content.read(0, dump.content.size)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=512), st.binary(max_size=128), st.sampled_from([512, 4096]))
+def test_any_gpt_raises_evidence_error_only(
+    tmp_path: Path, fields: bytes, entry: bytes, block_size: int
+):
+    path = tmp_path / "disk.img"
+    with path.open("wb") as image:
+        image.write(partition_table((1, 0xFFFFFFFF)))
+        image.seek(block_size)
+        image.write(b"EFI PART" + fields)
+        image.seek(2 * block_size)
+        image.write(entry.ljust(128, b"\xff"))
+    with pytest.raises(EvidenceError, match="a disk without a dump"):
+        open_dump(path)
+
+
 def read_all(path: Path) -> str:
     """How a dump was refused; what it is called if it was not."""
     try:
@@ -312,7 +328,10 @@ def read_all(path: Path) -> str:
         return error.message
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+# no deadline: examples write files and run debugfs, on a busy machine
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+)
 @given(
     st.lists(st.tuples(st.integers(0, 1 << 14), st.binary(min_size=1, max_size=8)), max_size=5),
     st.integers(0, 1 << 24),

@@ -347,7 +347,7 @@ def read_all(path: Path) -> str:
         return error.message
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, DESCRIPTORS + 100), st.binary(min_size=1, max_size=8)), max_size=6

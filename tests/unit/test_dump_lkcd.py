@@ -268,7 +268,7 @@ def read_all(path: Path) -> str:
 SMALL = header() + pages(range(6)) + END_MARKER
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     st.lists(
         st.tuples(
