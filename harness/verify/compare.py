@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from typing import NamedTuple
 
 from harness.dump.reader import Dump, Range
 from harness.progress import Progress
 from harness.s390x.cpu import CpuState
-from harness.verify import registers, status_area
+from harness.verify import registers
+from harness.verify.compare_status import StoredStatus
 from harness.verify.differing import (
     CHECK,
     PAGE,
-    Difference,
     Differing,
     Memory,
     Piece,
@@ -28,10 +27,6 @@ from harness.verify.findings import AllowedDifference, CheckResult, Finding
 
 MAP, REGISTERS, VMCOREINFO = "memory-map", "registers", "vmcoreinfo"
 SIDES = (Side("first dump", "first"), Side("second dump", "second"))
-STATUS_REASON = (
-    "status area: one of the dumps has the CPU's own registers there, as store status leaves "
-    "them; the bytes around are the same in both"
-)
 VECTOR_REASON = (
     "a dump of format {} has vector registers only where the crashed system had given the CPU "
     "an area to store them into"
@@ -97,7 +92,7 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
     common = [overlap for left, right in pairs for overlap in _overlaps(left, right)]
     findings = [*_missing(one, SIDES[0]), *_missing(other, SIDES[1])]
     allowed: dict[AllowedDifference, None] = {}
-    cpus = [*_as_stored(one), *_as_stored(other)]
+    status = StoredStatus(one, other)
     differing = Differing()
     compared = done = 0
     with progress.task("compare the pages", sum(item.size for item in common), "B") as task:
@@ -105,9 +100,10 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
             compared += -(-item.size // PAGE)
             for at, upto in pieces(item.start, item.end, _STEP):
                 for difference in differences(item.one, item.other, at, upto):
-                    if _is_status(difference, cpus):
+                    reason = status.reason(difference)
+                    if reason:
                         where = f"page {difference.address:#x}"
-                        allowed[AllowedDifference(where, STATUS_REASON)] = None
+                        allowed[AllowedDifference(where, reason)] = None
                     else:
                         differing.add(difference)
                 done += upto - at
@@ -126,30 +122,6 @@ def _missing(dump: Dump, side: Side) -> Iterator[Finding]:
                 f"{where} not compared: the {side.name} ends before it",
                 {"start": segment.present_end, "end": segment.end, "dump": side.key},
             )
-
-
-def _as_stored(dump: Dump) -> Iterator[CpuState]:
-    """The CPUs as they were when their status was stored, the clock comparator not shifted."""
-    for cpu in dump.cpus:
-        yield replace(cpu, clock_comparator=cpu.clock_comparator << 8)
-        if cpu.clock_comparator >> 56:  # QEMU's own dump does not shift it in the first place
-            yield cpu
-
-
-def _is_status(difference: Difference, cpus: Sequence[CpuState]) -> bool:
-    """Whether one dump has, in a status area, the status of the CPU that it belongs to."""
-    if len(difference.one) != PAGE:
-        return False
-    at_zero = difference.address == status_area.STATUS_PAGE  # of the CPU that performed the IPL
-    return any(
-        not status_area.faults(page, before, cpu)
-        for cpu in cpus
-        if at_zero or cpu.prefix + status_area.STATUS_PAGE == difference.address
-        for page, before in (
-            (difference.one, difference.other),
-            (difference.other, difference.one),
-        )
-    )
 
 
 def _registers(one: Dump, other: Dump) -> CheckResult:

@@ -13,6 +13,8 @@ from harness.s390x.cpu import CpuState
 
 STATUS_PAGE = 0x1000
 AREA_START, AREA_END = 0x200, 0x400  # within the page
+ADDITIONAL_POINTER = 0x11B0  # in the prefix area: where vector registers are stored, if anywhere
+ADDITIONAL_ORIGIN = ~0x3FF  # the bits below are the area's length
 REASON = (
     "status area: the firmware stores the IPL CPU's status at absolute 0x1200; the bytes there "
     "are that CPU's registers, those around it are unchanged"
@@ -45,6 +47,14 @@ def stored_registers(cpu: CpuState) -> Iterator[Stored]:
         yield Stored(f"acr{number}", 0x140 + number * 4, value.to_bytes(4, "big"))
     for number, value in enumerate(cpu.crs):
         yield Stored(f"cr{number}", 0x180 + number * 8, value.to_bytes(8, "big"))
+
+
+def additional_area(cpu: CpuState) -> bytes:
+    """What store additional status leaves where the pointer leads: V0-V31, 512 bytes.
+
+    Source: Principles of Operation, chapter 4 "Store Additional Status".
+    """
+    return b"".join(register.to_bytes(16, "big") for register in cpu.vxrs)
 
 
 def faults(dumped: bytes, before: bytes, cpu: CpuState) -> tuple[str, ...]:

@@ -240,6 +240,31 @@ def test_a_status_area_has_to_be_the_cpus_own():
     assert reds(compared(one, other)) == {"pages"}
 
 
+AREA = 0x30A400  # of CPU 0's vector registers; the low bits of the pointer are its length
+POINTING = put(WHOLE, PREFIXES[0] + 0x11B0, (AREA | 9).to_bytes(8, "big"))
+VECTORS = b"".join(register.to_bytes(16, "big") for register in CRASHED.cpus[0].vxrs)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_vector_registers_may_be_stored_in_one_dump(first: bool):
+    one, other = OtherDump(POINTING), OtherDump(put(POINTING, AREA, VECTORS))
+    results = compared(one, other) if first else compared(other, one)
+    assert reds(results) == set()
+    assert allowed(results) == {"page 0x30a000"}
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        inverted(put(POINTING, AREA, VECTORS), AREA + 512),
+        inverted(put(POINTING, AREA, VECTORS), AREA),
+        put(POINTING, AREA + 0x400, VECTORS),
+    ],
+)
+def test_anything_else_there_counts(memory: bytes):
+    assert reds(compared(OtherDump(POINTING), OtherDump(memory))) == {"pages"}
+
+
 # VMCOREINFO
 
 

@@ -1,0 +1,84 @@
+"""Where two dumps of one crash may differ: in what store status has left in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from harness.dump.reader import Dump
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+from harness.verify import status_area
+from harness.verify.differing import PAGE, Difference
+
+STATUS_REASON = (
+    "status area: one of the dumps has the CPU's own registers there, as store status leaves "
+    "them; the bytes around are the same in both"
+)
+ADDITIONAL_REASON = (
+    "additional status area: one of the dumps has the CPU's own vector registers where its prefix "
+    "area says that they are stored; the bytes around are the same in both"
+)
+
+
+class StoredStatus:
+    """What store status may have stored of the CPUs of either dump, and where."""
+
+    def __init__(self, one: Dump, other: Dump) -> None:
+        """Raises EvidenceError if the CPUs of one of them cannot be read."""
+        self._cpus = [*_as_stored(one), *_as_stored(other)]
+        self._areas = {*_additional_areas(one), *_additional_areas(other)}
+
+    def reason(self, difference: Difference) -> str | None:
+        """Why one of the dumps may have what it has there; None if it may not."""
+        if len(difference.one) != PAGE:
+            return None
+        if self._is_status(difference):
+            return STATUS_REASON
+        return ADDITIONAL_REASON if self._is_additional_status(difference) else None
+
+    def _is_status(self, difference: Difference) -> bool:
+        """Whether one dump has, in a status area, the status of the CPU that it belongs to."""
+        at_zero = difference.address == status_area.STATUS_PAGE  # of the CPU that performed the IPL
+        return any(
+            not status_area.faults(page, before, cpu)
+            for cpu in self._cpus
+            if at_zero or cpu.prefix + status_area.STATUS_PAGE == difference.address
+            for page, before in (
+                (difference.one, difference.other),
+                (difference.other, difference.one),
+            )
+        )
+
+    def _is_additional_status(self, difference: Difference) -> bool:
+        """Whether one dump has a CPU's vector registers in their area, and that is all."""
+        one, other = difference.one, difference.other
+        for address, stored in self._areas:
+            start, end = address % PAGE, address % PAGE + len(stored)
+            if (
+                address - start == difference.address
+                and stored in (one[start:end], other[start:end])
+                and one[:start] + one[end:] == other[:start] + other[end:]
+            ):
+                return True
+        return False
+
+
+def _as_stored(dump: Dump) -> Iterator[CpuState]:
+    """The CPUs as they were when their status was stored, the clock comparator not shifted."""
+    for cpu in dump.cpus:
+        yield replace(cpu, clock_comparator=cpu.clock_comparator << 8)
+        if cpu.clock_comparator >> 56:  # QEMU's own dump does not shift it in the first place
+            yield cpu
+
+
+def _additional_areas(dump: Dump) -> Iterator[tuple[int, bytes]]:
+    """Address and content of each CPU's area for vector registers."""
+    for cpu in dump.cpus:
+        try:
+            pointer = dump.read(cpu.prefix + status_area.ADDITIONAL_POINTER, 8)
+        except EvidenceError:  # a prefix beyond memory: there is no such page to differ
+            continue
+        address = int.from_bytes(pointer, "big") & status_area.ADDITIONAL_ORIGIN
+        if address:
+            yield address, status_area.additional_area(cpu)
