@@ -120,7 +120,7 @@ def partition_extent(disk: Path, number: int) -> tuple[int, int]:
 def collect_file(
     disk: Path, partition: int, into: Path, progress: Progress, directory: str = "/"
 ) -> Collected:
-    """Copy the newest dump.N of an ext partition to ``into``/dump.elf, zero pages as holes.
+    """Copy the newest dump.N of an ext partition to ``into``/dump, zero pages as holes.
 
     Newest is the one modified last; the highest number decides if the clock does not. Raises
     EvidenceError with debugfs' own words, HostError if debugfs is missing or ``into`` lacks

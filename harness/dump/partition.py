@@ -27,7 +27,7 @@ from harness.s390x.zipl import (
     cksm,
 )
 
-DUMP, SUPERBLOCK, DISK = "dump.elf", "superblock.bin", "disk.json"
+DUMP, SUPERBLOCK, DISK = "dump", "superblock.bin", "disk.json"
 SUPERBLOCK_BLOCK = 4096  # bytes kept for the evidence
 CHUNK = 1 << 20
 _MBR_SIZE = len(c_zipl.scsi_mbr)
@@ -121,11 +121,11 @@ def read_superblock(disk: Path) -> FoundSuperblock:
 
 
 def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
-    """Copy the dump out of the disk image to ``into``/dump.elf.
+    """Copy the dump out of the disk image to ``into``/dump.
 
     The superblock goes beside it (superblock.bin), and where it was (disk.json, in bytes).
 
-    With an ELF header the dump is as long as its program headers say, otherwise as the
+    A dump of a format that is known is as long as its own headers say, otherwise as the
     superblock allows; never longer than the disk. Holes and zero pages become holes. Raises
     EvidenceError if the disk is no dump disk, HostError if ``into`` lacks space.
     """

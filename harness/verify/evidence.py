@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from harness.build.layout import DiskLayout
 from harness.dump.detect import open_dump
-from harness.dump.partition import FoundSuperblock, Superblock
+from harness.dump.partition import DUMP, FoundSuperblock, Superblock
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
@@ -88,7 +88,7 @@ class Evidence:
         console = _console(dump_dir / "console.log")
         with ExitStack() as stack:
             ram = _ram(crash, machine, stack)
-            dump, fault = _dump(dump_dir / "dump.elf", stack)
+            dump, fault = _dump(dump_dir / DUMP, stack)
             yield cls(
                 ram=ram,
                 cpus=_cpus(crash / "cpus.json"),

@@ -180,7 +180,7 @@ class SyntheticRun:
         if cpus is None:
             cpus = [stored(cpu) for cpu in self.cpus if cpu.prefix]
         elf = vmcore(self.dumped_memory(), cpus, vmcoreinfo=self.vmcoreinfo, loads=self.loads)
-        write_sparse(dump / "dump.elf", elf)
+        write_sparse(dump / "dump", elf)
         if self.layout == "partition":
             (dump / "superblock.bin").write_bytes(superblock(elf))
             (dump / "disk.json").write_text(json.dumps({"superblock_offset": self.superblock_at}))

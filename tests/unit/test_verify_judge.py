@@ -66,7 +66,7 @@ def test_verdict_is_json(tmp_path: Path):
 
 def test_judging_twice_says_the_same(tmp_path: Path):
     root = SyntheticRun().write(tmp_path)
-    os.truncate(root / "dump/dump.elf", 3 << 20)
+    os.truncate(root / "dump/dump", 3 << 20)
     verdicts = []
     for _ in range(2):
         with Evidence.open(root) as evidence:
