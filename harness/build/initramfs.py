@@ -26,6 +26,7 @@ BUILDER = ("builder/builder.list",)
 PAYLOAD = ("builder/payload.list",)
 DUMP = ("dump/zfcpdump.list",)
 DUMP_TO_FILE = ("dump/zfcpdump.list", "dump/e2fsck.list")
+DUMP_PARAMETERS = ("dump/parameters.list",)
 
 
 def dump_lists(layout: DiskLayout) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ OVERRIDE_OPTIONS = {
     ("crashed", "vmlinux"): "--vmlinux",
     ("dump", "hsa_size"): "--hsa-size",
     ("dump", "layout"): "--disk-layout",
+    ("dump", "format"): "--dump-format",
     ("dump", "disk_size"): "--disk-size",
     ("dump", "kernel"): "--dump-kernel",
     ("dump", "parmline"): "--dump-parmline",
