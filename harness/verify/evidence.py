@@ -17,7 +17,7 @@ from harness.dump.partition import DUMP, FoundSuperblock, Superblock
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
-from harness.scenario.model import Expect
+from harness.scenario.model import DumpFormat, Expect
 
 _SEED_LIMIT = 1 << 64
 IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
@@ -51,7 +51,7 @@ class Evidence:
     left nothing readable; ``dump_fault`` then says what is there instead. ``superblock`` exists
     in the partition layout only. ``console`` are the dump system's lines without time stamps,
     ``crash_console`` the crashed system's. ``boot_seconds`` is what the latter's boot took.
-    ``expect`` is what the scenario expects.
+    ``expect`` is what the scenario expects, ``form`` the dump's format that it asks for.
     ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
     """
 
@@ -66,6 +66,7 @@ class Evidence:
     crash_console: tuple[str, ...] = ()
     boot_seconds: float | None = None
     expect: Expect = field(default_factory=Expect)
+    form: DumpFormat = DumpFormat.ELF
     reipl: ReIpl | None = None
     content_seed: int | None = None
 
@@ -105,6 +106,7 @@ class Evidence:
                 crash_console=_console(crash / "console.log"),
                 boot_seconds=machine.get("boot_seconds"),
                 expect=_expect(directory / "run.json"),
+                form=_form(directory / "run.json"),
                 reipl=_reipl(reipl) if reipl.exists() else None,
                 content_seed=_content_seed(crash / "machine.json"),
             )
@@ -179,6 +181,15 @@ def _expect(path: Path) -> Expect:
         return Expect.model_validate(_json(path)["plan"]["scenario"]["expect"])
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceError(f"{path}: does not tell what was expected: {error!r}") from error
+
+
+def _form(path: Path) -> DumpFormat:
+    try:
+        return DumpFormat(_json(path)["plan"]["scenario"]["dump"]["format"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(
+            f"{path}: does not tell what the dump's format was to be: {error!r}"
+        ) from error
 
 
 def _reipl(directory: Path) -> ReIpl:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from harness.dump.reader import Segment
+from harness.dump.reader import Dump, Segment
 from harness.sparse import data_extents
 from harness.verify import status_area
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
+from harness.verify.status_area import Area
 
 CHECK, UNIT = "pages", "pages"
 PAGE = 4096
@@ -56,14 +57,16 @@ def check(evidence: Evidence) -> CheckResult:
     findings: list[Finding] = []
     allowed: list[AllowedDifference] = []
     differing: dict[int, Difference] = {}
+    areas = _areas(evidence, dump)
     for segment in dump.segments:
         end = max(segment.paddr, min(segment.present_end, ram.size))
         compared += -(-(end - segment.paddr) // PAGE)
         findings += _not_compared(segment, end, ram.size)
         for difference in _differences(segment, end, ram):
-            judged = _judge(difference, evidence)
+            here = areas.get(difference.address, ())
+            judged = _judge(difference, here)
             if judged is None:
-                allowed.append(_STATUS_AREA)
+                allowed += [AllowedDifference(area.where, area.reason) for area in here]
             else:
                 differing.setdefault(judged.address, judged)
     if differing:
@@ -71,7 +74,12 @@ def check(evidence: Evidence) -> CheckResult:
     return CheckResult(CHECK, compared, UNIT, tuple(findings), tuple(dict.fromkeys(allowed)))
 
 
-_STATUS_AREA = AllowedDifference(f"page {status_area.STATUS_PAGE:#x}", status_area.REASON)
+def _areas(evidence: Evidence, dump: Dump) -> Mapping[int, Sequence[Area]]:
+    """Where the dump may have registers instead of the crashed memory, by page."""
+    found: dict[int, list[Area]] = {}
+    for area in status_area.areas(evidence.cpus, evidence.ipl_cpu, evidence.ram, dump.format):
+        found.setdefault(area.start - area.start % PAGE, []).append(area)
+    return found
 
 
 def _not_compared(segment: Segment, end: int, memory: int) -> Iterator[Finding]:
@@ -121,14 +129,12 @@ def _pieces(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _judge(difference: Difference, evidence: Evidence) -> Difference | None:
-    """None if the difference is the one that store status makes."""
-    if difference.address != status_area.STATUS_PAGE or len(difference.dumped) != PAGE:
+def _judge(difference: Difference, areas: Sequence[Area]) -> Difference | None:
+    """None if the difference is the one that registers in these areas make."""
+    if not areas or len(difference.dumped) != PAGE:
         return difference
-    why = status_area.faults(difference.dumped, difference.before, evidence.ipl_cpu)
-    return (
-        Difference(difference.address, difference.dumped, difference.before, why) if why else None
-    )
+    why = status_area.faults(difference.address, difference.dumped, difference.before, areas)
+    return replace(difference, why=why) if why else None
 
 
 def _report(differing: Sequence[Difference], compared: int, ram: RamImage) -> Iterator[Finding]:

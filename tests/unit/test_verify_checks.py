@@ -183,8 +183,9 @@ def test_bytes_between_registers_may_stay_as_they_were():
     for register in status_area.stored_registers(cpu):
         area[register.offset : register.offset + len(register.content)] = register.content
     page = before[:0x200] + bytes(area) + before[0x400:]
-    assert status_area.faults(page, before, cpu) == ()
-    assert status_area.faults(page, bytes(PAGE), cpu) != ()
+    ipl_area = next(status_area.areas([cpu], cpu, ram=None, form="elf"))
+    assert status_area.faults(0x1000, page, before, [ipl_area]) == ()
+    assert status_area.faults(0x1000, page, bytes(PAGE), [ipl_area]) != ()
 
 
 # registers
