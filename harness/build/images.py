@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from harness.build.disk import DiskSpec, dump_disk, size_for
 from harness.build.initramfs import (
     CONTENT,
     CRASH_MODULE,
     CRASHED,
+    DUMP_PARAMETERS,
     IMAGE,
     JUDGE,
     dump_lists,
@@ -29,6 +31,7 @@ from harness.progress import Progress
 FILE_SYSTEM_PARMLINE = "root=/dev/ram0 possible_cpus=1 cgroup_disable=memory"
 
 SYSTEM_DISK_SIZE = 128 << 20
+_DUMP_INITRAMFS = "initramfs-dump"
 
 # the names that zfcpdump 2 and today's s390-tools know
 EXPORT_NAMES = {
@@ -85,8 +88,21 @@ class Images:
             kind="system-disk",
         )
 
-    def dump_initramfs(self, layout: DiskLayout) -> Built:
-        return initramfs(self._store, self._progress, "initramfs-dump", dump_lists(layout))
+    def dump_initramfs(self, layout: DiskLayout, parameters: str = "") -> Built:
+        """For dumps to ``layout``; with the dump tool's ``parameters``, if there are any."""
+        lists = dump_lists(layout)
+        if not parameters:
+            return initramfs(self._store, self._progress, _DUMP_INITRAMFS, lists)
+        with NamedTemporaryFile("w") as file:
+            file.write(f"{parameters}\n")
+            file.flush()
+            return initramfs(
+                self._store,
+                self._progress,
+                _DUMP_INITRAMFS,
+                lists + DUMP_PARAMETERS,
+                {"PARAMETERS": file.name},
+            )
 
     def dump_disk(
         self,

@@ -27,6 +27,7 @@ JUDGE = ("builder/builder.list", "judge/judge.list")
 PAYLOAD = ("builder/payload.list",)
 DUMP = ("dump/zfcpdump.list",)
 DUMP_TO_FILE = ("dump/zfcpdump.list", "dump/e2fsck.list")
+DUMP_PARAMETERS = ("dump/parameters.list",)
 
 
 def dump_lists(layout: DiskLayout) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
     from harness.verify.findings import CheckResult
 
 INFO_EXAMPLES = examples(
-    "zharness dump info evidence/dump/dump.elf",
+    "zharness dump info evidence/dump/dump",
     "zharness dump info dump.elf --json | jq .panic",
 )
 COMPARE_EXAMPLES = examples(

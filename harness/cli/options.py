@@ -11,6 +11,7 @@ import typer
 
 from harness.build.layout import DiskLayout
 from harness.paths import default_runs, default_store
+from harness.scenario.model import DumpFormat
 from harness.scenario.sizes import parse_size
 
 # the schema's section and field -> the option that overrides it
@@ -128,6 +129,10 @@ HsaSize = Annotated[int | None, _size_option("--hsa-size", "Size of the HSA")]
 DiskSize = Annotated[int | None, _size_option("--disk-size", "Size of the dump disk")]
 Layout = Annotated[
     DiskLayout | None, typer.Option("--disk-layout", help="Raw dump partition or file system.")
+]
+Format = Annotated[
+    DumpFormat | None,
+    typer.Option("--dump-format", help="What the dump tool writes: ELF, or the s390 formats."),
 ]
 KernelImage = Annotated[
     Path | None, typer.Option("--kernel", help="Kernel image of the system to be crashed.")

@@ -45,6 +45,7 @@ def run(
     smp: options.Cpus = None,
     hsa_size: options.HsaSize = None,
     disk_layout: options.Layout = None,
+    dump_format: options.Format = None,
     disk_size: options.DiskSize = None,
     kernel: options.KernelImage = None,
     vmlinux: options.Vmlinux = None,
@@ -81,6 +82,7 @@ def run(
         "dump": {
             "hsa_size": hsa_size,
             "layout": disk_layout,
+            "format": dump_format,
             "disk_size": disk_size,
             "kernel": dump_kernel,
             "parmline": dump_parmline,
@@ -126,6 +128,7 @@ def dump(
     snapshot: options.SnapshotName,
     hsa_size: options.HsaSize = None,
     disk_layout: options.Layout = None,
+    dump_format: options.Format = None,
     disk_size: options.DiskSize = None,
     dump_kernel: options.DumpKernel = None,
     dump_parmline: options.DumpParmline = None,
@@ -156,6 +159,7 @@ def dump(
         {
             "hsa_size": hsa_size,
             "layout": disk_layout,
+            "format": dump_format,
             "disk_size": disk_size,
             "kernel": dump_kernel,
             "parmline": dump_parmline,

@@ -23,7 +23,8 @@ DUMP_SEGM_ZLIB_MAXENTS = 1011
 DUMP_SEGM_ENTRY_UNCOMPRESSED = 0x8000_0000
 SEGM_HDR_SIZE = 0x1000
 ENTRY_OFFSET = 0x34  # of entry_offset[], u32, which fills the rest of the segment header
-BLOCK = 4096  # bytes of the ECKD disk's block, in which the extended format counts
+BLOCK = 4096  # bytes of the disk's block, in which the extended format counts, on most ECKD disks
+OTHER_BLOCKS = (512, 1024, 2048)  # on SCSI disks, and on other ECKD disks
 
 DEFINITIONS = """
 struct df_s390_hdr {

@@ -16,7 +16,7 @@ COLLECTED = "collected.json"
 
 @dataclass(frozen=True)
 class Collected:
-    """``size`` is that of dump.elf in bytes, None if there was nothing to take.
+    """``size`` is that of the dump in bytes, None if there was nothing to take.
 
     ``note`` says what was taken and why so, or what stands on the disk instead.
     ``superblock_offset`` is where superblock.bin begins, in bytes from the disk's start; None if

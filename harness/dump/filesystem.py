@@ -17,7 +17,7 @@ from harness.progress import Progress
 def collect_file(
     disk: Path, partition: int, into: Path, progress: Progress, directory: str = "/"
 ) -> Collected:
-    """Copy the newest dump.N of an ext partition to ``into``/dump.elf, zero pages as holes.
+    """Copy the newest dump.N of an ext partition to ``into``/dump, zero pages as holes.
 
     Newest is the one modified last; the highest number decides if the clock does not. A
     partition table or a file system that is damaged is one more thing to be found, in debugfs'

@@ -13,15 +13,15 @@ from harness.errors import EvidenceError
 from harness.progress import Progress
 from harness.s390x.zipl import DUMP_SB_MAGIC
 
-DUMP, SUPERBLOCK = "dump.elf", "superblock.bin"
+DUMP, SUPERBLOCK = "dump", "superblock.bin"
 
 
 def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
-    """Copy the dump out of the disk image to ``into``/dump.elf.
+    """Copy the dump out of the disk image to ``into``/dump.
 
     The superblock goes beside it (superblock.bin).
 
-    With an ELF header the dump is as long as its program headers say, otherwise as the
+    A dump of a format that is known is as long as its own headers say, otherwise as the
     superblock allows; never longer than the disk. Holes and zero pages become holes. A disk that
     is no dump disk any more is one more thing to be found. Raises HostError if ``into`` lacks
     space.

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 
 from harness.dump.c_s390 import (
     BLOCK,
+    DF_S390_EM_STR,
     DF_S390_HDR_SIZE,
     DUMP_SEGM_ENTRY_UNCOMPRESSED,
     DUMP_SEGM_ZLIB_MAXENTS,
     ENTRY_OFFSET,
+    OTHER_BLOCKS,
     SEGM_HDR_SIZE,
     c_s390,
 )
@@ -84,8 +86,7 @@ class ExtendedMemory(Content):
     def __init__(self, content: Content, header: Any) -> None:
         self._content, self.name = content, content.name
         self._memory_end, self._entry_size = int(header.mem_size), _entry_size(content, header)
-        self._segments: list[Stored] = []
-        self.complete = self._read_headers()
+        self._read_all_headers()
         self._starts = [segment.start for segment in self._segments]
         self.size = self._memory_end if self.complete else 0
         if self._segments and (not self.complete or self.next_offset > content.size):
@@ -131,6 +132,23 @@ class ExtendedMemory(Content):
             for at, size in self._content.data_extents(low + shift, high + shift):
                 yield at - shift, size
 
+    def _read_all_headers(self) -> None:
+        """Sets ``complete``: whether the last segment was found.
+
+        zgetdump asks the disk for its block size (BLKSSZGET). A copy does not tell, except that
+        with the right one the end marker follows; if none is, the one that leads farthest counts.
+        """
+        found: dict[int, tuple[bool, list[Stored]]] = {}
+        for block in (BLOCK, *OTHER_BLOCKS):
+            self._block = block
+            self._segments: list[Stored] = []
+            self.complete = self._read_headers()
+            if self.complete and self._content.upto(self.next_offset, 8) == DF_S390_EM_STR:
+                return
+            found[block] = self.complete, self._segments
+        self._block = max(found, key=lambda block: len(found[block][1]))
+        self.complete, self._segments = found[self._block]
+
     def _read_headers(self) -> bool:
         """Whether the last segment was found."""
         while len(self._segments) < MAX_SEGMENTS:
@@ -163,7 +181,7 @@ class ExtendedMemory(Content):
             return None
         if header.entry_count > DUMP_SEGM_ZLIB_MAXENTS:
             return None
-        return Stored(start, size, offset, header.size_on_disk * BLOCK, header.entry_count)
+        return Stored(start, size, offset, header.size_on_disk * self._block, header.entry_count)
 
     def _present_end(self, segment: Stored) -> int:
         """The first address of a segment, perhaps cut off, whose content is not in the file."""
@@ -225,8 +243,8 @@ class ExtendedMemory(Content):
             f">{1 if last else 2}I", self._content.read(at, 4 if last else 8, "entry_offset")
         )
         blocks = [value & ~DUMP_SEGM_ENTRY_UNCOMPRESSED for value in values]
-        start = blocks[0] * BLOCK
-        stop = segment.size_on_disk if last else blocks[1] * BLOCK
+        start = blocks[0] * self._block
+        stop = segment.size_on_disk if last else blocks[1] * self._block
         # an entry that does not become smaller is at most a little larger than raw
         if not start < stop <= min(segment.size_on_disk, start + 2 * self._entry_size):
             raise EvidenceError(

@@ -86,13 +86,15 @@ class DumpInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
         dump = plan.scenario.dump
         kernel = images.dump_kernel(dump.kernel)
-        initramfs = images.dump_initramfs(dump.layout)
+        parameters = dump.format.parameters
+        in_parmline = dump.layout.is_file_system  # zipl -d takes none
+        initramfs = images.dump_initramfs(dump.layout, "" if in_parmline else parameters)
         disk = images.dump_disk(
             dump.layout,
             plan.scenario.crashed.memory,
             kernel,
             initramfs,
-            dump.parmline,
+            f"{parameters} {dump.parmline}".strip() if in_parmline else dump.parmline,
             size=dump.disk_size,
         )
         return cls(kernel, initramfs, disk)

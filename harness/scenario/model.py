@@ -62,6 +62,26 @@ class Load(StrEnum):
     SCSI = "scsi"
 
 
+class DumpFormat(StrEnum):
+    """The format that the dump tool writes, by the name that zgetdump has for it."""
+
+    ELF = "elf"
+    S390 = "s390"
+    S390_EXT = "s390_ext"
+
+    @property
+    def parameters(self) -> str:
+        """The dump tool's parameters that ask for it; "" for what it writes anyway."""
+        return _FORMAT_PARAMETERS[self]
+
+
+_FORMAT_PARAMETERS = {
+    DumpFormat.ELF: "",
+    DumpFormat.S390: "dump_format=s390",
+    DumpFormat.S390_EXT: "dump_format=s390 dump_compress=gzip",
+}
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -97,6 +117,7 @@ class Dump(_Strict):
 
     hsa_size: Size = Field(64 * MIB, ge=MIN_HSA, multiple_of=MIB, description="size of the HSA")
     layout: DiskLayout = Field(DiskLayout.PARTITION, description="layout of the dump disk")
+    format: DumpFormat = Field(DumpFormat.ELF, description="format of the dump")
     disk_size: Size | None = Field(None, multiple_of=4096, description="default: as needed")
     kernel: Path | None = Field(None, description="kernel image; default: the harness's own")
     parmline: str = Field("", description="added to the dump tool's kernel parameters")

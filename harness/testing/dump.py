@@ -52,7 +52,7 @@ class Dump:
         return log.read_text(encoding="utf-8", errors="replace")
 
     @property
-    def elf(self) -> Path:
+    def path(self) -> Path:
         """The dump as collected; no such file if the dump system wrote none."""
         return RunDirectory(self.directory).dump / DUMP
 

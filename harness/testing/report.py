@@ -21,6 +21,7 @@ REMOVED = "evidence removed, because the test did not fail; --zharness-keep keep
 DUMP_OPTIONS = {
     "hsa_size": "--hsa-size",
     "layout": "--disk-layout",
+    "format": "--dump-format",
     "disk_size": "--disk-size",
     "kernel": "--dump-kernel",
     "parmline": "--dump-parmline",

@@ -10,6 +10,7 @@ from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.verify import status_area
 from harness.verify.differing import PAGE, Difference
+from harness.verify.status_area import Area
 
 STATUS_REASON = (
     "status area: one of the dumps has the CPU's own registers there, as store status leaves "
@@ -39,29 +40,29 @@ class StoredStatus:
 
     def _is_status(self, difference: Difference) -> bool:
         """Whether one dump has, in a status area, the status of the CPU that it belongs to."""
+        start = difference.address + status_area.STATUS_AREA - status_area.STATUS_PAGE
         at_zero = difference.address == status_area.STATUS_PAGE  # of the CPU that performed the IPL
         return any(
-            not status_area.faults(page, before, cpu)
+            _is_stored(difference, status_area.status_of(cpu, start))
             for cpu in self._cpus
             if at_zero or cpu.prefix + status_area.STATUS_PAGE == difference.address
-            for page, before in (
-                (difference.one, difference.other),
-                (difference.other, difference.one),
-            )
         )
 
     def _is_additional_status(self, difference: Difference) -> bool:
         """Whether one dump has a CPU's vector registers in their area, and that is all."""
-        one, other = difference.one, difference.other
-        for address, stored in self._areas:
-            start, end = address % PAGE, address % PAGE + len(stored)
-            if (
-                address - start == difference.address
-                and stored in (one[start:end], other[start:end])
-                and one[:start] + one[end:] == other[:start] + other[end:]
-            ):
-                return True
-        return False
+        return any(
+            _is_stored(difference, area)
+            for area in self._areas
+            if area.start - area.start % PAGE == difference.address
+        )
+
+
+def _is_stored(difference: Difference, area: Area) -> bool:
+    """Whether the registers in ``area`` are all that one of the two has of its own."""
+    one, other, at = difference.one, difference.other, difference.address
+    return not status_area.faults(at, one, other, (area,)) or not status_area.faults(
+        at, other, one, (area,)
+    )
 
 
 def _as_stored(dump: Dump) -> Iterator[CpuState]:
@@ -72,13 +73,14 @@ def _as_stored(dump: Dump) -> Iterator[CpuState]:
             yield cpu
 
 
-def _additional_areas(dump: Dump) -> Iterator[tuple[int, bytes]]:
-    """Address and content of each CPU's area for vector registers."""
+def _additional_areas(dump: Dump) -> Iterator[Area]:
+    """Each CPU's area for vector registers."""
     for cpu in dump.cpus:
         try:
-            pointer = dump.read(cpu.prefix + status_area.ADDITIONAL_POINTER, 8)
+            pointer = dump.read(cpu.prefix + status_area.MCESAD, 8)
         except EvidenceError:  # a prefix beyond memory: there is no such page to differ
             continue
-        address = int.from_bytes(pointer, "big") & status_area.ADDITIONAL_ORIGIN
-        if address:
-            yield address, status_area.additional_area(cpu)
+        start = int.from_bytes(pointer, "big")
+        start -= start % status_area.ADDITIONAL_ALIGNMENT  # the bits below are the area's length
+        if start:
+            yield status_area.vectors_of(cpu, start)

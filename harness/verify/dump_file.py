@@ -1,15 +1,15 @@
-"""The dump file itself: there, an s390x ELF core, and as long as its headers promise."""
+"""The dump file itself: there, in the format that was asked for, and whole."""
 
 from __future__ import annotations
 
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
-CHECK, UNIT = "dump-file", "PT_LOAD segments"
+CHECK, UNIT = "dump-file", "segments"
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """Count the PT_LOADs whose content is in the file whole."""
+    """Count the segments whose content is in the file whole."""
     dump = evidence.dump
     if dump is None:
         return CheckResult.failed(CHECK, UNIT, evidence.dump_fault or "no dump")
@@ -23,4 +23,10 @@ def check(evidence: Evidence) -> CheckResult:
         for segment in dump.segments
         if segment.present_end < segment.end
     ]
+    if dump.incomplete is not None:
+        findings.append(Finding(CHECK, f"not written to its end: {dump.incomplete}"))
+    if dump.format != evidence.form:
+        findings.append(
+            Finding(CHECK, f"its format is {dump.format}, the scenario asks for {evidence.form}")
+        )
     return CheckResult(CHECK, len(dump.segments), UNIT, tuple(findings))

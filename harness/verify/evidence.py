@@ -19,7 +19,7 @@ from harness.dump.reader import Dump
 from harness.dump.superblock import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
-from harness.scenario.model import Expect
+from harness.scenario.model import DumpFormat, Expect
 from harness.scenario.trigger import Trigger
 from harness.scenario.triggers import TRIGGERS
 from harness.sparse import data_extents
@@ -65,7 +65,8 @@ class Evidence:
     in the partition layout only, unless the dump system has wrecked its disk: then
     ``superblock_fault`` says what is there instead. ``console`` are the dump system's lines
     without time stamps, ``crash_console`` the crashed system's. ``boot_seconds`` is what the
-    latter's boot took. ``expect`` is what the scenario expects.
+    latter's boot took. ``expect`` is what the scenario expects, ``form`` the dump's format that it
+    asks for.
     ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
     ``trigger`` is what made it crash, None if nobody knows it any more. ``vmlinux`` is the crashed
     kernel's, which may be gone; None if none was recorded.
@@ -82,6 +83,7 @@ class Evidence:
     crash_console: tuple[str, ...] = ()
     boot_seconds: float | None = None
     expect: Expect = field(default_factory=Expect)
+    form: DumpFormat = DumpFormat.ELF
     reipl: ReIpl | None = None
     content_seed: int | None = None
     superblock_fault: str = ""
@@ -127,6 +129,7 @@ class Evidence:
                 crash_console=_console(crash / "console.log"),
                 boot_seconds=machine.get("boot_seconds"),
                 expect=expect,
+                form=_form(run, directory / "run.json"),
                 reipl=_reipl(directory, outcome, expect),
                 content_seed=_content_seed(crash / "machine.json"),
                 trigger=TRIGGERS.get(str(machine.get("trigger"))),
@@ -208,6 +211,15 @@ def _expect(run: Any, path: Path) -> Expect:
         return Expect.model_validate(run["plan"]["scenario"]["expect"])
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceError(f"{path}: does not tell what was expected: {error!r}") from error
+
+
+def _form(run: Any, path: Path) -> DumpFormat:
+    try:
+        return DumpFormat(run["plan"]["scenario"]["dump"]["format"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(
+            f"{path}: does not tell what the dump's format was to be: {error!r}"
+        ) from error
 
 
 def _reipl(directory: Path, outcome: Mapping[str, Any], expect: Expect) -> ReIpl | None:

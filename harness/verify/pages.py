@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness.dump.reader import Segment
+from harness.dump.reader import Dump, Segment
 from harness.verify import status_area
 from harness.verify.differing import (
     CHECK,
@@ -20,10 +20,10 @@ from harness.verify.differing import (
 )
 from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
+from harness.verify.status_area import Area
 
 UNIT = "pages"
 _SIDES = (Side("dump", "dump"), Side("crashed memory", "memory"))
-_STATUS_AREA = AllowedDifference(f"page {status_area.STATUS_PAGE:#x}", status_area.REASON)
 
 
 def check(evidence: Evidence) -> CheckResult:
@@ -39,19 +39,29 @@ def check(evidence: Evidence) -> CheckResult:
     findings: list[Finding] = []
     allowed: list[AllowedDifference] = []
     differing = Differing()
+    areas = _areas(evidence, dump)
     for segment in dump.segments:
         end = max(segment.paddr, min(segment.present_end, ram.size))
         compared += -(-(end - segment.paddr) // PAGE)
         findings += _not_compared(segment, end, ram.size)
         for difference in differences(segment, ram, segment.paddr, end):
-            judged = _judge(difference, evidence)
+            here = areas.get(difference.address, ())
+            judged = _judge(difference, here)
             if judged is None:
-                allowed.append(_STATUS_AREA)
+                allowed += [AllowedDifference(area.where, area.reason) for area in here]
             else:
                 differing.add(judged)
     if differing:
         findings += report(differing, compared, _SIDES, [Piece(0, ram.size, ram)])
     return CheckResult(CHECK, compared, UNIT, tuple(findings), tuple(dict.fromkeys(allowed)))
+
+
+def _areas(evidence: Evidence, dump: Dump) -> Mapping[int, Sequence[Area]]:
+    """Where the dump may have registers instead of the crashed memory, by page."""
+    found: dict[int, list[Area]] = {}
+    for area in status_area.areas(evidence.cpus, evidence.ipl_cpu, evidence.ram, dump.format):
+        found.setdefault(area.start - area.start % PAGE, []).append(area)
+    return found
 
 
 def _not_compared(segment: Segment, end: int, memory: int) -> Iterator[Finding]:
@@ -65,9 +75,9 @@ def _not_compared(segment: Segment, end: int, memory: int) -> Iterator[Finding]:
     )
 
 
-def _judge(difference: Difference, evidence: Evidence) -> Difference | None:
-    """None if the difference is the one that store status makes."""
-    if difference.address != status_area.STATUS_PAGE or len(difference.one) != PAGE:
+def _judge(difference: Difference, areas: Sequence[Area]) -> Difference | None:
+    """None if the difference is the one that registers in these areas make."""
+    if not areas or len(difference.one) != PAGE:
         return difference
-    why = status_area.faults(difference.one, difference.other, evidence.ipl_cpu)
+    why = status_area.faults(difference.address, difference.one, difference.other, areas)
     return replace(difference, why=why) if why else None

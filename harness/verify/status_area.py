@@ -1,36 +1,115 @@
-"""What store status leaves at absolute 0x1200: the one place where dump and memory may differ.
+"""Where a dump and the crashed memory may differ: where a CPU's registers were stored.
 
-Source: Principles of Operation, chapter 4 "Store Status", and the assigned storage locations of
-chapter 3. Written down here once more on purpose: the machine that is judged has its own.
+In every dump that is absolute 0x1200. A stand-alone dump (s390, s390_ext) has no other place for
+registers than memory, so there it is each CPU's lowcore, and where that says for the vector ones.
+
+Source: Principles of Operation, chapter 4 "Store Status" and "Store Additional Status", and the
+assigned storage locations of chapter 3; s390-tools ``zdump/dfi.c`` (lc2cpu_64,
+dfi_cpu_lc_has_vx_sa). Written down here once more on purpose: the machine that is judged has its
+own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.s390x.cpu import CpuState
+from harness.verify.evidence import RamImage
+
+STAND_ALONE_FORMATS = ("s390", "s390_ext")
 
 STATUS_PAGE = 0x1000
-AREA_START, AREA_END = 0x200, 0x400  # within the page
-ADDITIONAL_POINTER = 0x11B0  # in the prefix area: where vector registers are stored, if anywhere
-ADDITIONAL_ORIGIN = ~0x3FF  # the bits below are the area's length
+STATUS_AREA, STATUS_AREA_SIZE = 0x1200, 0x200  # from absolute 0, or from a CPU's prefix, on
+MCESAD = 0x11B0  # in a lowcore: u64, address of the additional status area
+ADDITIONAL_SIZE = 0x200
+ADDITIONAL_ALIGNMENT = 1024
+
 REASON = (
     "status area: the firmware stores the IPL CPU's status at absolute 0x1200; the bytes there "
     "are that CPU's registers, those around it are unchanged"
 )
+KEPT_REASON = (
+    "a stand-alone dump keeps each CPU's registers in its lowcore, where store status puts them; "
+    "the bytes there are that CPU's registers, those around them are unchanged"
+)
+VECTORS_REASON = (
+    "a stand-alone dump keeps each CPU's vector registers where its lowcore says (0x11b0), where "
+    "store additional status puts them; the bytes there are V0-V31 of that CPU"
+)
 
 
 class Stored(NamedTuple):
-    """A register as store status writes it, ``offset`` counted from absolute 0x1200."""
+    """A register as store status writes it, ``offset`` counted from its area's start."""
 
     name: str
     offset: int
     content: bytes
 
 
+@dataclass(frozen=True)
+class Area:
+    """``size`` bytes from absolute ``start`` on, in one page, that may hold ``owner``'s registers.
+
+    ``where`` and ``reason`` are what an allowed difference says of it.
+    """
+
+    start: int
+    size: int
+    owner: str
+    stored: tuple[Stored, ...]
+    where: str
+    reason: str
+
+    @property
+    def end(self) -> int:
+        """The first absolute address behind it."""
+        return self.start + self.size
+
+
+def areas(cpus: Sequence[CpuState], ipl_cpu: CpuState, ram: RamImage, form: str) -> Iterator[Area]:
+    """Every area of a dump of format ``form``; ``cpus`` and ``ram`` are as at the crash."""
+    yield Area(
+        STATUS_AREA,
+        STATUS_AREA_SIZE,
+        "the IPL CPU",
+        tuple(stored_registers(ipl_cpu)),
+        f"page {STATUS_PAGE:#x}",
+        REASON,
+    )
+    if form in STAND_ALONE_FORMATS:
+        for address, cpu in enumerate(cpus):
+            if cpu.prefix:  # the others were never started, and are in no dump
+                yield from _kept(f"CPU {address}", cpu, ram)
+
+
+def _kept(owner: str, cpu: CpuState, ram: RamImage) -> Iterator[Area]:
+    status = status_of(cpu, cpu.prefix + STATUS_AREA, owner)
+    if status.end > ram.size:
+        return
+    yield status
+    start = int.from_bytes(ram.map[cpu.prefix + MCESAD : cpu.prefix + MCESAD + 8], "big")
+    if start and start % ADDITIONAL_ALIGNMENT == 0 and start + ADDITIONAL_SIZE <= ram.size:
+        yield vectors_of(cpu, start, owner)
+
+
+def status_of(cpu: CpuState, start: int, owner: str = "the CPU") -> Area:
+    """The area at ``start`` with that CPU's status."""
+    where = f"{owner}'s status area at {start:#x}"
+    registers = tuple(stored_registers(cpu))
+    return Area(start, STATUS_AREA_SIZE, owner, registers, where, KEPT_REASON)
+
+
+def vectors_of(cpu: CpuState, start: int, owner: str = "the CPU") -> Area:
+    """The area at ``start`` with that CPU's additional status."""
+    where = f"{owner}'s additional status area at {start:#x}"
+    registers = tuple(stored_vectors(cpu))
+    return Area(start, ADDITIONAL_SIZE, owner, registers, where, VECTORS_REASON)
+
+
 def stored_registers(cpu: CpuState) -> Iterator[Stored]:
-    """Every field that the architecture defines; the gaps between them are not."""
+    """Every field of a status area that the architecture defines; the gaps between are not."""
     for number, value in enumerate(cpu.fprs):
         yield Stored(f"fpr{number}", number * 8, value.to_bytes(8, "big"))
     for number, value in enumerate(cpu.gprs):
@@ -49,36 +128,53 @@ def stored_registers(cpu: CpuState) -> Iterator[Stored]:
         yield Stored(f"cr{number}", 0x180 + number * 8, value.to_bytes(8, "big"))
 
 
-def additional_area(cpu: CpuState) -> bytes:
-    """What store additional status leaves where the pointer leads: V0-V31, 512 bytes.
+def stored_vectors(cpu: CpuState) -> Iterator[Stored]:
+    """V0-V31 in an additional status area, of which they are all."""
+    for number, value in enumerate(cpu.vxrs):
+        yield Stored(f"vr{number}", number * 16, value.to_bytes(16, "big"))
 
-    Source: Principles of Operation, chapter 4 "Store Additional Status".
+
+def faults(page: int, dumped: bytes, before: bytes, allowed: Sequence[Area]) -> tuple[str, ...]:
+    """Why a page of the dump is not the old page with registers in it; () if it is.
+
+    ``page`` is its absolute address, ``dumped`` and ``before`` are 4096 bytes each, ``allowed``
+    the areas in it. Bytes of an area that belong to no register may be zero or as they were.
     """
-    return b"".join(register.to_bytes(16, "big") for register in cpu.vxrs)
+    outside, at = [], page
+    for area in sorted(allowed, key=lambda area: area.start):
+        outside.append((at, area.start))
+        at = area.end
+    outside.append((at, page + len(dumped)))
+    if any(
+        dumped[start - page : end - page] != before[start - page : end - page]
+        for start, end in outside
+    ):
+        names = " and ".join(
+            f"the {_kind(area)} {area.start:#x}-{area.end - 1:#x}" for area in allowed
+        )
+        return (f"it differs outside of {names}",)
+    found: list[str] = []
+    for area in allowed:
+        part = slice(area.start - page, area.end - page)
+        found += _faults_in(area, dumped[part], before[part])
+    return tuple(found)
 
 
-def faults(dumped: bytes, before: bytes, cpu: CpuState) -> tuple[str, ...]:
-    """Why page 0x1000 of the dump is not the old page with the IPL CPU's status; () if it is.
+def _kind(area: Area) -> str:
+    return "additional status area" if area.reason == VECTORS_REASON else "status area"
 
-    ``dumped`` and ``before`` are 4096 bytes each. Bytes of the area that belong to no register
-    may be zero or as they were.
-    """
-    if dumped[:AREA_START] != before[:AREA_START] or dumped[AREA_END:] != before[AREA_END:]:
-        return ("it differs outside of the status area 0x1200-0x13ff",)
-    area, old = dumped[AREA_START:AREA_END], before[AREA_START:AREA_END]
-    found, undefined = [], set(range(len(area)))
-    for register in stored_registers(cpu):
+
+def _faults_in(area: Area, dumped: bytes, before: bytes) -> Iterator[str]:
+    undefined = set(range(area.size))
+    for register in area.stored:
         end = register.offset + len(register.content)
         undefined -= set(range(register.offset, end))
-        stored = area[register.offset : end]
+        stored = dumped[register.offset : end]
         if stored != register.content:
-            found.append(
-                f"{register.name} is stored as {stored.hex()}, the IPL CPU had "
+            yield (
+                f"{register.name} is stored as {stored.hex()}, {area.owner} had "
                 f"{register.content.hex()}"
             )
-    found += [
-        f"byte {STATUS_PAGE + AREA_START + offset:#x}, of no register, is {area[offset]:#04x}"
-        for offset in sorted(undefined)
-        if area[offset] not in (0, old[offset])
-    ]
-    return tuple(found)
+    for offset in sorted(undefined):
+        if dumped[offset] not in (0, before[offset]):
+            yield f"byte {area.start + offset:#x}, of no register, is {dumped[offset]:#04x}"

@@ -37,13 +37,13 @@ def evidence(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("file", "device"), [("dump/dump.elf", WHOLE_DISK), ("disk.img", FIRST_PARTITION)]
+    ("file", "device"), [("dump/dump", WHOLE_DISK), ("disk.img", FIRST_PARTITION)]
 )
 def test_zgetdump_agrees(evidence: Path, store: Store, file: str, device: str):
     zgetdump = Zgetdump(store, NoProgress())
     with (
         zgetdump.judging(evidence / file, MEMORY * 2, device) as opinion,
-        open_dump(evidence / "dump/dump.elf") as dump,
+        open_dump(evidence / "dump/dump") as dump,
     ):
         result = agreement.check(dump, opinion)
     assert [finding.message for finding in result.findings] == []
@@ -52,11 +52,11 @@ def test_zgetdump_agrees(evidence: Path, store: Store, file: str, device: str):
 
 def test_zgetdump_is_not_pleased_with_anything(evidence: Path, store: Store, tmp_path: Path):
     damaged = tmp_path / "damaged"
-    with (evidence / "dump/dump.elf").open("rb") as dump:
+    with (evidence / "dump/dump").open("rb") as dump:
         damaged.write_bytes(bytes(4096) + dump.read(1 << 20))
     with (
         Zgetdump(store, NoProgress()).judging(damaged, MEMORY) as opinion,
-        open_dump(evidence / "dump/dump.elf") as dump,
+        open_dump(evidence / "dump/dump") as dump,
     ):
         result = agreement.check(dump, opinion)
     assert not result.passed

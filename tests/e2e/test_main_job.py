@@ -41,7 +41,7 @@ def test_the_dump_equals_the_crashed_memory(run_panic, layout):
         "crash/cpus.json",
         "crash/console.log",
         "crash/qemu-argv.json",
-        "dump/dump.elf",
+        "dump/dump",
         "dump/console.log",
         "dump/qemu-argv.json",
     ):
@@ -62,7 +62,7 @@ def test_evidence_can_be_judged_again_and_a_broken_dump_is_wrong(run_panic, zhar
     again = zharness("verify", evidence, "--json")
     assert again.code == 0
     assert again.json["checks"] == ran.json["checks"]
-    with (evidence / "dump/dump.elf").open("r+b") as dump:
+    with (evidence / "dump/dump").open("r+b") as dump:
         dump.seek(100 << 20)
         byte = dump.read(1)
         dump.seek(100 << 20)

@@ -97,7 +97,7 @@ class Victim:
         self.overwrite_physical(physical, content)
 
     def overwrite_physical(self, physical: int, content: bytes) -> None:
-        with (self.evidence / "dump/dump.elf").open("r+b") as file:
+        with (self.evidence / "dump/dump").open("r+b") as file:
             for load in self.dump.layout.loads:
                 if load.paddr <= physical < load.paddr + load.size:
                     file.seek(load.offset + physical - load.paddr)
@@ -108,7 +108,7 @@ class Victim:
 def victim(crashes, tmp_path) -> Iterator[Victim]:
     source, evidence = crashes["sysrq-c"], tmp_path / "evidence"
     subprocess.run(["cp", "-r", "--sparse=always", source, evidence], check=True)
-    path = source / "dump/dump.elf"
+    path = source / "dump/dump"
     with ElfDump.open(path) as dump:
         yield Victim(evidence, dump, open_kernel(dump, path, vmlinux_of(source)))
 
@@ -191,7 +191,7 @@ def test_damage_is_named(zharness, victim, damage):
 
 
 def test_half_a_dump_is_wrong_not_an_error(zharness, victim):
-    dump = victim.evidence / "dump/dump.elf"
+    dump = victim.evidence / "dump/dump"
     with dump.open("r+b") as file:
         file.truncate(dump.stat().st_size // 2)
     done = zharness("verify", victim.evidence, "--json")
@@ -248,7 +248,7 @@ class Raw(Dump):
 @pytest.mark.parametrize("trigger", ["sysrq-c", "oops-hardirq"])
 def test_any_format_says_the_same_as_elf(crashes, trigger):
     evidence = crashes[trigger]
-    vmlinux, path = vmlinux_of(evidence), evidence / "dump/dump.elf"
+    vmlinux, path = vmlinux_of(evidence), evidence / "dump/dump"
     with ElfDump.open(path) as elf, Raw(evidence / "crash") as raw:
         of_elf, of_raw = open_kernel(elf, path, vmlinux), open_kernel(raw, path, vmlinux)
         for part, read in READERS.items():

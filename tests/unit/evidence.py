@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.s390x.cpu import CpuState
-from harness.s390x.storestatus import status_area
+from harness.s390x.storestatus import additional_status_area, status_area
 from harness.s390x.zipl import cksm
 from tests.unit.conftest import make_cpu
 
 PAGE = 4096
 MEMORY = 4 << 20
-STATUS_AREA = 0x1200
+STATUS_AREA, MCESAD = 0x1200, 0x11B0  # absolute, or in a lowcore
 IDENTITY_BASE = 0x2A_0000_0000  # since Linux 6.10 the identity mapping need not start at 0
 IMAGE = (0x100000, 0x140000)  # where the crashed kernel's image lies
 IMAGE_VADDR = 0x3FF_E000_0000
@@ -110,6 +110,15 @@ def vmcore(
     return head + notes + padding + body
 
 
+def s390_dump(memory: bytes, cpus: Sequence[CpuState]) -> bytes:
+    """A plain stand-alone dump (s390-tools include/dump/s390_dump.h) of such memory."""
+    size, count = len(memory), len(cpus)
+    fields = (0xA8190173618F23FD, 5, PAGE, 4, PAGE, size, 0, size, size // PAGE, 0, 1, 0, 2, 0, 2)
+    header = struct.pack(">Q4I3Q2I2Q3IQB2H", *fields, size, 0, count, count).ljust(0x800, b"\0")
+    header += struct.pack(f">{count}I", *(cpu.prefix for cpu in cpus))
+    return header.ljust(PAGE, b"\0") + memory + struct.pack(">8sQ", b"DUMP_END", 2)
+
+
 def crashed_memory() -> bytes:
     """Random where DATA says so, no two pages alike; the lowcore points to VMCOREINFO."""
     memory, source = bytearray(MEMORY), random.Random(390)
@@ -139,10 +148,12 @@ class SyntheticRun:
 
     memory: bytes = field(default_factory=crashed_memory)
     cpus: list[CpuState] = field(default_factory=lambda: [make_cpu(1), make_cpu(2)])
+    dumped: bytes | None = None  # default: ``dumped_memory``
     dumped_cpus: list[CpuState] | None = None  # default: ``cpus`` as stored
     vmcoreinfo: bytes | None = VMCOREINFO
     loads: tuple[Load, ...] = (KERNEL_IMAGE, IDENTITY)
     layout: str = "partition"
+    form: str = "elf"  # of the dump that is written and that the scenario asks for: elf or s390
     superblock_at: int = SUPERBLOCK_AT
     console: tuple[str, ...] = CONSOLE
     outcome: dict[str, object] = field(default_factory=dict)
@@ -157,6 +168,13 @@ class SyntheticRun:
         """The crashed memory with the IPL CPU's status stored at absolute 0x1200."""
         memory = bytearray(self.memory)
         memory[STATUS_AREA : STATUS_AREA + 512] = status_area(self.cpus[0])
+        for cpu in self.cpus if self.form == "s390" else ():
+            if cpu.prefix:
+                at = cpu.prefix + STATUS_AREA
+                memory[at : at + 512] = status_area(cpu)
+                (at,) = struct.unpack_from(">Q", self.memory, cpu.prefix + MCESAD)
+                if at and at % 1024 == 0 and at < len(memory):
+                    memory[at : at + 512] = additional_status_area(cpu)
         return bytes(memory)
 
     def write(self, root: Path) -> Path:
@@ -171,7 +189,7 @@ class SyntheticRun:
             machine["content_seed"] = self.content_seed
         (crash / "machine.json").write_text(json.dumps(machine))
         (crash / "console.log").write_text(timed(self.crash_console))
-        plan = {"scenario": {"expect": self.expect}}
+        plan = {"scenario": {"expect": self.expect, "dump": {"format": self.form}}}
         (root / "run.json").write_text(json.dumps({"plan": plan}))
         if self.reipl is not None:
             (root / "reipl").mkdir()
@@ -180,10 +198,14 @@ class SyntheticRun:
         cpus = self.dumped_cpus
         if cpus is None:
             cpus = [stored(cpu) for cpu in self.cpus if cpu.prefix]
-        elf = vmcore(self.dumped_memory(), cpus, vmcoreinfo=self.vmcoreinfo, loads=self.loads)
-        write_sparse(dump / "dump.elf", elf)
+        memory = self.dumped_memory() if self.dumped is None else self.dumped
+        if self.form == "s390":
+            content = s390_dump(memory, cpus)
+        else:
+            content = vmcore(memory, cpus, vmcoreinfo=self.vmcoreinfo, loads=self.loads)
+        write_sparse(dump / "dump", content)
         if self.layout == "partition":
-            (dump / "superblock.bin").write_bytes(superblock(elf))
+            (dump / "superblock.bin").write_bytes(superblock(content))
         collect_again(root, self.superblock_at if self.layout == "partition" else None)
         (dump / "console.log").write_text(timed(self.console))
         outcome = {
@@ -203,7 +225,7 @@ class SyntheticRun:
 
 def collect_again(root: Path, superblock_at: int | None = SUPERBLOCK_AT) -> None:
     """As if what is now in ``root``/dump had been found on the disk."""
-    elf = root / "dump/dump.elf"
+    elf = root / "dump/dump"
     collected = {
         "size": elf.stat().st_size if elf.exists() else None,
         "note": "what was there",

@@ -353,6 +353,7 @@ OVERRIDES = [
     "--smp=4",
     "--hsa-size=32M",
     "--disk-layout=ext4",
+    "--dump-format=s390",
     "--disk-size=2G",
     "--kernel=k",
     "--vmlinux=v",

@@ -79,7 +79,7 @@ def test_dump_file_comes_out_sparse(tmp_path: Path, kind: str):
     disk = make_disk(tmp_path, kind)
     add(disk, "dump.0", CONTENT, 1000)
     collected = collect_file(disk, 1, into(tmp_path), NoProgress())
-    dump = tmp_path / "out put/dump.elf"
+    dump = tmp_path / "out put/dump"
     assert dump.read_bytes() == CONTENT
     assert (collected.size, collected.note) == (len(CONTENT), "/dump.0, the newest of 1")
     assert dump.stat().st_blocks * 512 < len(CONTENT) - (900 << 10)

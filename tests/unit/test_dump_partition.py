@@ -86,7 +86,7 @@ def test_dump_comes_out_as_long_as_it_is(tmp_path: Path, dump: bytes):
     progress = Recorder()
     collected = collect_partition(disk_with(tmp_path, dump), tmp_path, progress)
     assert collected == Collected(len(dump), "as long as the dump's headers say", SB_AT)
-    assert (tmp_path / "dump.elf").read_bytes() == dump
+    assert (tmp_path / "dump").read_bytes() == dump
     assert (tmp_path / "superblock.bin").read_bytes() == superblock(dump)
     assert progress.total == len(dump) == progress.told[-1]
     assert progress.told == sorted(progress.told)
@@ -94,7 +94,7 @@ def test_dump_comes_out_as_long_as_it_is(tmp_path: Path, dump: bytes):
 
 def test_zero_pages_become_holes(tmp_path: Path, dump: bytes):
     collect_partition(disk_with(tmp_path, dump), tmp_path, NoProgress())
-    taken = (tmp_path / "dump.elf").stat().st_blocks * 512
+    taken = (tmp_path / "dump").stat().st_blocks * 512
     assert taken <= len(dump) - (1 << 20)  # the MiB that is empty in the crashed memory
 
 
@@ -108,10 +108,10 @@ def test_torn_dump_is_taken_and_recognised(tmp_path: Path, dump: bytes):
     collected = collect_partition(disk_with(tmp_path, torn), tmp_path, NoProgress())
     assert "never finished" in collected.note
     assert collected.size == 64 << 20  # dump_size of the superblock
-    with (tmp_path / "dump.elf").open("rb") as file:
+    with (tmp_path / "dump").open("rb") as file:
         assert file.read(len(torn)) == torn
     with pytest.raises(EvidenceError, match="never finished"):
-        open_dump(tmp_path / "dump.elf")
+        open_dump(tmp_path / "dump")
 
 
 def test_dump_that_leaves_the_disk_is_cut(tmp_path: Path, dump: bytes):
@@ -219,7 +219,7 @@ def test_full_disk_is_the_hosts_fault_and_leaves_nothing(
     monkeypatch.setattr(os, "pwrite", full_after_the_superblock)
     with pytest.raises(HostError, match="no space left for"):
         collect_partition(disk, tmp_path, NoProgress())
-    assert not (tmp_path / "dump.elf").exists()
+    assert not (tmp_path / "dump").exists()
 
 
 def test_existing_file_is_not_overwritten(tmp_path: Path):
@@ -251,6 +251,6 @@ def test_sparse_file_holds_what_was_written(tmp_path: Path, pages: list[bytes], 
 
 
 def test_builder_puts_the_memory_where_tests_expect_it(tmp_path: Path, dump: bytes):
-    write_sparse(tmp_path / "dump.elf", dump)
-    with ElfDump.open(tmp_path / "dump.elf") as opened:
+    write_sparse(tmp_path / "dump", dump)
+    with ElfDump.open(tmp_path / "dump") as opened:
         assert opened.segments[-1].size == MEMORY

@@ -14,6 +14,10 @@ from harness.build.layout import DiskLayout
 from harness.build.store import Built, Store
 from harness.errors import HostError, UsageError
 from harness.progress import NoProgress
+from harness.run.inputs import DumpInputs
+from harness.scenario.load import plan_of
+from harness.scenario.model import DumpFormat, Scenario
+from tests.unit.dump_tool import tool
 
 MIB = 1 << 20
 
@@ -31,6 +35,7 @@ class Played:
         self.can_build = True
         self.spec: DiskSpec | None = None
         self.host: Kernel | None = None
+        self.parameters: str | None = None  # of the dump tool, in its initramfs
 
     def built_kernel(self, store: Store, role: Role, progress: Any) -> Kernel:
         self.asked.append(role)
@@ -38,7 +43,11 @@ class Played:
             raise HostError("no linux-source")
         return kernel(f"{self.directory}/{role}")
 
-    def initramfs(self, store: Store, progress: Any, kind: str, lists: Any) -> Built:
+    def initramfs(
+        self, store: Store, progress: Any, kind: str, lists: Any, variables: Any = None
+    ) -> Built:
+        given = variables and variables.get("PARAMETERS")
+        self.parameters = Path(given).read_text() if given else None
         return Built(kind, "0" * 20, self.directory, {"lists": list(lists)})
 
     def dump_disk(self, store: Store, progress: Any, spec: DiskSpec, host_kernel: Any) -> Built:
@@ -108,6 +117,39 @@ def test_parmline(subject: Images, played: Played):
     assert played.spec.parmline == ""
     with pytest.raises(UsageError, match="zipl -d takes no kernel parameters"):
         subject.dump_disk(DiskLayout.PARTITION, MIB, kernel("given"), ramdisk, "dump_debug=6")
+
+
+def test_the_initramfs_has_the_parameters_that_the_parmline_cannot_have(
+    subject: Images, played: Played
+):
+    plain = subject.dump_initramfs(DiskLayout.PARTITION)
+    assert played.parameters is None
+    built = subject.dump_initramfs(DiskLayout.PARTITION, "dump_format=s390")
+    assert played.parameters == "dump_format=s390\n"
+    assert built.manifest["lists"] == [*plain.manifest["lists"], "dump/parameters.list"]
+
+
+@pytest.mark.parametrize("form", DumpFormat)
+@pytest.mark.parametrize("layout", DiskLayout)
+def test_the_dump_tool_is_told_the_format(
+    subject: Images, played: Played, layout: DiskLayout, form: DumpFormat
+):
+    dump: dict[str, str] = {"layout": layout, "format": form}
+    if layout.is_file_system:
+        dump["parmline"] = "dump_debug=6"
+    DumpInputs.prepare(
+        subject, plan_of("x", Scenario.model_validate({"description": "x", "dump": dump}))
+    )
+    assert played.spec
+    told = f"{played.parameters or ''} {played.spec.parmline}".split()
+    wanted = {
+        DumpFormat.ELF: [],
+        DumpFormat.S390: ["dump_format=s390"],
+        DumpFormat.S390_EXT: ["dump_format=s390", "dump_compress=gzip"],
+    }[form]
+    mine = [word for word in told if word.startswith("dump_")]
+    assert mine == wanted + (["dump_debug=6"] if layout.is_file_system else [])
+    assert tool.Parameters(" ".join(told)).complaints == []
 
 
 def test_export_under_old_and_new_names(subject: Images, played: Played, tmp_path: Path):

@@ -1,65 +1,23 @@
-"""The dump tool, images/dump/init, on this host: its protocol against ordinary files."""
+"""The dump tool, images/dump/zfcpdump, on this host: its protocol against ordinary files."""
 
 from __future__ import annotations
 
 import errno
-import importlib.machinery
-import importlib.util
 import mmap
 import os
-import random
-import struct
-import sys
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.s390x import zipl
+from tests.unit.dump_tool import IMAGES, PAGE, make_core, tool
 
-PAGE = 4096
-INIT = Path(__file__).parents[2] / "images/dump/init"
 HSA = 8 * PAGE
 START, SIZE = 64 * 1024, 4 << 20
 SUPERBLOCK_AT = START + SIZE - 64 * 1024
 ROOM = 2 << 20
-
-
-def load_tool():
-    loader = importlib.machinery.SourceFileLoader("dump_tool", str(INIT))
-    spec = importlib.util.spec_from_loader("dump_tool", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    loader.exec_module(module)
-    sys.dont_write_bytecode = written
-    return module
-
-
-tool = load_tool()
-
-
-def make_core(loads, seed=1) -> bytes:
-    """An ELF core with PT_LOADs (address, size) after each other, and a note before them."""
-    offset = 2 * PAGE
-    headers, body = b"", b""
-    randomness = random.Random(seed)
-    for address, size in loads:
-        headers += tool.PROGRAM_HEADER.pack(
-            tool.PT_LOAD, 7, offset, address, address, size, size, PAGE
-        )
-        body += randomness.randbytes(size // 2) + bytes(size - size // 2)
-        offset += size
-    note = tool.PROGRAM_HEADER.pack(4, 0, PAGE, 0, 0, 16, 16, 4)
-    count = len(loads) + 1
-    ehdr = (
-        b"\x7fELF\x02\x02\x01"
-        + bytes(9)
-        + struct.pack(">HHIQQQIHHHHHH", 4, 22, 1, 0, 64, 0, 0, 64, 56, count, 0, 0, 0)
-    )
-    head = (ehdr + note + headers).ljust(PAGE, b"\0") + b"a note".ljust(PAGE, b"\0")
-    return head + body
 
 
 LOADS = [(0, 64 * PAGE), (16 * PAGE, 4 * PAGE)]
@@ -109,16 +67,16 @@ def disk(tmp_path):
 def released(monkeypatch):
     """Whether, and after which writes, the HSA was released."""
     events: list[str] = []
-    monkeypatch.setattr(tool, "release_hsa", lambda: events.append("release"))
-    monkeypatch.setattr(tool, "say", lambda text: None)
+    monkeypatch.setattr(tool.machine, "release_hsa", lambda: events.append("release"))
+    monkeypatch.setattr(tool.machine, "say", lambda text: None)
     return events
 
 
 def dump(disk, source):
     return tool.dump_to_partition(
         str(disk),
-        tool.superblock_offset(str(disk)),
-        tool.Core(str(source)),
+        tool.machine.superblock_offset(str(disk)),
+        tool.Elf(tool.Core(str(source))),
         mmap.mmap(-1, 16 * PAGE),
         HSA,
     )
@@ -147,7 +105,7 @@ def test_order_hsa_part_release_rest_first_page(disk, source, released, monkeypa
         released.append(offset)
         return pwrite(fd, data, offset)
 
-    monkeypatch.setattr(tool.os, "pwrite", recording)
+    monkeypatch.setattr(os, "pwrite", recording)
     dump(disk, source)
     at = released.index("release")
     before, after = released[:at], released[at + 1 :]
@@ -169,7 +127,7 @@ def test_a_dump_torn_at_any_write_never_looks_whole(disk, source, released, monk
         total += 1
         return pwrite(fd, data, offset)
 
-    monkeypatch.setattr(tool.os, "pwrite", counting)
+    monkeypatch.setattr(os, "pwrite", counting)
     dump(disk, source)
     for survivors in range(total - 2):  # the last two are the first page and the checksum
         disk.write_bytes(whole)
@@ -182,7 +140,7 @@ def test_a_dump_torn_at_any_write_never_looks_whole(disk, source, released, monk
             left -= 1
             return pwrite(fd, data, offset)
 
-        monkeypatch.setattr(tool.os, "pwrite", tearing)
+        monkeypatch.setattr(os, "pwrite", tearing)
         with pytest.raises(OSError, match="power cut"):
             dump(disk, source)
         assert disk.read_bytes()[START : START + 4] != b"\x7fELF"
@@ -220,7 +178,7 @@ def test_a_boot_record_without_dump_means_a_file_system(disk):
     with disk.open("r+b") as file:
         file.seek(0x70)
         file.write(bytes(16))
-    assert tool.superblock_offset(str(disk)) is None
+    assert tool.machine.superblock_offset(str(disk)) is None
 
 
 @given(
@@ -236,7 +194,7 @@ def test_both_parts_together_are_everything_once(tmp_path_factory, loads, hsa):
     content = make_core(loads)
     path.write_bytes(content)
     core = tool.Core(str(path))
-    saved, rest = core.ranges(hsa)
+    saved, rest = tool.Elf(core).parts(hsa)
     covered = bytearray(len(content))
     for offset, size in saved + rest:
         for at in range(offset, offset + size):
@@ -252,7 +210,7 @@ def test_both_parts_together_are_everything_once(tmp_path_factory, loads, hsa):
 def test_a_memory_limit_shortens_the_ranges_and_their_headers(source):
     core = tool.Core(str(source), limit=20 * PAGE)
     assert [size for _, _, size in core.loads] == [20 * PAGE, 4 * PAGE]
-    size = tool.PROGRAM_HEADER.unpack_from(core.first_page, 64 + 56)[5]
+    size = tool.vmcore.PROGRAM_HEADER.unpack_from(core.first_page, 64 + 56)[5]
     assert size == 20 * PAGE
 
 
@@ -266,6 +224,9 @@ def test_a_memory_limit_shortens_the_ranges_and_their_headers(source):
         ("dump_part=2", "part", 2),
         ("dump_mode=interactive", "mode", "interactive"),
         ("dump_debug=6", "debug", 6),
+        ("dump_format=s390", "format", "s390"),
+        ("dump_compress=gzip", "compress", "gzip"),
+        ("dump_format=s390 dump_format=elf", "format", "elf"),
         ("", "debug", 2),
     ],
 )
@@ -277,7 +238,15 @@ def test_parameters(line, field, value):
 
 @pytest.mark.parametrize(
     "word",
-    ["dump_compress=gzip", "dump_mode=manual", "dump_part=0", "dump_debug=7", "dump_mem=x"],
+    [
+        "dump_compress=lzo",
+        "dump_format=core",
+        "dump_level=31",
+        "dump_mode=manual",
+        "dump_part=0",
+        "dump_debug=7",
+        "dump_mem=x",
+    ],
 )
 def test_what_makes_no_sense_is_reported_and_ignored(word):
     parameters = tool.Parameters(word)
@@ -288,15 +257,13 @@ def test_what_makes_no_sense_is_reported_and_ignored(word):
 
 @given(st.binary(min_size=0, max_size=400).map(lambda data: data[: len(data) // 4 * 4]))
 def test_checksum_is_the_machines(data):
-    assert tool.cksm(data) == zipl.cksm(data)
+    assert tool.partition.cksm(data) == zipl.cksm(data)
 
 
 def test_a_file_has_holes_for_pages_of_zeros(tmp_path, source, released):
     target = tmp_path / "dump.0"
-    writer = tool.Writer(str(target), holes=True, flags=os.O_CREAT | os.O_EXCL)
-    core = tool.Core(str(source))
-    os.ftruncate(writer.fd, core.size)
-    tool.copy(core, writer, mmap.mmap(-1, 2 * PAGE), HSA)
+    form = tool.Elf(tool.Core(str(source)))
+    tool.filesystem.write_file(str(target), form, mmap.mmap(-1, 2 * PAGE), HSA, "auto")
     assert target.read_bytes() == source.read_bytes()
     assert target.stat().st_blocks * 512 < target.stat().st_size
 
@@ -304,15 +271,15 @@ def test_a_file_has_holes_for_pages_of_zeros(tmp_path, source, released):
 def test_numbers_of_dump_files(tmp_path):
     for name in ("dump.0", "dump.2", "dump.10", "dump.x", "other"):
         (tmp_path / name).touch()
-    assert tool.dump_numbers(str(tmp_path)) == [0, 2, 10]
-    assert tool.next_number(str(tmp_path)) == 1
+    assert tool.filesystem.dump_numbers(str(tmp_path)) == [0, 2, 10]
+    assert tool.filesystem.next_number(str(tmp_path)) == 1
 
 
 @pytest.fixture
 def full_disk(tmp_path, monkeypatch):
     """Two old dumps, and the one being written."""
-    monkeypatch.setattr(tool, "MOUNT_POINT", str(tmp_path))
-    monkeypatch.setattr(tool, "say", lambda text: None)
+    monkeypatch.setattr(tool.filesystem, "MOUNT_POINT", str(tmp_path))
+    monkeypatch.setattr(tool.machine, "say", lambda text: None)
     for age, name in ((3, "dump.7"), (2, "dump.1"), (1, "dump.2")):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
@@ -320,30 +287,30 @@ def full_disk(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_costs_the_oldest_dump(full_disk):
-    tool.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
+    tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
     assert {path.name for path in full_disk.iterdir()} == {"dump.1", "dump.2"}
-    tool.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
+    tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
     with pytest.raises(tool.DumpError, match="no older dump"):
-        tool.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
+        tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
     assert (full_disk / "dump.2").exists()
 
 
 @pytest.mark.parametrize(("answer", "deleted"), [(b"y\n", True), (b"n\n", False), (b"", False)])
 def test_interactive_mode_asks_first(full_disk, monkeypatch, answer, deleted):
     asked: list[bytes] = []
-    monkeypatch.setattr(tool.os, "read", lambda fd, size: answer)
-    monkeypatch.setattr(tool.os, "write", lambda fd, data: asked.append(data) or len(data))
+    monkeypatch.setattr(os, "read", lambda fd, size: answer)
+    monkeypatch.setattr(os, "write", lambda fd, data: asked.append(data) or len(data))
     if deleted:
-        tool.make_room(str(full_disk), f"{full_disk}/dump.2", "interactive")
+        tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "interactive")
     else:
         with pytest.raises(tool.DumpError, match="to be kept"):
-            tool.make_room(str(full_disk), f"{full_disk}/dump.2", "interactive")
+            tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "interactive")
     assert b"/dump.7" in asked[0]
     assert (full_disk / "dump.7").exists() is not deleted
 
 
 def test_writing_goes_on_when_there_is_room_again(tmp_path, monkeypatch):
-    writer = tool.Writer(str(tmp_path / "dump.0"), flags=os.O_CREAT)
+    writer = tool.output.Writer(str(tmp_path / "dump.0"), flags=os.O_CREAT)
     pwrite, failures = os.pwrite, [OSError(errno.ENOSPC, "full")]
 
     def full_once(fd, data, offset):
@@ -353,7 +320,7 @@ def test_writing_goes_on_when_there_is_room_again(tmp_path, monkeypatch):
 
     freed: list[bool] = []
     writer.on_full = lambda: freed.append(True)
-    monkeypatch.setattr(tool.os, "pwrite", full_once)
+    monkeypatch.setattr(os, "pwrite", full_once)
     with mmap.mmap(-1, PAGE) as buffer:
         buffer[:4] = b"data"
         with memoryview(buffer) as view:
@@ -362,11 +329,32 @@ def test_writing_goes_on_when_there_is_room_again(tmp_path, monkeypatch):
     assert (tmp_path / "dump.0").read_bytes()[:4] == b"data"
 
 
+def test_the_ramdisk_has_every_module():
+    listed = (IMAGES / "zfcpdump.list").read_text()
+    modules = sorted((IMAGES / "zfcpdump").glob("*.py"))
+    assert modules
+    for module in modules:
+        path = f"zfcpdump/{module.name}"
+        assert f"file /usr/lib/python3.11/{path} ${{IMAGES}}/dump/{path} 0644 0 0\n" in listed
+
+
+def test_the_configuration_counts_less_than_the_parmline(monkeypatch):
+    texts = {"/etc/zfcpdump.conf": "dump_format=s390 dump_debug=3", "/proc/cmdline": "dump_debug=5"}
+    given: list[Any] = []
+    monkeypatch.setattr(tool.machine, "read_text", texts.get)
+    monkeypatch.setattr(tool.machine, "set_up", lambda: None)
+    monkeypatch.setattr(tool.machine, "reipl_or_power_off", lambda: None)
+    monkeypatch.setattr(tool, "dump", given.append)
+    monkeypatch.setattr(os, "write", lambda fd, data: len(data))
+    tool.main()
+    assert [(one.format, one.debug) for one in given] == [("s390", 5)]
+
+
 def test_any_end_has_one_result_line_and_then_power_off(monkeypatch):
     said: list[str] = []
     ended: list[bool] = []
-    monkeypatch.setattr(tool.os, "write", lambda fd, data: said.append(data.decode()))
-    monkeypatch.setattr(tool, "reipl_or_power_off", lambda: ended.append(True))
+    monkeypatch.setattr(os, "write", lambda fd, data: said.append(data.decode()))
+    monkeypatch.setattr(tool.machine, "reipl_or_power_off", lambda: ended.append(True))
     for problem, line in (
         (tool.DumpError("Disk too small"), "zfcpdump result: failed: Disk too small"),
         (MemoryError(), "zfcpdump result: failed: MemoryError: "),
@@ -377,7 +365,7 @@ def test_any_end_has_one_result_line_and_then_power_off(monkeypatch):
             raise problem
 
         said.clear()
-        monkeypatch.setattr(tool, "set_up", fail)
+        monkeypatch.setattr(tool.machine, "set_up", fail)
         tool.main()
         lines = "".join(said).splitlines()
         assert [text for text in lines if text.startswith("zfcpdump result: ")] == [line]

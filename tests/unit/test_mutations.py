@@ -56,15 +56,15 @@ def overwrite(path: Path, offset: int, content: bytes) -> None:
 
 
 def flipped_byte(root: Path) -> None:
-    flip(root / "dump/dump.elf", file_offset(VICTIM + 0x123))
+    flip(root / "dump/dump", file_offset(VICTIM + 0x123))
 
 
 def shifted_page(root: Path) -> None:
-    copy_page(root / "dump/dump.elf", file_offset(VICTIM - PAGE), file_offset(VICTIM))
+    copy_page(root / "dump/dump", file_offset(VICTIM - PAGE), file_offset(VICTIM))
 
 
 def truncated_file(root: Path) -> None:
-    os.truncate(root / "dump/dump.elf", file_offset(MEMORY - 3 * PAGE))
+    os.truncate(root / "dump/dump", file_offset(MEMORY - 3 * PAGE))
     collect_again(root)
 
 
@@ -76,31 +76,31 @@ def stale_checksum(root: Path) -> None:
 
 def torn_write(root: Path) -> None:
     """The tool ended before it wrote the first 4 KiB."""
-    overwrite(root / "dump/dump.elf", 0, b"zfcpdump busy\0".ljust(PAGE, b"\0"))
+    overwrite(root / "dump/dump", 0, b"zfcpdump busy\0".ljust(PAGE, b"\0"))
 
 
 def hole_instead_of_data(root: Path) -> None:
-    overwrite(root / "dump/dump.elf", file_offset(VICTIM), bytes(PAGE))
+    overwrite(root / "dump/dump", file_offset(VICTIM), bytes(PAGE))
 
 
 def data_instead_of_hole(root: Path) -> None:
-    overwrite(root / "dump/dump.elf", file_offset(EMPTY[0] + 5 * PAGE), b"\1")
+    overwrite(root / "dump/dump", file_offset(EMPTY[0] + 5 * PAGE), b"\1")
 
 
 def kernel_image_copy_flipped(root: Path) -> None:
     """Only in the second PT_LOAD, which repeats the kernel image."""
-    flip(root / "dump/dump.elf", file_offset(0) - (IMAGE[1] - IMAGE[0]))
+    flip(root / "dump/dump", file_offset(0) - (IMAGE[1] - IMAGE[0]))
 
 
 def lost_dump(root: Path) -> None:
-    (root / "dump/dump.elf").unlink()
+    (root / "dump/dump").unlink()
     collect_again(root)
 
 
 def wrecked_disk(root: Path) -> None:
     """Nothing leads to the superblock any more."""
     (root / "dump/superblock.bin").unlink()
-    (root / "dump/dump.elf").unlink()
+    (root / "dump/dump").unlink()
     collect_again(root, superblock_at=None)
 
 
@@ -218,7 +218,7 @@ ALLOWED_DIFFERENCE = {
 def test_status_area_hides_no_real_difference(tmp_path: Path, name: str):
     address, fragment = ALLOWED_DIFFERENCE[name]
     SyntheticRun().write(tmp_path)
-    flip(tmp_path / "dump/dump.elf", file_offset(address))
+    flip(tmp_path / "dump/dump", file_offset(address))
     judgement = judged(tmp_path)
     assert red(judgement) == {"pages"}
     assert fragment in messages(judgement, "pages")

@@ -246,7 +246,7 @@ class TestFixtures:
                 assert dump.verdict == "PASS"
                 assert dump.findings == []
                 assert dump.console == "dumping\\n"
-                assert dump.elf == dump.directory / "dump/dump.elf"
+                assert dump.path == dump.directory / "dump/dump"
         """)
         result = run(pytester, "--zharness-evidence", "evidence", "--strict-markers")
         result.assert_outcomes(passed=1)

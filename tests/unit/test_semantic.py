@@ -17,7 +17,13 @@ from harness.verify.findings import CheckResult
 from harness.verify.judge import judge
 from harness.verify.kernel.facts import FreeList, KernelFacts, SlabCache, Task, Walk
 from harness.verify.semantic import judge_kernel
-from tests.unit.evidence import VMCORE_INFO_NOTE, SyntheticRun, crashed_memory, elf_note
+from tests.unit.evidence import (
+    VMCORE_INFO_NOTE,
+    SyntheticRun,
+    collect_again,
+    crashed_memory,
+    elf_note,
+)
 from tests.unit.kernel_facts import CONSOLE, IDLE, INIT, KERNEL, KSWAPD, KTHREADD, LOG, TASKS
 from tests.unit.test_foreign_kernel import ANOTHER_ID, ID, vmlinux
 
@@ -350,8 +356,11 @@ def test_without_a_dump_there_is_no_kernel(tmp_path):
     path = tmp_path / "vmlinux"
     path.write_bytes(vmlinux(ID))
     root = replace(crash_of(ID), machine=recorded(path)).write(tmp_path / "run")
-    (root / "dump/dump.elf").unlink()
-    assert messages(checked(root)) == ["no kernel: the dump system left no dump"]
+    (root / "dump/dump").unlink()
+    collect_again(root)
+    assert messages(checked(root)) == [
+        "no kernel: the dump system left no dump: what was there",
+    ]
 
 
 def test_it_is_part_of_the_judgement(tmp_path):

@@ -118,7 +118,7 @@ def test_dump_without_pages_is_red(tmp_path: Path):
 def test_everything_shifted_is_summed_up(tmp_path: Path):
     run = SyntheticRun(layout="ext4")
     root = run.write(tmp_path)
-    with (root / "dump/dump.elf").open("r+b") as dump:
+    with (root / "dump/dump").open("r+b") as dump:
         dump.seek(file_offset(PAGE))
         dump.write(run.dumped_memory()[:-PAGE])
     result = checked(pages.check, root)
@@ -136,7 +136,7 @@ def test_everything_shifted_is_summed_up(tmp_path: Path):
 
 def test_content_from_elsewhere_is_said_to_be(tmp_path: Path):
     root = SyntheticRun().write(tmp_path)
-    with (root / "dump/dump.elf").open("r+b") as dump:
+    with (root / "dump/dump").open("r+b") as dump:
         dump.seek(file_offset(0x180000))
         dump.write(b"no such page".ljust(PAGE, b"!"))
     assert "occurs nowhere in the crashed memory" in said(checked(pages.check, root))
@@ -149,7 +149,7 @@ def test_same_content_at_several_addresses(tmp_path: Path):
         memory[at : at + PAGE] = memory[0x170000 : 0x170000 + PAGE]
     run.memory = bytes(memory)
     root = run.write(tmp_path)
-    with (root / "dump/dump.elf").open("r+b") as dump:
+    with (root / "dump/dump").open("r+b") as dump:
         dump.seek(file_offset(0x180000))
         dump.write(memory[0x170000 : 0x170000 + PAGE])
     result = checked(pages.check, root)
@@ -159,7 +159,7 @@ def test_same_content_at_several_addresses(tmp_path: Path):
 def test_dump_without_stored_status_is_like_the_memory(tmp_path: Path):
     run = SyntheticRun(layout="ext4")
     root = run.write(tmp_path)
-    with (root / "dump/dump.elf").open("r+b") as dump:
+    with (root / "dump/dump").open("r+b") as dump:
         dump.seek(file_offset(0x1000))
         dump.write(run.memory[0x1000:0x2000])
     result = checked(pages.check, root)
@@ -184,8 +184,9 @@ def test_bytes_between_registers_may_stay_as_they_were():
     for register in status_area.stored_registers(cpu):
         area[register.offset : register.offset + len(register.content)] = register.content
     page = before[:0x200] + bytes(area) + before[0x400:]
-    assert status_area.faults(page, before, cpu) == ()
-    assert status_area.faults(page, bytes(PAGE), cpu) != ()
+    ipl_area = next(status_area.areas([cpu], cpu, ram=None, form="elf"))
+    assert status_area.faults(0x1000, page, before, [ipl_area]) == ()
+    assert status_area.faults(0x1000, page, bytes(PAGE), [ipl_area]) != ()
 
 
 # registers
@@ -280,8 +281,8 @@ def test_no_cpu_at_all(tmp_path: Path):
 
 def test_incomplete_notes_are_a_finding(tmp_path: Path):
     root = SyntheticRun().write(tmp_path)
-    content = (root / "dump/dump.elf").read_bytes()
-    (root / "dump/dump.elf").write_bytes(
+    content = (root / "dump/dump").read_bytes()
+    (root / "dump/dump").write_bytes(
         content.replace(
             bytes.fromhex("00000006 00000004 00000305"), bytes.fromhex("00000006 00000004 00000777")
         )

@@ -66,7 +66,7 @@ def test_verdict_is_json(tmp_path: Path):
 
 def test_judging_twice_says_the_same(tmp_path: Path):
     root = SyntheticRun().write(tmp_path)
-    os.truncate(root / "dump/dump.elf", 3 << 20)
+    os.truncate(root / "dump/dump", 3 << 20)
     collect_again(root)
     verdicts = []
     for _ in range(2):
@@ -108,10 +108,10 @@ DAMAGE = {
         write("dump/collected.json", '{"size": "12", "note": "", "superblock_offset": null}'),
         "collected.json: does not tell",
     ),
-    "dump lost": (remove("dump/dump.elf"), "dump/dump.elf: No such file"),
+    "dump lost": (remove("dump/dump"), "dump/dump: No such file"),
     "dump cut": (
-        lambda root: os.truncate(root / "dump/dump.elf", 4096),
-        "dump/dump.elf: 4096 bytes, but ",
+        lambda root: os.truncate(root / "dump/dump", 4096),
+        "dump/dump: 4096 bytes, but ",
     ),
     "short superblock": (
         write("dump/superblock.bin", "x"),

@@ -1,0 +1,99 @@
+"""The dump tool: the only process of a zfcpdump dump system, started by its /init.
+
+The machine saved the low part of the crashed system's memory in its HSA and loaded this dump
+system there. The kernel shows the crashed memory, HSA included, as one ELF core file,
+/proc/vmcore. This program copies it to the disk that it was loaded from:
+
+- to the raw dump partition that ``zipl -d`` prepared, with zfcpdump 3's protocol (superblock,
+  busy marker, checksum), or
+- if that disk carries a file system, to a new file dump.N in it, as zfcpdump 1 and 2 did.
+
+Either way the part in the HSA goes first, so that the HSA can be released early, and the first
+page goes last: a dump that was torn has no header and never looks whole. The last line says
+``zfcpdump result: ok ...`` or ``zfcpdump result: failed: why``; then the original system is
+loaded again, if it left word how, or the machine powers off.
+
+Kernel parameters, as in the original zfcpdump, and two more:
+
+dump_dir=/          directory for dump files
+dump_part=1         partition that holds the file system
+dump_mem=all        or a number: dump only so many bytes of memory
+dump_mode=auto      or interactive: ask before the oldest dump is overwritten on a full disk
+dump_debug=2        1 (quiet) to 6 (chatty; from 4 on with tracebacks)
+dump_format=elf     or s390: the format of the stand-alone dump tools
+dump_compress=none  or gzip: the compressed form of s390
+
+They may also stand in /etc/zfcpdump.conf: ``zipl -d`` takes none for the dump system.
+
+Only the standard library is used, and little of it: all must fit into an HSA of 32 MiB.
+
+machine     the kernel's interfaces, the disk, the end
+vmcore      what is to be dumped
+elf, standalone, registers     what it looks like then
+output, partition, filesystem  how it gets to the disk
+"""
+
+import mmap
+import os
+import sys
+
+from . import machine
+from .elf import Elf
+from .filesystem import dump_to_file
+from .machine import DumpError, say
+from .parameters import Parameters
+from .partition import dump_to_partition
+from .standalone import Compressed, StandAlone
+from .vmcore import Core
+
+CONFIGURATION = "/etc/zfcpdump.conf"
+FORMS = {("elf", "none"): Elf, ("s390", "none"): StandAlone, ("s390", "gzip"): Compressed}
+BUFFER_SIZES = ((64 << 20, 1 << 20), (0, 256 << 10))  # (memory available from, buffer)
+
+
+def dump(parameters):
+    """Write the dump; returns what the result line shall say."""
+    for complaint in parameters.complaints:
+        say(complaint)
+    form_of = FORMS.get((parameters.format, parameters.compress))
+    if form_of is None:
+        raise DumpError(
+            f"dump_compress={parameters.compress} is not possible with "
+            f"dump_format={parameters.format}"
+        )
+    available = machine.available_memory()
+    say(f"{available / 1e6:.1f} MB memory available")
+    core, hsa = Core(machine.source(), parameters.mem), machine.hsa_size()
+    form = form_of(core)
+    disk = machine.ipl_disk()
+    offset = machine.superblock_offset(disk)
+    if parameters.debug >= 3:
+        say(f"{form.size} bytes to {disk}, HSA {hsa:#x}, ranges {core.loads}")
+    size = next(size for least, size in BUFFER_SIZES if available >= least)
+    # never closed: an exception holds views of it, and closing it then would hide the exception
+    buffer = mmap.mmap(-1, size)
+    if offset is None:
+        progress, where = dump_to_file(disk, parameters, form, buffer, hsa)
+    else:
+        progress, where = dump_to_partition(disk, offset, form, buffer, hsa)
+    progress.show()
+    packed = f", {form.size} when compressed," if parameters.compress != "none" else ""
+    speed = f"in {progress.seconds():.2f} s, {progress.rate():.1f} MB/s"
+    return f"{progress.done} bytes{packed} to {where} {speed}"
+
+
+def main():
+    parameters = Parameters("")
+    try:
+        machine.set_up()
+        words = machine.read_text(CONFIGURATION) + " " + machine.read_text("/proc/cmdline")
+        parameters = Parameters(words)
+        result = f"ok {dump(parameters)}"
+    except DumpError as error:
+        result = f"failed: {error}"
+    except BaseException as error:  # this is the last process: whatever it is, say it and end
+        result = f"failed: {type(error).__name__}: {error}"
+        if parameters.debug >= 4:
+            sys.excepthook(*sys.exc_info())
+    os.write(1, f"\nzfcpdump result: {result}\n".encode())
+    machine.reipl_or_power_off()

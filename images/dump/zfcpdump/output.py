@@ -1,0 +1,180 @@
+"""How a dump gets to the disk, whatever its form and wherever it goes."""
+
+import errno
+import mmap
+import os
+import time
+
+from . import machine
+from .machine import PAGE, SECTOR, DumpError
+
+PROGRESS_SECONDS = 0.5  # of a clock that stands still while the machine is played
+
+
+def copy(form, writer, buffer, hsa_size):
+    """Write a dump: HSA part, HSA release, the rest, the first page. Returns Progress.
+
+    A form (Elf, StandAlone, Compressed) has ``size`` (None: nobody knows beforehand),
+    ``parts(hsa_size)``: what lies in the HSA, and the rest, two lists of tuples that end with a
+    size; ``copy(part, ...)``; ``finish(writer)``, which writes what follows them, and
+    ``first_page()``.
+    """
+    saved, rest = form.parts(hsa_size)
+    progress = Progress(sum(part[-1] for part in saved + rest) + PAGE)
+    for part in saved:
+        form.copy(part, writer, buffer, progress)
+    machine.release_hsa()
+    for part in rest:
+        form.copy(part, writer, buffer, progress)
+    form.finish(writer)
+    writer.sync()
+    buffer[:PAGE] = bytes(form.first_page())
+    writer.holes = False
+    writer.write(memoryview(buffer)[:PAGE], 0)
+    writer.sync()
+    progress.add(PAGE)
+    return progress
+
+
+def copy_range(source, offset, size, writer, target, buffer, progress, change=None):
+    """``size`` bytes at ``offset`` of ``source`` to ``target``; ``change`` has a say in them."""
+    for view in pieces(source, offset, size, buffer):
+        if change is not None:
+            change(view, target)
+        writer.write(view, target)
+        progress.add(len(view))
+        target += len(view)
+
+
+def pieces(source, offset, size, buffer):
+    """What ``source`` has there, in views of ``buffer`` that are good until the next one."""
+    whole, end = memoryview(buffer), offset + size
+    while offset < end:
+        view = whole[: min(len(whole), end - offset)]
+        got = os.preadv(source, [view], offset)
+        if got == 0:
+            raise DumpError(f"{machine.VMCORE} ends at {offset:#x}, before its headers say")
+        yield view[:got]
+        offset += got
+
+
+class Writer:
+    """Writes at offsets from ``base``, past the page cache wherever alignment allows.
+
+    ``room``: so many bytes there are; None if only the disk knows.
+    """
+
+    def __init__(self, path, base=0, room=None, holes=False, flags=0):
+        self.fd = os.open(path, os.O_RDWR | flags, 0o600)
+        try:
+            self.direct_fd = os.open(path, os.O_RDWR | os.O_DIRECT)
+        except OSError:  # a file system without it
+            self.direct_fd = self.fd
+        self.base, self.room, self.holes = base, room, holes
+        self.on_full = None  # called when the disk is full; returns if there is space again
+
+    def write(self, view, offset):
+        """All of ``view`` (page-aligned memory) at ``offset``."""
+        if self.holes and is_zero(view):
+            return
+        if self.room is not None and offset + len(view) > self.room:
+            raise DumpError(
+                f"Disk too small: the dump has more than {offset} bytes, "
+                f"the partition has room for {self.room}"
+            )
+        done = 0
+        while done < len(view):
+            at = self.base + offset + done
+            rest = view[done:]
+            aligned = at % SECTOR == 0 and len(rest) % SECTOR == 0 and done % SECTOR == 0
+            try:
+                done += os.pwrite(self.direct_fd if aligned else self.fd, rest, at)
+            except OSError as error:
+                if error.errno != errno.ENOSPC or self.on_full is None:
+                    raise
+                self.on_full()
+
+    def sync(self):
+        os.fsync(self.fd)
+
+    def close(self):
+        for fd in {self.fd, self.direct_fd}:
+            os.close(fd)
+
+
+class Stream:
+    """Writes one thing after the other, from ``position`` on, in whole sectors."""
+
+    SIZE = 128 << 10
+
+    def __init__(self, writer, position):
+        self.writer, self.written, self.used = writer, position, 0
+        self.buffer = memoryview(mmap.mmap(-1, self.SIZE))
+
+    @property
+    def position(self):
+        """Where what comes next will stand."""
+        return self.written + self.used
+
+    def skip(self, size):
+        """Leave out so many bytes, whole sectors; only after a flush."""
+        self.written += size
+
+    def append(self, data):
+        rest = memoryview(data)
+        while rest:
+            count = min(len(rest), self.SIZE - self.used)
+            self.buffer[self.used : self.used + count] = rest[:count]
+            self.used += count
+            rest = rest[count:]
+            if self.used == self.SIZE:
+                self._write()
+
+    def flush(self):
+        """Write what there is, and zeros up to the end of its last sector."""
+        self.append(bytes(-self.used % SECTOR))
+        self._write()
+
+    def _write(self):
+        self.writer.write(self.buffer[: self.used], self.written)
+        self.written, self.used = self.position, 0
+
+
+_zeros = b""
+
+
+def is_zero(view):
+    """Whether there is nothing but zeros in it."""
+    global _zeros
+    if len(_zeros) < len(view):
+        _zeros = bytes(len(view))
+    return bytes(view) == _zeros[: len(view)]  # memory views compare byte by byte
+
+
+class Progress:
+    """A console line now and then: MB, percent, MB/s, time left."""
+
+    def __init__(self, total):
+        self.total, self.done = total, 0
+        self.start = self.last = time.monotonic()
+
+    def add(self, count):
+        self.done += count
+        now = time.monotonic()
+        if now - self.last >= PROGRESS_SECONDS:
+            self.last = now
+            self.show()
+
+    def show(self):
+        rate = self.rate()
+        left = (self.total - self.done) / rate / 1e6 if rate else 0
+        machine.say(
+            f"{self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB, "
+            f"{100 * self.done // self.total} %, {rate:.1f} MB/s, {left:.0f} s left"
+        )
+
+    def seconds(self):
+        return max(1e-3, time.monotonic() - self.start)
+
+    def rate(self):
+        return self.done / 1e6 / self.seconds()
