@@ -29,7 +29,6 @@ from harness.s390x.cpu import CpuState
 from tests.unit import s390_dumps as raw
 from tests.unit.conftest import make_cpu
 from tests.unit.evidence import Load, stored, vmcore
-from tests.unit.strategies import cpu_states
 
 PAGE, MIB = 4096, 1 << 20
 SIZE = 4 * MIB
@@ -61,10 +60,9 @@ def machines(draw: st.DrawFn) -> Machine:
     for number in draw(st.sets(st.integers(0, SIZE // PAGE - 1), max_size=20)):
         memory[number * PAGE : (number + 1) * PAGE] = random.Random(number).randbytes(PAGE)
     cpus = []
-    for lowcore, vectors, cpu in zip(
-        LOWCORES, VECTORS, draw(st.lists(cpu_states, max_size=4)), strict=False
-    ):
-        cpu = replace(stored(cpu), prefix=lowcore)
+    seeds = draw(st.lists(st.integers(1, 1 << 64), max_size=4))
+    for lowcore, vectors, seed in zip(LOWCORES, VECTORS, seeds, strict=False):
+        cpu = replace(stored(make_cpu(seed)), prefix=lowcore)
         memory[lowcore + 0x11B0 : lowcore + 0x11B8] = bytes(8)
         kept = draw(st.sampled_from(["nothing", "all", "no vectors", "all but vectors"]))
         if kept in ("all", "all but vectors"):
@@ -242,6 +240,28 @@ def test_gap_in_memory_becomes_zeros_in_a_stand_alone_dump(tmp_path: Path):
     for form in ("s390", "s390_ext"):
         with open_dump(converted(tmp_path / "source", tmp_path / form, form)) as dump:
             assert dump.read(0, 0x40000) == memory[:0x10000] + bytes(0x20000) + memory[0x30000:]
+
+
+def test_bytes_of_no_register_stay_what_they_were(tmp_path: Path):
+    cpu = stored(make_cpu(1))
+    area = cpu.prefix + 0x1200
+    memory = bytearray(MIB)
+    memory[area : area + 512] = b"\xa5" * 512
+    (tmp_path / "source").write_bytes(as_elf(bytes(memory), (replace(cpu, **NO_VECTORS),)))
+    with open_dump(converted(tmp_path / "source", tmp_path / "target", "s390")) as dump:
+        for gap, size in ((0x110, 8), (0x120, 4), (0x138, 8)):
+            assert dump.read(area + gap, size) == b"\xa5" * size
+
+
+def test_segments_of_odd_sizes_are_aligned_in_elf(tmp_path: Path):
+    memory = random.Random(1).randbytes(0x8000)
+    loads = (Load(0, 0x1100, 0), Load(0x4000, 0x2100, 0))
+    (tmp_path / "source").write_bytes(vmcore(memory, [], loads=loads))
+    with ElfDump.open(converted(tmp_path / "source", tmp_path / "target", "elf")) as dump:
+        assert [load.offset % PAGE for load in dump.layout.loads] == [0, 0]
+        assert [load.size for load in dump.layout.loads] == [0x1100, 0x2100]
+        assert dump.read(0, 0x1100) == memory[:0x1100]
+        assert dump.read(0x4000, 0x2100) == memory[0x4000:0x6100]
 
 
 def test_cpus_never_started_are_left_out_and_counted(tmp_path: Path):

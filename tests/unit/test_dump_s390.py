@@ -138,6 +138,22 @@ def test_extended_memory_between_segments_is_no_data():
     ]
 
 
+def test_holes_of_a_raw_segment_in_the_file_are_no_data(tmp_path: Path):
+    path = tmp_path / "dump"
+    with path.open("wb") as file:
+        file.write(header(8 * MIB, magic=EXTENDED, version=1) + raw_segment(MIB, bytes(4), LAST))
+        file.seek(PAGE + 8)
+        file.write(struct.pack(">Q", 4 * MIB))
+        file.seek(2 * PAGE + 2 * MIB)
+        file.write(b"x" * PAGE)
+        file.seek(2 * PAGE + 4 * MIB)
+        file.write(end_marker())
+    with open_dump(path) as dump:
+        assert (dump.incomplete, dump.missing) == (None, 0)
+        assert (3 * MIB, 3 * MIB + PAGE) in list(dump.data_ranges())
+        assert sum(end - start for start, end in dump.data_ranges()) < MIB
+
+
 def test_an_entry_is_decompressed_only_when_asked_for():
     damaged = EXTENDED_DUMP.replace(
         compressed_segment(2 * MIB, ALL_KINDS[2], LAST, raw=[1])[PAGE : PAGE + 64], bytes(64)
@@ -156,6 +172,7 @@ def test_memory_that_is_all_zero_is_one_empty_segment():
     assert list(dump.data_ranges()) == []
 
 
+SECOND = 2 * PAGE + MIB  # where the extended dump's second segment starts
 INCOMPLETE = {
     "no marker": (PLAIN_DUMP[:-16], "no end marker (DUMP_END) at offset 0x41000", 0),
     "half a marker": (PLAIN_DUMP[:-1], "no end marker", 0),
@@ -188,6 +205,16 @@ INCOMPLETE = {
         "no end marker",
         len(EXTENDED_MEMORY) - 3 * MIB,
     ),
+    "ext: segments not ascending": (
+        EXTENDED_DUMP[:SECOND] + raw_segment(0, b"\xff" * MIB, LAST) + end_marker(),
+        "no last segment",
+        len(EXTENDED_MEMORY) - MIB,
+    ),
+    "ext: cut, and its entries damaged": (
+        patched(EXTENDED_DUMP, SECOND + 0x34, b"\x7f\xff\xff\xff")[: SECOND + 2 * PAGE],
+        "no end marker",
+        len(EXTENDED_MEMORY) - 2 * MIB,
+    ),
     "ext: nothing but the header": (
         EXTENDED_DUMP[:PAGE],
         "no last segment",
@@ -210,11 +237,20 @@ def test_unfinished_dump_opens_and_says_what_is_missing(name: str):
         dump.read(present, 1)
 
 
+@pytest.mark.parametrize(("entries", "found"), [(1011, True), (1012, False)])
+def test_segment_has_no_more_entries_than_its_header_has_room_for(entries: int, found: bool):
+    size = entries * PAGE
+    head = struct.pack(">3QI20xI", 0, size, LAST, entries, entries)
+    offsets = struct.pack(f">{entries}I", *range(entries))
+    segment = (head + offsets).ljust(PAGE, b"\0")[:PAGE] + bytes(size)
+    dump = opened(extended(size, [segment], entry_size=PAGE))
+    assert (dump.incomplete is None) == found
+
+
 def changed_header(offset: int, data: bytes) -> bytes:
     return patched(PLAIN_DUMP, offset, data)
 
 
-SECOND = 2 * PAGE + MIB  # where the extended dump's second segment starts
 REFUSED = {
     "short": (PLAIN_DUMP[:4095], "truncated: s390 dump header"),
     "31 bit": (changed_header(0x48, b"\0\0\0\1"), "offset 0x48: arch is 1, not 2"),
