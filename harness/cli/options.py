@@ -22,6 +22,7 @@ OVERRIDES = {
     ("crashed", "vmlinux"): "--vmlinux",
     ("dump", "hsa_size"): "--hsa-size",
     ("dump", "layout"): "--disk-layout",
+    ("dump", "format"): "--dump-format",
     ("dump", "disk_size"): "--disk-size",
     ("dump", "kernel"): "--dump-kernel",
     ("dump", "parmline"): "--dump-parmline",

@@ -83,6 +83,7 @@ ELSEWHERE: dict[str, Any] = {
     "description": "another",
     "dump": {
         "hsa_size": "32M",
+        "format": "s390",
         "layout": "ext4",
         "disk_size": "1G",
         "kernel": "/k",
