@@ -194,6 +194,9 @@ def test_half_a_dump_is_wrong_not_an_error(zharness, victim):
     dump = victim.evidence / "dump/dump"
     with dump.open("r+b") as file:
         file.truncate(dump.stat().st_size // 2)
+    collected = victim.evidence / "dump/collected.json"  # as if no more had been on the disk
+    found = json.loads(collected.read_text()) | {"size": dump.stat().st_size}
+    collected.write_text(json.dumps(found))
     done = zharness("verify", victim.evidence, "--json")
     assert done.code == 1, done.err
     assert semantic(done.json)["findings"]
