@@ -34,6 +34,7 @@ from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.s390x.notes import Note, cpu_states
 
+MAX_NOTES = 64 << 20  # bytes; 512 CPUs take less than 2 MiB
 _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 
 
@@ -136,8 +137,12 @@ def parse_layout(content: Content) -> ElfLayout:
 def parse_notes(content: Content, layout: ElfLayout) -> Iterator[ElfNote]:
     """Every note, in file order; a nameless one ends its PT_NOTE (Linux pads with those).
 
-    Raises EvidenceError if a note does not fit into its PT_NOTE, or that not into the file.
+    Raises EvidenceError if a note does not fit into its PT_NOTE, that not into the file, or all
+    of them are more than any machine has: the file may be all hole, memory is not.
     """
+    total = sum(size for _, size in layout.notes)
+    if total > MAX_NOTES:
+        raise EvidenceError(f"{content.name}: {total} bytes of notes (p_filesz) are too many")
     for start, size in layout.notes:
         at, end = start, start + size
         if end > content.size:

@@ -28,6 +28,7 @@ _MTIME = re.compile(r"^ *mtime: 0x([0-9a-f]+)", re.MULTILINE)
 _OF_THE_HOST = re.compile(
     "Cannot allocate memory|Memory allocation failed|Permission denied|Operation not permitted"
 )
+_SECONDS = 120  # it answers in well under one, but a damaged file system may lead it in circles
 _INLINE = "Size of inline data:"
 _MAP = re.compile(r"^(?:BLOCKS|EXTENTS):$(.*)", re.MULTILINE | re.DOTALL)
 _LARGEST_BLOCK_SHIFT = 6  # 64 KiB (lib/ext2fs/ext2_fs.h, EXT2_MAX_BLOCK_LOG_SIZE)
@@ -150,16 +151,25 @@ class FileSystem:
         return ExtFile(path, inode, int(size[1]), seconds, told)
 
     def _request(self, request: str) -> str:
-        done = subprocess.run(
+        try:
+            done = self._run(request)
+        except subprocess.TimeoutExpired as error:
+            raise HostError(
+                f"{self._name}: debugfs did not answer '{request}' within {_SECONDS} s"
+            ) from error
+        self._check(done.returncode, done.stderr)
+        return done.stdout.decode(errors="replace")
+
+    def _run(self, request: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
             [find_tool("debugfs"), "-R", request, self._device],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
+            timeout=_SECONDS,
             pass_fds=(self._fd,),
             env={**os.environ, "LC_ALL": "C"},
         )
-        self._check(done.returncode, done.stderr)
-        return done.stdout.decode(errors="replace")
 
     def _check(self, status: int, errors: bytes) -> None:
         if status < 0:

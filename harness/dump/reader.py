@@ -169,8 +169,3 @@ def vmcoreinfo_in(memory: Dump) -> bytes | None:
         return memory.read(address + NHDR_SIZE + _NAME_SIZE, int(header.n_descsz))
     except EvidenceError:
         return None
-
-
-def present_bytes(segments: Sequence[Segment]) -> int:
-    """How much memory the segments have, in bytes; what two of them have counts twice."""
-    return sum(segment.present_end - segment.paddr for segment in segments)

@@ -103,6 +103,7 @@ FOREIGN = {
         ),
         "n_namesz, n_descsz",
     ),
+    "too many notes": (patched(64 + 32, struct.pack(">Q", 1 << 32)), "4294967296 bytes of notes"),
 }
 
 

@@ -164,6 +164,17 @@ def test_trouble_of_debugfs_itself_is_the_hosts_fault(tmp_path: Path, monkeypatc
         collect_file(disk, 1, into(tmp_path), NoProgress())
 
 
+def test_a_debugfs_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch):
+    disk = make_disk(tmp_path, "ext2")
+    fake = tmp_path / "debugfs"
+    fake.write_text("#!/bin/sh\nexec sleep 60\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr("harness.dump.ext.find_tool", lambda name: str(fake))
+    monkeypatch.setattr("harness.dump.ext._SECONDS", 0.1)
+    with pytest.raises(HostError, match=r"debugfs did not answer 'ls -p <2>' within 0\.1 s"):
+        collect_file(disk, 1, into(tmp_path), NoProgress())
+
+
 def test_damaged_directory_is_told(tmp_path: Path):
     disk = make_disk(tmp_path, "ext2")
     collected = collect_file(disk, 1, into(tmp_path), NoProgress(), directory="/none")
