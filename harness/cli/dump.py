@@ -44,6 +44,11 @@ CONVERT_EXAMPLES = examples(
     "zharness dump convert disk.img --to elf dump.elf",
 )
 
+JUDGE_EXAMPLES = examples(
+    "zharness dump judge evidence/dump/dump",
+    "zharness dump judge disk.img --json  # a disk that zipl -d prepared, with its partition",
+)
+
 DumpFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A dump, of any format that is known.")
 ]
@@ -123,6 +128,29 @@ def check(file: DumpFile, json: options.Json = False) -> int:
     return _show(what, results, ("nothing is wrong", "something is wrong"), json)
 
 
+@app.command(epilog=JUDGE_EXAMPLES)
+def judge(
+    file: DumpFile,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> int:
+    """Ask the genuine zgetdump of s390-tools, in a guest, and hear whether it agrees with us.
+
+    Exit codes: 0 it agrees, 1 it does not, 3 there is no dump to be opened, or no guest.
+    """
+    from harness.build.store import Store
+    from harness.dump.detect import open_dump
+    from harness.judges import agreement
+    from harness.judges.zgetdump import Zgetdump
+
+    progress = progress_for(json=json, verbose=False)
+    zgetdump = Zgetdump(Store(options.store_path(store), progress), progress)
+    with open_dump(file) as dump, zgetdump.judging(file, dump) as opinion:
+        results = (agreement.check(dump, opinion),)
+        what = {"dump": _identity(dump)}
+    return _show(what, results, ("zgetdump agrees", "zgetdump does not agree"), json)
+
+
 @app.command(epilog=EXTRACT_EXAMPLES)
 def extract(
     file: DumpFile,
@@ -156,10 +184,7 @@ def convert(
     json: options.Json = False,
 ) -> None:
     """Write a dump in another format."""
-    # the converter is newer than this command
-    from harness.dump.convert import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
-        convert,
-    )
+    from harness.dump.convert import convert
     from harness.dump.detect import open_dump
 
     with open_dump(file) as dump:

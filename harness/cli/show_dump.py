@@ -47,6 +47,7 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield "panic", info["panic"] or "none that the kernel log tells of"
     yield from info["times"].items()
     yield from info["facts"].items()
+    yield from info["container_facts"].items()
     for why in info["unreadable"]:
         yield "unreadable", why
 

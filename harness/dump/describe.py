@@ -61,6 +61,7 @@ def describe(dump: Dump) -> dict[str, Any]:
         "log": _log(log) if log else None,
         "times": _times(info, dump.facts),
         "facts": {name: _plain(value) for name, value in dump.facts.items()},
+        "container_facts": {name: _plain(value) for name, value in dump.container_facts.items()},
         "unreadable": unreadable,
     }
 

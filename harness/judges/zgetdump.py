@@ -25,7 +25,8 @@ from harness.dump.content import File
 from harness.dump.detect import open_dump
 from harness.dump.ext import FileSystem
 from harness.dump.reader import Dump
-from harness.errors import EvidenceError, HostError
+from harness.dump.superblock import is_dump_disk
+from harness.errors import EvidenceError, HostError, UsageError
 from harness.progress import Progress
 from harness.qemu.process import CONSOLE_LOG
 from harness.qemu.spec import Disk, MachineSpec
@@ -34,7 +35,8 @@ JOB = "judge"
 MEMORY = 512 << 20
 SECONDS = 120.0
 SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
-WHOLE_DISK, FIRST_PARTITION = "/dev/sda", "/dev/sda1"
+_CONVERTED = {"elf": ("elf",), "s390": ("elf", "s390")}  # into which formats, and why not: above
+_WHOLE_DISK, _FIRST_PARTITION = "/dev/sda", "/dev/sda1"
 _RESULTS = "results.img"
 _SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's own tables
 _FIELD = re.compile(r"\s+(\w[^.]*)\.+: (.*)")
@@ -79,19 +81,15 @@ class Zgetdump:
         self._images = Images(store, progress)
 
     @contextmanager
-    def judging(
-        self,
-        path: Path,
-        size: int,
-        device: str = WHOLE_DISK,
-        formats: Sequence[str] = ("elf",),
-    ) -> Iterator[Opinion]:
-        """What zgetdump says of the dump at ``path``, for the length of a ``with`` block.
+    def judging(self, path: Path, dump: Dump) -> Iterator[Opinion]:
+        """What zgetdump says of ``dump``, for the length of a ``with`` block.
 
-        ``path`` is a dump, or a disk image with it on ``device``; ``size`` bytes is how big a
-        converted one may become. The file is not written to. Raises HostError if the guest does
-        not do its job.
+        ``path`` is its file, or the image of the disk that ``zipl -d`` prepared for it; it is not
+        written to. Raises UsageError for a dump of which zgetdump has no knowledge, HostError if
+        the guest does not do its job.
         """
+        device, formats = _device(path, dump), _formats(dump)
+        size = max(dump.length, dump.memory_map[-1].end - dump.memory_map[0].start)
         guest = self._images.judge_initramfs()
         with TemporaryDirectory(prefix="judge-") as scratch:
             directory = Path(scratch)
@@ -123,6 +121,28 @@ class Zgetdump:
         Tools(results.with_suffix(".log"), "a disk for results").run(
             ["mke2fs", *options, str(results)]
         )
+
+
+def _device(path: Path, dump: Dump) -> str:
+    if not dump.container:
+        return _WHOLE_DISK
+    with File.open(path) as disk:
+        if is_dump_disk(disk):
+            return _FIRST_PARTITION
+    raise UsageError(
+        f"zgetdump finds no dump in {path}: it is in {dump.container}",
+        hint="zharness dump convert takes it out",
+    )
+
+
+def _formats(dump: Dump) -> tuple[str, ...]:
+    if dump.format not in _CONVERTED:
+        known = ", ".join(_CONVERTED)
+        raise UsageError(
+            f"{dump.name}: zgetdump is asked about {known}, not {dump.format}",
+            hint="zharness dump convert makes an elf or s390 dump of it",
+        )
+    return _CONVERTED[dump.format]
 
 
 def _version(guest: Built) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.dump import ngdump
 from harness.dump.content import File
 from harness.dump.reader import PAGE, Dump, Segment
 from harness.dump.superblock import FoundSuperblock, superblock_of_disk
@@ -14,7 +15,7 @@ from harness.progress import Progress
 from harness.verify import alone_kernel, memory_map, page_statistics, superblock
 from harness.verify.findings import CheckResult, Finding
 
-HEADERS, MAP, COMPLETE = "headers", "memory-map", "complete"
+HEADERS, MAP, COMPLETE, SHA256 = "headers", "memory-map", "complete", "sha256"
 FILTERED = "kdump"  # how the names of formats begin that leave out pages on purpose
 _END_OF_ADDRESSES = 1 << 64
 _SHOWN = 16
@@ -47,6 +48,7 @@ def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tupl
         Check(MAP, "segments", map_alone),
         Check(COMPLETE, "segments", complete),
         Check(superblock.CHECK, superblock.UNIT, lambda dump: superblock_alone(dump, found)),
+        Check(SHA256, "bytes", lambda dump: sha256_alone(dump, progress)),
         Check(alone_kernel.PREFIXES, "CPUs", alone_kernel.prefixes),
         Check(alone_kernel.VMCOREINFO, "lines", alone_kernel.vmcoreinfo_alone),
         Check(alone_kernel.TABLES, "symbols", alone_kernel.page_tables),
@@ -126,6 +128,15 @@ def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:
     if found is None:
         return CheckResult.skipped(superblock.CHECK, superblock.UNIT, "the file is no dump disk")
     return superblock.judge(found, dump)
+
+
+def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
+    """The checksum that ngdump keeps beside the dump."""
+    fits = ngdump.checksum_fits(dump, progress)
+    if fits is None:
+        return CheckResult.skipped(SHA256, "bytes", "there is no ngdump.meta beside the dump")
+    messages = [] if fits else ["the dump is not the one of which ngdump.meta has the SHA-256"]
+    return _result(SHA256, dump.content.size, "bytes", messages)
 
 
 def _result(

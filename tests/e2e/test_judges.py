@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.build.store import Store
+from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.judges import agreement
-from harness.judges.zgetdump import FIRST_PARTITION, WHOLE_DISK, Zgetdump
+from harness.judges.zgetdump import Zgetdump
 from harness.paths import default_store
 from harness.progress import NoProgress
 from harness.report.verdict import Result
@@ -33,18 +34,15 @@ def evidence(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = Plan("quick", load("quick"))
     verdict = engine.run(plan, output=directory, store=store, progress=NoProgress(), keep=True)
     assert verdict.result is Result.PASS
+    with open_dump(directory / "dump/dump") as dump:
+        convert(dump, directory / "dump.s390", "s390", NoProgress())
     return directory
 
 
-@pytest.mark.parametrize(
-    ("file", "device"), [("dump/dump", WHOLE_DISK), ("disk.img", FIRST_PARTITION)]
-)
-def test_zgetdump_agrees(evidence: Path, store: Store, file: str, device: str):
-    zgetdump = Zgetdump(store, NoProgress())
-    with (
-        zgetdump.judging(evidence / file, MEMORY * 2, device) as opinion,
-        open_dump(evidence / "dump/dump") as dump,
-    ):
+@pytest.mark.parametrize("file", ["dump/dump", "disk.img", "dump.s390"])
+def test_zgetdump_agrees(evidence: Path, store: Store, file: str):
+    path, zgetdump = evidence / file, Zgetdump(store, NoProgress())
+    with open_dump(path) as dump, zgetdump.judging(path, dump) as opinion:
         result = agreement.check(dump, opinion)
     assert [finding.message for finding in result.findings] == []
     assert result.compared > MEMORY // 4096
@@ -52,11 +50,11 @@ def test_zgetdump_agrees(evidence: Path, store: Store, file: str, device: str):
 
 def test_zgetdump_is_not_pleased_with_anything(evidence: Path, store: Store, tmp_path: Path):
     damaged = tmp_path / "damaged"
-    with (evidence / "dump/dump").open("rb") as dump:
-        damaged.write_bytes(bytes(4096) + dump.read(1 << 20))
+    with (evidence / "dump/dump").open("rb") as whole:
+        damaged.write_bytes(bytes(4096) + whole.read(1 << 20))
     with (
-        Zgetdump(store, NoProgress()).judging(damaged, MEMORY) as opinion,
         open_dump(evidence / "dump/dump") as dump,
+        Zgetdump(store, NoProgress()).judging(damaged, dump) as opinion,
     ):
         result = agreement.check(dump, opinion)
     assert not result.passed

@@ -7,18 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from typer.testing import CliRunner
 
-from harness.cli.app import app
 from harness.cli.extract_dump import hex_lines
 from harness.dump.describe import describe
 from harness.dump.detect import open_dump
-from harness.dump.reader import Dump
 from harness.errors import ExitCode
-from harness.progress import Progress
 from tests.unit.crashed_kernel import PANIC, PREFIXES, CrashedKernel, vmcoreinfo
 from tests.unit.evidence import MEMORY, write_sparse
 
@@ -277,21 +272,25 @@ def test_extract_what_is_not_there(dump_file: Path, arguments, code: ExitCode, w
 # convert
 
 
-def test_convert_hands_the_open_dump_to_the_converter(
-    dump_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    asked = []
+@pytest.mark.parametrize("form", ["elf", "s390", "s390_ext"])
+def test_a_converted_dump_is_the_same(dump_file: Path, tmp_path: Path, form: str):
+    target = tmp_path / "out"
+    done = zharness("dump", "convert", dump_file, "--to", form, target)
+    assert done.returncode == ExitCode.PASS, done.stderr
+    assert f"{target}: {form}, {target.stat().st_size} bytes" in done.stdout
+    assert zharness("dump", "compare", dump_file, target).returncode == ExitCode.PASS
+    again = zharness("dump", "convert", dump_file, "--to", form, target)
+    assert again.returncode != ExitCode.PASS
+    assert str(target) in again.stderr
 
-    def stand_in(dump: Dump, target: Path, form: str, progress: Progress) -> None:
-        asked.append((dump.name, form))
-        with progress.task("write", 3, "B"):
-            target.write_bytes(dump.read(0, 3))
 
-    module = ModuleType("harness.dump.convert")
-    monkeypatch.setattr(module, "convert", stand_in, raising=False)
-    monkeypatch.setitem(sys.modules, "harness.dump.convert", module)
-    target = tmp_path / "out.s390"
-    done = CliRunner().invoke(app, ["dump", "convert", str(dump_file), "--to", "s390", str(target)])
-    assert done.exit_code == ExitCode.PASS, done.output
-    assert asked == [(str(dump_file), "s390")]
-    assert f"{target}: s390, 3 bytes" in done.output
+# judge
+
+
+def test_what_zgetdump_does_not_know_is_not_shown_to_it(dump_file: Path, tmp_path: Path):
+    target = tmp_path / "out"
+    assert zharness("dump", "convert", dump_file, "--to", "s390_ext", target).returncode == 0
+    done = zharness("dump", "judge", target, "--store", tmp_path / "store")
+    assert done.returncode == ExitCode.USAGE
+    assert "zgetdump is asked about elf, s390, not s390_ext" in done.stderr
+    assert not (tmp_path / "store").exists()

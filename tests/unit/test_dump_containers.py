@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.build.command import find_tool
+from harness.dump.describe import describe
 from harness.dump.detect import open_dump
 from harness.dump.ngdump import checksum_fits
 from harness.errors import EvidenceError
 from harness.progress import NoProgress
+from harness.verify.alone import sha256_alone
 from tests.unit.conftest import make_cpu
 from tests.unit.evidence import PAGE, PART_SIZE, PART_START, Load, flip, superblock, vmcore
 from tests.unit.test_dump_filesystem import (
@@ -217,12 +219,17 @@ def test_ngdump(tmp_path: Path):
         assert dump.container_facts == {"file": "dump.elf", "sha256sum": SHA256}
         assert dump.read(0, 1) == b"\1"
         assert checksum_fits(dump, NoProgress()) is True
+        assert sha256_alone(dump, NoProgress()).passed
+        assert describe(dump)["container_facts"] == {"file": "dump.elf", "sha256sum": SHA256}
 
 
 def test_ngdump_checksum_is_wrong_only_when_asked(tmp_path: Path):
     disk = ngdump_disk(tmp_path, f"version=1\nfile=dump.elf\nsha256sum={'0' * 64}\n")
     with open_dump(disk) as dump:
         assert checksum_fits(dump, NoProgress()) is False
+        result = sha256_alone(dump, NoProgress())
+        assert not result.passed
+        assert "ngdump.meta" in result.findings[0].message
     with open_dump(disk, "dump.elf") as dump:
         assert checksum_fits(dump, NoProgress()) is None
 

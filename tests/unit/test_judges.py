@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
+from harness.build.store import Store
 from harness.dump.detect import open_dump
 from harness.dump.reader import Dump
+from harness.errors import UsageError
 from harness.judges import agreement
-from harness.judges.zgetdump import Opinion, Said
+from harness.judges.zgetdump import Opinion, Said, Zgetdump
+from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.verify.findings import CheckResult
 from tests.unit.conftest import make_cpu
 from tests.unit.evidence import Load, vmcore
+from tests.unit.test_dump_filesystem import add, make_disk
 
 MEMORY = bytes(range(256)) * 64  # 16 KiB
 CPUS = (make_cpu(1), make_cpu(2))
@@ -111,3 +115,15 @@ def test_what_it_could_not_write(tmp_path: Path, check):
         "zgetdump -f elf ended with 1: zgetdump: Got signal 15, exiting...",
         f"converted to elf by zgetdump: {tmp_path / 'elf'}: is empty",
     ]
+
+
+def test_a_dump_in_a_file_system_is_not_shown_to_it(tmp_path: Path):
+    disk = make_disk(tmp_path, "ext4")
+    add(disk, "dump.0", vmcore(MEMORY, CPUS, loads=LOADS), 1000)
+    zgetdump = Zgetdump(Store(tmp_path / "store", NoProgress()), NoProgress())
+    with (
+        open_dump(disk) as dump,
+        pytest.raises(UsageError, match="zgetdump finds no dump in"),
+        zgetdump.judging(disk, dump),
+    ):
+        pass

@@ -106,6 +106,7 @@ def test_a_right_dump_is_green():
         "memory-map": 2,
         "complete": 2,
         "superblock": 0,
+        "sha256": 0,
         "prefixes": 2,
         "vmcoreinfo": vmcoreinfo().count(b"\n"),
         "page-tables": 5,
@@ -397,4 +398,4 @@ def test_whatever_is_damaged_is_a_finding(damages: list[tuple[int, int]]):
         dump = read(bytes(elf))
     except EvidenceError:
         return
-    assert len(checked(dump)) == 9
+    assert checked(dump).keys() == checked(read(ELF)).keys()
