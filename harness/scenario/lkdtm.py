@@ -77,7 +77,8 @@ CRASHES: dict[str, tuple[Ending, str]] = {
     "CORRUPT_STACK_STRONG": (STACK, "Kernel stack overflow"),
     "SOFTLOCKUP": (STALL, r"self-detected stall on CPU[\s\S]*lkdtm_SOFTLOCKUP\+"),
     "HARDLOCKUP": (STALL, r"detected stalls on CPUs/tasks"),
-    "SMP_CALL_LOCKUP": (STALL, r"self-detected stall on CPU"),
+    # the CPU that calls notices, or the other one is noticed: whichever RCU waits for longer
+    "SMP_CALL_LOCKUP": (STALL, r"detected stalls? on CPU[\s\S]*lkdtm_SMP_CALL_LOCKUP\+"),
     "SPINLOCKUP": (STALL, r"self-detected stall on CPU"),
     "HUNG_TASK": (HUNG, r"blocked for more than \d+ seconds"),
     "CORRUPT_LIST_ADD": (OOPS, r"kernel BUG at \S*lib/list_debug\.c"),
