@@ -19,7 +19,8 @@ from harness.build.initramfs import (
     dump_lists,
     initramfs,
 )
-from harness.build.kernel import Kernel, Role, built_kernel, foreign_kernel, require_crash_dump
+from harness.build.kernel import Kernel, built_kernel, foreign_kernel, require_crash_dump
+from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
 from harness.build.packages import ROOT, judge_libraries
 from harness.build.store import Built, Store
@@ -30,6 +31,7 @@ from harness.progress import Progress
 # to a file system. possible_cpus: a dump needs one CPU (s390-tools zipl/src/job.c)
 FILE_SYSTEM_PARMLINE = "root=/dev/ram0 possible_cpus=1 cgroup_disable=memory"
 
+OWN_CRASHED_KERNEL, OWN_DUMP_KERNEL = KernelSpec(Role.CRASHED), KernelSpec(Role.DUMP)
 SYSTEM_DISK_SIZE = 128 << 20
 _DUMP_INITRAMFS = "initramfs-dump"
 
@@ -45,10 +47,15 @@ class Images:
 
     def __init__(self, store: Store, progress: Progress) -> None:
         self._store, self._progress = store, progress
-        self._kernels: dict[Role, Kernel] = {}  # asking apt for the source takes a while
+        self._kernels: dict[KernelSpec, Kernel] = {}  # asking apt for the source takes a while
 
-    def crashed_kernel(self, image: Path | None = None, vmlinux: Path | None = None) -> Kernel:
-        """The harness's own, or the one given by path."""
+    def crashed_kernel(
+        self,
+        image: Path | None = None,
+        vmlinux: Path | None = None,
+        spec: KernelSpec = OWN_CRASHED_KERNEL,
+    ) -> Kernel:
+        """The one that ``spec`` describes, or the one given by path."""
         if image is not None:
             return foreign_kernel(image, vmlinux)
         if vmlinux is not None:
@@ -56,12 +63,12 @@ class Images:
                 f"vmlinux {vmlinux} is for a kernel given by path, and there is none",
                 hint="the harness's own kernel has its own; or give --kernel, too",
             )
-        return self._built_kernel(Role.CRASHED)
+        return self._built_kernel(spec)
 
-    def dump_kernel(self, image: Path | None = None) -> Kernel:
-        """The harness's own, or the one given by path, if it is able to dump."""
+    def dump_kernel(self, image: Path | None = None, spec: KernelSpec = OWN_DUMP_KERNEL) -> Kernel:
+        """The one that ``spec`` describes, or the one given by path, if it is able to dump."""
         if image is None:
-            return self._built_kernel(Role.DUMP)
+            return self._built_kernel(spec)
         kernel = foreign_kernel(image)
         require_crash_dump(kernel)
         return kernel
@@ -154,10 +161,10 @@ class Images:
                 for name in names
             ]
 
-    def _built_kernel(self, role: Role) -> Kernel:
-        if role not in self._kernels:
-            self._kernels[role] = built_kernel(self._store, role, self._progress)
-        return self._kernels[role]
+    def _built_kernel(self, spec: KernelSpec) -> Kernel:
+        if spec not in self._kernels:
+            self._kernels[spec] = built_kernel(self._store, spec, self._progress)
+        return self._kernels[spec]
 
     def _builder_kernel(self, given: Kernel) -> Kernel:
         """The kernel for the builder guest: the harness's own, which is known to work.
@@ -165,7 +172,7 @@ class Images:
         On a host that cannot build it, the given dump kernel, which must drive the disk anyway.
         """
         try:
-            return self._built_kernel(Role.DUMP)
+            return self._built_kernel(OWN_DUMP_KERNEL)
         except HostError:
             return given
 

@@ -1,48 +1,31 @@
-"""Kernels: built from the distribution's source, or given by path."""
+"""Kernels: built from source, or given by path."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import shutil
-import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from harness.build import kernel_image
-from harness.build.command import Tools, require_tools
-from harness.build.source import source_tree
+from harness.build.command import Tools
+from harness.build.kernel_spec import KernelSpec, Role
+from harness.build.make import Make, compiler, environment
+from harness.build.source import apply, kernel_source
 from harness.build.store import Built, Store, sha256
 from harness.build.vmlinux import Vmlinux, vmlinux_of
-from harness.errors import BuildError, HostError, UsageError
-from harness.paths import data_dir
+from harness.errors import HostError, UsageError
+from harness.paths import data_dir, require_file
 from harness.progress import Progress
 
 BASE_CONFIG = "zfcpdump_defconfig"
-CROSS_COMPILE = "s390x-linux-gnu-"
-NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
-# where debug information says the source is: paths of this host would make builds differ
-SOURCE_PREFIX = "/linux"
-
 IMAGE, VMLINUX, CONFIG = "bzImage", "vmlinux", "config"
 MODULE = "zcrash.ko"
 
-_OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
 
-
-class Role(StrEnum):
-    """What a kernel is for; each has its fragment in ``images/kernel``."""
-
-    DUMP = "dump"
-    CRASHED = "crashed"
-
-
-# lines that make prints for its objects, for the estimate (Linux 6.12)
+# lines that make prints for its objects, for the first estimate (Linux 6.12)
 OBJECTS = {Role.DUMP: 1260, Role.CRASHED: 1430}
 
 
@@ -82,37 +65,73 @@ class Kernel:
             )
 
 
-def built_kernel(store: Store, role: Role, progress: Progress) -> Kernel:
-    """The harness's own kernel for ``role``; raises BuildError or HostError."""
-    tree = source_tree(store, progress)
+def kind_of(role: Role) -> str:
+    """The kind of image, in the store, that kernels for ``role`` are."""
+    return f"kernel-{role}"
+
+
+def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
+    """The kernel that ``spec`` describes; raises BuildError, HostError or UsageError."""
+    patches = spec.patch_files
+    for patch in patches:
+        require_file(patch, "patch")
+    source = kernel_source(store, progress, spec.source)
     images = data_dir() / "images"
-    sources = sorted((images / "kernel").glob(f"{role}.*"))
-    crashed = role is Role.CRASHED
-    if crashed:
-        sources += sorted((images / "crash" / "zcrash").iterdir())
-    fragment = Template((images / "kernel" / f"{role}.config").read_text())
+    role = Template((images / "kernel" / f"{spec.role}.config").read_text())
+    fragment = "\n".join([role.substitute(IMAGES=images), *spec.configuration])
+    crashed = spec.role is Role.CRASHED
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        objects = directory / "objects"
+        objects, tree = directory / "objects", directory / "source"
         objects.mkdir()
-        tools = Tools(log, f"the {role} kernel", _environment(store))
-        make = _Make(tree.path / "tree", objects, tools)
-        make.configure(fragment.substitute(IMAGES=images))
-        with progress.task(f"compile the {role} kernel", OBJECTS[role], "objects") as task:
-            make.compile(task.update)
+        tools = Tools(log, f"the {spec.role} kernel", environment(store.root))
+        source.place(tree, tools)
+        for patch in patches:
+            apply(patch, tree, tools)
+        make = Make(tree, objects, tools)
+        unknown = make.configure(BASE_CONFIG, fragment)
+        expected = _objects(store, spec.role)
+        with progress.task(f"compile the {spec.role} kernel", expected, "objects") as task:
+            done = make.compile(task.update)
             if crashed:
-                make.compile_module(images / "crash" / "zcrash")
-        facts = make.collect(directory, (VMLINUX, MODULE) if crashed else ())
+                make.compile_module(images / "crash" / "zcrash", MODULE)
+        shutil.move(objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
+        shutil.move(objects / ".config", directory / CONFIG)
+        for name in (VMLINUX, MODULE) if crashed else ():
+            shutil.move(objects / name, directory / name)
         shutil.rmtree(objects)
-        return facts
+        shutil.rmtree(tree)
+        return {
+            "release": kernel_image.release((directory / IMAGE).read_bytes()),
+            "source": spec.source,
+            "compiler": compiler(),
+            "objects": done,
+            "options unknown to this source": unknown,
+        }
 
     inputs = {
-        "source": tree.manifest["file"],
+        "source": source.identity,
+        "patches": {patch.name: patch.read_text() for patch in patches},
         "base": BASE_CONFIG,
-        "configuration": {path.name: path.read_text() for path in sources},
+        "configuration": _texts(images, spec.role),
+        "changed": list(spec.configuration),
     }
-    image = store.get(f"kernel-{role}", inputs, build)
-    return _from_store(image)
+    return kernel_from_store(store.get(kind_of(spec.role), inputs, build))
+
+
+def _texts(images: Path, role: Role) -> dict[str, str]:
+    """The role's own files that a kernel is made of, beside its source."""
+    files = sorted((images / "kernel").glob(f"{role}.*"))
+    if role is Role.CRASHED:
+        files += sorted((images / "crash" / "zcrash").iterdir())
+    return {path.name: path.read_text() for path in files}
+
+
+def _objects(store: Store, role: Role) -> int:
+    """How many objects the last such kernel took."""
+    built = [image for image in store.images() if image.kind == kind_of(role)]
+    newest = max(built, key=lambda image: str(image.manifest["created"]), default=None)
+    return OBJECTS[role] if newest is None else newest.manifest["objects"]
 
 
 def foreign_kernel(image: Path, vmlinux: Path | None = None) -> Kernel:
@@ -161,105 +180,8 @@ def _config_beside(image: Path, release: str) -> str | None:
     return None
 
 
-class _Make:
-    """One out-of-tree build."""
-
-    def __init__(self, tree: Path, objects: Path, tools: Tools) -> None:
-        self._objects, self._tools = objects, tools
-        require_tools(NEEDED_TOOLS)
-        prefixes = f"-ffile-prefix-map={tree}/= -ffile-prefix-map={objects}={SOURCE_PREFIX}"
-        cache = "ccache " if shutil.which("ccache") else ""
-        self._make = (
-            "make",
-            f"-C{tree}",
-            f"O={objects}",
-            "ARCH=s390",
-            f"CROSS_COMPILE={CROSS_COMPILE}",
-            f"CC={cache}{CROSS_COMPILE}gcc",
-            f"HOSTCC={cache}gcc",
-            f"KCFLAGS={prefixes}",
-            f"KAFLAGS={prefixes}",
-        )
-
-    def configure(self, fragment: str) -> None:
-        """Base configuration and fragment; raises BuildError for a line that does not hold."""
-        self._tools.run([*self._make, BASE_CONFIG])
-        config = self._objects / ".config"
-        with config.open("a") as file:
-            file.write(fragment)
-        self._tools.run([*self._make, "olddefconfig"])
-        lost = _lost(fragment, config.read_text())
-        if lost:
-            raise BuildError(
-                f"{self._tools.what}: '{lost[0]}' does not hold in its final configuration",
-                hint="another option it depends on is missing, or it has a new name",
-            )
-
-    def compile(self, progress: Callable[[float], None]) -> None:
-        done = 0
-
-        def on_line(line: str) -> None:
-            nonlocal done
-            if _OBJECT_LINE.match(line):
-                done += 1
-                progress(done)
-
-        self._tools.run(
-            [*self._make, f"-j{len(os.sched_getaffinity(0))}", "bzImage"], on_line=on_line
-        )
-
-    def compile_module(self, source: Path) -> None:
-        """An external module of one file, into the directory of the objects."""
-        shutil.copytree(source, module := self._objects / "module")
-        # a kernel without modules of its own writes the list of its symbols under another name
-        shutil.copy(self._objects / "vmlinux.symvers", self._objects / "Module.symvers")
-        self._tools.run([*self._make, "modules_prepare"])
-        self._tools.run([*self._make, f"M={module}", "modules"])
-        shutil.move(module / MODULE, self._objects / MODULE)
-
-    def collect(self, directory: Path, more: tuple[str, ...]) -> dict[str, Any]:
-        """Move what is kept into the image; returns what the manifest shall say."""
-        shutil.move(self._objects / "arch" / "s390" / "boot" / "bzImage", directory / IMAGE)
-        shutil.move(self._objects / ".config", directory / CONFIG)
-        for name in more:
-            shutil.move(self._objects / name, directory / name)
-        data = (directory / IMAGE).read_bytes()
-        return {"release": kernel_image.release(data), "compiler": _compiler()}
-
-
-def _environment(store: Store) -> dict[str, str]:
-    """Reproducible, and sharing objects between builds wherever they took place."""
-    return {
-        "CCACHE_BASEDIR": str(store.root),
-        "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(store.root / ".ccache")),
-        "CCACHE_NOHASHDIR": "1",
-        "KBUILD_BUILD_HOST": "zharness",
-        "KBUILD_BUILD_TIMESTAMP": "@0",
-        "KBUILD_BUILD_USER": "zharness",
-    }
-
-
-def _compiler() -> str:
-    return subprocess.run(
-        [f"{CROSS_COMPILE}gcc", "--version"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[0]
-
-
-def _lost(fragment: str, config: str) -> list[str]:
-    """Lines of the fragment that are not true in the final configuration."""
-    present = set(config.splitlines())
-    lost = []
-    for line in fragment.splitlines():
-        unset = re.fullmatch(r"# (CONFIG_\w+) is not set", line)
-        if unset:
-            if any(other.startswith(f"{unset[1]}=") for other in present):
-                lost.append(line)
-        elif line.startswith("CONFIG_") and line not in present:
-            lost.append(line)
-    return lost
-
-
-def _from_store(image: Built) -> Kernel:
+def kernel_from_store(image: Built) -> Kernel:
+    """A kernel that was built earlier."""
     files = image.manifest["files"]
     vmlinux = None
     if VMLINUX in files:

@@ -82,13 +82,16 @@ def package_set(
     return store.get(kind, inputs, build)
 
 
-def download(names: Sequence[str], into: Path, tools: Tools, architecture: str) -> list[Path]:
+def download(
+    names: Sequence[str], into: Path, tools: Tools, architecture: str, suite: str | None = None
+) -> list[Path]:
     """Fetch packages with apt, which verifies them; returns the ``.deb`` files, by name.
 
-    Raises HostError in apt's own words if a source, a package or the network is missing.
+    They are of the host's release, or of another ``suite`` on the same mirror. Raises HostError
+    in apt's own words if a source, a package or the network is missing.
     """
     into.mkdir()
-    private = _private_apt(into / "apt", architecture, tools)
+    private = _private_apt(into / "apt", architecture, tools, suite)
     try:
         # by default apt is content with old or missing lists, and fails later and less clearly
         private.run(["apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update"])
@@ -101,12 +104,13 @@ def download(names: Sequence[str], into: Path, tools: Tools, architecture: str) 
     return sorted(into.glob("*.deb"))
 
 
-def _private_apt(root: Path, architecture: str, tools: Tools) -> Tools:
+def _private_apt(root: Path, architecture: str, tools: Tools, suite: str | None) -> Tools:
     """An apt with its own lists and cache below ``root``."""
     for directory in ("lists/partial", "archives/partial"):
         (root / directory).mkdir(parents=True)
     (root / "status").touch()
-    (root / "sources.list").write_text("".join(f"{line}\n" for line in _sources(architecture)))
+    sources = _sources(architecture, suite)
+    (root / "sources.list").write_text("".join(f"{line}\n" for line in sources))
     (root / "apt.conf").write_text(
         f"""APT::Architecture "{architecture}";
 APT::Architectures {{ "{architecture}"; }};
@@ -123,8 +127,8 @@ Dir::Cache::Archives "{root / "archives"}";
     return Tools(tools.log, tools.what, {"APT_CONFIG": str(root / "apt.conf")})
 
 
-def _sources(architecture: str) -> list[str]:
-    """The host's Debian sources, for another architecture."""
+def _sources(architecture: str, suite: str | None) -> list[str]:
+    """The host's Debian sources, for another architecture; or another suite beside them."""
     listing = subprocess.run(
         [find_tool("apt-get"), "indextargets", "--format", _TARGET],
         capture_output=True,
@@ -132,7 +136,7 @@ def _sources(architecture: str) -> list[str]:
         check=False,
     ).stdout
     release = _release()
-    lines = _debian_sources(listing, release, architecture)
+    lines = _debian_sources(listing, release, architecture, suite)
     if not lines:
         raise HostError(
             f"apt on this host knows no Debian package source for '{release}', so there is no "
@@ -147,19 +151,23 @@ def _sources(architecture: str) -> list[str]:
     return lines
 
 
-def _debian_sources(listing: str, release: str, architecture: str) -> list[str]:
+def _debian_sources(
+    listing: str, release: str, architecture: str, suite: str | None = None
+) -> list[str]:
     """Lines of a sources.list from apt's index targets: only what Debian signed for ``release``.
 
     Origin and code name come from the Release files that the host's apt has verified, so it does
-    not matter how its sources spell them.
+    not matter how its sources spell them. ``suite`` is taken from where ``release`` itself comes
+    from, without its pockets.
     """
-    wanted = {release, *(f"{release}-{pocket}" for pocket in _POCKETS)}
+    pockets = {release, *(f"{release}-{pocket}" for pocket in _POCKETS)}
+    wanted = pockets if suite is None else {release}
     lines = set()
     for line in listing.splitlines():
         origin, created_by, uri, codename, component = line.split("|")
         if (origin, created_by) == ("Debian", "Packages") and codename in wanted:
             options = f"arch={architecture} signed-by={KEYRING}"
-            lines.add(f"deb [{options}] {uri} {codename} {component}")
+            lines.add(f"deb [{options}] {uri} {suite or codename} {component}")
     return sorted(lines)
 
 

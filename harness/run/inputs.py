@@ -32,7 +32,7 @@ class CrashInputs:
     def prepare(cls, images: Images, plan: Plan) -> CrashInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
         crashed = plan.scenario.crashed
-        kernel = images.crashed_kernel(crashed.kernel, crashed.vmlinux)
+        kernel = images.crashed_kernel(crashed.kernel, crashed.vmlinux, crashed.kernel_spec)
         initramfs = images.crashed_initramfs(kernel, with_content=crashed.content is not None)
         disk = None
         if crashed.load is Load.SCSI:
@@ -85,7 +85,7 @@ class DumpInputs:
     def prepare(cls, images: Images, plan: Plan) -> DumpInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
         dump = plan.scenario.dump
-        kernel = images.dump_kernel(dump.kernel)
+        kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
         parameters = dump.format.parameters
         in_parmline = dump.layout.is_file_system  # zipl -d takes none
         initramfs = images.dump_initramfs(dump.layout, "" if in_parmline else parameters)

@@ -20,6 +20,7 @@ from harness.scenario.triggers import trigger_named, workload_named
 CRASH_PARMLINE = "console=ttysclp0 panic=0"
 # 255 empty targets would take 15 s; images/crash/init asks for the system's disk itself
 DISK_PARMLINE = "scsi_mod.scan=manual"
+OF_KERNEL = {"kernel", "vmlinux", "source", "patches", "config"}  # its digest says it all
 KERNELS = (("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"))
 
 
@@ -59,6 +60,10 @@ class Plan:
         for section, field in KERNELS:
             if scenario[section][field] is not None:
                 scenario[section][field] = str(Path(scenario[section][field]).resolve())
+        for section in ("crashed", "dump"):
+            kernel = scenario[section]
+            kernel["source"] = kernel["source"] and _rooted(kernel["source"])
+            kernel["patches"] = list(map(_rooted, kernel["patches"]))
         return {"name": self.name, "scenario": scenario, "time_factor": self.time_factor}
 
     @classmethod
@@ -77,7 +82,7 @@ class Plan:
         """
         crashed = self.scenario.crashed
         crash = {
-            **crashed.model_dump(mode="json", exclude={"kernel", "vmlinux"}),
+            **crashed.model_dump(mode="json", exclude=OF_KERNEL),
             "parmline": self.parmline,
             "how": {**asdict(self.crash), "trigger": repr(self.crash.trigger)},
             "format": FORMAT,
@@ -86,3 +91,9 @@ class Plan:
         key = hashlib.sha256(json.dumps(crash, sort_keys=True).encode()).hexdigest()[:10]
         busy = f"-{crashed.workload}" if crashed.workload else ""
         return f"{crashed.trigger}{busy}-{crashed.smp}cpu-{crashed.memory >> 20}M-{key}"
+
+
+def _rooted(source: str) -> str:
+    """A source or patch that is a path, in a form that means it from any working directory."""
+    path, at, revision = source.partition("@")
+    return f"{Path(path).resolve()}{at}{revision}" if Path(path).exists() else source

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from harness.build import configuration
+from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
 from harness.errors import UsageError
 from harness.scenario.sizes import format_size, parse_size
@@ -45,12 +47,21 @@ def _known(name: str, find: Callable[[str], object]) -> str:
     return name
 
 
+def _configuration_line(line: str) -> str:
+    try:
+        configuration.parse(line)
+    except UsageError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from None
+    return line
+
+
 Size = Annotated[
     int,
     BeforeValidator(lambda value: parse_size(str(value))),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
 ]
 Pattern = Annotated[str, AfterValidator(_compilable)]
+ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
 TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
 WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_named))]
 
@@ -86,7 +97,29 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Crashed(_Strict):
+class _WithKernel(_Strict):
+    """What has a kernel: an image given by path, or one that is built."""
+
+    kernel: Path | None = Field(None, description="kernel image; default: one that is built")
+    source: str | None = Field(
+        None, description="its source: linux-source-X.Y[@SUITE], archive, or REPOSITORY@REVISION"
+    )
+    patches: tuple[str, ...] = Field((), description="changes to the source: names or paths")
+    config: tuple[ConfigurationLine, ...] = Field((), description="changes to its configuration")
+
+    @model_validator(mode="after")
+    def _built_or_given(self) -> Self:
+        built = [name for name in ("source", "patches", "config") if getattr(self, name)]
+        if self.kernel is not None and built:
+            raise ValueError(f"{built[0]}: the kernel is given, so none is built")
+        return self
+
+    def spec_for(self, role: Role) -> KernelSpec:
+        """What is to be built, if no image is given."""
+        return KernelSpec(role, self.source, self.patches, self.config)
+
+
+class Crashed(_WithKernel):
     """The system that crashes."""
 
     memory: Size = Field(512 * MIB, ge=MIN_MEMORY, multiple_of=MIB, description="main storage")
@@ -98,9 +131,12 @@ class Crashed(_Strict):
     content: int | None = Field(
         None, ge=0, lt=1 << 32, description="seed of what it plants in its memory before"
     )
-    kernel: Path | None = Field(None, description="kernel image; default: the harness's own")
     vmlinux: Path | None = Field(None, description="that kernel's vmlinux")
     parmline: str = Field("", description="added to the crashed system's kernel parameters")
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return self.spec_for(Role.CRASHED)
 
     @model_validator(mode="after")
     def _trigger_can_be_pulled(self) -> Crashed:
@@ -112,15 +148,18 @@ class Crashed(_Strict):
         return self
 
 
-class Dump(_Strict):
+class Dump(_WithKernel):
     """The machine and the system that dump it."""
 
     hsa_size: Size = Field(64 * MIB, ge=MIN_HSA, multiple_of=MIB, description="size of the HSA")
     layout: DiskLayout = Field(DiskLayout.PARTITION, description="layout of the dump disk")
     format: DumpFormat = Field(DumpFormat.ELF, description="format of the dump")
     disk_size: Size | None = Field(None, multiple_of=4096, description="default: as needed")
-    kernel: Path | None = Field(None, description="kernel image; default: the harness's own")
     parmline: str = Field("", description="added to the dump tool's kernel parameters")
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return self.spec_for(Role.DUMP)
 
 
 class Expect(_Strict):

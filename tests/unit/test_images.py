@@ -9,7 +9,8 @@ from harness.build import images
 from harness.build.disk import DiskSpec
 from harness.build.images import EXPORT_NAMES, Images
 from harness.build.initramfs import IMAGE
-from harness.build.kernel import Kernel, Role
+from harness.build.kernel import Kernel
+from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
 from harness.build.store import Built, Store
 from harness.errors import HostError, UsageError
@@ -37,11 +38,11 @@ class Played:
         self.host: Kernel | None = None
         self.parameters: str | None = None  # of the dump tool, in its initramfs
 
-    def built_kernel(self, store: Store, role: Role, progress: Any) -> Kernel:
-        self.asked.append(role)
+    def built_kernel(self, store: Store, spec: KernelSpec, progress: Any) -> Kernel:
+        self.asked.append(spec.role)
         if not self.can_build:
             raise HostError("no linux-source")
-        return kernel(f"{self.directory}/{role}")
+        return kernel(f"{self.directory}/{spec.role}")
 
     def initramfs(
         self, store: Store, progress: Any, kind: str, lists: Any, variables: Any = None

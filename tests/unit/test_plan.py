@@ -26,6 +26,9 @@ BASE: dict[str, Any] = {
     # told by digests of their content
     "kernel": None,
     "vmlinux": None,
+    "source": None,
+    "patches": [],
+    "config": [],
 }
 OTHER = {
     "memory": "1G",
@@ -38,8 +41,11 @@ OTHER = {
     "parmline": "nosmt",
     "kernel": "/another/bzImage",
     "vmlinux": "/another/vmlinux",
+    "source": "linux-source-6.1",
+    "patches": ["another.patch"],
+    "config": ["CONFIG_ANOTHER=y"],
 }
-BY_CONTENT = {"kernel", "vmlinux"}
+BY_CONTENT = {"kernel", "vmlinux", "source", "patches", "config"}
 
 
 def plan(name: str = "one", **crashed: Any) -> Plan:
@@ -87,6 +93,9 @@ ELSEWHERE: dict[str, Any] = {
         "layout": "ext4",
         "disk_size": "1G",
         "kernel": "/k",
+        "source": "linux-source-6.1",
+        "patches": ["another.patch"],
+        "config": ["CONFIG_ANOTHER=y"],
         "parmline": "dump_debug=6",
     },
     "expect": {

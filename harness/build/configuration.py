@@ -1,0 +1,68 @@
+"""Kernel configurations: ``.config`` files, and the fragments that change them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from harness.errors import UsageError
+
+_SET = re.compile(r"(CONFIG_\w+)=(.*)")
+_UNSET = re.compile(r"# (CONFIG_\w+) is not set")
+_DEFINED = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
+OFF = "n"
+
+
+def parse(text: str) -> dict[str, str]:
+    """Option -> value, as written behind ``=``; ``n`` for ``# CONFIG_X is not set``.
+
+    A later line overrides an earlier one, as it does for kconfig. Raises UsageError for a line
+    that is none.
+    """
+    values = {}
+    for line in text.splitlines():
+        if match := _SET.fullmatch(line.strip()):
+            values[match[1]] = match[2]
+        elif match := _UNSET.fullmatch(line.strip()):
+            values[match[1]] = OFF
+        elif line.strip() and not line.lstrip().startswith("#"):
+            raise UsageError(
+                f"'{line.strip()}' is no line of a kernel configuration",
+                hint="CONFIG_X=y, or # CONFIG_X is not set",
+            )
+    return values
+
+
+def render(values: Mapping[str, str]) -> str:
+    """The inverse of :func:`parse`."""
+    return "".join(f"{line(option, value)}\n" for option, value in values.items())
+
+
+def line(option: str, value: str) -> str:
+    """One line of a configuration."""
+    return f"# {option} is not set" if value == OFF else f"{option}={value}"
+
+
+def lost(wanted: Mapping[str, str], final: Mapping[str, str]) -> list[str]:
+    """Lines of ``wanted`` that are not true in the final configuration."""
+    return [
+        line(option, value) for option, value in wanted.items() if final.get(option, OFF) != value
+    ]
+
+
+def defined(tree: Path) -> set[str]:
+    """Every option that the Kconfig files of a source tree define, as ``CONFIG_X``."""
+    return {f"CONFIG_{name}" for file in _kconfigs(tree) for name in _names(file)}
+
+
+def _kconfigs(tree: Path) -> Iterator[Path]:
+    for directory, names, files in os.walk(tree):
+        if directory == str(tree / "arch"):
+            names[:] = ["s390"]
+        yield from (Path(directory, file) for file in files if file.startswith("Kconfig"))
+
+
+def _names(file: Path) -> list[str]:
+    return _DEFINED.findall(file.read_text(errors="replace"))

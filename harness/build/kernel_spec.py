@@ -1,0 +1,57 @@
+"""What a kernel to be built is, as plain data."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.paths import data_dir
+
+PATCH_SUFFIX = ".patch"
+
+
+class Role(StrEnum):
+    """What a kernel is for; each has its fragment in ``images/kernel``."""
+
+    DUMP = "dump"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """A kernel to be built: for what, of which source, and what is changed about either.
+
+    ``source`` is what :func:`harness.build.source.kernel_source` takes; None is the newest that
+    the distribution offers. ``patches`` are files for ``patch -p1``, or names of those that come
+    with the harness; ``configuration`` are lines of a configuration, which override the role's.
+    """
+
+    role: Role
+    source: str | None = None
+    patches: tuple[str, ...] = ()
+    configuration: tuple[str, ...] = ()
+
+    @property
+    def patch_files(self) -> tuple[Path, ...]:
+        """Raises UsageError for a name that no patch of the harness has."""
+        return tuple(map(_patch_file, self.patches))
+
+
+def museum() -> dict[str, Path]:
+    """The patches that come with the harness, by name: each brings a real bug back."""
+    directory = data_dir() / "images" / "kernel" / "museum"
+    return {path.stem: path for path in sorted(directory.glob(f"*{PATCH_SUFFIX}"))}
+
+
+def _patch_file(name: str) -> Path:
+    if name.endswith(PATCH_SUFFIX):
+        return Path(name)
+    known = museum()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "zharness kernel museum shows them"
+        raise UsageError(f"no patch '{name}' comes with the harness", hint=hint)
+    return known[name]
