@@ -166,6 +166,10 @@ class Expect(_Strict):
     """What the run must show, besides a dump that equals the crashed machine's memory."""
 
     verdict: Literal["PASS", "FAIL"] = Field("PASS", description="of the dump itself")
+    findings: tuple[Pattern, ...] = Field(
+        (),
+        description="with FAIL: regular expressions, each matches a finding, 'CHECK: what it says'",
+    )
     crash_console: tuple[Pattern, ...] = Field(
         (), description="regular expressions that the crashed system's console must match"
     )
@@ -179,6 +183,12 @@ class Expect(_Strict):
         allow_inf_nan=False,
         description="for the dump, in boots of the crashed system in the same run",
     )
+
+    @model_validator(mode="after")
+    def _findings_are_of_wrong_dumps(self) -> Self:
+        if self.findings and self.verdict == "PASS":
+            raise ValueError("findings: a right dump has none; verdict = 'FAIL' expects them")
+        return self
 
 
 class Scenario(_Strict):

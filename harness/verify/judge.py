@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,9 +84,17 @@ def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
     rest = tuple(check(evidence).judged() for check in RUN_CHECKS)
     if evidence.expect.verdict == "PASS":
         return Judgement(dump, rest)
-    wrong = () if not all(result.passed for result in dump) else (_NOT_WRONG,)
-    verdict = CheckResult(VERDICT, 1, VERDICT_UNIT, wrong)
+    wrong = tuple(Finding(VERDICT, message) for message in _not_as_wrong(evidence, dump))
+    verdict = CheckResult(VERDICT, 1 + len(evidence.expect.findings), VERDICT_UNIT, wrong)
     return Judgement(dump, (*rest, verdict), expected_wrong=True)
 
 
-_NOT_WRONG = Finding(VERDICT, "the dump was expected to be wrong, but it is right")
+def _not_as_wrong(evidence: Evidence, dump: tuple[CheckResult, ...]) -> Iterator[str]:
+    """What is said of a dump that should be wrong in a certain way, and is not."""
+    found = [f"{item.check}: {item.message}" for result in dump for item in result.findings]
+    if not found:
+        yield "the dump was expected to be wrong, but it is right"
+        return
+    for pattern in evidence.expect.findings:
+        if not any(re.search(pattern, finding) for finding in found):
+            yield f"the dump is wrong, but no finding matches '{pattern}'"

@@ -143,6 +143,26 @@ def test_a_wrong_dump_that_is_expected_excuses_nothing_else(tmp_path):
         assert not judge(evidence).passed
 
 
+@pytest.mark.parametrize(
+    ("patterns", "passed"),
+    [
+        (["^outcome: .*HSA was not released"], True),
+        (["^outcome: ", "^pages: "], False),
+        (["^registers: .*HSA was not released"], False),
+    ],
+)
+def test_a_dump_must_be_wrong_in_the_way_that_is_expected(tmp_path, patterns, passed):
+    expect = {"verdict": "FAIL", "findings": patterns}
+    root = SyntheticRun(expect=expect, **WRONG).write(tmp_path / "run")
+    with Evidence.open(root) as evidence:
+        judgement = judge(evidence)
+    assert judgement.passed is passed
+    said = [finding.message for finding in judgement.findings if finding.check == "verdict"]
+    assert said == (
+        [] if passed else [f"the dump is wrong, but no finding matches '{patterns[-1]}'"]
+    )
+
+
 def test_evidence_that_does_not_tell_what_was_expected(tmp_path):
     root = SyntheticRun().write(tmp_path / "run")
     (root / "run.json").write_text("{}")
