@@ -82,24 +82,22 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
     crashed = spec.role is Role.CRASHED
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        objects, tree = directory / "objects", directory / "source"
-        objects.mkdir()
+        tree = directory / "source"
         tools = Tools(log, f"the {spec.role} kernel", environment(store.root))
         source.place(tree, tools)
         for patch in patches:
             apply(patch, tree, tools)
-        make = Make(tree, objects, tools)
+        make = Make(tree, tools)
         unknown = make.configure(BASE_CONFIG, fragment)
         expected = _objects(store, spec.role)
         with progress.task(f"compile the {spec.role} kernel", expected, "objects") as task:
             done = make.compile(task.update)
             if crashed:
                 make.compile_module(images / "crash" / "zcrash", MODULE)
-        shutil.move(objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
-        shutil.move(objects / ".config", directory / CONFIG)
+        shutil.move(make.objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
+        shutil.move(make.objects / ".config", directory / CONFIG)
         for name in (VMLINUX, MODULE) if crashed else ():
-            shutil.move(objects / name, directory / name)
-        shutil.rmtree(objects)
+            shutil.move(make.objects / name, directory / name)
         shutil.rmtree(tree)
         return {
             "release": kernel_image.release((directory / IMAGE).read_bytes()),

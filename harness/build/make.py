@@ -22,21 +22,22 @@ _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
 
 
 class Make:
-    """Builds the source in ``tree`` into ``objects``, both below one directory.
+    """Builds the source in ``tree`` into the directory ``objects`` below it.
 
-    Always at the same place relative to each other, so that compilations of equal files in two
-    trees are equal to ccache.
+    Just there, since only then does kbuild name the source by a relative path, in arguments to the
+    assembler, too, that ccache takes as they are: equal files in two trees are equal to it.
     """
 
-    def __init__(self, tree: Path, objects: Path, tools: Tools) -> None:
-        self.objects, self._tree, self._tools = objects, tree, tools
+    def __init__(self, tree: Path, tools: Tools) -> None:
         require_tools(NEEDED_TOOLS)
-        prefixes = f"-ffile-prefix-map={tree}/= -ffile-prefix-map={objects}={SOURCE_PREFIX}"
+        self.objects, self._tree, self._tools = tree / "objects", tree, tools
+        self.objects.mkdir()
+        prefixes = f"-ffile-prefix-map={tree}/= -ffile-prefix-map={self.objects}={SOURCE_PREFIX}"
         cache = "ccache " if shutil.which("ccache") else ""
         self._make = (
             "make",
             f"-C{tree}",
-            f"O={objects}",
+            f"O={self.objects}",
             "ARCH=s390",
             f"CROSS_COMPILE={CROSS_COMPILE}",
             f"CC={cache}{CROSS_COMPILE}gcc",
