@@ -19,7 +19,14 @@ from harness.build.initramfs import (
     dump_lists,
     initramfs,
 )
-from harness.build.kernel import Kernel, built_kernel, foreign_kernel, require_crash_dump
+from harness.build.kernel import (
+    Kernel,
+    built_kernel,
+    foreign_kernel,
+    kernel_from_store,
+    kind_of,
+    require_crash_dump,
+)
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
 from harness.build.packages import ROOT, judge_libraries
@@ -46,7 +53,7 @@ class Images:
     """Builds what is missing in the store. Methods raise BuildError, HostError, UsageError."""
 
     def __init__(self, store: Store, progress: Progress) -> None:
-        self._store, self._progress = store, progress
+        self.store, self.progress = store, progress
         self._kernels: dict[KernelSpec, Kernel] = {}  # asking apt for the source takes a while
 
     def crashed_kernel(
@@ -57,7 +64,7 @@ class Images:
     ) -> Kernel:
         """The one that ``spec`` describes, or the one given by path."""
         if image is not None:
-            return foreign_kernel(image, vmlinux)
+            return self.given_kernel(image, vmlinux)
         if vmlinux is not None:
             raise UsageError(
                 f"vmlinux {vmlinux} is for a kernel given by path, and there is none",
@@ -69,9 +76,18 @@ class Images:
         """The one that ``spec`` describes, or the one given by path, if it is able to dump."""
         if image is None:
             return self._built_kernel(spec)
-        kernel = foreign_kernel(image)
+        kernel = self.given_kernel(image)
         require_crash_dump(kernel)
         return kernel
+
+    def given_kernel(self, image: Path, vmlinux: Path | None = None) -> Kernel:
+        """The kernel at a path, or in the store under that name; raises UsageError."""
+        name = str(image)
+        if vmlinux is None and name.startswith(tuple(map(kind_of, Role))) and not image.exists():
+            found = self.store.find(name)
+            if len(found) == 1:
+                return kernel_from_store(found[0])
+        return foreign_kernel(image, vmlinux)
 
     def crashed_initramfs(self, kernel: Kernel, *, with_content: bool = False) -> Built:
         """For ``kernel``, with the modules that belong to it."""
@@ -82,14 +98,14 @@ class Images:
             variables["MODULE"] = str(kernel.module)
         if with_content:
             lists += CONTENT
-        return initramfs(self._store, self._progress, "initramfs-crashed", lists, variables)
+        return initramfs(self.store, self.progress, "initramfs-crashed", lists, variables)
 
     def system_disk(self, kernel: Kernel, ramdisk: Built, parmline: str) -> Built:
         """A disk that loads the crashed system, and that it keeps its boot counter on."""
         spec = DiskSpec(DiskLayout.EXT4, SYSTEM_DISK_SIZE, kernel, ramdisk, parmline)
         return dump_disk(
-            self._store,
-            self._progress,
+            self.store,
+            self.progress,
             spec,
             host_kernel=lambda: self._builder_kernel(kernel),
             kind="system-disk",
@@ -99,13 +115,13 @@ class Images:
         """For dumps to ``layout``; with the dump tool's ``parameters``, if there are any."""
         lists = dump_lists(layout)
         if not parameters:
-            return initramfs(self._store, self._progress, _DUMP_INITRAMFS, lists)
+            return initramfs(self.store, self.progress, _DUMP_INITRAMFS, lists)
         with NamedTemporaryFile("w") as file:
             file.write(f"{parameters}\n")
             file.flush()
             return initramfs(
-                self._store,
-                self._progress,
+                self.store,
+                self.progress,
                 _DUMP_INITRAMFS,
                 lists + DUMP_PARAMETERS,
                 {"PARAMETERS": file.name},
@@ -135,13 +151,13 @@ class Images:
             f"{FILE_SYSTEM_PARMLINE} {parmline}".strip() if layout.is_file_system else "",
         )
         return dump_disk(
-            self._store, self._progress, spec, host_kernel=lambda: self._builder_kernel(kernel)
+            self.store, self.progress, spec, host_kernel=lambda: self._builder_kernel(kernel)
         )
 
     def judge_initramfs(self) -> Built:
         """The guest in which zgetdump judges dumps."""
-        fuse = {"FUSE": str(judge_libraries(self._store, self._progress).path / ROOT)}
-        return initramfs(self._store, self._progress, "initramfs-judge", JUDGE, fuse)
+        fuse = {"FUSE": str(judge_libraries(self.store, self.progress).path / ROOT)}
+        return initramfs(self.store, self.progress, "initramfs-judge", JUDGE, fuse)
 
     def export(self, layout: DiskLayout, directory: Path) -> list[Path]:
         """Copy dump kernel and ramdisk to ``directory`` under the names s390-tools know.
@@ -163,7 +179,7 @@ class Images:
 
     def _built_kernel(self, spec: KernelSpec) -> Kernel:
         if spec not in self._kernels:
-            self._kernels[spec] = built_kernel(self._store, spec, self._progress)
+            self._kernels[spec] = built_kernel(self.store, spec, self.progress)
         return self._kernels[spec]
 
     def _builder_kernel(self, given: Kernel) -> Kernel:

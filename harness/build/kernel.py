@@ -129,7 +129,28 @@ def _objects(store: Store, role: Role) -> int:
     """How many objects the last such kernel took."""
     built = [image for image in store.images() if image.kind == kind_of(role)]
     newest = max(built, key=lambda image: str(image.manifest["created"]), default=None)
-    return OBJECTS[role] if newest is None else newest.manifest["objects"]
+    known = None if newest is None else newest.manifest.get("objects")  # not if it was imported
+    return known or OBJECTS[role]
+
+
+def import_kernel(store: Store, role: Role, kernel: Kernel) -> Built:
+    """Take a kernel given by path, with what is known about it, into the store."""
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        shutil.copyfile(kernel.image, directory / IMAGE)
+        kernel.require_unchanged()
+        if kernel.vmlinux is not None:
+            shutil.copyfile(kernel.vmlinux.path, directory / VMLINUX)
+        if kernel.config is not None:
+            (directory / CONFIG).write_text(kernel.config)
+        return {"release": kernel.release, "source": kernel.origin}
+
+    inputs = {
+        "image": kernel.sha256,
+        "vmlinux": None if kernel.vmlinux is None else kernel.vmlinux.sha256,
+        "config": kernel.config,
+    }
+    return store.get(kind_of(role), inputs, build)
 
 
 def foreign_kernel(image: Path, vmlinux: Path | None = None) -> Kernel:
@@ -189,7 +210,7 @@ def kernel_from_store(image: Built) -> Kernel:
         release=image.manifest["release"],
         sha256=files[IMAGE]["sha256"],
         origin=image.name,
-        config=(image.path / CONFIG).read_text(),
+        config=(image.path / CONFIG).read_text() if CONFIG in files else None,
         vmlinux=vmlinux,
         module=image.path / MODULE if MODULE in files else None,
     )

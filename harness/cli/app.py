@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import doctor, dump, images, replay, run, scenario, snapshot
+from harness.cli import (
+    bisect,
+    config,
+    doctor,
+    dump,
+    images,
+    kernel,
+    replay,
+    run,
+    scenario,
+    snapshot,
+)
 
 EXIT_CODES = (
     "Exit codes: 0 the dump is right, 1 the dump is wrong, 2 usage, "
@@ -45,4 +56,7 @@ app.command("verify", epilog=run.VERIFY_EXAMPLES)(run.verify)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(images.app, name="images")
+app.add_typer(kernel.app, name="kernel")
+app.add_typer(config.app, name="config")
+app.add_typer(bisect.app, name="bisect")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -11,7 +11,6 @@ import typer
 from harness.build.layout import DiskLayout
 from harness.cli import options
 from harness.cli.options import examples
-from harness.cli.progress import progress_for
 from harness.errors import UsageError
 from harness.progress import NoProgress
 
@@ -31,8 +30,6 @@ def build(
     json: options.Json = False,
 ) -> None:
     """Build what a scenario needs and the store lacks."""
-    from harness.build.images import Images
-    from harness.build.store import Store
     from harness.run.inputs import CrashInputs, DumpInputs
     from harness.scenario.load import load, plan_of
 
@@ -41,8 +38,7 @@ def build(
         "dump": {"layout": disk_layout},
     }
     plan = plan_of(scenario, load(scenario, overrides))
-    progress = progress_for(json=json, verbose=False)
-    images = Images(Store(options.store_path(store), progress), progress)
+    images = options.images(store, json=json)
     identity = {
         **CrashInputs.prepare(images, plan).identity(),
         **DumpInputs.prepare(images, plan).identity(),
@@ -103,11 +99,7 @@ def export(
     store: options.StorePath = None,
 ) -> None:
     """Copy the dump kernel and ramdisk to a directory, under the names that s390-tools know."""
-    from harness.build.images import Images
-    from harness.build.store import Store
-
-    progress = progress_for(json=False, verbose=False)
-    images = Images(Store(options.store_path(store), progress), progress)
+    images = options.images(store, json=False)
     for path in images.export(disk_layout, directory):
         print(path)
 

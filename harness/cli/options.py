@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from harness.build.layout import DiskLayout
 from harness.paths import default_runs, default_store
 from harness.scenario.model import DumpFormat
 from harness.scenario.sizes import parse_size
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from harness.build.images import Images
 
 # the schema's section and field -> the option that overrides it
 OVERRIDES = {
@@ -169,6 +172,16 @@ TimeFactor = Annotated[
 
 def store_path(chosen: Path | None) -> Path:
     return default_store() if chosen is None else chosen
+
+
+def images(chosen: Path | None, *, json: bool) -> Images:
+    """The images in a store, with progress for people unless there shall be ``json``."""
+    from harness.build.images import Images
+    from harness.build.store import Store
+    from harness.cli.progress import progress_for
+
+    progress = progress_for(json=json, verbose=False)
+    return Images(Store(store_path(chosen), progress), progress)
 
 
 def output_path(chosen: Path | None, name: str) -> Path:

@@ -1,0 +1,171 @@
+"""bisect run, step: which commit broke dumping?"""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.build.kernel_spec import Role
+from harness.cli import options
+from harness.cli.options import examples
+from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from harness.lab.bisect import Result, Step
+    from harness.lab.commit import Trying
+
+app = typer.Typer(help="Find the commit that broke dumping.", no_args_is_help=True)
+
+RepositoryPath = Annotated[
+    Path, typer.Option("--repository", "-C", help="Git repository of the kernel.")
+]
+OneRole = Annotated[Role, typer.Option("--role", help="Which kernel is of the commit in question.")]
+Fixed = Annotated[
+    Path | None,
+    typer.Option("--fixed", help="The other kernel.", show_default="the harness's own"),
+]
+FindingPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--finding",
+        help="Only a dump is bad of which a check says so: a regular expression for 'CHECK: what'.",
+        show_default="any wrong dump is",
+    ),
+]
+Often = Annotated[
+    int, typer.Option("--repeat", min=1, help="Dump so often; a commit is bad if one is wrong.")
+]
+STEP_HELP = "Exit codes: 0 good, 1 bad, 125 cannot be told, 3 this host is at fault."
+
+
+@app.command(
+    epilog=examples(
+        "zharness bisect run -C ~/linux --good v6.8 --bad v6.9 --output bisection",
+        "zharness bisect run -C ~/linux --good v6.8 --bad HEAD --finding '^registers' --repeat 3",
+    )
+)
+def run(
+    good: Annotated[str, typer.Option("--good", help="A commit with which dumps are right.")],
+    bad: Annotated[str, typer.Option("--bad", help="A later one with which they are not.")],
+    repository: RepositoryPath = Path(),
+    role: OneRole = Role.DUMP,
+    scenario: options.Scenario = "quick",
+    finding: FindingPattern = None,
+    repeat: Often = 1,
+    fixed: Fixed = None,
+    output: options.Output = None,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> int:
+    """Drive git bisect to the first bad commit; neither work tree nor branches are touched.
+
+    Every answer is kept in the output directory: the same command, given the same directory,
+    goes on where it was interrupted.
+    """
+    from harness.lab.bisect import Memory, Repository, bisect
+
+    tree = Repository(repository)
+    ends = tree.commit(good), tree.commit(bad)
+    place = options.output_path(output, "bisect")
+    question = {
+        "repository": str(tree.path),
+        "good": ends[0],
+        "bad": ends[1],
+        "role": str(role),
+        "scenario": scenario,
+        "finding": finding,
+        "repeat": repeat,
+        "fixed": fixed and str(fixed.resolve()),
+    }
+    memory = Memory.open(place, question)
+    trying = _trying(repository, role, scenario, place, store, json, finding, repeat, fixed)
+    result = bisect(tree, *ends, memory, trying.try_commit)
+    if json:
+        steps = [step.to_json() for step in result.steps]
+        document = {"first_bad": list(result.first_bad), "steps": steps, "directory": str(place)}
+        print(jsonlib.dumps(document, indent=1))
+    else:
+        _show(result, place)
+    return ExitCode.PASS if len(result.first_bad) == 1 else ExitCode.FAIL
+
+
+@app.command(epilog="\n\n".join([STEP_HELP, examples("git bisect run zharness bisect step")]))
+def step(
+    repository: RepositoryPath = Path(),
+    revision: Annotated[str, typer.Option("--revision", help="The commit to try.")] = "HEAD",
+    role: OneRole = Role.DUMP,
+    scenario: options.Scenario = "quick",
+    finding: FindingPattern = None,
+    repeat: Often = 1,
+    fixed: Fixed = None,
+    output: options.Output = None,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> int:
+    """Try one commit: the command for git bisect run."""
+    from harness.lab.bisect import Repository
+
+    place = options.output_path(output, "bisect")
+    trying = _trying(repository, role, scenario, place, store, json, finding, repeat, fixed)
+    tried = trying.try_commit(Repository(repository).commit(revision))
+    print(jsonlib.dumps(tried.to_json(), indent=1) if json else _line(tried))
+    return int(tried.answer)
+
+
+def _trying(
+    repository: Path,
+    role: Role,
+    scenario: str,
+    place: Path,
+    store: Path | None,
+    json: bool,
+    finding: str | None,
+    repeat: int,
+    fixed: Path | None,
+) -> Trying:
+    import re
+
+    from harness.lab.bisect import Repository
+    from harness.lab.commit import Trying
+
+    if finding is not None:
+        try:
+            re.compile(finding)
+        except re.error as error:
+            raise UsageError(f"--finding: '{finding}' is no regular expression: {error}") from None
+    images = options.images(store, json=json)
+    return Trying(
+        Repository(repository),
+        role,
+        scenario,
+        place,
+        images.store,
+        images.progress,
+        finding=finding,
+        repeat=repeat,
+        fixed=fixed,
+    )
+
+
+def _line(step: Step) -> str:
+    why = f": {step.why}" if step.why else ""
+    return f"{step.answer.name.lower():4}  {step.commit[:12]}  {step.subject}{why}"
+
+
+def _show(result: Result, place: Path) -> None:
+    steps: dict[str, Any] = {step.commit: step for step in result.steps}
+    for each in result.steps:
+        print(_line(each))
+    if len(result.first_bad) > 1:
+        print(f"the first bad commit is one of {len(result.first_bad)}; others could not be tried:")
+    for commit in result.first_bad:
+        found = steps[commit]
+        print(f"first bad commit: {commit} {found.subject}")
+        if found.why:
+            print(f"what it breaks: {found.why}")
+        if found.evidence:
+            print(f"evidence: {found.evidence}")
+    print(f"log: {place / 'bisect.json'}")

@@ -1,0 +1,1 @@
+"""The kernel lab: configurations checked, kernels compared, dump bugs bisected."""

@@ -1,0 +1,220 @@
+"""Which commit broke dumping: ``git bisect``, asked by ourselves and remembered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from harness.build.command import find_tool
+from harness.errors import BuildError, EvidenceError, UsageError
+
+STATE = "bisect.json"
+_FOUND = "is the first bad commit"
+_WORKTREE = "git"
+
+
+class Answer(IntEnum):
+    """What a commit is; the values are the exit codes that ``git bisect run`` understands."""
+
+    GOOD = 0
+    BAD = 1
+    SKIP = 125
+
+
+@dataclass(frozen=True)
+class Step:
+    """One commit that was tried; ``why`` is what spoke against it, or why nothing can be said."""
+
+    commit: str
+    subject: str
+    answer: Answer
+    why: str
+    seconds: float
+    evidence: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"answer": self.answer.name.lower()}
+
+
+@dataclass(frozen=True)
+class Result:
+    """``first_bad`` is one commit, or several if those between could not be tried."""
+
+    first_bad: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass
+class Memory:
+    """What was asked and what was answered, in a directory: ``bisect.json``.
+
+    An interrupted bisection asks again from the start, and is answered from here.
+    """
+
+    directory: Path
+    question: dict[str, Any]
+    steps: dict[str, Step] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, directory: Path, question: dict[str, Any]) -> Memory:
+        """The memory in ``directory``, or a new one.
+
+        Raises UsageError if it is of another question, EvidenceError if it cannot be read.
+        """
+        file = directory / STATE
+        if not file.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            return cls(directory, question)
+        try:
+            data = json.loads(file.read_bytes())
+            steps = [Step(**{**entry, "answer": _answer(entry)}) for entry in data["steps"]]
+            asked = data["question"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EvidenceError(f"{file}: not the state of a bisection: {error}") from error
+        if asked != question:
+            other = next(key for key in {*asked, *question} if asked.get(key) != question.get(key))
+            raise UsageError(
+                f"{file} is of another bisection: {other} was {asked.get(other)}",
+                hint="name another directory with --output, or remove this one",
+            )
+        return cls(directory, question, {step.commit: step for step in steps})
+
+    def add(self, step: Step) -> None:
+        """Remember, durably enough for a kill at any time."""
+        self.steps[step.commit] = step
+        steps = [each.to_json() for each in self.steps.values()]
+        text = json.dumps({"question": self.question, "steps": steps}, indent=1)
+        new = self.directory / f"{STATE}.new"
+        new.write_text(text + "\n")
+        new.rename(self.directory / STATE)
+
+
+def _answer(entry: dict[str, Any]) -> Answer:
+    return Answer[entry["answer"].upper()]
+
+
+class Repository:
+    """A git repository, of which neither work tree nor a bisection under way is touched."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    def commit(self, revision: str) -> str:
+        """The full name of a commit; raises UsageError if there is none."""
+        run = self._git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        if run.returncode:
+            what = run.stderr.strip() or f"no commit '{revision}'"
+            raise UsageError(f"{self.path}: {what}")
+        return run.stdout.strip()
+
+    def subject(self, commit: str) -> str:
+        """Its one-line description."""
+        return self._git("show", "--no-patch", "--format=%s", commit).stdout.strip()
+
+    @contextmanager
+    def bisection(self, directory: Path, good: str, bad: str) -> Iterator[Bisection]:
+        """In a work tree of its own, empty, below ``directory``; gone in the end."""
+        place = directory / _WORKTREE
+        self._remove(place)
+        self._must("worktree", "add", "--quiet", "--no-checkout", "--detach", str(place), bad)
+        try:
+            yield Bisection(Repository(place), good, bad)
+        finally:
+            self._remove(place)
+
+    def _remove(self, place: Path) -> None:
+        self._git("worktree", "remove", "--force", str(place))
+        self._git("worktree", "prune")
+
+    def _must(self, *words: str) -> str:
+        run = self._git(*words)
+        if run.returncode:
+            raise BuildError(f"git {words[0]}: {(run.stderr or run.stdout).strip()}")
+        return run.stdout
+
+    def _git(self, *words: str) -> subprocess.CompletedProcess[str]:
+        argv = [find_tool("git"), "-C", str(self.path), *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    def bisect(self, *words: str) -> str:
+        """``git bisect``; raises UsageError with its words if it refuses."""
+        run = self._git("bisect", *words)
+        said = (run.stdout + run.stderr).strip()
+        if run.returncode and "skip" not in said:  # only skipped ones are left: exit status 2
+            raise UsageError(f"git bisect {words[0]}: {said}")
+        return said
+
+    def refs(self, pattern: str) -> list[str]:
+        """What the references that match point to."""
+        return self._git("for-each-ref", "--format=%(objectname)", pattern).stdout.split()
+
+    def between(self, good: list[str], bad: str) -> list[str]:
+        """Commits that ``bad`` has and ``good`` have not, newest first."""
+        return self._git("rev-list", bad, *(f"^{each}" for each in good)).stdout.split()
+
+
+class Bisection:
+    """``git bisect`` at work: ``current`` is to be tried, until ``first_bad`` says which it is."""
+
+    def __init__(self, repository: Repository, good: str, bad: str) -> None:
+        self._git = repository
+        said = repository.bisect("start", "--no-checkout", bad, good)
+        self._done = self._is_done(said)
+
+    @property
+    def current(self) -> str | None:
+        """The commit to try next; None at the end."""
+        return None if self._done else self._git.commit("BISECT_HEAD")
+
+    def mark(self, answer: Answer) -> None:
+        """Tell what the current one is."""
+        self._done = self._is_done(self._git.bisect(answer.name.lower()))
+
+    @property
+    def first_bad(self) -> tuple[str, ...]:
+        """The first bad commit; or those among which it is, if some could not be tried."""
+        (bad,) = self._git.refs("refs/bisect/bad")
+        skipped = set(self._git.refs("refs/bisect/skip-*"))
+        left = self._git.between(self._git.refs("refs/bisect/good-*"), bad)
+        return tuple(each for each in left if each == bad or each in skipped)
+
+    def _is_done(self, said: str) -> bool:
+        return _FOUND in said or "only 'skip'ped commits left" in said
+
+
+def bisect(
+    repository: Repository,
+    good: str,
+    bad: str,
+    memory: Memory,
+    try_commit: Callable[[str], Step],
+) -> Result:
+    """Find the first bad commit after ``good`` up to ``bad``; both are tried first.
+
+    Raises UsageError if they are not what they are said to be, or not in that order.
+    """
+
+    def answer(commit: str) -> Step:
+        if commit not in memory.steps:
+            memory.add(try_commit(commit))
+        return memory.steps[commit]
+
+    for commit, expected in ((good, Answer.GOOD), (bad, Answer.BAD)):
+        step = answer(commit)
+        if step.answer is not expected:
+            said = {Answer.GOOD: "good", Answer.BAD: "bad", Answer.SKIP: "not to be judged"}
+            raise UsageError(
+                f"{commit[:12]} was said to be {said[expected]}, but is {said[step.answer]}"
+                + (f": {step.why}" if step.why else ""),
+                hint=f"evidence: {step.evidence}" if step.evidence else None,
+            )
+    with repository.bisection(memory.directory, good, bad) as bisection:
+        while bisection.current is not None:
+            bisection.mark(answer(bisection.current).answer)
+        return Result(bisection.first_bad, tuple(memory.steps.values()))

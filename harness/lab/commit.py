@@ -1,0 +1,96 @@
+"""Whether dumping works with the kernel of one commit."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.build.kernel import built_kernel
+from harness.build.kernel_spec import KernelSpec, Role
+from harness.build.store import Store
+from harness.errors import BuildError
+from harness.lab.bisect import Answer, Repository, Step
+from harness.progress import Progress
+from harness.report.verdict import Result, Verdict
+from harness.run import engine
+from harness.scenario.load import load, plan_of
+
+
+@dataclass(frozen=True)
+class Trying:
+    """How a commit is tried: its kernel in one role, the other held fixed, ``repeat`` times.
+
+    ``finding`` is what makes it bad; without it, any wrong dump does. ``fixed`` is the other
+    role's kernel, None for the harness's own.
+    """
+
+    repository: Repository
+    role: Role
+    scenario: str
+    output: Path
+    store: Store
+    progress: Progress
+    finding: str | None = None
+    repeat: int = 1
+    fixed: Path | None = None
+
+    def try_commit(self, commit: str) -> Step:
+        """Good if all dumps are right, bad if one is wrong; skipped if that cannot be told.
+
+        Raises HostError if this host is at fault, and no commit.
+        """
+        start = time.monotonic()
+        answer, why, evidence = self._answer(commit)
+        seconds = round(time.monotonic() - start, 1)
+        subject = self.repository.subject(commit)
+        return Step(commit, subject, answer, why, seconds, evidence)
+
+    def _answer(self, commit: str) -> tuple[Answer, str, str | None]:
+        source = f"{self.repository.path}@{commit}"
+        try:
+            built_kernel(self.store, KernelSpec(self.role, source), self.progress)
+        except BuildError as error:
+            return Answer.SKIP, error.message, None
+        wrong: list[tuple[str, str]] = []
+        for number in range(1, self.repeat + 1):
+            verdict = self._run(source, self.output / f"{commit[:12]}-{number}")
+            if verdict.result is Result.ERROR:
+                return Answer.SKIP, verdict.error or "", str(verdict.directory)
+            if verdict.result is Result.FAIL:
+                wrong.append((self._decisive(verdict), str(verdict.directory)))
+        decisive = [(why, evidence) for why, evidence in wrong if why]
+        if decisive:
+            why, evidence = decisive[0]
+            often = "" if len(wrong) == self.repeat else f" ({len(wrong)} of {self.repeat} dumps)"
+            return Answer.BAD, f"{why}{often}", evidence
+        if wrong:
+            return Answer.SKIP, f"wrong, but not with '{self.finding}'", wrong[0][1]
+        return Answer.GOOD, "", None
+
+    def _run(self, source: str, output: Path) -> Verdict:
+        other = {Role.DUMP: "crashed", Role.CRASHED: "dump"}[self.role]
+        overrides: dict[str, dict[str, Any]] = {
+            str(self.role): {"source": source},
+            other: {"kernel": self.fixed},
+        }
+        plan = plan_of(self.scenario, load(self.scenario, overrides))
+        return engine.run(plan, output=_fresh(output), store=self.store, progress=self.progress)
+
+    def _decisive(self, verdict: Verdict) -> str:
+        """The finding that makes a dump one of those that are looked for; "" if none does."""
+        said = [f"{item['check']}: {item['message']}" for item in verdict.findings]
+        return next(
+            (each for each in said if self.finding is None or re.search(self.finding, each)), ""
+        )
+
+
+def _fresh(output: Path) -> Path:
+    """A directory that is not there: an interrupted try leaves one behind."""
+    number = 0
+    while output.exists():
+        number += 1
+        output = output.with_name(f"{output.name.partition('~')[0]}~{number}")
+    return output

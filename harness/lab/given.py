@@ -1,0 +1,77 @@
+"""A configuration, from wherever a user has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build import configuration, kernel_image
+from harness.build.images import Images
+from harness.build.kernel import Kernel
+from harness.errors import UsageError
+from harness.lab.rules import Version, version_of
+from harness.paths import require_file
+
+# "# Linux/s390 6.12.63 Kernel Configuration": scripts/kconfig/confdata.c, conf_write
+_HEADER = re.compile(r"^# Linux/(\S+) (\S+) .*Kernel Configuration$", re.MULTILINE)
+_ENOUGH = 1 << 22  # bytes; a configuration has some hundred thousand
+
+
+@dataclass(frozen=True)
+class Given:
+    """``values`` are the configuration's, ``version`` the kernel's as far as it is told.
+
+    ``image`` is what was given, if that was a kernel and no file of its configuration.
+    """
+
+    name: str
+    values: Mapping[str, str]
+    version: Version | None
+    image: Path | None = None
+
+
+def given(images: Images, word: str) -> Given:
+    """From a ``.config``, a kernel image that has its own, or a kernel in the store.
+
+    Raises UsageError for anything else, and for a kernel whose configuration is not to be had.
+    """
+    path = Path(word)
+    if path.is_file() and not _is_image(path):
+        return _from_text(path)
+    kernel = images.given_kernel(path)
+    if kernel.config is None:
+        raise UsageError(
+            f"kernel {word} does not carry its configuration (CONFIG_IKCONFIG)",
+            hint="give its .config, or put that beside it as config-RELEASE",
+        )
+    return _from_kernel(word, kernel)
+
+
+def _is_image(path: Path) -> bool:
+    require_file(path, "configuration")
+    with path.open("rb") as file:
+        head = file.read(kernel_image.ENTRY_OFFSET + len(kernel_image.ENTRY_MARK))
+    return b"\0" in head[:4096] or head.endswith(kernel_image.ENTRY_MARK)
+
+
+def _from_kernel(word: str, kernel: Kernel) -> Given:
+    assert kernel.config is not None
+    values = configuration.parse(kernel.config)
+    return Given(word, values, version_of(kernel.release), kernel.image)
+
+
+def _from_text(path: Path) -> Given:
+    with path.open("rb") as file:
+        text = file.read(_ENOUGH).decode(errors="replace")
+    try:
+        values = configuration.parse(text)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", hint=error.hint) from None
+    if not values:
+        raise UsageError(f"{path} is no kernel configuration: it sets no option")
+    header = _HEADER.search(text)
+    if header and header[1] != "s390":
+        raise UsageError(f"{path} is a configuration of {header[1]}, not of s390")
+    return Given(str(path), values, version_of(header[2]) if header else None)

@@ -1,0 +1,21 @@
+"""What a configuration costs: measured by dumps, with an HSA of several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.lab.trial import Laboratory, Trial
+
+MIB = 1 << 20
+HSA_SIZES = (32 * MIB, 64 * MIB, 512 * MIB)
+# beyond the largest HSA, so that some of the dump is of memory that is in none
+MEMORY = 576 * MIB
+
+
+def measure(
+    laboratory: Laboratory, kernel: Path, sizes: Sequence[int] = HSA_SIZES, label: str = "kernel"
+) -> list[Trial]:
+    """One crash dumped with each size of the HSA, smallest first."""
+    crash = laboratory.crash(MEMORY)
+    return [laboratory.trial(crash, kernel, size, label) for size in sizes]

@@ -1,0 +1,97 @@
+"""What a dump kernel's configuration must have, as data: ``images/kernel/rules.toml``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from harness.build.configuration import OFF
+from harness.build.layout import DiskLayout
+from harness.paths import data_dir
+
+_BOUND = re.compile(r"<= (\d+)")
+
+Version = tuple[int, int]
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Target(StrEnum):
+    """Where the kernel is to dump: on a real machine, or under QEMU."""
+
+    MACHINE = "machine"
+    QEMU = "qemu"
+
+
+def version_of(release: str) -> Version | None:
+    """``6.12.63-zharness`` -> (6, 12); None for what has no such beginning."""
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _version(text: object) -> Version:
+    found = version_of(str(text))
+    if found is None:
+        raise ValueError(f"'{text}' is no version of Linux")
+    return found
+
+
+Since = Annotated[
+    Version, BeforeValidator(_version), PlainSerializer(lambda version: ".".join(map(str, version)))
+]
+
+
+class Rule(BaseModel):
+    """One line of ``rules.toml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    option: str = Field(pattern=r"^[A-Z0-9_]+$")
+    want: str = Field(pattern=r"^(y|n|<= \d+)$")
+    severity: Severity
+    why: str = Field(min_length=1)
+    instead: tuple[str, ...] = ()
+    on: Target | None = None
+    layouts: tuple[DiskLayout, ...] = tuple(DiskLayout)
+    since: Since | None = None
+    before: Since | None = None
+
+    def holds_for(self, target: Target, layout: DiskLayout, version: Version | None) -> bool:
+        """Whether it is to be asked there; of an unknown version every rule is that has no end."""
+        if self.on not in (None, target) or layout not in self.layouts:
+            return False
+        if version is None:
+            return self.before is None
+        return (self.since is None or version >= self.since) and (
+            self.before is None or version < self.before
+        )
+
+    def satisfied_by(self, values: Mapping[str, str]) -> bool:
+        """Whether a configuration has what is wanted; a module is neither there nor gone."""
+        if any(values.get(f"CONFIG_{name}") == "y" for name in self.instead):
+            return True
+        value = self.value_in(values)
+        if bound := _BOUND.fullmatch(self.want):
+            return not value.isdecimal() or int(value) <= int(bound[1])
+        return value == "y" if self.want == "y" else value == OFF
+
+    def value_in(self, values: Mapping[str, str]) -> str:
+        """What a configuration says of the option."""
+        return values.get(f"CONFIG_{self.option}", OFF)
+
+
+@cache
+def rules(path: Path | None = None) -> tuple[Rule, ...]:
+    """All rules, in the order of the file."""
+    path = data_dir() / "images" / "kernel" / "rules.toml" if path is None else path
+    return tuple(Rule.model_validate(entry) for entry in tomllib.loads(path.read_text())["rule"])

@@ -1,0 +1,103 @@
+"""One crash dumped with one dump kernel, as far as kernels are compared by it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from harness.build.layout import DiskLayout
+from harness.build.store import Store
+from harness.machine.snapshot import Snapshot
+from harness.progress import Progress
+from harness.report.verdict import Result, Verdict
+from harness.run import engine
+from harness.scenario.load import load, plan_of, plan_of_crash
+
+# what the dump tool says: images/dump/zfcpdump
+_MEMORY = re.compile(r"zfcpdump: ([\d.]+) MB memory available")
+_THROUGHPUT = re.compile(r"^.*zfcpdump result: ok .* ([\d.]+) MB/s", re.MULTILINE)
+_TIME = re.compile(r"^\+ +[\d.]+ ?")
+_VARIES = re.compile(r"^zfcpdump: \d+ of \d+ MB|\d+\.\d+")
+SCENARIO = "quick"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """``memory_mb`` is what the kernel and its ramdisk left for the dump tool, in MB (10^6 bytes),
+    ``mb_per_second`` the tool's own rate; both are None if it did not come so far. ``seconds`` are
+    by phase, ``why`` is the first thing that was wrong, ``console`` what the dump system said.
+    """
+
+    kernel: str
+    hsa_size: int
+    result: Result
+    why: str | None
+    memory_mb: float | None
+    mb_per_second: float | None
+    seconds: Mapping[str, float]
+    console: tuple[str, ...]
+    evidence: str
+
+    @classmethod
+    def of(cls, kernel: str, hsa_size: int, verdict: Verdict) -> Self:
+        """From a verdict and the evidence that it is about."""
+        log = verdict.directory / "dump" / "console.log"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        memory, rate = _MEMORY.search(text), _THROUGHPUT.search(text)
+        finding = next((f"{item['check']}: {item['message']}" for item in verdict.findings), None)
+        return cls(
+            kernel=kernel,
+            hsa_size=hsa_size,
+            result=verdict.result,
+            why=verdict.error or finding,
+            memory_mb=float(memory[1]) if memory else None,
+            mb_per_second=float(rate[1]) if rate else None,
+            seconds=verdict.timings,
+            console=tuple(_TIME.sub("", line) for line in text.splitlines()),
+            evidence=str(verdict.directory),
+        )
+
+    @property
+    def passed(self) -> bool:
+        return self.result is Result.PASS
+
+    @property
+    def said(self) -> list[str]:
+        """The console without what differs between any two dumps: numbers and progress."""
+        return [
+            line for text in self.console if (line := _VARIES.sub("", text).strip()) and line != "."
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """Where trials are made: one crash, dumped again and again. Evidence goes below ``output``."""
+
+    store: Store
+    progress: Progress
+    output: Path
+    layout: DiskLayout = DiskLayout.PARTITION
+
+    def crash(self, memory: int | None = None) -> Snapshot:
+        """The crash that all trials dump; made once."""
+        scenario = load(SCENARIO, {"crashed": {"memory": memory}})
+        plan = plan_of(SCENARIO, scenario)
+        return engine.create_snapshot(plan, store=self.store, progress=self.progress)
+
+    def trial(self, crash: Snapshot, kernel: Path, hsa_size: int, label: str) -> Trial:
+        """Dump it with ``kernel``; raises UsageError if that cannot dump at all."""
+        plan = plan_of_crash(crash, {"kernel": kernel, "hsa_size": hsa_size, "layout": self.layout})
+        verdict = engine.dump_snapshot(
+            crash,
+            plan,
+            output=self.output / f"{label}-{hsa_size >> 20}M",
+            store=self.store,
+            progress=self.progress,
+        )
+        return Trial.of(str(kernel), hsa_size, verdict)
