@@ -85,3 +85,13 @@ def test_memory_without_bounds_is_an_escape(tmp_path: Path):
         outcome = attempt(lambda _, __: bytearray(1 << 30), b"", tmp_path / "any")
     assert outcome.result is Result.ESCAPED
     assert "MemoryError" in outcome.why
+
+
+@pytest.mark.parametrize(("told", "damaged"), [(b"(17):720", b"(17):%d"), (b"(17)", b"(%d)")])
+def test_block_beyond_any_file_system_is_refused(tmp_path: Path, told: bytes, damaged: bytes):
+    reader = READERS["debugfs"]
+    data = reader.seeds[0].content.replace(told, damaged % (1 << 70))
+    outcome = attempt(reader.read, data, tmp_path / "disk.img")
+    assert outcome.result is Result.REFUSED
+    assert "/dump.0: blocks" in outcome.why
+    assert "are more than a file system has" in outcome.why
