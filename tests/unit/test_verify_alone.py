@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ from tests.unit.crashed_kernel import (
 from tests.unit.evidence import (
     IDENTITY,
     IDENTITY_BASE,
+    IMAGE,
     KERNEL_IMAGE,
     MEMORY,
     PAGE,
@@ -46,6 +48,7 @@ from tests.unit.evidence import (
     VMCORE_INFO_POINTER,
     Load,
     superblock,
+    vmcore,
 )
 
 
@@ -105,9 +108,11 @@ def test_a_right_dump_is_green():
         "headers": 4,
         "memory-map": 2,
         "complete": 2,
+        "repeats": (IMAGE[1] - IMAGE[0]) // PAGE,
         "superblock": 0,
         "sha256": 0,
         "prefixes": 2,
+        "psws": 2,
         "vmcoreinfo": vmcoreinfo().count(b"\n"),
         "page-tables": 5,
         "kernel-log": 3,
@@ -152,6 +157,16 @@ def without_prefix_note() -> ElfDump:
     return read(ELF.replace(note, note[:-1] + b"\xff"))
 
 
+def file_offset_of_image(address: int) -> int:
+    """Where the PT_LOAD of the kernel's image has it."""
+    return len(ELF) - MEMORY - (IMAGE[1] - address)
+
+
+def inverted(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+
+
+MEMSZ = struct.pack(">2Q", MEMORY, MEMORY)  # p_filesz and p_memsz of all memory
 LOW, HIGH = Load(0, 1 << 20, IDENTITY_BASE), Load(2 << 20, 2 << 20, IDENTITY_BASE + (2 << 20))
 AT_IMAGE = IMAGE_PAGES + (ROOT - 0x100000 >> 12) * 8
 OTHER_NOTE = vmcoreinfo().replace(b"CRASHTIME=1700000000", b"CRASHTIME=1700000001")
@@ -228,6 +243,31 @@ WRONG: dict[str, tuple[Callable[[], Dump], str, str]] = {
         "prefixes",
         "its I/O new PSW",
     ),
+    "CPU lost": (
+        lambda: read(vmcore(CRASHED.memory(), [CRASHED.cpus[0]], vmcoreinfo=vmcoreinfo())),
+        "prefixes",
+        "no CPU has the kernel's lowcore at 0x302000 (lowcore_ptr) as prefix",
+    ),
+    "PSW byte-swapped": (
+        lambda: with_cpu(psw_mask=0x00000080_01C00404),
+        "psws",
+        "CPU 1: no PSW has the mask 0000008001c00404",
+    ),
+    "PSW without an addressing mode": (
+        lambda: with_cpu(psw_mask=1 << 32),
+        "psws",
+        "CPU 1: no PSW has the mask 0000000100000000",
+    ),
+    "image not the same twice": (
+        lambda: read(inverted(ELF, file_offset_of_image(0x120123))),
+        "repeats",
+        "page 0x120000 is not the same in both segments that have it, from 0x120123 on",
+    ),
+    "segment not all in the file": (
+        lambda: read(ELF.replace(MEMSZ, MEMSZ[:8] + struct.pack(">Q", MEMORY + PAGE))),
+        "headers",
+        "the PT_LOAD at 0x0 has 0x400000 bytes in the file (p_filesz), 0x401000 in memory",
+    ),
     "no page size": (
         lambda: with_note("PAGESIZE=4096", "PAGESIZE=8192"),
         "vmcoreinfo",
@@ -286,7 +326,7 @@ def test_one_check_says_what_is_wrong(name: str):
 
 def test_a_cpu_that_cannot_be_read():
     results = checked(without_prefix_note())
-    assert reds(results) == {"headers", "prefixes"}
+    assert reds(results) == {"headers", "prefixes", "psws"}
     assert "CPU 0: ELF note 0x305 is missing" in said(results)
 
 
