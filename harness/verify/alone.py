@@ -142,6 +142,10 @@ def repeats(dump: Dump) -> CheckResult:
     layers = compare.Layers.of(dump)
     if not layers.again:
         return CheckResult.skipped(REPEATS, differing.UNIT, "no segment repeats another")
+    once, again = (sum(item.end - item.start for item in part) for part in layers)
+    if again > once:
+        what = f"segments repeat {again:#x} bytes of memory, of which there are {once:#x}"
+        return CheckResult.failed(REPEATS, differing.UNIT, what)
     compared, messages = 0, []
     for item in compare.overlaps(layers.again, layers.once):
         compared += -(-item.size // PAGE)

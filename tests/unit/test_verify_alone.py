@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from harness.dump.superblock import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
-from harness.verify import alone
+from harness.verify import alone, memory_map
 from harness.verify.findings import CheckResult
 from tests.unit.crashed_kernel import (
     DESCS,
@@ -426,6 +427,44 @@ def test_a_base_of_its_own_is_the_image_alone():
     results = checked(with_loads(KERNEL_IMAGE, KERNEL_IMAGE, IDENTITY))
     assert reds(results) == {"memory-map"}
     assert virtual(ROOT) == 0x3FFE0010000
+
+
+def test_what_is_repeated_without_end_is_not_compared():
+    loads = [Load(0, 1 << 20, at << 30) for at in range(3)]
+    results = checked(with_loads(*loads))
+    assert "segments repeat 0x200000 bytes of memory, of which there are 0x100000" in said(results)
+
+
+def test_dump_of_as_many_segments_as_there_can_be_is_judged_at_once():
+    """The time is that of the process: this took minutes, as the square of their number."""
+    segments = [Segment(0, PAGE, Memory(bytes(PAGE), "other"), at << 30) for at in range(20000)]
+    started = time.process_time()
+    results = checked(OtherDump(segments, form="elf"))
+    assert time.process_time() - started < 20
+    assert "PT_LOADs overlap" in said(results)
+
+
+places = st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 2))
+
+
+@given(st.lists(places, max_size=7))
+def test_an_image_lies_in_a_larger_segment_of_another_base(parts: list[tuple[int, int, int]]):
+    segments = [
+        Segment(at, size, Memory(b"", "other"), at + base * 100) for at, size, base in parts
+    ]
+    segments.sort(key=lambda item: (item.paddr, -item.size))
+    images = [
+        segment
+        for number, segment in enumerate(segments)
+        if any(
+            segment.paddr < other.end
+            and segment.end <= other.end
+            and other.size > segment.size
+            and other.vaddr - other.paddr != segment.vaddr - segment.paddr
+            for other in segments[:number]
+        )
+    ]
+    assert memory_map._split(segments)[1] == images
 
 
 @settings(max_examples=40, deadline=None)
