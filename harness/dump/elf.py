@@ -40,12 +40,16 @@ _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 
 @dataclass(frozen=True)
 class Load:
-    """One PT_LOAD: ``size`` bytes at file ``offset`` are memory from absolute ``paddr`` on."""
+    """One PT_LOAD: ``size`` bytes at file ``offset`` are memory from absolute ``paddr`` on.
+
+    ``memory_size`` (p_memsz) is the same in a dump from which nothing was left out.
+    """
 
     paddr: int
     vaddr: int
     size: int
     offset: int
+    memory_size: int
 
 
 class ElfNote(NamedTuple):
@@ -113,6 +117,15 @@ class ElfDump(Dump):
         return next((note.desc for note in self.notes if note.name == VMCOREINFO), None)
 
     @property
+    def contradictions(self) -> tuple[str, ...]:
+        return tuple(
+            f"the PT_LOAD at {load.paddr:#x} has {load.size:#x} bytes in the file (p_filesz), "
+            f"{load.memory_size:#x} in memory (p_memsz)"
+            for load in self.layout.loads
+            if load.size != load.memory_size
+        )
+
+    @property
     def facts(self) -> Mapping[str, object]:
         return {"e_phnum": len(self.layout.loads) + len(self.layout.notes)}
 
@@ -128,7 +141,9 @@ def parse_layout(content: Content) -> ElfLayout:
         at = header.e_phoff + number * PHDR_SIZE
         phdr = c_elf.Elf64_Phdr(content.read(at, PHDR_SIZE, "program header"))
         if phdr.p_type == PT_LOAD:
-            loads.append(Load(phdr.p_paddr, phdr.p_vaddr, phdr.p_filesz, phdr.p_offset))
+            loads.append(
+                Load(phdr.p_paddr, phdr.p_vaddr, phdr.p_filesz, phdr.p_offset, phdr.p_memsz)
+            )
         elif phdr.p_type == PT_NOTE:
             notes.append((phdr.p_offset, phdr.p_filesz))
     return ElfLayout(tuple(loads), tuple(notes))

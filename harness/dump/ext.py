@@ -31,6 +31,7 @@ _OF_THE_HOST = re.compile(
 _SECONDS = 120  # it answers in well under one, but a damaged file system may lead it in circles
 _INLINE = "Size of inline data:"
 _MAP = re.compile(r"^(?:BLOCKS|EXTENTS):$(.*)", re.MULTILINE | re.DOTALL)
+_MAX_BLOCK = 1 << 48  # of a file, and of a file system (Linux fs/ext4/ext4_extents.h)
 _LARGEST_BLOCK_SHIFT = 6  # 64 KiB (lib/ext2fs/ext2_fs.h, EXT2_MAX_BLOCK_LOG_SIZE)
 # "(0-11):690-701, (IND):702, (12[u]):703": blocks of the file, where they are, if uninitialised
 _BLOCKS = re.compile(r"\((\d+)(?:-(\d+))?(\[u\])?\):(\d+)")
@@ -109,10 +110,14 @@ class FileSystem:
     def _pieces(self, file: ExtFile) -> Iterator[Piece]:
         block, blocks = self._block_size(), _MAP.search(file.told)
         for first, last, uninitialised, physical in _BLOCKS.findall(blocks[1] if blocks else ""):
-            at = int(first) * block
-            size = (int(last or first) - int(first) + 1) * block
-            if not uninitialised and size > 0:
-                yield Piece(at, size, int(physical) * block)
+            start, end, source = int(first), int(last or first) + 1, int(physical)
+            if max(end, source) > _MAX_BLOCK:
+                raise EvidenceError(
+                    f"{self._name}: {file.path}: blocks {start} to {end - 1} at {source} are more "
+                    "than a file system has"
+                )
+            if not uninitialised and end > start:
+                yield Piece(start * block, (end - start) * block, source * block)
 
     def _block_size(self) -> int:
         data = self._partition.read(EXT_SUPER_AT, len(c_disk.ext4_super_block), "superblock")

@@ -109,6 +109,11 @@ class Dump(Closing):
         return None
 
     @property
+    def contradictions(self) -> tuple[str, ...]:
+        """What the headers say twice and not alike; nothing that cannot be read is told here."""
+        return ()
+
+    @property
     def memory_map(self) -> tuple[Range, ...]:
         """The memory that the segments describe, ascending and disjoint."""
         ranges: list[Range] = []

@@ -5,7 +5,7 @@ References: s390-tools ``zdump/dfi_s390.c`` and ``zdump/df_s390.c``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -101,6 +101,38 @@ class S390Dump(Dump):
                 f"before the header's {self.header.tod:#x}"
             )
         return None
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """Zipl's tools write the size of memory three times, and each prefix twice.
+
+        Source: s390-tools ``zipl/boot/stage2dump.c`` (mem_and_cpu_init, copy_lowcore_64).
+        """
+        header = self.header
+        said = (
+            ("mem_end", header.mem_end, header.mem_size),
+            ("num_pages", header.num_pages, header.mem_size // PAGE % (1 << 32)),
+        )
+        return (
+            *(
+                f"{name} is {found:#x}, mem_size {header.mem_size:#x}"
+                for name, found, want in said
+                if found != want
+            ),
+            *self._other_prefixes(),
+        )
+
+    def _other_prefixes(self) -> Iterator[str]:
+        try:
+            cpus = self.cpus
+        except EvidenceError:
+            return
+        for number, (prefix, cpu) in enumerate(zip(self._prefixes, cpus, strict=True)):
+            if prefix != cpu.prefix:
+                yield (
+                    f"CPU {number}: the prefix is {prefix:#x} in the header (lc_vec), "
+                    f"{cpu.prefix:#x} in the registers that are kept there"
+                )
 
 
 def parse_header(content: Content) -> Any:

@@ -12,10 +12,18 @@ from harness.dump.reader import PAGE, Dump, Segment
 from harness.dump.superblock import FoundSuperblock, superblock_of_disk
 from harness.errors import EvidenceError
 from harness.progress import Progress
-from harness.verify import alone_kernel, memory_map, page_statistics, superblock
+from harness.verify import (
+    alone_kernel,
+    compare,
+    differing,
+    memory_map,
+    page_statistics,
+    superblock,
+)
 from harness.verify.findings import CheckResult, Finding
 
 HEADERS, MAP, COMPLETE, SHA256 = "headers", "memory-map", "complete", "sha256"
+REPEATS = "repeats"
 FILTERED = "kdump"  # how the names of formats begin that leave out pages on purpose
 _END_OF_ADDRESSES = 1 << 64
 _SHOWN = 16
@@ -47,9 +55,11 @@ def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tupl
         Check(HEADERS, "segments and CPUs", headers),
         Check(MAP, "segments", map_alone),
         Check(COMPLETE, "segments", complete),
+        Check(REPEATS, differing.UNIT, repeats),
         Check(superblock.CHECK, superblock.UNIT, lambda dump: superblock_alone(dump, found)),
         Check(SHA256, "bytes", lambda dump: sha256_alone(dump, progress)),
         Check(alone_kernel.PREFIXES, "CPUs", alone_kernel.prefixes),
+        Check(alone_kernel.PSWS, "PSWs", alone_kernel.psws),
         Check(alone_kernel.VMCOREINFO, "lines", alone_kernel.vmcoreinfo_alone),
         Check(alone_kernel.TABLES, "symbols", alone_kernel.page_tables),
         Check(alone_kernel.LOG, "records", alone_kernel.kernel_log),
@@ -70,9 +80,13 @@ def _attempt(item: Check, dump: Dump) -> CheckResult:
 
 
 def headers(dump: Dump) -> CheckResult:
-    """Segments are whole pages within 64 bits; there are CPUs, and their registers are there."""
+    """Segments are whole pages within 64 bits; there are CPUs, and their registers are there.
+
+    What headers say twice is the same.
+    """
     cpus = dump.cpus
     messages = [message for segment in dump.segments for message in _segment(segment)]
+    messages += dump.contradictions
     if not cpus:
         messages.append("there is no CPU, so nothing tells what was running")
     return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", messages)
@@ -121,6 +135,26 @@ def complete(dump: Dump) -> CheckResult:
     if dump.content.size > dump.length:
         notes = (f"{dump.content.size - dump.length} bytes follow that are not of the dump",)
     return _result(COMPLETE, len(dump.segments), "segments", messages, notes)
+
+
+def repeats(dump: Dump) -> CheckResult:
+    """What segments repeat, the kernel's image, they have the same."""
+    layers = compare.Layers.of(dump)
+    if not layers.again:
+        return CheckResult.skipped(REPEATS, differing.UNIT, "no segment repeats another")
+    once, again = (sum(item.end - item.start for item in part) for part in layers)
+    if again > once:
+        what = f"segments repeat {again:#x} bytes of memory, of which there are {once:#x}"
+        return CheckResult.failed(REPEATS, differing.UNIT, what)
+    compared, messages = 0, []
+    for item in compare.overlaps(layers.again, layers.once):
+        compared += -(-item.size // PAGE)
+        messages += [
+            f"page {difference.address:#x} is not the same in both segments that have it, from "
+            f"{difference.address + difference.offset:#x} on"
+            for difference in differing.differences(item.one, item.other, item.start, item.end)
+        ]
+    return _result(REPEATS, compared, differing.UNIT, messages)
 
 
 def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:

@@ -15,7 +15,7 @@ from harness.s390x.lowcore import NEW_PSWS, PREFIX_AREA_SIZE
 from harness.verify import vmcoreinfo
 from harness.verify.findings import CheckResult, Finding
 
-PREFIXES, VMCOREINFO = "prefixes", vmcoreinfo.CHECK
+PREFIXES, PSWS, VMCOREINFO = "prefixes", "psws", vmcoreinfo.CHECK
 TABLES, LOG = "page-tables", "kernel-log"
 IN_IMAGE = ("swapper_pg_dir", "_stext", "init_uts_ns", "prb", "node_online_map", "lowcore_ptr")
 _UTS_NAME = "OFFSET(uts_namespace.name)"  # kernels before 5.11 do not tell it
@@ -23,12 +23,17 @@ _NO_VMCOREINFO = "the dump has no VMCOREINFO"
 
 # Principles of Operation, chapter 4 "Program-Status Word": bits 31 and 32 are the addressing
 # mode; 0, 2-4, 12, 25-30 and 33-63 have to be zero
-_MODE_64 = 1 << 32 | 1 << 31
+_MODE_64 = _MODE_MASK = 1 << 32 | 1 << 31
+_NO_MODE = 1 << 32
 _ZERO = 0xB808_007E_7FFF_FFFF
 
 
 def prefixes(dump: Dump) -> CheckResult:
-    """Each CPU's prefix is its own, aligned, in memory, and a lowcore of Linux is there."""
+    """Each CPU's prefix is its own, aligned, in memory, and a lowcore of Linux is there.
+
+    Each lowcore of the kernel is some CPU's: Linux forgets that of a CPU that it takes offline
+    (arch/s390/kernel/smp.c, pcpu_free_lowcore), and makes one before it starts a CPU.
+    """
     cpus = dump.cpus
     if not cpus:
         return CheckResult.skipped(PREFIXES, "CPUs", "the dump has no CPU")
@@ -40,6 +45,11 @@ def prefixes(dump: Dump) -> CheckResult:
         for message in _prefix(dump, cpu, cpus[:at], known)
     ]
     idle = [at for at, cpu in enumerate(cpus) if not cpu.prefix]
+    lone = [place for place in known or () if place not in [cpu.prefix for cpu in cpus]]
+    findings += [
+        Finding(PREFIXES, f"no CPU has the kernel's lowcore at {place:#x} (lowcore_ptr) as prefix")
+        for place in (lone if len(lone) > len(idle) else ())
+    ]
     notes = tuple(f"CPU {at} has prefix 0: it was never started" for at in idle)
     return CheckResult(PREFIXES, len(started), "CPUs", tuple(findings), notes=notes)
 
@@ -71,9 +81,25 @@ def _prefix(
         yield f"prefix {prefix:#x} is none of the kernel's lowcores (lowcore_ptr): {places}"
     for name, at in NEW_PSWS.items():
         mask, address = struct.unpack_from(">2Q", area, at)
-        if mask & _ZERO or mask & _MODE_64 != _MODE_64 or address & 1 or not address:
+        if mask & _ZERO or mask & _MODE_MASK != _MODE_64 or address & 1 or not address:
             yield f"no lowcore at {prefix:#x}: its {name} new PSW is {mask:016x} {address:016x}"
             return
+
+
+def psws(dump: Dump) -> CheckResult:
+    """Each CPU's PSW is one that a CPU takes: what has to be zero is, the addressing mode exists.
+
+    A user's process may be in any mode, and a disabled wait has whatever address it likes.
+    """
+    cpus = dump.cpus
+    if not cpus:
+        return CheckResult.skipped(PSWS, "PSWs", "the dump has no CPU")
+    findings = tuple(
+        Finding(PSWS, f"CPU {at}: no PSW has the mask {cpu.psw_mask:016x}", {"cpu": at})
+        for at, cpu in enumerate(cpus)
+        if cpu.psw_mask & _ZERO or cpu.psw_mask & _MODE_MASK == _NO_MODE
+    )
+    return CheckResult(PSWS, len(cpus), "PSWs", findings)
 
 
 def vmcoreinfo_alone(dump: Dump) -> CheckResult:

@@ -89,7 +89,7 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
     ours, theirs = Layers.of(one), Layers.of(other)
     # what both have; then what one of them repeats, against what the other has
     pairs = ((ours.once, theirs.once), (ours.again, theirs.once), (ours.once, theirs.again))
-    common = [overlap for left, right in pairs for overlap in _overlaps(left, right)]
+    common = [overlap for left, right in pairs for overlap in overlaps(left, right)]
     findings = [*_missing(one, SIDES[0]), *_missing(other, SIDES[1])]
     allowed: dict[AllowedDifference, None] = {}
     status = StoredStatus(one, other)
@@ -226,7 +226,7 @@ class Overlap(NamedTuple):
         return self.end - self.start
 
 
-def _overlaps(ours: Sequence[Piece], theirs: Sequence[Piece]) -> Iterator[Overlap]:
+def overlaps(ours: Sequence[Piece], theirs: Sequence[Piece]) -> Iterator[Overlap]:
     """Of two ascending lists of pieces that are each disjoint."""
     left = right = 0
     while left < len(ours) and right < len(theirs):

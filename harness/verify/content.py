@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.dump.reader import Dump
+from harness.errors import EvidenceError
 from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.planted import (
@@ -85,6 +86,13 @@ def check(evidence: Evidence) -> CheckResult:
         return CheckResult.skipped(CHECK, UNIT, "the crashed system planted no content")
     if dump is None:
         return CheckResult.failed(CHECK, UNIT, f"no content compared: {evidence.dump_fault}")
+    try:
+        return _prove(seed, dump, evidence.outcome.get("hsa_size"))
+    except EvidenceError as error:
+        return CheckResult.failed(CHECK, UNIT, f"the dump cannot be read: {error.message}")
+
+
+def _prove(seed: int, dump: Dump, hsa_size: object) -> CheckResult:
     everything = list(_scan(dump))
     found = [item for item in everything if item.header.seed == seed]
     foreign = Counter(item.header.seed for item in everything if item.header.seed != seed)
@@ -102,7 +110,6 @@ def check(evidence: Evidence) -> CheckResult:
         for other, number in sorted(foreign.items())
     ]
     findings += _report(faults, planted)
-    hsa_size = evidence.outcome.get("hsa_size")
     findings += _uncovered(planted.pages, hsa_size)
     compared = len(planted.pages) + len(planted.messages) + len(planted.ledger)
     allowed = (AllowedDifference(f"{len(copies)} pages", COPIES_REASON),) if copies else ()

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from harness.verify.findings import Finding
 
-CHECK = "pages"
+CHECK = UNIT = "pages"
 PAGE = 4096
 CHUNK = 1 << 17  # of a size that malloc recycles: 1 MiB pieces were seen to take 7 times as long
 DETAILED = 16  # differing pages that are described one by one

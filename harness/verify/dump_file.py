@@ -1,4 +1,4 @@
-"""The dump file itself: there, in the format that was asked for, and whole."""
+"""The dump file itself: there, in the format that was asked for, whole, and of one mind."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def check(evidence: Evidence) -> CheckResult:
     ]
     if dump.incomplete is not None:
         findings.append(Finding(CHECK, f"not written to its end: {dump.incomplete}"))
+    findings += [Finding(CHECK, message) for message in dump.contradictions]
     if dump.format != evidence.form:
         findings.append(
             Finding(CHECK, f"its format is {dump.format}, the scenario asks for {evidence.form}")

@@ -37,22 +37,28 @@ def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[str]:
 def _split(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
     """Those of the identity mapping, ascending, and those that lie in one of them.
 
-    The kernel image's is mapped elsewhere and lies in a larger one.
+    The kernel image's is mapped elsewhere and lies in a larger one. A damaged dump may have 65534
+    of them: of those before, only the one that reaches farthest counts, and, for segments of its
+    own base, the one of another base.
     """
     identity: list[Segment] = []
     images: list[Segment] = []
-    before: list[Segment] = []
+    first: Segment | None = None  # reaches farthest
+    second: Segment | None = None  # likewise, of those with another base than the first
     for segment in sorted(segments, key=lambda item: (item.paddr, -item.size)):
-        before = [other for other in before if other.end > segment.paddr]
-        is_image = any(
-            segment.end <= other.end
-            and other.size > segment.size
-            and _base(other) != _base(segment)
-            for other in before
-        )
-        (images if is_image else identity).append(segment)
-        before.append(segment)
+        same_base = first is not None and _base(first) == _base(segment)
+        outer = second if same_base else first
+        (images if outer is not None and _is_within(segment, outer) else identity).append(segment)
+        if first is None or segment.end > first.end:
+            first, second = segment, second if same_base else first
+        elif not same_base and (second is None or segment.end > second.end):
+            second = segment
     return identity, images
+
+
+def _is_within(segment: Segment, outer: Segment) -> bool:
+    """Of two that ascend; what is empty at the end of another is not in it."""
+    return segment.paddr < outer.end >= segment.end and outer.size > segment.size
 
 
 def coverage(

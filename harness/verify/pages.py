@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.dump.reader import Dump, Segment
+from harness.errors import EvidenceError
 from harness.verify import status_area
 from harness.verify.differing import (
     CHECK,
     PAGE,
+    UNIT,
     Difference,
     Differing,
     Piece,
     Side,
     differences,
+    pieces,
     report,
     show_range,
 )
@@ -22,7 +25,8 @@ from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.status_area import Area
 
-UNIT = "pages"
+_STEP = 1 << 20  # what is lost at once where a dump cannot be read: a compressed entry has as much
+_SHOWN = 16
 _SIDES = (Side("dump", "dump"), Side("crashed memory", "memory"))
 
 
@@ -30,7 +34,7 @@ def check(evidence: Evidence) -> CheckResult:
     """Compare each PT_LOAD with the snapshot, holes in both skipped unread.
 
     The two PT_LOADs that may cover the kernel image are both compared. A page that the dump file
-    is too short for, or that the machine did not have, is a finding.
+    is too short for, that cannot be read, or that the machine did not have, is a finding.
     """
     dump, ram = evidence.dump, evidence.ram
     if dump is None:
@@ -39,18 +43,25 @@ def check(evidence: Evidence) -> CheckResult:
     findings: list[Finding] = []
     allowed: list[AllowedDifference] = []
     differing = Differing()
+    unreadable: list[tuple[int, int, str]] = []
     areas = _areas(evidence, dump)
     for segment in dump.segments:
         end = max(segment.paddr, min(segment.present_end, ram.size))
         compared += -(-(end - segment.paddr) // PAGE)
         findings += _not_compared(segment, end, ram.size)
-        for difference in differences(segment, ram, segment.paddr, end):
-            here = areas.get(difference.address, ())
-            judged = _judge(difference, here)
-            if judged is None:
-                allowed += [AllowedDifference(area.where, area.reason) for area in here]
-            else:
-                differing.add(judged)
+        for at, upto in pieces(segment.paddr, end, _STEP):
+            try:
+                for difference in differences(segment, ram, at, upto):
+                    here = areas.get(difference.address, ())
+                    judged = _judge(difference, here)
+                    if judged is None:
+                        allowed += [AllowedDifference(area.where, area.reason) for area in here]
+                    else:
+                        differing.add(judged)
+            except EvidenceError as error:
+                compared -= -(-(upto - at) // PAGE)
+                unreadable.append((at, upto, error.message))
+    findings += _unreadable(unreadable)
     if differing:
         findings += report(differing, compared, _SIDES, [Piece(0, ram.size, ram)])
     return CheckResult(CHECK, compared, UNIT, tuple(findings), tuple(dict.fromkeys(allowed)))
@@ -73,6 +84,17 @@ def _not_compared(segment: Segment, end: int, memory: int) -> Iterator[Finding]:
         f"{show_range(end, segment.end)} not compared: {cause}",
         {"start": end, "end": segment.end},
     )
+
+
+def _unreadable(ranges: Sequence[tuple[int, int, str]]) -> Iterator[Finding]:
+    for start, end, why in ranges[:_SHOWN]:
+        yield Finding(
+            CHECK,
+            f"{show_range(start, end)} not compared: {why}",
+            {"start": start, "end": end},
+        )
+    if len(ranges) > _SHOWN:
+        yield Finding(CHECK, f"and {len(ranges) - _SHOWN} more ranges that cannot be read")
 
 
 def _judge(difference: Difference, areas: Sequence[Area]) -> Difference | None:

@@ -35,6 +35,7 @@ RING, DESCS, INFOS, TEXT = 0x120000, 0x121000, 0x122000, 0x124000
 UTS, LOWCORE_PTR = 0x126000, 0x127000
 IMAGE_SEGMENTS, IDENTITY_SEGMENTS, IMAGE_PAGES = 0x200000, 0x204000, 0x208000
 PREFIXES = (0x300000, 0x302000)
+PSW_MASK = 0x0404C00180000000  # of a kernel at work
 COUNT_BITS, SIZE_BITS = 4, 10
 NEW_PSWS = range(0x1A0, 0x200, 16)
 COMMITTED, FINALIZED, REUSABLE = 1, 2, 3
@@ -95,7 +96,9 @@ class CrashedKernel:
     first_id: int = 5
     first_lpos: int = 0
     cpus: list[CpuState] = field(
-        default_factory=lambda: [replace(make_cpu(at + 1), prefix=PREFIXES[at]) for at in (0, 1)]
+        default_factory=lambda: [
+            replace(make_cpu(at + 1), prefix=PREFIXES[at], psw_mask=PSW_MASK) for at in (0, 1)
+        ]
     )
     vmcoreinfo: bytes = field(default_factory=vmcoreinfo)
     loads: tuple[Load, ...] = (KERNEL_IMAGE, IDENTITY)
@@ -116,7 +119,7 @@ class CrashedKernel:
         for number, cpu in enumerate(self.cpus):
             put(memory, LOWCORE_PTR + 8 * number, ">Q", IDENTITY_BASE + cpu.prefix)
             for at in NEW_PSWS:
-                put(memory, cpu.prefix + at, ">2Q", 0x0404C00180000000, virtual(IMAGE[0]) + at)
+                put(memory, cpu.prefix + at, ">2Q", PSW_MASK, virtual(IMAGE[0]) + at)
             area = cpu.prefix + 0x1200
             memory[area : area + 512] = status_area(cpu)
         return memory

@@ -154,6 +154,7 @@ class SyntheticRun:
     loads: tuple[Load, ...] = (KERNEL_IMAGE, IDENTITY)
     layout: str = "partition"
     form: str = "elf"  # of the dump that is written and that the scenario asks for: elf or s390
+    content: bytes | None = None  # of the dump; by default made of the other fields
     superblock_at: int = SUPERBLOCK_AT
     console: tuple[str, ...] = CONSOLE
     outcome: dict[str, object] = field(default_factory=dict)
@@ -168,7 +169,7 @@ class SyntheticRun:
         """The crashed memory with the IPL CPU's status stored at absolute 0x1200."""
         memory = bytearray(self.memory)
         memory[STATUS_AREA : STATUS_AREA + 512] = status_area(self.cpus[0])
-        for cpu in self.cpus if self.form == "s390" else ():
+        for cpu in self.cpus if self.form != "elf" else ():
             if cpu.prefix:
                 at = cpu.prefix + STATUS_AREA
                 memory[at : at + 512] = status_area(cpu)
@@ -199,7 +200,9 @@ class SyntheticRun:
         if cpus is None:
             cpus = [stored(cpu) for cpu in self.cpus if cpu.prefix]
         memory = self.dumped_memory() if self.dumped is None else self.dumped
-        if self.form == "s390":
+        if self.content is not None:
+            content = self.content
+        elif self.form == "s390":
             content = s390_dump(memory, cpus)
         else:
             content = vmcore(memory, cpus, vmcoreinfo=self.vmcoreinfo, loads=self.loads)

@@ -58,9 +58,9 @@ def test_pyelftools_reads_the_same(cpus: list[CpuState], vmcoreinfo: bytes | Non
     layout = parse_layout(Memory(content, NAME))
     elf = ELFFile(io.BytesIO(content))
     loads = [item.header for item in elf.iter_segments("PT_LOAD")]
-    assert [ElfLoad(h.p_paddr, h.p_vaddr, h.p_filesz, h.p_offset) for h in loads] == list(
-        layout.loads
-    )
+    assert [
+        ElfLoad(h.p_paddr, h.p_vaddr, h.p_filesz, h.p_offset, h.p_memsz) for h in loads
+    ] == list(layout.loads)
     theirs = [
         (note.n_name, note.n_descsz)
         for segment in elf.iter_segments("PT_NOTE")

@@ -313,6 +313,29 @@ def test_entry_that_grows_beyond_its_size_is_not_unpacked():
     tracemalloc.stop()
 
 
+CONTRADICTIONS = {
+    "mem_end": (0x28, struct.pack(">Q", 0x1000), "mem_end is 0x1000, mem_size 0x40000"),
+    "num_pages": (0x30, struct.pack(">I", 7), "num_pages is 0x7, mem_size 0x40000"),
+    "lc_vec": (
+        0x804,
+        struct.pack(">I", 0x30000),
+        "CPU 1: the prefix is 0x30000 in the header (lc_vec), 0x",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_header_that_contradicts_itself_is_told(name: str):
+    at, data, message = CONTRADICTIONS[name]
+    assert opened(PLAIN_DUMP).contradictions == ()
+    (told,) = opened(changed_header(at, data)).contradictions
+    assert told.startswith(message)
+
+
+def test_what_cannot_be_read_is_no_contradiction():
+    assert opened(patched(PLAIN_DUMP, 0x804, struct.pack(">I", 0x7FFF0000))).contradictions == ()
+
+
 def test_cpu_whose_lowcore_is_missing_is_named():
     dump = opened(patched(PLAIN_DUMP, 0x804, struct.pack(">I", 0x7FFF0000)))
     with pytest.raises(EvidenceError, match=r"CPU 1: no registers .* 0x7fff0000 at offset 0x804"):

@@ -1,19 +1,16 @@
-"""Each way of breaking a dump turns the named check red, and nothing turns a right one red."""
+"""Each way of breaking a dump turns the named checks red, and nothing turns a right one red."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.s390x.zipl import cksm
+from harness.verify import alone, alone_kernel, compare, differing, page_statistics
 from harness.verify.evidence import Evidence
-from harness.verify.judge import Judgement, judge
+from harness.verify.judge import CHECKS, Judgement, judge
 from tests.unit.evidence import (
-    EMPTY,
     IMAGE,
     MEMORY,
     PAGE,
@@ -23,9 +20,14 @@ from tests.unit.evidence import (
     flip,
     stored,
 )
+from tests.unit.mutations.document import DOCUMENT, current
+from tests.unit.mutations.judges import Verdicts, verdicts
+from tests.unit.mutations.mutation import REFUSED
+from tests.unit.mutations.right import FORMS, Broken
+from tests.unit.mutations.table import MUTATIONS
 
-VICTIM = 0x180000  # a page outside of kernel image and hole
-NEEDS_DUMP = {"dump-file", "superblock", "memory-map", "pages", "registers", "vmcoreinfo"}
+NO_DUMP = {"dump-file", "memory-map", "pages", "registers", "vmcoreinfo"}
+BY_NAME = {f"{mutation.name}, {mutation.where}": mutation for mutation in MUTATIONS}
 
 
 def judged(root: Path) -> Judgement:
@@ -41,136 +43,8 @@ def messages(judgement: Judgement, check: str) -> str:
     return "\n".join(item.message for item in judgement.findings if item.check == check)
 
 
-def copy_page(path: Path, source: int, target: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(source)
-        page = file.read(PAGE)
-        file.seek(target)
-        file.write(page)
-
-
-def overwrite(path: Path, offset: int, content: bytes) -> None:
-    with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(content)
-
-
-def flipped_byte(root: Path) -> None:
-    flip(root / "dump/dump", file_offset(VICTIM + 0x123))
-
-
-def shifted_page(root: Path) -> None:
-    copy_page(root / "dump/dump", file_offset(VICTIM - PAGE), file_offset(VICTIM))
-
-
-def truncated_file(root: Path) -> None:
-    os.truncate(root / "dump/dump", file_offset(MEMORY - 3 * PAGE))
-    collect_again(root)
-
-
-def stale_checksum(root: Path) -> None:
-    """As it was when the busy marker stood at the dump's beginning."""
-    stale = cksm(b"zfcpdump busy\0".ljust(PAGE, b"\0"))
-    overwrite(root / "dump/superblock.bin", 64, stale.to_bytes(8, "big"))
-
-
-def torn_write(root: Path) -> None:
-    """The tool ended before it wrote the first 4 KiB."""
-    overwrite(root / "dump/dump", 0, b"zfcpdump busy\0".ljust(PAGE, b"\0"))
-
-
-def hole_instead_of_data(root: Path) -> None:
-    overwrite(root / "dump/dump", file_offset(VICTIM), bytes(PAGE))
-
-
-def data_instead_of_hole(root: Path) -> None:
-    overwrite(root / "dump/dump", file_offset(EMPTY[0] + 5 * PAGE), b"\1")
-
-
-def kernel_image_copy_flipped(root: Path) -> None:
-    """Only in the second PT_LOAD, which repeats the kernel image."""
-    flip(root / "dump/dump", file_offset(0) - (IMAGE[1] - IMAGE[0]))
-
-
-def lost_dump(root: Path) -> None:
-    (root / "dump/dump").unlink()
-    collect_again(root)
-
-
-def wrecked_disk(root: Path) -> None:
-    """Nothing leads to the superblock any more."""
-    (root / "dump/superblock.bin").unlink()
-    (root / "dump/dump").unlink()
-    collect_again(root, superblock_at=None)
-
-
-def missing_cpu(run: SyntheticRun) -> None:
-    run.dumped_cpus = [stored(run.cpus[0])]
-
-
-def duplicated_cpu(run: SyntheticRun) -> None:
-    run.dumped_cpus = [stored(run.cpus[0])] * 2
-
-
-def wrong_prefix(run: SyntheticRun) -> None:
-    first, second = map(stored, run.cpus)
-    run.dumped_cpus = [first, replace(second, prefix=0x7E0000)]
-
-
-def lost_vmcoreinfo(run: SyntheticRun) -> None:
-    run.vmcoreinfo = None
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """``run`` changes what is written, ``files`` what was; ``says`` is in the named finding."""
-
-    red: set[str]
-    says: tuple[str, ...]
-    run: Callable[[SyntheticRun], None] | None = None
-    files: Callable[[Path], None] | None = None
-
-
-MUTATIONS = {
-    "flipped byte": Mutation({"pages"}, ("page 0x180000", "at 0x180123"), files=flipped_byte),
-    "shifted page": Mutation(
-        {"pages"},
-        ("page 0x180000", "that of page 0x17f000 (shifted by +0x1000)"),
-        files=shifted_page,
-    ),
-    "missing CPU": Mutation({"registers"}, ("CPU 1 (prefix 0x18000) is missing",), run=missing_cpu),
-    "duplicated CPU": Mutation(
-        {"registers"},
-        ("CPU 1 (prefix 0x18000) is missing", "entry 1 (prefix 0x10000) repeats entry 0"),
-        run=duplicated_cpu,
-    ),
-    "wrong prefix": Mutation(
-        {"registers"},
-        ("CPU 1: prefix is 007e0000 in the dump, 00018000 at the crash",),
-        run=wrong_prefix,
-    ),
-    "truncated file": Mutation(
-        {"dump-file", "pages"}, ("0x3fd000-0x3fffff not compared",), files=truncated_file
-    ),
-    "stale checksum": Mutation({"superblock"}, ("checksum is 0x",), files=stale_checksum),
-    "torn write": Mutation(NEEDS_DUMP, ("begun and never finished",), files=torn_write),
-    "hole instead of data": Mutation(
-        {"pages"},
-        ("1 of", "page 0x180000", "nothing but 0x00"),
-        files=hole_instead_of_data,
-    ),
-    "data instead of hole": Mutation({"pages"}, ("page 0x205000",), files=data_instead_of_hole),
-    "kernel image's copy": Mutation({"pages"}, ("page 0x100000",), files=kernel_image_copy_flipped),
-    "lost VMCOREINFO": Mutation(
-        {"vmcoreinfo"}, ("no VMCOREINFO note; the crashed memory has one",), run=lost_vmcoreinfo
-    ),
-    "wrecked disk": Mutation(
-        NEEDS_DUMP,
-        ("left no dump: what was there", "no dump superblock any more: what was there"),
-        files=wrecked_disk,
-    ),
-    "lost dump": Mutation(NEEDS_DUMP, ("left no dump",), files=lost_dump),
-}
+def all_red(found: Verdicts) -> dict[str, frozenset[str]]:
+    return {name: getattr(found, name).red for name in ("verify", "check", "compare")}
 
 
 @pytest.mark.parametrize("layout", ["partition", "ext4"])
@@ -186,21 +60,69 @@ def test_right_dump_is_green(tmp_path: Path, layout: str):
     assert (by_check["superblock"].skipped_reason is None) == (layout == "partition")
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_is_red_in_the_named_check(tmp_path: Path, name: str):
-    mutation = MUTATIONS[name]
-    run = SyntheticRun()
-    if mutation.run is not None:
-        mutation.run(run)
-    run.write(tmp_path)
-    if mutation.files is not None:
-        mutation.files(tmp_path)
-    judgement = judged(tmp_path)
-    assert not judgement.passed
-    assert red(judgement) == mutation.red
-    said = "\n".join(messages(judgement, check) for check in mutation.red)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("on_partition", [False, True], ids=["file", "partition"])
+def test_right_dump_is_green_for_every_judge(tmp_path: Path, form: str, on_partition: bool):
+    found = verdicts(Broken(form, on_partition=on_partition), tmp_path)
+    assert not any(all_red(found).values()), found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rest_of_an_older_dump_behind_a_right_one_is_nothing(tmp_path: Path, form: str):
+    broken = Broken(form, on_partition=True)
+    broken.data += broken.data[PAGE:]
+    found = verdicts(broken, tmp_path)
+    assert not any(all_red(found).values()), found
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_mutation_is_red_in_the_named_checks(tmp_path: Path, name: str):
+    mutation = BY_NAME[name]
+    broken = Broken(mutation.form, on_partition=mutation.on_partition)
+    mutation.change(broken)
+    found = verdicts(broken, tmp_path)
+    assert all_red(found) == mutation.expected
+    said = "\n".join((found.verify.text, found.check.text, found.compare.text))
     for fragment in mutation.says:
         assert fragment in said
+
+
+def test_there_are_many_mutations_of_every_format_and_verify_sees_all():
+    assert len(BY_NAME) == len(MUTATIONS) >= 30
+    assert {mutation.form for mutation in MUTATIONS} == set(FORMS)
+    assert all(mutation.verify for mutation in MUTATIONS)
+
+
+NOT_BROKEN_HERE = {
+    "verify": {"outcome", "console", "content", "semantic"},  # not of the dump, or another oracle
+    "check": {alone.SHA256},  # of ngdump's file system alone
+    "compare": set(),
+}
+
+
+def test_every_check_sees_something(tmp_path: Path):
+    with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
+        of_verify = {check(evidence).check for check in CHECKS}
+    of_check = {alone.HEADERS, alone.MAP, alone.COMPLETE, alone.REPEATS, "superblock"}
+    of_check |= {alone_kernel.PREFIXES, alone_kernel.PSWS, alone_kernel.VMCOREINFO}
+    of_check |= {alone_kernel.TABLES, alone_kernel.LOG, page_statistics.CHECK, alone.SHA256}
+    of_compare = {compare.MAP, differing.CHECK, compare.REGISTERS, compare.VMCOREINFO}
+    for judge_, checks in (("verify", of_verify), ("check", of_check), ("compare", of_compare)):
+        seen = {check for mutation in MUTATIONS for check in mutation.expected[judge_]}
+        assert seen - {REFUSED} == checks - NOT_BROKEN_HERE[judge_]
+
+
+def test_the_document_has_the_table_as_it_is():
+    assert DOCUMENT.read_text() == current(), "python -m tests.unit.mutations writes it anew"
+
+
+def test_lost_dump_is_red(tmp_path: Path):
+    SyntheticRun().write(tmp_path)
+    (tmp_path / "dump/dump").unlink()
+    collect_again(tmp_path)
+    judgement = judged(tmp_path)
+    assert red(judgement) == {*NO_DUMP, "superblock"}
+    assert "left no dump" in messages(judgement, "dump-file")
 
 
 ALLOWED_DIFFERENCE = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -17,7 +19,7 @@ from harness.dump.superblock import FoundSuperblock, Superblock
 from harness.errors import EvidenceError
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
-from harness.verify import alone
+from harness.verify import alone, memory_map
 from harness.verify.findings import CheckResult
 from tests.unit.crashed_kernel import (
     DESCS,
@@ -37,6 +39,7 @@ from tests.unit.crashed_kernel import (
 from tests.unit.evidence import (
     IDENTITY,
     IDENTITY_BASE,
+    IMAGE,
     KERNEL_IMAGE,
     MEMORY,
     PAGE,
@@ -46,6 +49,7 @@ from tests.unit.evidence import (
     VMCORE_INFO_POINTER,
     Load,
     superblock,
+    vmcore,
 )
 
 
@@ -105,9 +109,11 @@ def test_a_right_dump_is_green():
         "headers": 4,
         "memory-map": 2,
         "complete": 2,
+        "repeats": (IMAGE[1] - IMAGE[0]) // PAGE,
         "superblock": 0,
         "sha256": 0,
         "prefixes": 2,
+        "psws": 2,
         "vmcoreinfo": vmcoreinfo().count(b"\n"),
         "page-tables": 5,
         "kernel-log": 3,
@@ -152,6 +158,16 @@ def without_prefix_note() -> ElfDump:
     return read(ELF.replace(note, note[:-1] + b"\xff"))
 
 
+def file_offset_of_image(address: int) -> int:
+    """Where the PT_LOAD of the kernel's image has it."""
+    return len(ELF) - MEMORY - (IMAGE[1] - address)
+
+
+def inverted(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+
+
+MEMSZ = struct.pack(">2Q", MEMORY, MEMORY)  # p_filesz and p_memsz of all memory
 LOW, HIGH = Load(0, 1 << 20, IDENTITY_BASE), Load(2 << 20, 2 << 20, IDENTITY_BASE + (2 << 20))
 AT_IMAGE = IMAGE_PAGES + (ROOT - 0x100000 >> 12) * 8
 OTHER_NOTE = vmcoreinfo().replace(b"CRASHTIME=1700000000", b"CRASHTIME=1700000001")
@@ -228,6 +244,31 @@ WRONG: dict[str, tuple[Callable[[], Dump], str, str]] = {
         "prefixes",
         "its I/O new PSW",
     ),
+    "CPU lost": (
+        lambda: read(vmcore(CRASHED.memory(), [CRASHED.cpus[0]], vmcoreinfo=vmcoreinfo())),
+        "prefixes",
+        "no CPU has the kernel's lowcore at 0x302000 (lowcore_ptr) as prefix",
+    ),
+    "PSW byte-swapped": (
+        lambda: with_cpu(psw_mask=0x00000080_01C00404),
+        "psws",
+        "CPU 1: no PSW has the mask 0000008001c00404",
+    ),
+    "PSW without an addressing mode": (
+        lambda: with_cpu(psw_mask=1 << 32),
+        "psws",
+        "CPU 1: no PSW has the mask 0000000100000000",
+    ),
+    "image not the same twice": (
+        lambda: read(inverted(ELF, file_offset_of_image(0x120123))),
+        "repeats",
+        "page 0x120000 is not the same in both segments that have it, from 0x120123 on",
+    ),
+    "segment not all in the file": (
+        lambda: read(ELF.replace(MEMSZ, MEMSZ[:8] + struct.pack(">Q", MEMORY + PAGE))),
+        "headers",
+        "the PT_LOAD at 0x0 has 0x400000 bytes in the file (p_filesz), 0x401000 in memory",
+    ),
     "no page size": (
         lambda: with_note("PAGESIZE=4096", "PAGESIZE=8192"),
         "vmcoreinfo",
@@ -286,7 +327,7 @@ def test_one_check_says_what_is_wrong(name: str):
 
 def test_a_cpu_that_cannot_be_read():
     results = checked(without_prefix_note())
-    assert reds(results) == {"headers", "prefixes"}
+    assert reds(results) == {"headers", "prefixes", "psws"}
     assert "CPU 0: ELF note 0x305 is missing" in said(results)
 
 
@@ -386,6 +427,44 @@ def test_a_base_of_its_own_is_the_image_alone():
     results = checked(with_loads(KERNEL_IMAGE, KERNEL_IMAGE, IDENTITY))
     assert reds(results) == {"memory-map"}
     assert virtual(ROOT) == 0x3FFE0010000
+
+
+def test_what_is_repeated_without_end_is_not_compared():
+    loads = [Load(0, 1 << 20, at << 30) for at in range(3)]
+    results = checked(with_loads(*loads))
+    assert "segments repeat 0x200000 bytes of memory, of which there are 0x100000" in said(results)
+
+
+def test_dump_of_as_many_segments_as_there_can_be_is_judged_at_once():
+    """The time is that of the process: this took minutes, as the square of their number."""
+    segments = [Segment(0, PAGE, Memory(bytes(PAGE), "other"), at << 30) for at in range(20000)]
+    started = time.process_time()
+    results = checked(OtherDump(segments, form="elf"))
+    assert time.process_time() - started < 20
+    assert "PT_LOADs overlap" in said(results)
+
+
+places = st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 2))
+
+
+@given(st.lists(places, max_size=7))
+def test_an_image_lies_in_a_larger_segment_of_another_base(parts: list[tuple[int, int, int]]):
+    segments = [
+        Segment(at, size, Memory(b"", "other"), at + base * 100) for at, size, base in parts
+    ]
+    segments.sort(key=lambda item: (item.paddr, -item.size))
+    images = [
+        segment
+        for number, segment in enumerate(segments)
+        if any(
+            segment.paddr < other.end
+            and segment.end <= other.end
+            and other.size > segment.size
+            and other.vaddr - other.paddr != segment.vaddr - segment.paddr
+            for other in segments[:number]
+        )
+    ]
+    assert memory_map._split(segments)[1] == images
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.verify import dump_file, judge, pages, registers
+from harness.verify import content, dump_file, judge, pages, registers, vmcoreinfo
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
 from tests.unit.conftest import make_cpu
 from tests.unit.evidence import MCESAD, MEMORY, PAGE, SyntheticRun, collect_again, crashed_memory
+from tests.unit.s390_dumps import compressed_segment, extended
+from tests.unit.test_dump_kdump import SUB_HEADER, kdump
 
 VECTORS = (0x12_0000, 0x12_0400)  # of CPUs 0 and 1, in one page
 PREFIXES = (0x10000, 0x18000)
@@ -147,3 +149,51 @@ def test_a_dump_in_another_format_than_asked_for_is_red(tmp_path, run, form):
     (root / "run.json").write_text(text.replace(f'"{form}"', '"s390_ext"'))
     (finding,) = checked(dump_file.check, root).findings
     assert finding.message == f"its format is {form}, the scenario asks for s390_ext"
+
+
+def test_a_header_that_contradicts_itself_is_red(tmp_path, run):
+    root = run.write(tmp_path)
+    with (root / "dump/dump").open("r+b") as dump:
+        dump.seek(0x30)
+        dump.write(struct.pack(">I", 7))
+    (finding,) = checked(dump_file.check, root).findings
+    assert finding.message == "num_pages is 0x7, mem_size 0x400000"
+
+
+def damaged(run: SyntheticRun, *entries: int) -> SyntheticRun:
+    """A compressed dump, with these of its four entries, 1 MiB each, damaged."""
+    segment = bytearray(compressed_segment(0, run.dumped_memory(), (1 << 64) - 1))
+    for entry in entries:
+        (block,) = struct.unpack_from(">I", segment, 0x34 + 4 * entry)
+        at = PAGE + block * PAGE
+        segment[at : at + 8] = bytes(8)
+    dump = extended(MEMORY, [bytes(segment)], PREFIXES)
+    return replace(run, form="s390_ext", content=dump)
+
+
+def test_what_cannot_be_unpacked_is_a_finding_and_the_rest_is_compared(tmp_path, run):
+    result = checked(pages.check, damaged(run, 1).write(tmp_path))
+    (finding,) = result.findings
+    assert finding.message.startswith("0x100000-0x1fffff not compared: ")
+    assert "entry at offset 0x" in finding.message
+    assert finding.details == {"start": 0x100000, "end": 0x200000}
+    assert result.compared == (MEMORY - 0x100000) // PAGE
+
+
+def test_many_ranges_that_cannot_be_read_are_summed_up(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(pages, "_STEP", 0x10000)
+    result = checked(pages.check, damaged(run, 1, 2).write(tmp_path))
+    assert len(result.findings) == 17
+    assert result.findings[-1].message == "and 16 more ranges that cannot be read"
+
+
+def test_a_dump_that_cannot_be_searched_for_content_is_red(tmp_path, run):
+    result = checked(content.check, replace(damaged(run, 1), content_seed=1).write(tmp_path))
+    assert "the dump cannot be read: " in result.findings[0].message
+
+
+def test_vmcoreinfo_that_cannot_be_read_is_red(tmp_path, run):
+    dump = bytearray(kdump())
+    dump[SUB_HEADER + 40 : SUB_HEADER + 48] = struct.pack(">Q", 1 << 40)
+    result = checked(vmcoreinfo.check, replace(run, content=bytes(dump)).write(tmp_path))
+    assert "size_vmcoreinfo is 1099511627776" in result.findings[0].message

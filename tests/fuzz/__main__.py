@@ -1,0 +1,57 @@
+"""Damage right dumps at random, again and again, and see what every reader makes of them.
+
+    python -m tests.fuzz [--count 20000] [--seed 390] [--reader NAME]
+
+A reader may take an input or refuse it with the one error that is meant for it. Everything else is
+an escape, printed with the number that brings it back: another exception, CPU time or memory
+without bounds. Exit code 1 if there was one. One core, no QEMU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fuzz.attempt import memory_limit
+from tests.fuzz.campaign import campaign
+from tests.fuzz.seeds import all_readers
+
+_SHOWN = 5
+_HANG = 120  # seconds without Python getting a turn, as in a C function
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--count", type=int, default=20000, help="inputs for each reader")
+    parser.add_argument("--seed", type=int, default=390)
+    parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--reader", help="this one alone")
+    options = parser.parse_args()
+    faulthandler.enable()
+    chosen = [item for item in all_readers() if options.reader in (None, item.name)]
+    print("| reader | inputs | accepted | refused | escapes | slowest, ms of CPU |")
+    print("|---|---|---|---|---|---|", flush=True)
+    escaped = False
+    with tempfile.TemporaryDirectory() as scratch, memory_limit():
+        for reader in chosen:
+            numbers = range(options.first, options.first + options.count)
+            tally = campaign(
+                reader,
+                options.seed,
+                numbers,
+                Path(scratch),
+                lambda: faulthandler.dump_traceback_later(_HANG, exit=True),
+            )
+            print(tally.row(reader.name), flush=True)
+            for number, why in tally.escapes[:_SHOWN]:
+                print(f"{reader.name}, input {number}: {why}", file=sys.stderr, flush=True)
+            escaped |= bool(tally.escapes)
+    faulthandler.cancel_dump_traceback_later()
+    return int(escaped)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

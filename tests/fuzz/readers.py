@@ -1,0 +1,122 @@
+"""What is asked of each reader: all that a front end could ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from harness.dump.content import File, Memory
+from harness.dump.describe import describe
+from harness.dump.detect import open_dump
+from harness.dump.elf import cpus_in, parse_layout, parse_notes
+from harness.dump.ext import FileSystem, is_ext
+from harness.dump.kernel import Kernel, lowcores, uts_names
+from harness.dump.kernel_log import read_log
+from harness.dump.ngdump import parse_meta
+from harness.dump.partition_table import partition_extent, partitions
+from harness.dump.reader import PAGE, Dump
+from harness.dump.vmcoreinfo import Vmcoreinfo
+from harness.errors import EvidenceError
+from harness.progress import NoProgress
+from harness.verify import alone
+
+_SEGMENTS = 50  # that are looked into
+PARTS = b"\f"  # what stands between the answers of debugfs
+
+
+def read_any_dump(data: bytes, path: Path) -> None:
+    """A dump in a file, of whatever format, or the disk or partition that has it."""
+    path.write_bytes(data)
+    with open_dump(path) as dump:
+        all_of(
+            lambda: (dump.facts, dump.incomplete, dump.length, dump.missing),
+            lambda: dump.memory_map,
+            lambda: dump.cpus,
+            lambda: dump.vmcoreinfo,
+            lambda: _pages(dump),
+            lambda: describe(dump),
+            lambda: alone.check(dump, alone.superblock_of(path), NoProgress()),
+        )
+
+
+def all_of(*parts: Callable[[], object]) -> None:
+    """Every part, whether or not one before was refused; then the first refusal."""
+    refusals: list[EvidenceError] = []
+    for part in parts:
+        try:
+            part()
+        except EvidenceError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
+
+
+def _pages(dump: Dump) -> None:
+    for segment in islice(dump.segments, _SEGMENTS):
+        segment.read(segment.paddr, 2 * PAGE)
+        dump.read(segment.paddr, min(PAGE, max(1, segment.size)))
+        list(islice(segment.data_ranges(segment.paddr, segment.end), _SEGMENTS))
+
+
+def read_notes(data: bytes, path: Path) -> None:
+    """Notes alone, of an ELF core or whatever else has them."""
+    content = Memory(data, path.name)
+    notes = tuple(parse_notes(content, parse_layout(content)))
+    cpus_in(notes, path.name)
+
+
+def read_kernel(data: bytes, path: Path) -> None:
+    """What VMCOREINFO leads to."""
+    path.write_bytes(data)
+    with open_dump(path) as dump:
+        info = Vmcoreinfo.of(dump)
+        kernel = Kernel(dump)
+        all_of(
+            *(lambda name=name: info.symbol(name) for name in ("prb", "swapper_pg_dir")),
+            lambda: (info.address("KERNELOFFSET"), info.size("prb_desc")),
+            lambda: info.length("lowcore_ptr"),
+            lambda: uts_names(kernel),
+            lambda: lowcores(kernel),
+            lambda: list(read_log(kernel)),
+            lambda: describe(dump),
+            lambda: alone.check(dump, None, NoProgress()),
+        )
+
+
+def read_partition_table(data: bytes, path: Path) -> None:
+    path.write_bytes(data)
+    with File.open(path) as disk:
+        for place in partitions(disk):
+            is_ext(disk, place.start)
+        partition_extent(disk, 1)
+
+
+def read_ngdump(data: bytes, path: Path) -> None:
+    parse_meta(Memory(data, path.name))
+
+
+class _Told(FileSystem):
+    """A file system of which debugfs tells ``answers``: a listing, then a file's inode."""
+
+    def __init__(self, disk: File, answers: bytes) -> None:
+        super().__init__(disk, 0, disk.size)
+        listing, _, inode = answers.decode(errors="replace").partition(PARTS.decode())
+        self._answers = {"ls": listing, "stat": inode}
+
+    def _request(self, request: str) -> str:
+        return self._answers[request.split()[0]]
+
+
+def read_debugfs(data: bytes, path: Path) -> None:
+    """A superblock of 2 KiB, then what debugfs tells: what is read from it and by it."""
+    path.write_bytes(data)
+    with File.open(path) as disk:
+        system = _Told(disk, data[2048:])
+        for file in (*system.dumps(), system.find("dump.0")):
+            if file is None:
+                continue
+            content = system.content(file)
+            content.upto(0, 4 * PAGE)
+            content.upto(max(0, content.size - PAGE), PAGE)
+            list(islice(content.data_extents(), _SEGMENTS))
