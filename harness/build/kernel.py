@@ -133,6 +133,25 @@ def _objects(store: Store, role: Role) -> int:
     return known or OBJECTS[role]
 
 
+def complete_configuration(
+    store: Store, source: str | None, partial: str, progress: Progress
+) -> str:
+    """What a defconfig stands for with a source: every option, defaults included."""
+    tree = kernel_source(store, progress, source)
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        tools = Tools(log, "the configuration", environment(store.root))
+        with progress.task("complete the configuration"):
+            tree.place(directory / "source", tools)
+            text = Make(directory / "source", tools).complete(partial)
+            (directory / CONFIG).write_text(text)
+            shutil.rmtree(directory / "source")
+        return {}
+
+    inputs = {"source": tree.identity, "partial": partial}
+    return (store.get("configuration", inputs, build).path / CONFIG).read_text()
+
+
 def import_kernel(store: Store, role: Role, kernel: Kernel) -> Built:
     """Take a kernel given by path, with what is known about it, into the store."""
 

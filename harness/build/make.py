@@ -68,6 +68,13 @@ class Make:
             )
         return sorted(option for option in asked.keys() - known if asked[option] != "n")
 
+    def complete(self, partial: str) -> str:
+        """The configuration that a partial one, such as a defconfig, stands for."""
+        config = self.objects / ".config"
+        config.write_text(partial)
+        self._tools.run([*self._make, "olddefconfig"])
+        return config.read_text()
+
     def compile(self, progress: Callable[[float], None]) -> int:
         """Build the bootable image; returns how many objects that took."""
         done = 0

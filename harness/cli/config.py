@@ -24,6 +24,9 @@ Targets = Annotated[
         "--target", help="Where it is to dump; may be repeated.", show_default="machine and qemu"
     ),
 ]
+Source = Annotated[
+    str | None, typer.Option("--source", help="Kernel source that a defconfig is completed with.")
+]
 OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="What it is to dump to.")]
 
 
@@ -37,6 +40,7 @@ OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="What it is
 def check(
     configuration: Configuration,
     target: Targets = None,
+    source: Source = None,
     disk_layout: OneLayout = DiskLayout.PARTITION,
     measure: Annotated[
         bool, typer.Option("--measure", help="Dump with it, too: what memory does it leave?")
@@ -56,7 +60,7 @@ def check(
     from harness.lab.trial import Laboratory
 
     images = options.images(store, json=json)
-    subject = given(images, configuration)
+    subject = given(images, configuration, source)
     image = subject.image
     if measure and image is None:
         raise UsageError(
@@ -99,6 +103,7 @@ def check(
 def diff(
     first: Configuration,
     second: Configuration,
+    source: Source = None,
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
@@ -111,7 +116,8 @@ def diff(
     from harness.lab.given import given
 
     images = options.images(store, json=json)
-    explained, others = differences(given(images, first).values, given(images, second).values)
+    values = [given(images, word, source).values for word in (first, second)]
+    explained, others = differences(*values)
     if json:
         document = {"explained": [each.to_json() for each in explained], "others": others}
         print(jsonlib.dumps(document, indent=1))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.build import configuration, kernel_image
 from harness.build.images import Images
-from harness.build.kernel import Kernel
+from harness.build.kernel import Kernel, complete_configuration
 from harness.errors import UsageError
 from harness.lab.rules import Version, version_of
 from harness.paths import require_file
@@ -32,14 +32,16 @@ class Given:
     image: Path | None = None
 
 
-def given(images: Images, word: str) -> Given:
+def given(images: Images, word: str, source: str | None = None) -> Given:
     """From a ``.config``, a kernel image that has its own, or a kernel in the store.
 
-    Raises UsageError for anything else, and for a kernel whose configuration is not to be had.
+    A file without the header of a complete configuration is a defconfig or a part of one; what it
+    stands for is asked of ``source``, the default one if there is none. Raises
+    UsageError for anything else, and for a kernel whose configuration is not to be had.
     """
     path = Path(word)
     if path.is_file() and not _is_image(path):
-        return _from_text(path)
+        return _from_text(images, path, source)
     kernel = images.given_kernel(path)
     if kernel.config is None:
         raise UsageError(
@@ -62,16 +64,22 @@ def _from_kernel(word: str, kernel: Kernel) -> Given:
     return Given(word, values, version_of(kernel.release), kernel.image)
 
 
-def _from_text(path: Path) -> Given:
+def _from_text(images: Images, path: Path, source: str | None) -> Given:
     with path.open("rb") as file:
         text = file.read(_ENOUGH).decode(errors="replace")
+    if not _parsed(path, text):
+        raise UsageError(f"{path} is no kernel configuration: it sets no option")
+    if not _HEADER.search(text):
+        text = complete_configuration(images.store, source, text, images.progress)
+    header = _HEADER.search(text)
+    assert header is not None
+    if header[1] != "s390":
+        raise UsageError(f"{path} is a configuration of {header[1]}, not of s390")
+    return Given(str(path), _parsed(path, text), version_of(header[2]))
+
+
+def _parsed(path: Path, text: str) -> dict[str, str]:
     try:
-        values = configuration.parse(text)
+        return configuration.parse(text)
     except UsageError as error:
         raise UsageError(f"{path}: {error.message}", hint=error.hint) from None
-    if not values:
-        raise UsageError(f"{path} is no kernel configuration: it sets no option")
-    header = _HEADER.search(text)
-    if header and header[1] != "s390":
-        raise UsageError(f"{path} is a configuration of {header[1]}, not of s390")
-    return Given(str(path), values, version_of(header[2]) if header else None)

@@ -147,12 +147,13 @@ def test_the_command_says_what_is_wrong_and_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     file = tmp_path / ".config"
-    file.write_text(configuration.render({**FITTING, "CONFIG_CRASH_DUMP": "n"}))
+    head = HEADER.format("s390")
+    file.write_text(head + configuration.render({**FITTING, "CONFIG_CRASH_DUMP": "n"}))
     assert run(monkeypatch, "config", "check", str(file)) == 1
     out = capsys.readouterr().out
     assert "error: CONFIG_CRASH_DUMP is not set, must be built in: " in out
     assert "under QEMU: cannot dump" in out
-    file.write_text(configuration.render(FITTING))
+    file.write_text(head + configuration.render(FITTING))
     assert run(monkeypatch, "config", "check", str(file), "--json") == 0
     assert json.loads(capsys.readouterr().out)["targets"]["qemu"] == {"dumps": True, "remarks": []}
 
@@ -161,7 +162,7 @@ def test_measuring_needs_a_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     file = tmp_path / ".config"
-    file.write_text("CONFIG_X=y\n")
+    file.write_text(HEADER.format("s390") + "CONFIG_X=y\n")
     assert run(monkeypatch, "config", "check", str(file), "--measure") == 2
     assert "is no kernel, and --measure dumps with one" in capsys.readouterr().err
 
