@@ -43,7 +43,7 @@ def evidence(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_zgetdump_agrees(evidence: Path, store: Store, file: str):
     path, zgetdump = evidence / file, Zgetdump(store, NoProgress())
     with open_dump(path) as dump, zgetdump.judging(path, dump) as opinion:
-        result = agreement.check(dump, opinion)
+        result = agreement.check(dump, opinion, NoProgress())
     assert [finding.message for finding in result.findings] == []
     assert result.compared > MEMORY // 4096
 
@@ -56,6 +56,6 @@ def test_zgetdump_is_not_pleased_with_anything(evidence: Path, store: Store, tmp
         open_dump(evidence / "dump/dump") as dump,
         Zgetdump(store, NoProgress()).judging(damaged, dump) as opinion,
     ):
-        result = agreement.check(dump, opinion)
+        result = agreement.check(dump, opinion, NoProgress())
     assert not result.passed
     assert opinion.info.status != 0
