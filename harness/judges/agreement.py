@@ -68,9 +68,10 @@ def _facts(dump: Dump, opinion: Opinion) -> Iterator[tuple[str, str, str | None]
     fields = opinion.fields
     yield "dump format", dump.format, fields.get("Dump format")
     yield "CPUs", str(len(dump.cpus)), fields.get("CPU count (online)")
-    if dump.format != "elf":  # zgetdump 2.16 finds no VMCOREINFO in the memory of Linux 6.10
-        return
+    theirs = fields.get("UTS kernel release")
+    if theirs is None and not elf_alone(dump):
+        return  # zgetdump 2.16 looks for it at a virtual address, where such a dump has nothing
     for line in (dump.vmcoreinfo or b"").splitlines():
         if line.startswith(_OSRELEASE):
             release = line.removeprefix(_OSRELEASE).decode(errors="replace")
-            yield "kernel release", release, fields.get("UTS kernel release")
+            yield "kernel release", release, theirs
