@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from harness.dump.c_elf import NHDR_SIZE, c_elf
+from harness.dump.elf import ElfDump
 from harness.dump.reader import LOWCORE_VMCORE_INFO, VMCOREINFO
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import CheckResult, Finding
@@ -23,7 +24,8 @@ def check(evidence: Evidence) -> CheckResult:
     """The note is there, says what it must, and is the one in the crashed memory."""
     if evidence.dump is None:
         return CheckResult.failed(CHECK, UNIT, f"no VMCOREINFO: {evidence.dump_fault}")
-    dumped, before = evidence.dump.vmcoreinfo, note_in_memory(evidence.ram)
+    dump, before = evidence.dump, note_in_memory(evidence.ram)
+    dumped = dump.vmcoreinfo_note if isinstance(dump, ElfDump) else dump.vmcoreinfo
     if dumped is None:
         where = "has none either" if before is None else f"has one of {len(before)} bytes"
         return CheckResult.failed(
