@@ -87,7 +87,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path: Path):
 def test_commands_say_that_the_file_has_shrunk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, command: str, code: ExitCode
 ):
-    """Cut once its headers are read. What cannot be read, ``info`` says, and ``check`` finds wrong."""
+    """Cut once its headers are read; ``info`` says what it cannot read, ``check`` finds fault."""
     path = written(tmp_path / "dump.elf", CrashedKernel().elf())
     whole, upto = path.stat().st_size, File.upto
 

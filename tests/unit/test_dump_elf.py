@@ -195,6 +195,6 @@ def test_qemus_own_dump_has_vmcoreinfo_in_memory_only(tmp_path: Path):
     with open_dump(written(tmp_path, content)) as dump:
         assert dump.vmcoreinfo is None
     content = content.replace(struct.pack(">3I", 5, 136, 3), struct.pack(">3I", 5, 136, 0x7FF), 1)
-    with open_dump(written(tmp_path, content)) as dump:
+    with ElfDump.open(written(tmp_path, content)) as dump:
         assert dump.vmcoreinfo == VMCOREINFO
         assert dump.vmcoreinfo_note is None
