@@ -30,6 +30,7 @@ class Chosen:
     store: Path
     keep: bool = False
     fresh: bool = False
+    judges: bool = False
     time_factor: float = 1.0
     verbose: bool = False
     json: bool = False
@@ -58,6 +59,8 @@ class Chosen:
             yield "--fresh"
         if self.keep:
             yield "--keep"
+        if self.judges:
+            yield "--judges"
 
 
 def run_many(
@@ -143,6 +146,7 @@ def _item(name: str, concrete: Concrete, chosen: Chosen, output: Path, room: Tok
         chosen.store,
         keep=chosen.keep,
         fresh=chosen.fresh,
+        judges=chosen.judges,
         consoles=chosen.verbose,
     )
     return Item(

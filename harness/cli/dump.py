@@ -146,7 +146,7 @@ def judge(
     progress = progress_for(json=json, verbose=False)
     zgetdump = Zgetdump(Store(options.store_path(store), progress), progress)
     with open_dump(file) as dump, zgetdump.judging(file, dump) as opinion:
-        results = (agreement.check(dump, opinion),)
+        results = (agreement.check(dump, opinion, progress),)
         what = {"dump": _identity(dump)}
     return _show(what, results, ("zgetdump agrees", "zgetdump does not agree"), json)
 

@@ -160,6 +160,10 @@ StorePath = Annotated[
     typer.Option("--store", envvar="ZHARNESS_STORE", help="Image store.", show_default=False),
 ]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep the written dump disk, too.")]
+Judges = Annotated[
+    bool,
+    typer.Option("--judges", help="Also hear what the genuine zgetdump, in a guest, makes of it."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the guests' consoles.")]
 TimeFactor = Annotated[

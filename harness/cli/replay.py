@@ -20,6 +20,7 @@ def replay(
     fresh: options.Fresh = False,
     output: options.Output = None,
     keep: options.Keep = False,
+    judges: options.Judges = False,
     store: options.StorePath = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
@@ -42,6 +43,12 @@ def replay(
             hint=f"zharness dump {former.crash}{os.sep} dumps it once more",
         )
     chosen = batch.Chosen(
-        {}, options.store_path(store), keep=keep, fresh=fresh, verbose=verbose, json=json
+        {},
+        options.store_path(store),
+        keep=keep,
+        fresh=fresh,
+        judges=judges,
+        verbose=verbose,
+        json=json,
     )
     return show(run_plan(plan, chosen, output), json)

@@ -24,6 +24,7 @@ RUN_EXAMPLES = examples(
     "zharness run panic  # the main job",
     "zharness run panic --disk-layout ext4 --hsa-size 32M",
     "zharness run panic --dump-kernel bzImage -v  # validate your own dump kernel",
+    "zharness run panic --judges  # does the genuine zgetdump agree?",
     "zharness run panic --json --output evidence > verdict.json",
     "zharness run 'lkdtm*' mine.toml  # by name and by path",
     "zharness run 'scenarios/**' -j auto --junit junit.xml  # all of them",
@@ -35,6 +36,7 @@ DUMP_EXAMPLES = examples(
 )
 VERIFY_EXAMPLES = examples(
     "zharness verify evidence  # judge again, offline",
+    "zharness verify evidence --judges  # and ask the genuine zgetdump",
     "zharness verify evidence --vmlinux vmlinux  # the crashed kernel's, if it is elsewhere now",
 )
 
@@ -58,6 +60,7 @@ def run(
     junit: options.Junit = None,
     output: options.Output = None,
     keep: options.Keep = False,
+    judges: options.Judges = False,
     store: options.StorePath = None,
     time_factor: options.TimeFactor = 1.0,
     json: options.Json = False,
@@ -94,6 +97,7 @@ def run(
         options.store_path(store),
         keep=keep,
         fresh=fresh or repeat > 1,
+        judges=judges,
         time_factor=time_factor,
         verbose=verbose,
         json=json,
@@ -134,6 +138,7 @@ def dump(
     dump_parmline: options.DumpParmline = None,
     output: options.Output = None,
     keep: options.Keep = False,
+    judges: options.Judges = False,
     store: options.StorePath = None,
     time_factor: options.TimeFactor = 1.0,
     json: options.Json = False,
@@ -174,6 +179,7 @@ def dump(
         store=images,
         progress=progress,
         keep=keep,
+        judges=judges,
         on_line=echo if verbose else None,
     )
     return show(verdict, json)
@@ -182,13 +188,19 @@ def dump(
 def verify(
     evidence: Annotated[Path, typer.Argument(help="Evidence directory of an earlier run.")],
     vmlinux: options.CrashedVmlinux = None,
+    judges: options.Judges = False,
+    store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
     """Judge the evidence of an earlier run again, offline."""
+    from harness.build.store import Store
+    from harness.judges.zgetdump import Zgetdump
     from harness.run import engine
 
     progress = progress_for(json=json, verbose=False)
-    return show(engine.verify(evidence, progress=progress, vmlinux=vmlinux), json)
+    zgetdump = Zgetdump(Store(options.store_path(store), progress), progress) if judges else None
+    verdict = engine.verify(evidence, progress=progress, vmlinux=vmlinux, judges=zgetdump)
+    return show(verdict, json)
 
 
 def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
@@ -206,6 +218,7 @@ def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
         progress=progress,
         keep=chosen.keep,
         fresh=chosen.fresh,
+        judges=chosen.judges,
         on_line=echo if chosen.verbose else None,
     )
 

@@ -16,6 +16,7 @@ ET_CORE = 4
 EM_S390 = 22
 PT_LOAD = 1
 PT_NOTE = 4
+NT_PRPSINFO = 3
 PN_XNUM = 0xFFFF  # "more than fit in e_phnum": the number is elsewhere
 
 DEFINITIONS = """

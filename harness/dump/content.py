@@ -111,11 +111,23 @@ class File(Content):
             data = os.pread(self.file.fileno(), size, at)
             if len(data) == size or at + len(data) >= self.size:
                 return data
-            return self._rest(data, at, size)
+            data = self._rest(data, at, size)
         except OverflowError as error:
             raise EvidenceError(f"{self.name}: no file has an offset {at:#x}") from error
         except OSError as error:
             raise EvidenceError(f"{self.name}: offset {at:#x}: {error.strerror}") from error
+        if at + len(data) < min(at + size, self.size):
+            self._require_whole()
+        return data
+
+    def _require_whole(self) -> None:
+        """What is gone must not pass for a hole."""
+        size = self.file.seek(0, os.SEEK_END)  # unlike stat, also of a block device
+        if size < self.size:
+            raise EvidenceError(
+                f"{self.name}: became shorter while it was read: it had {self.size} bytes, and has "
+                f"{size}"
+            )
 
     def _rest(self, data: bytes, at: int, size: int) -> bytes:
         """One pread returns at most 2 GiB - 4 KiB, and may be interrupted."""
@@ -129,3 +141,4 @@ class File(Content):
         stop = self.size if end is None else min(end, self.size)
         if start < stop:
             yield from sparse.data_extents(self.file.fileno(), start, stop)
+            self._require_whole()

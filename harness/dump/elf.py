@@ -22,6 +22,7 @@ from harness.dump.c_elf import (
     EM_S390,
     ET_CORE,
     NHDR_SIZE,
+    NT_PRPSINFO,
     PHDR_SIZE,
     PN_XNUM,
     PT_LOAD,
@@ -29,7 +30,7 @@ from harness.dump.c_elf import (
     c_elf,
 )
 from harness.dump.content import Content, File
-from harness.dump.reader import VMCOREINFO, Dump, Segment
+from harness.dump.reader import VMCOREINFO, Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.s390x.notes import Note, cpu_states
@@ -113,7 +114,13 @@ class ElfDump(Dump):
 
     @property
     def vmcoreinfo(self) -> bytes | None:
-        """As it stands in its note."""
+        """As it stands in its note; QEMU writes none, and leaves it where it is in memory."""
+        is_vmcore = any(note.type == NT_PRPSINFO for note in self.notes)  # which QEMU lacks, too
+        return self.vmcoreinfo_note if is_vmcore else self.vmcoreinfo_note or vmcoreinfo_in(self)
+
+    @property
+    def vmcoreinfo_note(self) -> bytes | None:
+        """Descriptor of the note; None if there is none."""
         return next((note.desc for note in self.notes if note.name == VMCOREINFO), None)
 
     @property

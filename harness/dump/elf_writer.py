@@ -17,6 +17,7 @@ from harness.dump.c_elf import (
     ELFMAG,
     EM_S390,
     ET_CORE,
+    NT_PRPSINFO,
     PHDR_SIZE,
     PN_XNUM,
     PT_LOAD,
@@ -32,7 +33,6 @@ from harness.s390x.notes import Note, cpu_notes
 CHUNK = 1 << 20
 _EV_CURRENT = 1
 _PF_RWX = 7
-_NT_PRPSINFO = 3
 
 
 def write_elf(dump: Dump, target: Path, task: Task) -> None:
@@ -93,7 +93,7 @@ def _header(phdrs: int) -> c_elf.Elf64_Ehdr:
 
 
 def _notes(dump: Dump) -> Iterator[bytes]:
-    yield _note(b"CORE", Note(_NT_PRPSINFO, _prpsinfo()))
+    yield _note(b"CORE", Note(NT_PRPSINFO, _prpsinfo()))
     for number, cpu in enumerate(dump.cpus, 1):
         for name, note in cpu_notes(cpu, number):
             yield _note(name, note)

@@ -35,7 +35,7 @@ JOB = "judge"
 MEMORY = 512 << 20
 SECONDS = 120.0
 SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
-_CONVERTED = {"elf": ("elf",), "s390": ("elf", "s390")}  # into which formats, and why not: above
+KNOWN = ("elf", "s390")  # formats that it reads and writes
 _WHOLE_DISK, _FIRST_PARTITION = "/dev/sda", "/dev/sda1"
 _RESULTS = "results.img"
 _SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's own tables
@@ -74,11 +74,19 @@ class Opinion:
 
 
 class Zgetdump:
-    """Needs the builder guest's kernel and packages; raises BuildError and HostError for those."""
+    """Needs the builder guest's kernel and packages; raises BuildError and HostError for those.
 
-    def __init__(self, store: Store, progress: Progress) -> None:
-        self._store, self._progress = store, progress
+    ``time_factor`` multiplies its deadline.
+    """
+
+    def __init__(self, store: Store, progress: Progress, *, time_factor: float = 1.0) -> None:
+        self._progress, self._factor = progress, time_factor
         self._images = Images(store, progress)
+
+    def prepare(self) -> None:
+        """Build what is missing, before anything depends on it."""
+        self._images.judge_initramfs()
+        self._images.dump_kernel()
 
     @contextmanager
     def judging(self, path: Path, dump: Dump) -> Iterator[Opinion]:
@@ -88,7 +96,10 @@ class Zgetdump:
         written to. Raises UsageError for a dump of which zgetdump has no knowledge, HostError if
         the guest does not do its job.
         """
-        device, formats = _device(path, dump), _formats(dump)
+        if why := unknown(dump):
+            hint = "zharness dump convert makes an elf or s390 dump of it"
+            raise UsageError(f"{dump.name}: {why}", hint=hint)
+        device, formats = _device(path, dump), ("elf",) if elf_alone(dump) else KNOWN
         size = max(dump.length, dump.memory_map[-1].end - dump.memory_map[0].start)
         guest = self._images.judge_initramfs()
         with TemporaryDirectory(prefix="judge-") as scratch:
@@ -106,7 +117,7 @@ class Zgetdump:
                 ),
                 disks=(Disk(path, read_only=True), Disk(results, lun=1)),
             )
-            seconds = SECONDS + SECONDS_PER_GIB * size / (1 << 30)
+            seconds = (SECONDS + SECONDS_PER_GIB * size / (1 << 30)) * self._factor
             with self._progress.task("let zgetdump judge it"):
                 complaint = run_job(spec, directory, JOB, seconds)
             if complaint is not None:
@@ -135,14 +146,16 @@ def _device(path: Path, dump: Dump) -> str:
     )
 
 
-def _formats(dump: Dump) -> tuple[str, ...]:
-    if dump.format not in _CONVERTED:
-        known = ", ".join(_CONVERTED)
-        raise UsageError(
-            f"{dump.name}: zgetdump is asked about {known}, not {dump.format}",
-            hint="zharness dump convert makes an elf or s390 dump of it",
-        )
-    return _CONVERTED[dump.format]
+def unknown(dump: Dump) -> str | None:
+    """Why zgetdump cannot be asked about ``dump``; None if it can."""
+    if dump.format in KNOWN:
+        return None
+    return f"zgetdump 2.16 knows {', '.join(KNOWN)}, not {dump.format}"
+
+
+def elf_alone(dump: Dump) -> bool:
+    """Whether zgetdump cannot convert ``dump`` to anything but ELF, see above."""
+    return any(segment.vaddr not in (None, segment.paddr) for segment in dump.segments)
 
 
 def _version(guest: Built) -> str:

@@ -18,6 +18,8 @@ from harness.build.store import Store
 from harness.dump.filesystem import collect_file
 from harness.dump.partition import collect_partition
 from harness.errors import HarnessError, HostError, UsageError
+from harness.judges import run_dump
+from harness.judges.zgetdump import Zgetdump
 from harness.machine.boot import Booter
 from harness.machine.crash import crash
 from harness.machine.dump import Dumper
@@ -53,19 +55,21 @@ def run(
     progress: Progress,
     keep: bool = False,
     fresh: bool = False,
+    judges: bool = False,
     on_line: OnLine | None = None,
 ) -> Verdict:
     """Crash a system, dump it, judge the dump; evidence goes to ``output``.
 
     A crash that ``store`` has already is used again; ``fresh`` forces one of the run's own, which
     is not stored, and so does a time limit. The disk that was written to stays in the evidence
-    only with ``keep``.
+    only with ``keep``. With ``judges``, what other people's tools make of the dump is one more
+    check.
 
     Trouble of our own is a verdict too (ERROR), of whatever kind. Exceptions are for what leaves
     no verdict: UsageError if the request makes no sense, HostError if ``output`` cannot be
     written, and KeyboardInterrupt.
     """
-    with _Run(plan, output, store, progress, keep, on_line) as this:
+    with _Run(plan, output, store, progress, keep, on_line, judges=judges) as this:
         return this.conclude(lambda: this.crash_and_dump(fresh=fresh or plan.needs_own_crash))
 
 
@@ -77,6 +81,7 @@ def dump_snapshot(
     store: Store,
     progress: Progress,
     keep: bool = False,
+    judges: bool = False,
     on_line: OnLine | None = None,
 ) -> Verdict:
     """Dump a stored crash once more and judge the dump; like :func:`run` otherwise."""
@@ -85,7 +90,7 @@ def dump_snapshot(
             "a time limit says nothing about a stored crash: its boot was at another time",
             hint="zharness run crashes anew for it",
         )
-    with _Run(plan, output, store, progress, keep, on_line) as this:
+    with _Run(plan, output, store, progress, keep, on_line, judges=judges) as this:
         return this.conclude(lambda: this.dump_stored(snapshot))
 
 
@@ -105,17 +110,27 @@ def create_snapshot(
         return Snapshots(store).open(this.stored_as)
 
 
-def verify(directory: Path, *, progress: Progress, vmlinux: Path | None = None) -> Verdict:
+def verify(
+    directory: Path,
+    *,
+    progress: Progress,
+    vmlinux: Path | None = None,
+    judges: Zgetdump | None = None,
+) -> Verdict:
     """Judge the evidence in ``directory`` again, offline; changes nothing there.
 
-    ``vmlinux`` is to be used instead of the recorded one. Raises EvidenceError if the evidence
-    itself (not the dump) is incomplete, UsageError if there is no such file as ``vmlinux``.
+    ``vmlinux`` is to be used instead of the recorded one; ``judges`` are heard, too. Raises
+    EvidenceError if the evidence itself (not the dump) is incomplete, UsageError if there is no
+    such file as ``vmlinux``, BuildError and HostError if the judges cannot be heard.
     """
     if vmlinux is not None:
         require_file(vmlinux, "vmlinux")
-    with progress.task("verify it bit for bit"), Evidence.open(directory, vmlinux) as evidence:
-        judgement = judge(evidence)
     paths = RunDirectory(directory)
+    with Evidence.open(directory, vmlinux) as evidence:
+        with progress.task("verify it bit for bit"):
+            judgement = judge(evidence)
+        if judges is not None:
+            judgement = judgement.also(run_dump.check(evidence, paths.disk, judges, progress))
     if paths.verdict.exists():
         former = Verdict.from_json(paths.read_json(paths.verdict), directory)
         fidelity, timings, inputs = former.fidelity, former.timings, former.inputs
@@ -143,9 +158,12 @@ class _Run:
         progress: Progress,
         keep: bool,
         on_line: OnLine | None,
+        *,
+        judges: bool = False,
     ) -> None:
         self._plan, self._keep, self._on_line = plan, keep, on_line
         self._store, self._progress = store, progress
+        self._zgetdump = Zgetdump(store, progress, time_factor=plan.time_factor) if judges else None
         self._directory = RunDirectory.create(output)
         self._images = Images(store, progress)
         self._journal = Journal(self._directory.journal)
@@ -234,6 +252,8 @@ class _Run:
         """Everything for the dump, the disk that it will be written to included."""
         inputs = DumpInputs.prepare(self._images, self._plan)
         sparse.copy(inputs.disk.path / DISK, self._directory.disk)
+        if self._zgetdump is not None:
+            self._zgetdump.prepare()
         return inputs
 
     def _describe(self, *inputs: Mapping[str, Any]) -> None:
@@ -279,8 +299,15 @@ class _Run:
             self._collect()
         if self._plan.scenario.expect.reipl:
             self._reipl(snapshot, outcome)
-        with self._phases.work("verify"), Evidence.open(self._directory.root) as evidence:
-            return judge(evidence)
+        root = self._directory.root
+        with self._phases.work("verify"), Evidence.open(root) as evidence:
+            judgement = judge(evidence)
+        if self._zgetdump is None:
+            return judgement
+        with self._phases.work("judge"), Evidence.open(root) as evidence:
+            self._phases.note("our own verdict", passed=judgement.passed)
+            disk, progress = self._directory.disk, self._progress
+            return judgement.also(run_dump.check(evidence, disk, self._zgetdump, progress))
 
     def _dump(self, snapshot: Snapshot) -> DumpOutcome:
         dump, directory = self._plan.scenario.dump, self._directory

@@ -26,6 +26,7 @@ WORK_LIMITS = {
     "images": (7200.0, 0.0),
     "collect": (60.0, 120.0),
     "verify": (60.0, 120.0),
+    "judge": (240.0, 480.0),
 }
 STALL_SECONDS = 60.0  # of silence, before a dump system is said to hang
 
@@ -39,6 +40,7 @@ WHAT = {
     "reipl": "load the original system again",
     "collect": "collect the dump",
     "verify": "verify it bit for bit",
+    "judge": "hear the judges",
 }
 
 

@@ -36,6 +36,7 @@ class RunJob:
     keep: bool = False
     fresh: bool = False
     consoles: bool = False
+    judges: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -45,6 +46,7 @@ class RunJob:
             "keep": self.keep,
             "fresh": self.fresh,
             "consoles": self.consoles,
+            "judges": self.judges,
         }
 
     @classmethod
@@ -71,6 +73,7 @@ def work(job: RunJob, messages: Messages) -> Verdict:
             progress=progress,
             keep=job.keep,
             fresh=job.fresh,
+            judges=job.judges,
             on_line=messages.console if job.consoles else None,
         )
     except UsageError:

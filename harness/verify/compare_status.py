@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from harness.dump.reader import Dump
@@ -42,27 +42,35 @@ class StoredStatus:
         """Whether one dump has, in a status area, the status of the CPU that it belongs to."""
         start = difference.address + status_area.STATUS_AREA - status_area.STATUS_PAGE
         at_zero = difference.address == status_area.STATUS_PAGE  # of the CPU that performed the IPL
-        return any(
-            _is_stored(difference, status_area.status_of(cpu, start))
-            for cpu in self._cpus
-            if at_zero or cpu.prefix + status_area.STATUS_PAGE == difference.address
+        return _are_stored(
+            difference,
+            (
+                status_area.status_of(cpu, start)
+                for cpu in self._cpus
+                if at_zero or cpu.prefix + status_area.STATUS_PAGE == difference.address
+            ),
         )
 
     def _is_additional_status(self, difference: Difference) -> bool:
-        """Whether one dump has a CPU's vector registers in their area, and that is all."""
-        return any(
-            _is_stored(difference, area)
-            for area in self._areas
-            if area.start - area.start % PAGE == difference.address
+        """Whether a dump has CPUs' vector registers in their areas, of which a page may have 4."""
+        return _are_stored(
+            difference,
+            (area for area in self._areas if area.start - area.start % PAGE == difference.address),
         )
 
 
-def _is_stored(difference: Difference, area: Area) -> bool:
-    """Whether the registers in ``area`` are all that one of the two has of its own."""
-    one, other, at = difference.one, difference.other, difference.address
-    return not status_area.faults(at, one, other, (area,)) or not status_area.faults(
-        at, other, one, (area,)
-    )
+def _are_stored(difference: Difference, areas: Iterable[Area]) -> bool:
+    """Whether registers, each in the area for it, are all that one of the two has of its own."""
+    one, other = bytearray(difference.one), bytes(difference.other)
+    for area in areas:
+        part = slice(area.start - difference.address, area.end - difference.address)
+        pair = bytes(one[part]), other[part]
+        if any(
+            not status_area.faults(area.start, stored, before, (area,))
+            for stored, before in (pair, pair[::-1])
+        ):
+            one[part] = other[part]
+    return one == other
 
 
 def _as_stored(dump: Dump) -> Iterator[CpuState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.verify import (
@@ -68,6 +68,10 @@ class Judgement:
     def passed(self) -> bool:
         """Whether all is as the scenario expects."""
         return self.right is not self.expected_wrong and all(item.passed for item in self.rest)
+
+    def also(self, result: CheckResult) -> Judgement:
+        """With one more check of the ``rest``."""
+        return replace(self, rest=(*self.rest, result.judged()))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

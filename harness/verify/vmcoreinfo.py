@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from harness.dump.c_elf import NHDR_SIZE, c_elf
+from harness.dump.elf import ElfDump
 from harness.dump.reader import LOWCORE_VMCORE_INFO, VMCOREINFO
 from harness.errors import EvidenceError
 from harness.verify.evidence import Evidence, RamImage
@@ -24,11 +25,11 @@ def check(evidence: Evidence) -> CheckResult:
     """The note is there, says what it must, and is the one in the crashed memory."""
     if evidence.dump is None:
         return CheckResult.failed(CHECK, UNIT, f"no VMCOREINFO: {evidence.dump_fault}")
+    dump, before = evidence.dump, note_in_memory(evidence.ram)
     try:
-        dumped = evidence.dump.vmcoreinfo
+        dumped = dump.vmcoreinfo_note if isinstance(dump, ElfDump) else dump.vmcoreinfo
     except EvidenceError as error:
         return CheckResult.failed(CHECK, UNIT, error.message)
-    before = note_in_memory(evidence.ram)
     if dumped is None:
         where = "has none either" if before is None else f"has one of {len(before)} bytes"
         return CheckResult.failed(

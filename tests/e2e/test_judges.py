@@ -1,7 +1,13 @@
-"""The genuine zgetdump, on a dump of our own and on the partition that it came from."""
+"""One crash, dumped in several formats: all dumps are equal, and the genuine zgetdump agrees.
+
+All formats on all layouts, with a table of sizes and speeds: ``benchmarks/formats.py --judges``.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -13,49 +19,112 @@ from harness.judges import agreement
 from harness.judges.zgetdump import Zgetdump
 from harness.paths import default_store
 from harness.progress import NoProgress
-from harness.report.verdict import Result
+from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.plan import Plan
-from harness.scenario.load import load
+from harness.scenario.load import load, plan_of_crash
+from harness.verify.compare import compare
+from tests.unit.test_dump_lkcd import END_MARKER, header, page_of
 
 pytestmark = pytest.mark.e2e
 
-MEMORY = 256 << 20
+QUIET = NoProgress()
+PAGES = (256 << 20) // 4096
+CPUS = 2  # so that their areas for vector registers share a page
+DUMPS = {
+    "elf": ("partition", "elf"),
+    "elf on ext4": ("ext4", "elf"),
+    "s390 on ext4": ("ext4", "s390"),
+    "s390_ext on ext4": ("ext4", "s390_ext"),
+}
 
 
 @pytest.fixture(scope="module")
 def store() -> Store:
-    return Store(default_store(), NoProgress())
+    return Store(default_store(), QUIET)
 
 
 @pytest.fixture(scope="module")
-def evidence(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("judged") / "evidence"
-    plan = Plan("quick", load("quick"))
-    verdict = engine.run(plan, output=directory, store=store, progress=NoProgress(), keep=True)
-    assert verdict.result is Result.PASS
-    with open_dump(directory / "dump/dump") as dump:
-        convert(dump, directory / "dump.s390", "s390", NoProgress())
-    return directory
+def dumped(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Verdict]:
+    """One of ``DUMPS``, all of one crash, each written once; the first one with judges."""
+    home, verdicts = tmp_path_factory.mktemp("judged"), dict[str, Verdict]()
+    plan = Plan("quick", load("quick", {"crashed": {"smp": CPUS}}))
+    crash = engine.create_snapshot(plan, store=store, progress=QUIET)
+
+    def dumped(name: str) -> Verdict:
+        if name not in verdicts:
+            layout, form = DUMPS[name]
+            verdicts[name] = engine.dump_snapshot(
+                crash,
+                plan_of_crash(crash, {"layout": layout, "format": form, "hsa_size": 32 << 20}),
+                output=home / name,
+                store=store,
+                progress=QUIET,
+                judges=layout == "partition",
+            )
+            assert verdicts[name].result is Result.PASS, verdicts[name].to_json()
+        return verdicts[name]
+
+    return dumped
 
 
-@pytest.mark.parametrize("file", ["dump/dump", "disk.img", "dump.s390"])
-def test_zgetdump_agrees(evidence: Path, store: Store, file: str):
-    path, zgetdump = evidence / file, Zgetdump(store, NoProgress())
-    with open_dump(path) as dump, zgetdump.judging(path, dump) as opinion:
-        result = agreement.check(dump, opinion)
+def file_of(verdict: Verdict) -> Path:
+    return verdict.directory / "dump/dump"
+
+
+def test_zgetdump_agrees_about_the_dump_and_its_partition(dumped: Callable[[str], Verdict]):
+    verdict = dumped("elf")
+    (check,) = [check for check in verdict.checks if check["check"] == "zgetdump"]
+    assert check["passed"]
+    assert check["compared"] > 2 * PAGES
+    assert [note.partition(":")[0] for note in check["notes"]] == ["dump", "disk.img"]
+    assert json.loads((verdict.directory / "verdict.json").read_bytes()) == verdict.to_json()
+
+
+def test_zgetdump_agrees_about_what_the_dump_tool_writes_itself(
+    dumped: Callable[[str], Verdict], store: Store
+):
+    path = file_of(dumped("s390 on ext4"))
+    with open_dump(path) as dump, Zgetdump(store, QUIET).judging(path, dump) as opinion:
+        result = agreement.check(dump, opinion, QUIET)
+        assert set(opinion.converted) == {"elf", "s390"}
     assert [finding.message for finding in result.findings] == []
-    assert result.compared > MEMORY // 4096
+    assert result.compared > 2 * PAGES
 
 
-def test_zgetdump_is_not_pleased_with_anything(evidence: Path, store: Store, tmp_path: Path):
-    damaged = tmp_path / "damaged"
-    with (evidence / "dump/dump").open("rb") as whole:
+def test_all_dumps_of_a_crash_are_equal(dumped: Callable[[str], Verdict], tmp_path: Path):
+    files = {name: file_of(dumped(name)) for name in DUMPS}
+    for form in ("elf", "s390", "s390_ext"):
+        source = files["s390_ext on ext4" if form == "elf" else "elf"]
+        files[f"converted to {form}"] = tmp_path / form
+        with open_dump(source) as dump:
+            convert(dump, tmp_path / form, form, QUIET)
+    files["lkcd"] = lkcd_of(files["s390 on ext4"], tmp_path / "lkcd")
+    for one, other in combinations(files, 2):
+        with open_dump(files[one]) as first, open_dump(files[other]) as second:
+            results = compare(first, second, QUIET)
+        differences = [finding.message for result in results for finding in result.findings]
+        assert differences == [], f"{one} and {other}"
+        assert results[1].compared >= PAGES
+
+
+def lkcd_of(source: Path, target: Path) -> Path:
+    """An LKCD dump of the same; registers are in memory, as in a stand-alone one."""
+    with open_dump(source) as dump, target.open("wb") as file:
+        file.write(header(cpus=dump.cpus, mem_end=PAGES * 4096))
+        for number in range(PAGES):
+            file.write(page_of(number, dump.read(number * 4096, 4096)))
+        file.write(END_MARKER)
+    return target
+
+
+def test_zgetdump_is_not_pleased_with_anything(
+    dumped: Callable[[str], Verdict], store: Store, tmp_path: Path
+):
+    path, damaged = file_of(dumped("elf")), tmp_path / "damaged"
+    with path.open("rb") as whole:
         damaged.write_bytes(bytes(4096) + whole.read(1 << 20))
-    with (
-        open_dump(evidence / "dump/dump") as dump,
-        Zgetdump(store, NoProgress()).judging(damaged, dump) as opinion,
-    ):
-        result = agreement.check(dump, opinion)
+    with open_dump(path) as dump, Zgetdump(store, QUIET).judging(damaged, dump) as opinion:
+        result = agreement.check(dump, opinion, QUIET)
     assert not result.passed
     assert opinion.info.status != 0

@@ -214,11 +214,12 @@ def test_a_run_takes_its_memory_and_some(zharness, asked, here):
 
 
 def test_options_reach_every_run(zharness, asked):
-    arguments = ("m.toml", "--smp", "4", "--time-factor", "2", "--keep", "-v")
+    arguments = ("m.toml", "--smp", "4", "--time-factor", "2", "--keep", "--judges", "-v")
     for item in items_of(zharness, asked, *arguments):
         assert item.job.plan.scenario.crashed.smp == 4
         assert item.job.plan.time_factor == 2.0
         assert item.job.keep
+        assert item.job.judges
         assert item.job.consoles
 
 
@@ -363,7 +364,7 @@ OVERRIDES = [
 
 
 def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs):
-    given = (*OVERRIDES, "--time-factor", "2", "--store", "other", "--keep", "--fresh")
+    given = (*OVERRIDES, "--time-factor", "2", "--store", "other", "--keep", "--judges", "--fresh")
     (item,) = items_of(zharness, asked, "m.toml", "-j", "1", *given)
     assert len(OVERRIDES) == len(options.OVERRIDES)
     program, *arguments = shlex.split(item.again)
@@ -372,7 +373,7 @@ def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, 
     (call,) = engine_runs
     assert call["plan"].to_json() == item.job.plan.to_json()
     assert call["store"].root == item.job.store.absolute()
-    assert (call["keep"], call["fresh"]) == (True, True)
+    assert (call["keep"], call["judges"], call["fresh"]) == (True, True, True)
 
 
 def test_the_shortest_command_that_runs_it_again(zharness, asked, here):
@@ -400,10 +401,12 @@ def test_a_replay_runs_the_plan_of_the_evidence(zharness, engine_runs, evidence,
     (concrete,) = select(["m.toml[hsa_size=32M]"])
     plan = plan_of(concrete.name, concrete.scenario, time_factor=3.0)
     former = evidence(plan=plan.to_json(), inputs={"crashed kernel": {}, "snapshot": "x"})
-    assert zharness("replay", former, "--output", "out", "--keep", "--fresh", "--json") == 0
+    given = ("--output", "out", "--keep", "--fresh", "--judges", "--json")
+    assert zharness("replay", former, *given) == 0
     (call,) = engine_runs
     assert call["plan"] == plan
     assert (call["output"], call["keep"], call["fresh"]) == (Path("out"), True, True)
+    assert call["judges"]
     assert json.loads(capsys.readouterr().out)["verdict"] == "PASS"
 
 

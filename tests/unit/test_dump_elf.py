@@ -17,7 +17,7 @@ from harness.dump.elf import Load as ElfLoad
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from tests.unit.conftest import make_cpu
-from tests.unit.evidence import VMCOREINFO, Load, elf_note, vmcore
+from tests.unit.evidence import VMCOREINFO, Load, crashed_memory, elf_note, vmcore
 from tests.unit.strategies import cpu_states
 
 CPUS = [make_cpu(1), make_cpu(2)]
@@ -186,3 +186,15 @@ def test_damaged_headers_raise_evidence_error_only(
     for damaged in (content, content[:length]):
         path = written(tmp_path, bytes(damaged))
         assert read_all(path).startswith(f"{path}: ")
+
+
+def test_qemus_own_dump_has_vmcoreinfo_in_memory_only(tmp_path: Path):
+    """Notes of CPUs, and no other; one of /proc/vmcore without the note has none at all."""
+    memory = crashed_memory()
+    content = vmcore(memory, CPUS, vmcoreinfo=None)
+    with open_dump(written(tmp_path, content)) as dump:
+        assert dump.vmcoreinfo is None
+    content = content.replace(struct.pack(">3I", 5, 136, 3), struct.pack(">3I", 5, 136, 0x7FF), 1)
+    with ElfDump.open(written(tmp_path, content)) as dump:
+        assert dump.vmcoreinfo == VMCOREINFO
+        assert dump.vmcoreinfo_note is None

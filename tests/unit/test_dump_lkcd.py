@@ -73,7 +73,11 @@ def header(
 
 
 def page_at(number: int, *, pack: bool) -> bytes:
-    data = MEMORY[number * PAGE : (number + 1) * PAGE]
+    return page_of(number, MEMORY[number * PAGE : (number + 1) * PAGE], pack=pack)
+
+
+def page_of(number: int, data: bytes, *, pack: bool = True) -> bytes:
+    """One page with its header."""
     packed = zlib.compress(data) if pack else data
     if not pack or len(packed) > PAGE:
         return struct.pack(">QII", number * PAGE, PAGE, RAW) + data

@@ -265,6 +265,21 @@ def test_anything_else_there_counts(memory: bytes):
     assert reds(compared(OtherDump(POINTING), OtherDump(memory))) == {"pages"}
 
 
+SHARED = put(POINTING, PREFIXES[1] + 0x11B0, (AREA + 0x400).to_bytes(8, "big"))
+OTHER_VECTORS = b"".join(register.to_bytes(16, "big") for register in CRASHED.cpus[1].vxrs)
+
+
+def test_areas_of_several_cpus_share_a_page():
+    """1 KiB apart; each dump may have stored those of one CPU."""
+    both = put(put(SHARED, AREA, VECTORS), AREA + 0x400, OTHER_VECTORS)
+    assert reds(compared(OtherDump(SHARED), OtherDump(both))) == set()
+    one = put(SHARED, AREA, VECTORS)
+    other = put(SHARED, AREA + 0x400, OTHER_VECTORS)
+    assert reds(compared(OtherDump(one), OtherDump(other))) == set()
+    assert reds(compared(OtherDump(SHARED), OtherDump(inverted(both, AREA + 0x400)))) == {"pages"}
+    assert reds(compared(OtherDump(SHARED), OtherDump(inverted(both, AREA + 0x200)))) == {"pages"}
+
+
 # VMCOREINFO
 
 

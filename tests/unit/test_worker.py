@@ -136,9 +136,9 @@ def test_progress_does_not_tell_every_step():
     assert len(file.getvalue().splitlines()) < 100
 
 
-@given(st.booleans(), st.booleans(), st.booleans())
-def test_a_job_survives_json(keep, fresh, consoles):
-    job = RunJob(PLAN, Path("/out"), Path("/store"), keep, fresh, consoles)
+@given(st.booleans(), st.booleans(), st.booleans(), st.booleans())
+def test_a_job_survives_json(keep, fresh, consoles, judges):
+    job = RunJob(PLAN, Path("/out"), Path("/store"), keep, fresh, consoles, judges)
     assert RunJob.from_json(json.loads(json.dumps(job.to_json()))) == job
 
 
@@ -163,11 +163,12 @@ def test_the_engine_gets_what_the_job_says(tmp_path, monkeypatch, fresh, console
         return Verdict(Result.PASS, options["output"])
 
     monkeypatch.setattr(engine, "run", run)
-    job = RunJob(PLAN, tmp_path / "out", tmp_path / "store", True, fresh, consoles)
+    job = RunJob(PLAN, tmp_path / "out", tmp_path / "store", True, fresh, consoles, not fresh)
     assert worker.work(job, Messages(io.StringIO())).result is Result.PASS
     assert (given["plan"], given["output"], given["keep"]) == (PLAN, job.output, True)
     assert given["store"].root == job.store
     assert given["fresh"] == fresh
+    assert given["judges"] != fresh
     assert (given["on_line"] is not None) == consoles
 
 

@@ -1,0 +1,143 @@
+"""One crash in every format on every disk layout: how large, how fast, and whether all are equal.
+
+    python benchmarks/formats.py [--memory 256M] [--smp 4] [--judges]
+
+The dump tool writes each format on each layout, and ours are converted into each other. Every dump
+is verified against the crash, and compared with every other. Seconds are those from the dump
+kernel's entry to its end, which include its own start, or of the conversion; MB/s are of memory.
+With ``--judges`` the genuine zgetdump judges each, too, and the disks with a partition.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.build.layout import DiskLayout
+from harness.build.store import Store
+from harness.dump.convert import WRITERS, convert
+from harness.dump.detect import open_dump
+from harness.errors import UsageError
+from harness.judges import agreement
+from harness.judges.zgetdump import Zgetdump
+from harness.paths import default_store
+from harness.progress import NoProgress
+from harness.report.verdict import Result
+from harness.run import engine
+from harness.run.plan import Plan
+from harness.scenario.load import load, plan_of, plan_of_crash
+from harness.scenario.model import DumpFormat
+from harness.scenario.sizes import format_size, parse_size
+from harness.verify.compare import compare
+
+QUIET = NoProgress()
+
+
+class Written(NamedTuple):
+    """One dump: where it is, what writing it took, and what zgetdump said of it."""
+
+    what: str
+    path: Path
+    seconds: float
+    said: str
+
+    def row(self, memory: int) -> str:
+        status = self.path.stat()
+        apparent, allocated = status.st_size / 1e6, status.st_blocks * 512 / 1e6
+        speed = memory / self.seconds / 1e6
+        return (
+            f"| {self.what} | {apparent:.1f} | {allocated:.1f} | {self.seconds:.1f} | {speed:.0f} "
+            f"| {self.said} |"
+        )
+
+
+def dumped(plan: Plan, store: Store, home: Path, *, judges: bool) -> Iterator[Written]:
+    """By the dump tool, in each format on each layout; an exit unless it is verified."""
+    snapshot = engine.create_snapshot(plan, store=store, progress=QUIET)
+    hsa_size = plan.scenario.dump.hsa_size
+    for layout in DiskLayout:
+        for form in DumpFormat:
+            wanted = {"layout": layout, "format": form, "hsa_size": hsa_size}
+            verdict = engine.dump_snapshot(
+                snapshot,
+                plan_of_crash(snapshot, wanted),
+                output=home / f"{layout}-{form}",
+                store=store,
+                progress=QUIET,
+                judges=judges,
+            )
+            if verdict.result is not Result.PASS:
+                raise SystemExit(json.dumps(verdict.to_json(), indent=1))
+            checks = [check for check in verdict.checks if check["check"] == agreement.CHECK]
+            said = next((check["skipped"] or "agrees" for check in checks), "")
+            path = verdict.directory / "dump/dump"
+            yield Written(f"{form} on {layout}", path, verdict.timings["dump"], said)
+
+
+def converted(home: Path, zgetdump: Zgetdump | None) -> Iterator[Written]:
+    """Each format into each other, from the dumps on partitions."""
+    for source, form in permutations(WRITERS, 2):
+        target = home / f"{source}-to-{form}"
+        with open_dump(home / f"partition-{source}/dump/dump") as dump:
+            start = time.monotonic()
+            convert(dump, target, form, QUIET)
+            seconds = time.monotonic() - start
+        said = "" if zgetdump is None else opinion_of(target, zgetdump)
+        yield Written(f"{source} converted to {form}", target, seconds, said)
+
+
+def opinion_of(path: Path, zgetdump: Zgetdump) -> str:
+    try:
+        with open_dump(path) as dump, zgetdump.judging(path, dump) as opinion:
+            result = agreement.check(dump, opinion, QUIET)
+    except UsageError as error:
+        return error.message.removeprefix(f"{path}: ")
+    return "agrees" if result.passed else "; ".join(item.message for item in result.findings)
+
+
+def differences(dumps: Sequence[Written]) -> Iterator[str]:
+    for one, other in combinations(dumps, 2):
+        with open_dump(one.path) as first, open_dump(other.path) as second:
+            for result in compare(first, second, QUIET):
+                for finding in result.findings:
+                    yield f"{one.what}, {other.what}: {result.check}: {finding.message}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--memory", type=parse_size, default="256M")
+    parser.add_argument("--smp", type=int, default=4)
+    parser.add_argument("--judges", action="store_true")
+    options = parser.parse_args()
+    crashed = {"memory": options.memory, "smp": options.smp}
+    plan = plan_of("quick", load("quick", {"crashed": crashed}))
+    store = Store(default_store(), QUIET)
+    print(f"{format_size(options.memory)}, {options.smp} CPUs\n")
+    print("| dump | size, MB | allocated, MB | seconds | MB/s | zgetdump |")
+    print("|---|---|---|---|---|---|", flush=True)
+    dumps = []
+    with tempfile.TemporaryDirectory() as scratch:
+        home, zgetdump = Path(scratch), Zgetdump(store, QUIET) if options.judges else None
+        for source in (
+            dumped(plan, store, home, judges=options.judges),
+            converted(home, zgetdump),
+        ):
+            for dump in source:
+                dumps.append(dump)
+                print(dump.row(options.memory), flush=True)
+        different = list(differences(dumps))
+    print(*different, sep="\n")
+    if different:
+        raise SystemExit("not all are equal")
+    pairs = len(dumps) * (len(dumps) - 1) // 2
+    print(f"{len(dumps)} dumps of one crash, equal in each of {pairs} pairs")
+
+
+if __name__ == "__main__":
+    main()

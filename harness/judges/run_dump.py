@@ -1,0 +1,68 @@
+"""What zgetdump makes of the dump of a run: one more check, beside those of ``verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.build.layout import DiskLayout
+from harness.dump.describe import incomplete
+from harness.dump.detect import open_dump
+from harness.dump.reader import Dump
+from harness.errors import EvidenceError
+from harness.judges import agreement
+from harness.judges.zgetdump import Zgetdump, unknown
+from harness.progress import Progress
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult, Finding
+
+
+def check(evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress) -> CheckResult:
+    """Whether it agrees about the collected dump; and about ``disk``, if that has its partition.
+
+    A dump that we cannot read to its end is not shown to it: there is nothing to agree about.
+    Raises HostError and BuildError if zgetdump cannot be asked.
+    """
+    dump, path = evidence.dump, evidence.dump_path
+    if dump is None or path is None:
+        return _skipped(evidence.dump_fault or "there is no dump")
+    if why := _unreadable(dump) or unknown(dump):
+        return _skipped(why)
+    has_partition = evidence.layout is DiskLayout.PARTITION and disk.is_file()
+    files = (path, disk) if has_partition else (path,)
+    return _together((file, _judged(file, zgetdump, progress)) for file in files)
+
+
+def _judged(file: Path, zgetdump: Zgetdump, progress: Progress) -> CheckResult:
+    with open_dump(file) as dump, zgetdump.judging(file, dump) as opinion:
+        return agreement.check(dump, opinion, progress)
+
+
+def _unreadable(dump: Dump) -> str | None:
+    try:
+        _ = dump.cpus, dump.vmcoreinfo
+    except EvidenceError as error:
+        return error.message
+    why = incomplete(dump)
+    return None if why is None else f"the dump is not whole: {why}"
+
+
+def _skipped(why: str) -> CheckResult:
+    return CheckResult.skipped(agreement.CHECK, agreement.UNIT, why)
+
+
+def _together(parts: Iterable[tuple[Path, CheckResult]]) -> CheckResult:
+    """One check of several files, which findings and notes name."""
+    named = [(file.name, result.judged()) for file, result in parts]
+    return CheckResult(
+        agreement.CHECK,
+        sum(result.compared for _, result in named),
+        agreement.UNIT,
+        tuple(
+            Finding(agreement.CHECK, f"{name}: {finding.message}")
+            for name, result in named
+            for finding in result.findings
+        ),
+        tuple(dict.fromkeys(item for _, result in named for item in result.allowed)),
+        notes=tuple(f"{name}: {note}" for name, result in named for note in result.notes),
+    )
