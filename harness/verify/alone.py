@@ -89,6 +89,7 @@ def headers(dump: Dump) -> CheckResult:
     messages += dump.contradictions
     if not cpus:
         messages.append("there is no CPU, so nothing tells what was running")
+    messages += dump.misfits
     return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", messages)
 
 

@@ -69,7 +69,8 @@ class Evidence:
     asks for.
     ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
     ``trigger`` is what made it crash, None if nobody knows it any more. ``vmlinux`` is the crashed
-    kernel's, which may be gone; None if none was recorded.
+    kernel's, which may be gone; None if none was recorded. ``dump_release`` is the dump kernel's
+    ``uname -r``, None or "unknown" if nobody knows it.
     """
 
     ram: RamImage
@@ -90,6 +91,7 @@ class Evidence:
     trigger: Trigger | None = None
     dump_path: Path | None = None
     vmlinux: Path | None = None
+    dump_release: str | None = None
 
     @property
     def ipl_cpu(self) -> CpuState:
@@ -135,6 +137,7 @@ class Evidence:
                 trigger=TRIGGERS.get(str(machine.get("trigger"))),
                 dump_path=dump_dir / DUMP,
                 vmlinux=vmlinux or _recorded_vmlinux(run, machine, directory),
+                dump_release=_dump_release(run, directory / "run.json"),
             )
 
 
@@ -246,6 +249,14 @@ def _recorded_vmlinux(run: Any, machine: Any, directory: Path) -> Path | None:
             f"{directory}: run.json and crash/machine.json do not tell where vmlinux is: {error!r}"
         ) from error
     return None
+
+
+def _dump_release(run: Any, path: Path) -> str | None:
+    try:
+        kernel = (run.get("inputs") or {}).get("dump kernel")
+        return None if kernel is None else str(kernel["release"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise EvidenceError(f"{path}: does not tell the dump kernel: {error!r}") from error
 
 
 def _console(path: Path) -> tuple[str, ...]:
