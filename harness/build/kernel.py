@@ -77,7 +77,7 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
         require_file(patch, "patch")
     source = kernel_source(store, progress, spec.source)
     images = data_dir() / "images"
-    role = Template((images / "kernel" / f"{spec.role}.config").read_text())
+    role = Template("".join(path.read_text() for path in spec.fragments))
     fragment = "\n".join([role.substitute(IMAGES=images), *spec.configuration])
     crashed = spec.role is Role.CRASHED
 
@@ -111,16 +111,16 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
         "source": source.identity,
         "patches": {patch.name: patch.read_text() for patch in patches},
         "base": BASE_CONFIG,
-        "configuration": _texts(images, spec.role),
+        "configuration": _texts(images, spec),
         "changed": list(spec.configuration),
     }
     return kernel_from_store(store.get(kind_of(spec.role), inputs, build))
 
 
-def _texts(images: Path, role: Role) -> dict[str, str]:
+def _texts(images: Path, spec: KernelSpec) -> dict[str, str]:
     """The role's own files that a kernel is made of, beside its source."""
-    files = sorted((images / "kernel").glob(f"{role}.*"))
-    if role is Role.CRASHED:
+    files = [*spec.fragments, *(images / "kernel").glob(f"{spec.role}.bootconfig")]
+    if spec.role is Role.CRASHED:
         files += sorted((images / "crash" / "zcrash").iterdir())
     return {path.name: path.read_text() for path in files}
 

@@ -27,12 +27,22 @@ class KernelSpec:
     ``source`` is what :func:`harness.build.source.kernel_source` takes; None is the newest that
     the distribution offers. ``patches`` are files for ``patch -p1``, or names of those that come
     with the harness; ``configuration`` are lines of a configuration, which override the role's.
+    A dump kernel that is not ``trimmed`` has all that its base configuration has.
     """
 
     role: Role
     source: str | None = None
     patches: tuple[str, ...] = ()
     configuration: tuple[str, ...] = ()
+    trimmed: bool = True
+
+    @property
+    def fragments(self) -> tuple[Path, ...]:
+        """The role's own fragments of a configuration."""
+        directory = data_dir() / "images" / "kernel"
+        trim = directory / f"{self.role}.trim.config"
+        own = (directory / f"{self.role}.config",)
+        return (*own, trim) if self.trimmed and trim.exists() else own
 
     @property
     def patch_files(self) -> tuple[Path, ...]:

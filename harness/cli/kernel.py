@@ -59,6 +59,9 @@ def build(
     patch: Patches = None,
     fragment: Fragments = None,
     set_: Set = None,
+    trim: Annotated[
+        bool, typer.Option(help="Leave out of a dump kernel what only costs memory.")
+    ] = True,
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> None:
@@ -70,7 +73,7 @@ def build(
 
     lines = [line for path in fragment or () for line in _lines(path)]
     lines += [_line(setting) for setting in set_ or ()]
-    spec = KernelSpec(role, source, tuple(patch or ()), tuple(lines))
+    spec = KernelSpec(role, source, tuple(patch or ()), tuple(lines), trim)
     images = options.images(store, json=json)
     kernel = built_kernel(images.store, spec, images.progress)
     if json:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.build import configuration
 from harness.build.images import Images
+from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
 from harness.build.store import Store
 from harness.cli import main
@@ -17,7 +18,6 @@ from harness.lab.check import check, dumps
 from harness.lab.difference import differences
 from harness.lab.given import given
 from harness.lab.rules import Rule, Severity, Target, rules, version_of
-from harness.paths import data_dir
 from harness.progress import NoProgress
 
 NEW = (6, 12)
@@ -101,7 +101,7 @@ def test_differences_that_matter_are_explained():
 
 
 def test_the_harness_own_fragments_break_no_rule_of_theirs():
-    text = (data_dir() / "images" / "kernel" / "dump.config").read_text()
+    text = "".join(path.read_text() for path in KernelSpec(Role.DUMP).fragments)
     values = configuration.parse(text)
     broken = [
         rule.option
