@@ -32,7 +32,7 @@ from harness.dump.content import Content, File
 from harness.dump.reader import VMCOREINFO, Dump, Segment
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
-from harness.s390x.notes import Note, cpu_states
+from harness.s390x.notes import Note, cpu_states, oversized
 
 MAX_NOTES = 64 << 20  # bytes; 512 CPUs take less than 2 MiB
 _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
@@ -104,6 +104,10 @@ class ElfDump(Dump):
         return cpus_in(self.notes, self.name)
 
     @property
+    def misfits(self) -> tuple[str, ...]:
+        return tuple(oversized(_of_cpus(self.notes)))
+
+    @property
     def length(self) -> int:
         return self.layout.length
 
@@ -172,11 +176,13 @@ def parse_notes(content: Content, layout: ElfLayout) -> Iterator[ElfNote]:
 def cpus_in(notes: Iterable[ElfNote], name: str) -> tuple[CpuState, ...]:
     """The CPUs among a dump's notes; raises EvidenceError, naming CPU and note, if one is wrong."""
     try:
-        return cpu_states(
-            Note(note.type, note.desc) for note in notes if note.name in _CPU_NOTE_NAMES
-        )
+        return cpu_states(_of_cpus(notes))
     except ValueError as error:
         raise EvidenceError(f"{name}: {error}") from error
+
+
+def _of_cpus(notes: Iterable[ElfNote]) -> Iterator[Note]:
+    return (Note(note.type, note.desc) for note in notes if note.name in _CPU_NOTE_NAMES)
 
 
 def _header(content: Content) -> Any:

@@ -89,6 +89,11 @@ class Dump(Closing):
         """
 
     @property
+    def misfits(self) -> tuple[str, ...]:
+        """What is wrong with how registers stand in the dump, though they can be read."""
+        return ()
+
+    @property
     @abstractmethod
     def length(self) -> int:
         """Bytes that the dump takes by its own headers; ``content`` may have more, or fewer."""

@@ -55,13 +55,33 @@ def cpu_states(notes: Iterable[Note]) -> tuple[CpuState, ...]:
 
     Raises ValueError naming CPU and note when one is missing or too short.
     """
+    return tuple(_cpu_state(number, group) for number, group in enumerate(_by_cpu(notes)))
+
+
+def oversized(notes: Iterable[Note]) -> Iterator[str]:
+    """What is said of notes that hold more than their registers.
+
+    Linux wrote such a NT_S390_TODPREG before 6.1; so they can be read nevertheless. Behind the
+    registers of NT_PRSTATUS other things belong.
+    """
+    for number, group in enumerate(_by_cpu(notes)):
+        for kind, desc in group.items():
+            if kind != NT_PRSTATUS and len(desc) > _SIZES[kind]:
+                yield (
+                    f"CPU {number}: ELF note {kind:#x} has {len(desc)} bytes instead of "
+                    f"{_SIZES[kind]}"
+                )
+
+
+def _by_cpu(notes: Iterable[Note]) -> list[dict[int, bytes]]:
+    """Descriptors by type, of each CPU."""
     groups: list[dict[int, bytes]] = []
     for note in notes:
         if note.type == NT_PRSTATUS:
             groups.append({})
         if groups and note.type in _SIZES:
             groups[-1].setdefault(note.type, note.desc)
-    return tuple(_cpu_state(number, group) for number, group in enumerate(groups))
+    return groups
 
 
 def _cpu_state(number: int, group: dict[int, bytes]) -> CpuState:

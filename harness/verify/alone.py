@@ -75,6 +75,7 @@ def headers(dump: Dump) -> CheckResult:
     messages = [message for segment in dump.segments for message in _segment(segment)]
     if not cpus:
         messages.append("there is no CPU, so nothing tells what was running")
+    messages += dump.misfits
     return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", messages)
 
 

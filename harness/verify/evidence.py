@@ -69,7 +69,8 @@ class Evidence:
     asks for.
     ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
     ``trigger`` is what made it crash, None if nobody knows it any more. ``vmlinux`` is the crashed
-    kernel's, which may be gone; None if none was recorded.
+    kernel's, which may be gone; None if none was recorded. ``dump_release`` is the dump kernel's
+    ``uname -r``, None or "unknown" if nobody knows it.
     """
 
     ram: RamImage
@@ -90,6 +91,7 @@ class Evidence:
     trigger: Trigger | None = None
     dump_path: Path | None = None
     vmlinux: Path | None = None
+    dump_release: str | None = None
 
     @property
     def ipl_cpu(self) -> CpuState:
@@ -135,6 +137,7 @@ class Evidence:
                 trigger=TRIGGERS.get(str(machine.get("trigger"))),
                 dump_path=dump_dir / DUMP,
                 vmlinux=vmlinux or _recorded_vmlinux(run, machine, directory),
+                dump_release=_dump_release(run),
             )
 
 
@@ -246,6 +249,11 @@ def _recorded_vmlinux(run: Any, machine: Any, directory: Path) -> Path | None:
             f"{directory}: run.json and crash/machine.json do not tell where vmlinux is: {error!r}"
         ) from error
     return None
+
+
+def _dump_release(run: Any) -> str | None:
+    kernel = (run.get("inputs") or {}).get("dump kernel")
+    return kernel.get("release") if isinstance(kernel, dict) else None
 
 
 def _console(path: Path) -> tuple[str, ...]:

@@ -7,22 +7,65 @@ address; what it covers is in the identity mapping's PT_LOADs as well (``text_in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from harness.dump.reader import Segment
+from harness.verify import os_info
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "memory-map", "PT_LOAD segments"
+_WITH_IMAGE = (6, 10)  # the first Linux that, as a dump kernel, knows of the image
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """The identity PT_LOADs have to cover [0, memory) without gap or overlap."""
+    """The identity PT_LOADs have to cover [0, memory) without gap or overlap.
+
+    All have to be at the virtual addresses that the crashed kernel's os_info tells.
+    """
     if evidence.dump is None:
         return CheckResult.failed(CHECK, UNIT, f"no memory map: {evidence.dump_fault}")
     segments = evidence.dump.segments
-    findings = tuple(Finding(CHECK, message) for message in faults(segments, evidence.ram.size))
-    return CheckResult(CHECK, len(segments), UNIT, findings)
+    messages = [*_empty(segments), *faults(segments, evidence.ram.size)]
+    notes: tuple[str, ...] = ()
+    told = os_info.layout(evidence.ram)
+    if told is not None and evidence.dump.format == "elf":
+        if _knows_images(evidence.dump_release):
+            messages += _misplaced(segments, told)
+        else:
+            notes = (f"Linux {evidence.dump_release} writes no PT_LOAD for the kernel's image",)
+    findings = tuple(Finding(CHECK, message) for message in messages)
+    return CheckResult(CHECK, len(segments), UNIT, findings, notes=notes)
+
+
+def _knows_images(release: str | None) -> bool:
+    """A dump kernel of which nobody knows the release is taken for a new one."""
+    version = re.match(r"(\d+)\.(\d+)", release or "")
+    return version is None or (int(version[1]), int(version[2])) >= _WITH_IMAGE
+
+
+def _misplaced(segments: Sequence[Segment], told: os_info.Layout) -> Iterator[str]:
+    identity, _ = _split(segments)
+    for base in sorted({_base(segment) for segment in identity} - {told.identity_base}):
+        yield (
+            f"the identity mapping is at {base:#x}, the crashed kernel's os_info says "
+            f"{told.identity_base:#x}"
+        )
+    start, size = told.image_start, told.image_end - told.image_start
+    if (told.image_phys, start, size) not in {
+        (segment.paddr, segment.vaddr, segment.size) for segment in segments
+    }:
+        yield (
+            f"no PT_LOAD has the kernel's image at {start:#x} ({size:#x} bytes at "
+            f"{told.image_phys:#x}), where the crashed kernel's os_info says it is"
+        )
+
+
+def _empty(segments: Sequence[Segment]) -> Iterator[str]:
+    for number, segment in enumerate(segments):
+        if not segment.size:
+            yield f"PT_LOAD {number} (at {segment.paddr:#x}) is empty"
 
 
 def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[str]:

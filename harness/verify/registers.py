@@ -71,7 +71,8 @@ def check(evidence: Evidence) -> CheckResult:
         if cpu.prefix
     ]
     matching = match(expected, dumped)
-    findings = [*_unmatched(matching, expected, dumped)]
+    findings = [Finding(CHECK, message) for message in evidence.dump.misfits]
+    findings += _unmatched(matching, expected, dumped)
     compared = 0
     for cpu, position in matching.pairs:
         for name, width, want, got in paired_registers(cpu.state, dumped[position]):

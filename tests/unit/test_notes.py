@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.s390x.cpu import CpuState
-from harness.s390x.notes import NT_PRSTATUS, Note, cpu_states
+from harness.s390x.notes import NT_PRSTATUS, Note, cpu_states, oversized
 from tests.unit.evidence import cpu_notes
 from tests.unit.strategies import cpu_states as any_cpu
 
@@ -56,6 +56,17 @@ def test_short_note_is_named(cpu: CpuState, kind: int):
     ]
     with pytest.raises(ValueError, match=f"CPU 0: ELF note {kind:#x} has only 3 bytes"):
         cpu_states(notes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_note_with_more_than_its_registers_is_read_and_named(cpu: CpuState, kind: int):
+    notes = [
+        Note(note.type, note.desc + bytes(4)) if note.type == kind else note
+        for note in [*notes_of(cpu), *notes_of(cpu)]
+    ]
+    assert cpu_states(notes) == (cpu, cpu)
+    named = [] if kind == NT_PRSTATUS else [f"CPU {at}: ELF note {kind:#x}" for at in (0, 1)]
+    assert [message.partition(" has ")[0] for message in oversized(notes)] == named
 
 
 def test_second_cpu_does_not_borrow_from_the_first(cpu: CpuState):

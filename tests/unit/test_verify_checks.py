@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import status_area as stored_by_the_machine
+from harness.s390x.zipl import cksm
 from harness.verify import (
     console,
     memory_map,
@@ -35,6 +37,8 @@ from tests.unit.evidence import (
     VMCOREINFO,
     Load,
     SyntheticRun,
+    crashed_memory,
+    elf_note,
     file_offset,
     stored,
 )
@@ -82,6 +86,7 @@ WRONG_MAPS = {
         (identity(0, 1 << 20), Load(1 << 20, 3 << 20, 1 << 20)),
         "different bases: 0x0, 0x2a00000000",
     ),
+    "empty": ((Load(0, 0, 0), IDENTITY), "PT_LOAD 0 (at 0x0) is empty"),
     "nothing": ((), "no PT_LOAD covers 0x0-0x3fffff"),
 }
 
@@ -99,6 +104,81 @@ def test_wrong_memory_map(tmp_path: Path, name: str):
     result = checked(memory_map.check, SyntheticRun(loads=loads).write(tmp_path))
     assert not result.passed
     assert message in said(result)
+
+
+OS_INFO_POINTER, OS_INFO = 0xE18, 0x160000
+
+
+def with_os_info(memory: bytes, *, checksum: int = 0, **changed: int) -> bytes:
+    """A crashed memory whose kernel says where it was."""
+    values = {
+        "identity_base": IDENTITY_BASE,
+        "kaslr_offset": 0x100000,
+        "image_start": KERNEL_IMAGE.vaddr,
+        "image_end": KERNEL_IMAGE.vaddr + KERNEL_IMAGE.size,
+        "image_phys": KERNEL_IMAGE.paddr,
+    } | changed
+    page = bytearray(PAGE)
+    struct.pack_into(">QIHH", page, 0, 0x4F53494E464F535A, 0, 1, 1)
+    for number, value in zip((4, 5, 10, 11, 12), values.values(), strict=True):
+        struct.pack_into(">Q", page, 32 + number * 20, value)
+    struct.pack_into(">I", page, 8, cksm(bytes(page[12:]), seed=0) ^ checksum)
+    told = bytearray(memory)
+    struct.pack_into(">Q", told, OS_INFO_POINTER, OS_INFO)
+    told[OS_INFO : OS_INFO + PAGE] = page
+    return bytes(told)
+
+
+def test_a_map_as_the_crashed_kernel_tells_it(tmp_path: Path):
+    run = SyntheticRun(memory=with_os_info(crashed_memory()))
+    result = checked(memory_map.check, run.write(tmp_path))
+    assert result.passed, said(result)
+
+
+NO_IMAGE = "no PT_LOAD has the kernel's image at 0x3ffe0000000 (0x40000 bytes at 0x100000)"
+NOT_AS_TOLD = {
+    "no image": ((IDENTITY,), NO_IMAGE),
+    "another address": ((replace(KERNEL_IMAGE, vaddr=0x1000), IDENTITY), NO_IMAGE),
+    "a part of it": ((replace(KERNEL_IMAGE, size=PAGE), IDENTITY), NO_IMAGE),
+    "another identity mapping": (
+        (KERNEL_IMAGE, Load(0, MEMORY, 0)),
+        "the identity mapping is at 0x0, the crashed kernel's os_info says 0x2a00000000",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_AS_TOLD)
+def test_a_map_that_is_not_as_the_crashed_kernel_tells(tmp_path: Path, name: str):
+    loads, message = NOT_AS_TOLD[name]
+    run = SyntheticRun(memory=with_os_info(crashed_memory()), loads=loads)
+    result = checked(memory_map.check, run.write(tmp_path))
+    assert [finding.message.startswith(message) for finding in result.findings] == [True]
+
+
+@pytest.mark.parametrize("changed", [{"checksum": 1}, {"kaslr_offset": 0}])
+def test_an_os_info_that_does_not_tell_the_map(tmp_path: Path, changed: dict[str, int]):
+    memory = with_os_info(crashed_memory(), **changed)
+    assert checked(
+        memory_map.check, SyntheticRun(memory=memory, loads=(IDENTITY,)).write(tmp_path)
+    ).passed
+
+
+@pytest.mark.parametrize(
+    ("release", "passes"),
+    [
+        ("5.10.0-30-s390x", True),
+        ("6.9.12", True),
+        ("6.10.0-rc3", False),
+        ("7.2", False),
+        ("unknown", False),
+    ],
+)
+def test_an_old_dump_kernel_knows_nothing_of_the_image(tmp_path: Path, release: str, passes: bool):
+    run = SyntheticRun(memory=with_os_info(crashed_memory()), loads=(IDENTITY,))
+    with Evidence.open(run.write(tmp_path)) as evidence:
+        result = memory_map.check(replace(evidence, dump_release=release))
+    assert result.passed is passes
+    assert bool(result.notes) is passes
 
 
 # pages
@@ -290,6 +370,21 @@ def test_incomplete_notes_are_a_finding(tmp_path: Path):
     result = checked(registers.check, root)
     assert not result.passed
     assert "CPU 0: ELF note 0x305 is missing" in said(result)
+
+
+def test_a_register_with_half_of_another_behind_it_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As Linux wrote NT_S390_TODPREG before 6.1."""
+
+    def note(name: bytes, kind: int, desc: bytes) -> bytes:
+        return elf_note(name, kind, desc + (b"half" if kind == 0x303 else b""))
+
+    monkeypatch.setattr("tests.unit.evidence.elf_note", note)
+    result = checked(registers.check, SyntheticRun().write(tmp_path))
+    assert said(result).splitlines() == [
+        f"CPU {cpu}: ELF note 0x303 has 8 bytes instead of 4" for cpu in (0, 1)
+    ]
 
 
 # VMCOREINFO

@@ -1,0 +1,49 @@
+"""What a crashed kernel left behind about itself, for dump kernels to find: its os_info.
+
+Source: Linux 6.12 ``arch/s390/include/asm/os_info.h``, ``arch/s390/kernel/os_info.c``.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from harness.dump.reader import PAGE
+from harness.s390x.zipl import cksm
+from harness.verify.evidence import RamImage
+
+LOWCORE_OS_INFO = 0xE18  # in the absolute lowcore: u64, absolute address
+MAGIC = 0x4F53494E464F535A
+_MAGIC, _CSUM, _CHECKED = 0, 8, 12  # u64 magic, u32 checksum over all that follows it
+_ENTRIES, _ENTRY_SIZE = 32, 20  # a value is the first u64 of its entry
+IDENTITY_BASE, KASLR_OFFSET, IMAGE_START, IMAGE_END, IMAGE_PHYS = 4, 5, 10, 11, 12
+
+
+class Layout(NamedTuple):
+    """Where a kernel was: virtual addresses, and the absolute one of its image."""
+
+    identity_base: int
+    image_start: int
+    image_end: int
+    image_phys: int
+
+
+def layout(ram: RamImage) -> Layout | None:
+    """None if the kernel did not say, as none did before Linux 6.10."""
+    if ram.size < LOWCORE_OS_INFO + 8:
+        return None
+    (address,) = struct.unpack(">Q", ram.read(LOWCORE_OS_INFO, 8))
+    if not address or address % PAGE or address + PAGE > ram.size:
+        return None
+    page = ram.read(address, PAGE)
+    (magic,) = struct.unpack_from(">Q", page, _MAGIC)
+    (checksum,) = struct.unpack_from(">I", page, _CSUM)
+    if magic != MAGIC or checksum != cksm(page[_CHECKED:], seed=0):
+        return None
+
+    def value(number: int) -> int:
+        return int.from_bytes(page[(at := _ENTRIES + number * _ENTRY_SIZE) : at + 8], "big")
+
+    if not value(KASLR_OFFSET):  # what dump kernels, crash and makedumpfile go by
+        return None
+    return Layout(*map(value, (IDENTITY_BASE, IMAGE_START, IMAGE_END, IMAGE_PHYS)))
