@@ -1,0 +1,36 @@
+"""A bug that Linux had, brought back into the dump kernel, is found; every other can be."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.build.command import Tools
+from harness.build.kernel_spec import museum
+from harness.build.source import kernel_source
+from harness.build.store import Store
+from harness.paths import data_dir, default_store
+from harness.progress import NoProgress
+
+pytestmark = pytest.mark.e2e
+
+EXHIBIT = "todpreg-eight-bytes"  # of which ccache has every object but one
+
+
+def test_a_bug_that_linux_had_is_found(zharness, images, tmp_path):
+    file = data_dir() / "scenarios/museum" / f"{EXHIBIT}.toml"
+    ran = zharness("run", file, "--json", "--output", tmp_path / "evidence")
+    assert ran.code == 0, ran.out + ran.err
+    wrong = {
+        check["check"]: [finding["message"] for finding in check["findings"]]
+        for check in ran.json["checks"]
+        if check["findings"]
+    }
+    assert wrong == {"registers": ["CPU 0: ELF note 0x303 has 8 bytes instead of 4"]}
+
+
+def test_every_patch_fits_the_source(images, tmp_path):
+    tools = Tools(tmp_path / "log", "the museum")
+    source = kernel_source(Store(default_store(), NoProgress()), NoProgress())
+    source.place(tree := tmp_path / "tree", tools)
+    for patch in map(str, museum().values()):
+        tools.run(["patch", "--dry-run", "-d", str(tree), "-p1", "--batch", "-i", patch])
