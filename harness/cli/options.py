@@ -28,6 +28,9 @@ OVERRIDES = {
     ("dump", "format"): "--dump-format",
     ("dump", "disk_size"): "--disk-size",
     ("dump", "kernel"): "--dump-kernel",
+    ("dump", "source"): "--dump-source",
+    ("dump", "patches"): "--dump-patch",
+    ("dump", "config"): "--dump-config",
     ("dump", "parmline"): "--dump-parmline",
 }
 
@@ -148,6 +151,18 @@ Vmlinux = Annotated[
     Path | None, typer.Option("--vmlinux", help="vmlinux of the kernel given with --kernel.")
 ]
 DumpKernel = Annotated[Path | None, typer.Option("--dump-kernel", help="Kernel image that dumps.")]
+DumpSource = Annotated[
+    str | None,
+    typer.Option("--dump-source", help="Source of the kernel that dumps, if it is to be built."),
+]
+DumpPatches = Annotated[
+    list[str] | None,
+    typer.Option("--dump-patch", help="A patch to that: a file, or a name of the museum."),
+]
+DumpConfig = Annotated[
+    list[str] | None,
+    typer.Option("--dump-config", help="A line of its configuration, as CONFIG_X=y."),
+]
 DumpParmline = Annotated[
     str | None,
     typer.Option("--dump-parmline", help="Kernel parameters for the dump tool (dump_mode=...)."),

@@ -59,11 +59,11 @@ class Plan:
         scenario = self.scenario.model_dump(mode="json")
         for section, field in KERNELS:
             if scenario[section][field] is not None:
-                scenario[section][field] = str(Path(scenario[section][field]).resolve())
+                scenario[section][field] = rooted(scenario[section][field])
         for section in ("crashed", "dump"):
             kernel = scenario[section]
-            kernel["source"] = kernel["source"] and _rooted(kernel["source"])
-            kernel["patches"] = list(map(_rooted, kernel["patches"]))
+            kernel["source"] = kernel["source"] and _rooted_source(kernel["source"])
+            kernel["patches"] = list(map(rooted, kernel["patches"]))
         return {"name": self.name, "scenario": scenario, "time_factor": self.time_factor}
 
     @classmethod
@@ -93,7 +93,11 @@ class Plan:
         return f"{crashed.trigger}{busy}-{crashed.smp}cpu-{crashed.memory >> 20}M-{key}"
 
 
-def _rooted(source: str) -> str:
-    """A source or patch that is a path, in a form that means it from any working directory."""
+def rooted(path: str) -> str:
+    """A path in a form that means it from any working directory; a name stays what it is."""
+    return str(Path(path).resolve()) if Path(path).exists() else path
+
+
+def _rooted_source(source: str) -> str:
     path, at, revision = source.partition("@")
-    return f"{Path(path).resolve()}{at}{revision}" if Path(path).exists() else source
+    return f"{rooted(path)}{at}{revision}"

@@ -24,8 +24,13 @@ DUMP_OPTIONS = {
     "format": "--dump-format",
     "disk_size": "--disk-size",
     "kernel": "--dump-kernel",
+    "source": "--dump-source",
+    "patches": "--dump-patch",
+    "config": "--dump-config",
     "parmline": "--dump-parmline",
 }
+
+_PATHS = ("kernel", "patches")
 
 
 def verdict(judged: Verdict, again: str) -> str:
@@ -67,12 +72,14 @@ def trouble_of(judged: Verdict) -> HarnessError:
 
 def dump_again(crash: Path, dump: Dump, store: Path | None) -> str:
     """The command that dumps ``crash``, a snapshot's directory, in the same way."""
+    from harness.run.plan import rooted
     from harness.scenario.sizes import format_size
 
     options: list[object] = []
     for field, value in dump.model_dump(exclude_defaults=True).items():
-        shown = format_size(value) if field.endswith("_size") else value
-        options += [DUMP_OPTIONS[field], Path(value).absolute() if field == "kernel" else shown]
+        for each in value if isinstance(value, tuple) else (value,):
+            shown = format_size(each) if field.endswith("_size") else each
+            options += [DUMP_OPTIONS[field], rooted(str(each)) if field in _PATHS else shown]
     return command("dump", f"{crash}{os.sep}", *options, store=store)
 
 

@@ -153,7 +153,9 @@ class TestReport:
         trouble = report.trouble_of(verdict)
         assert (trouble.message, trouble.hint) == (message, "h")
 
-    def test_a_dump_can_be_repeated_by_its_command(self):
+    def test_a_dump_can_be_repeated_by_its_command(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("k").touch()
         dump = Dump(
             hsa_size="32M", layout="ext4", disk_size="1G", kernel="k", parmline="dump_mode=a b"
         )
@@ -166,8 +168,20 @@ class TestReport:
         assert words[:3] == ["zharness", "dump", "/e v/crash/"]
         assert (given["hsa_size"], given["disk_size"]) == (32 << 20, 1 << 30)
         assert given["disk_layout"] == "ext4"
-        assert given["dump_kernel"] == Path("k").absolute()
+        assert given["dump_kernel"] == tmp_path / "k"
         assert (given["dump_parmline"], given["store"]) == ("dump_mode=a b", Path("/store"))
+
+    def test_changes_to_a_kernel_can_be_repeated(self):
+        dump = Dump(source="~/linux@v6.9", patches=["one", "two"], config=["CONFIG_X=y"])
+        again = report.dump_again(Path("crash"), dump, None)
+        assert again == (
+            "zharness dump crash/ --dump-source '~/linux@v6.9' --dump-patch one --dump-patch two "
+            "--dump-config CONFIG_X=y"
+        )
+
+    def test_a_kernel_in_the_store_keeps_its_name(self):
+        again = report.dump_again(Path("crash"), Dump(kernel="kernel-dump-12"), None)
+        assert again == "zharness dump crash/ --dump-kernel kernel-dump-12"
 
     def test_every_field_of_a_dump_has_its_option(self):
         assert report.DUMP_OPTIONS.keys() == Dump.model_fields.keys()

@@ -93,7 +93,16 @@ def ipl_disk():
     adapter = f"/sys/bus/ccw/devices/{device}"
     scan_first_target(adapter)
     name = wait_for(lambda: find_disk(adapter, wanted), bool, f"a disk on {device}")
-    return wait_for(lambda: f"/dev/{name}", os.path.exists)
+    return wait_for(lambda: f"/dev/{name}", can_be_opened)
+
+
+def can_be_opened(path):
+    """Whether it is there for anybody: a disk's node is so a moment before the disk is."""
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 def scan_first_target(adapter):

@@ -123,8 +123,7 @@ class Compressed(StandAlone):
 
     def copy(self, part, writer, buffer, progress):
         address, offset, size = part
-        if self.stream is None:
-            self.stream = Stream(writer, PAGE)
+        self._begin(writer)
         if offset is None:
             progress.add(size)
             return
@@ -134,12 +133,17 @@ class Compressed(StandAlone):
             progress.add(length)
 
     def finish(self, writer):
+        self._begin(writer)
         if self.segment is None:  # all memory is zero
             self.segment = Segment(self.stream, 0)
         self.segment.write_header(STOP)
         self.stream.append(self.end_marker())
         self.size = self.stream.position
         self.stream.flush()
+
+    def _begin(self, writer):
+        if self.stream is None:
+            self.stream = Stream(writer, PAGE)
 
     def _entry(self, address, length, views):
         """``length`` bytes of memory from ``address`` on, one view after the other."""
