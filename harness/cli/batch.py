@@ -16,6 +16,7 @@ from harness.report.verdict import Verdict
 from harness.run.batch import Item, run_batch
 from harness.run.capacity import capacity, tokens, usable_cpus
 from harness.run.directory import RunDirectory, directory_names
+from harness.run.plan import rooted_source
 from harness.run.schedule import Tokens
 from harness.run.worker import RunJob
 from harness.scenario.load import Concrete, plan_of
@@ -50,7 +51,9 @@ class Chosen:
         for (section, field), option in options.OVERRIDES.items():
             value = self.overrides.get(section, {}).get(field)
             if value is not None:
-                yield from (option, str(value.resolve() if isinstance(value, Path) else value))
+                is_path = isinstance(value, Path) or field in ("source", "patches")
+                for each in value if isinstance(value, list) else (value,):
+                    yield from (option, rooted_source(str(each)) if is_path else str(each))
 
     def _common(self) -> Iterator[str]:
         if self.store.absolute() != default_store().absolute():

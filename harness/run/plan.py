@@ -62,7 +62,7 @@ class Plan:
                 scenario[section][field] = rooted(scenario[section][field])
         for section in ("crashed", "dump"):
             kernel = scenario[section]
-            kernel["source"] = kernel["source"] and _rooted_source(kernel["source"])
+            kernel["source"] = kernel["source"] and rooted_source(kernel["source"])
             kernel["patches"] = list(map(rooted, kernel["patches"]))
         return {"name": self.name, "scenario": scenario, "time_factor": self.time_factor}
 
@@ -98,6 +98,7 @@ def rooted(path: str) -> str:
     return str(Path(path).resolve()) if Path(path).exists() else path
 
 
-def _rooted_source(source: str) -> str:
+def rooted_source(source: str) -> str:
+    """The same for what may have a revision behind it."""
     path, at, revision = source.partition("@")
     return f"{rooted(path)}{at}{revision}"

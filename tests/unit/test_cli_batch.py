@@ -349,6 +349,7 @@ def test_every_override_is_an_option_and_a_field():
         assert field in SECTIONS[section].model_fields
 
 
+BUILT = ["--dump-source=linux@v6.9", "--dump-patch=a", "--dump-patch=b", "--dump-config=CONFIG_X=y"]
 OVERRIDES = [
     "--memory=1G",
     "--smp=4",
@@ -358,15 +359,29 @@ OVERRIDES = [
     "--disk-size=2G",
     "--kernel=k",
     "--vmlinux=v",
-    "--dump-kernel=d",
     "--dump-parmline=dump_debug=6 x",
 ]
+GIVEN = ["--dump-kernel=d"]
 
 
-def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs):
-    given = (*OVERRIDES, "--time-factor", "2", "--store", "other", "--keep", "--judges", "--fresh")
+@pytest.mark.parametrize("kernel", [GIVEN, BUILT])
+def test_the_command_that_runs_a_scenario_again_means_the_same(
+    zharness, asked, engine_runs, kernel
+):
+    given = (
+        *OVERRIDES,
+        *kernel,
+        "--time-factor",
+        "2",
+        "--store",
+        "other",
+        "--keep",
+        "--judges",
+        "--fresh",
+    )
     (item,) = items_of(zharness, asked, "m.toml", "-j", "1", *given)
-    assert len(OVERRIDES) == len(options.OVERRIDES)
+    named = {word.partition("=")[0] for word in (*OVERRIDES, *GIVEN, *BUILT)}
+    assert named == set(options.OVERRIDES.values())
     program, *arguments = shlex.split(item.again)
     assert program == "zharness"
     assert zharness(*arguments) == 0
