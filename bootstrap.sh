@@ -9,8 +9,8 @@ log=$here/.bootstrap.log
 # Debian's names; libc6-dev, libelf and libssl are for the kernel's host tools
 packages=(
     bc bison ca-certificates ccache debian-archive-keyring e2fsprogs flex gcc
-    gcc-s390x-linux-gnu git libc6-dev libelf-dev libssl-dev make patch python3 python3-venv
-    qemu-system-misc util-linux xz-utils
+    gcc-s390x-linux-gnu git libc6-dev libelf-dev libssl-dev make patch python3
+    python3-libkdumpfile python3-venv qemu-system-misc util-linux xz-utils
 )
 
 usage() {

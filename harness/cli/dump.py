@@ -134,21 +134,21 @@ def judge(
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
-    """Ask the genuine zgetdump of s390-tools, in a guest, and hear whether it agrees with us.
+    """Ask the genuine zgetdump of s390-tools, in a guest, and libkdumpfile, if it is installed.
 
-    Exit codes: 0 it agrees, 1 it does not, 3 there is no dump to be opened, or no guest.
+    Exit codes: 0 they agree with us, 1 one does not, 3 there is no dump to be opened, or no guest.
     """
     from harness.build.store import Store
     from harness.dump.detect import open_dump
-    from harness.judges import agreement
+    from harness.judges import agreement, libkdumpfile
     from harness.judges.zgetdump import Zgetdump
 
     progress = progress_for(json=json, verbose=False)
     zgetdump = Zgetdump(Store(options.store_path(store), progress), progress)
     with open_dump(file) as dump, zgetdump.judging(file, dump) as opinion:
-        results = (agreement.check(dump, opinion, progress),)
+        results = (agreement.check(dump, opinion, progress), libkdumpfile.check(file, dump))
         what = {"dump": _identity(dump)}
-    return _show(what, results, ("zgetdump agrees", "zgetdump does not agree"), json)
+    return _show(what, results, ("they agree", "not all agree"), json)
 
 
 @app.command(epilog=EXTRACT_EXAMPLES)

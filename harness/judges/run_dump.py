@@ -1,4 +1,4 @@
-"""What zgetdump makes of the dump of a run: one more check, beside those of ``verify``."""
+"""What others make of the dump of a run: a check each, beside those of ``verify``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,30 @@ from harness.dump.describe import incomplete
 from harness.dump.detect import open_dump
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
-from harness.judges import agreement
+from harness.judges import agreement, libkdumpfile
 from harness.judges.zgetdump import Zgetdump, unknown
 from harness.progress import Progress
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.judge import Judgement
+
+
+def hear(
+    judgement: Judgement, evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress
+) -> Judgement:
+    """Our own judgement, and that of the others; raises what :func:`check` does."""
+    own = judgement.also(check(evidence, disk, zgetdump, progress))
+    return own.also(_libkdumpfile(evidence))
+
+
+def _libkdumpfile(evidence: Evidence) -> CheckResult:
+    dump, path = evidence.dump, evidence.dump_path
+    if dump is None or path is None:
+        nothing = evidence.dump_fault or "there is no dump"
+        return CheckResult.skipped(libkdumpfile.CHECK, libkdumpfile.UNIT, nothing)
+    if why := _unreadable(dump):
+        return CheckResult.skipped(libkdumpfile.CHECK, libkdumpfile.UNIT, why)
+    return libkdumpfile.check(path, dump)
 
 
 def check(evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress) -> CheckResult:

@@ -130,7 +130,7 @@ def verify(
         with progress.task("verify it bit for bit"):
             judgement = judge(evidence)
         if judges is not None:
-            judgement = judgement.also(run_dump.check(evidence, paths.disk, judges, progress))
+            judgement = run_dump.hear(judgement, evidence, paths.disk, judges, progress)
     if paths.verdict.exists():
         former = Verdict.from_json(paths.read_json(paths.verdict), directory)
         fidelity, timings, inputs = former.fidelity, former.timings, former.inputs
@@ -307,7 +307,7 @@ class _Run:
         with self._phases.work("judge"), Evidence.open(root) as evidence:
             self._phases.note("our own verdict", passed=judgement.passed)
             disk, progress = self._directory.disk, self._progress
-            return judgement.also(run_dump.check(evidence, disk, self._zgetdump, progress))
+            return run_dump.hear(judgement, evidence, disk, self._zgetdump, progress)
 
     def _dump(self, snapshot: Snapshot) -> DumpOutcome:
         dump, directory = self._plan.scenario.dump, self._directory

@@ -1,0 +1,138 @@
+"""libkdumpfile, if this host has its Python binding: does it read in a dump what we do?
+
+It is the library that crash-python and drgn can stand on, and it shares no code with us. Debian's
+package is python3-libkdumpfile, for the system's own Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.dump.reader import Dump
+from harness.errors import HostError
+from harness.pdeathsig import dying_with_us
+from harness.s390x.cpu import CpuState
+from harness.verify.findings import CheckResult, Finding
+
+CHECK, UNIT = "libkdumpfile", "facts, registers and blocks"
+KNOWN = ("elf", "s390")
+PYTHON = "/usr/bin/python3"
+SECONDS_PER_GIB, SECONDS = 60.0, 60.0
+BLOCK = 1 << 20
+_READER = Path(__file__).with_name("kdumpfile_reader.py")
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the reader's process told; a fact is None where libkdumpfile has none."""
+
+    facts: Mapping[str, object]
+    cpus: tuple[Mapping[str, str] | None, ...]
+    memory: tuple[str, ...]
+
+
+def check(path: Path, dump: Dump) -> CheckResult:
+    """Every fact, register and block of memory that it tells is what we read.
+
+    ``path`` is the dump's file. Skipped, with the reason, if the library is not installed or does
+    not know the format; raises HostError if it ends otherwise than it should.
+    """
+    if dump.format not in KNOWN or dump.container:
+        what = dump.format if not dump.container else f"a dump in {dump.container}"
+        return CheckResult.skipped(CHECK, UNIT, f"libkdumpfile does not know {what}")
+    if not installed():
+        why = "libkdumpfile is not installed: apt-get install python3-libkdumpfile"
+        return CheckResult.skipped(CHECK, UNIT, why)
+    blocks = list(_blocks(dump))
+    return compare(dump, blocks, ask(path, blocks))
+
+
+@cache
+def installed() -> bool:
+    """Whether the system's Python has the binding."""
+    command = [PYTHON, "-I", "-c", "import kdumpfile"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def ask(path: Path, blocks: list[tuple[int, int]]) -> Opinion:
+    """Let libkdumpfile read ``blocks`` (address and size) of a dump, in a process of its own."""
+    size = sum(size for _, size in blocks)
+    command = dying_with_us([PYTHON, "-I", str(_READER), str(path)])
+    try:
+        run = subprocess.run(
+            command,
+            input=json.dumps(blocks),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS + SECONDS_PER_GIB * size / (1 << 30),
+        )
+        told: dict[str, Any] = json.loads(run.stdout) if run.returncode == 0 else {}
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"libkdumpfile did not read {path} within {error.timeout:.0f} s") from error
+    except ValueError as error:
+        raise HostError(f"libkdumpfile's reader told no JSON of {path}: {error}") from error
+    if run.returncode:
+        last = run.stderr.strip().splitlines()[-1:] or [f"exit status {run.returncode}"]
+        return Opinion({"opened": last[0]}, (), ())
+    cpus, memory = tuple(told.pop("cpus")), tuple(told.pop("memory"))
+    return Opinion({"opened": "yes", **told}, cpus, memory)
+
+
+def compare(dump: Dump, blocks: list[tuple[int, int]], opinion: Opinion) -> CheckResult:
+    """Hold what it told against what our reader finds."""
+    compared, messages = 0, []
+    for what, ours, theirs in _pairs(dump, blocks, opinion):
+        if theirs is None:
+            continue
+        compared += 1
+        if ours != theirs:
+            messages.append(f"{what}: libkdumpfile has {theirs}, we {ours}")
+    findings = tuple(Finding(CHECK, message) for message in messages)
+    return CheckResult(CHECK, compared, UNIT, findings)
+
+
+def _blocks(dump: Dump) -> Iterator[tuple[int, int]]:
+    for piece in dump.memory_map:
+        for address in range(piece.start, piece.end, BLOCK):
+            yield address, min(BLOCK, piece.end - address)
+
+
+def _pairs(
+    dump: Dump, blocks: list[tuple[int, int]], opinion: Opinion
+) -> Iterator[tuple[str, object, object]]:
+    """What it is, ours, and theirs or None."""
+    facts = opinion.facts
+    yield "whether it is a dump", "yes", facts["opened"]
+    yield "machine", "s390x", facts.get("machine")
+    yield "page size", 4096, facts.get("page_size")
+    vmcoreinfo = dump.vmcoreinfo
+    yield "VMCOREINFO", None if vmcoreinfo is None else vmcoreinfo.hex(), facts.get("vmcoreinfo")
+    if opinion.cpus:
+        yield "CPUs", len(dump.cpus), len(opinion.cpus)
+    for number, (ours, theirs) in enumerate(zip(dump.cpus, opinion.cpus, strict=False)):
+        for name, value in _registers(ours).items():
+            yield f"CPU {number}: {name}", f"{value:x}", (theirs or {}).get(name)
+    for (address, size), digest in zip(blocks, opinion.memory, strict=False):
+        own = hashlib.sha256(dump.read(address, size)).hexdigest()
+        yield f"memory at {address:#x}-{address + size - 1:#x}", own, digest
+
+
+def _registers(cpu: CpuState) -> dict[str, int]:
+    """By libkdumpfile's names (src/kdumpfile/s390x.c)."""
+    return {
+        "pswm": cpu.psw_mask,
+        "pswa": cpu.psw_addr,
+        **{f"r{number}": value for number, value in enumerate(cpu.gprs)},
+        **{f"a{number}": value for number, value in enumerate(cpu.acrs)},
+    }
