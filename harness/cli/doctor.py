@@ -25,6 +25,7 @@ NEEDED_TOOLS = {
     "s390x-linux-gnu-gcc": "to build kernels",
     "gcc": "to build kernels (host tools)",
     "make": "to build kernels",
+    "patch": "to build kernels with patches",
     "bc": "to build kernels",
     "bison": "to build kernels",
     "flex": "to build kernels",
@@ -73,10 +74,19 @@ def _examine(store: Path) -> Iterator[Item]:
     for tool, why in USEFUL_TOOLS.items():
         found = shutil.which(tool)
         yield Item(f"{tool} (optional)", True, found or f"not found; it serves {why}", why)
+    yield _libkdumpfile()
     yield Item("Python", True, platform.python_version(), "")
     yield _memory()
     yield _disk(store)
     yield _memory_files()
+
+
+def _libkdumpfile() -> Item:
+    from harness.judges import libkdumpfile
+
+    why = "to hear a second opinion of dumps (--judges)"
+    found = libkdumpfile.PYTHON if libkdumpfile.installed() else f"not found; it serves {why}"
+    return Item("libkdumpfile (optional)", True, found, why)
 
 
 def _qemu() -> Item:
