@@ -83,7 +83,8 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         tree = directory / "source"
-        tools = Tools(log, f"the {spec.role} kernel", environment(store.root))
+        shared = environment(store.root, as_it_is=not spec.configuration)
+        tools = Tools(log, f"the {spec.role} kernel", shared)
         source.place(tree, tools)
         for patch in patches:
             apply(patch, tree, tools)
