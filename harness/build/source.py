@@ -132,7 +132,9 @@ def _archive(store: Store, progress: Progress, path: Path) -> Source:
 
 
 def _commit(repository: Path, revision: str) -> Source:
-    commit, tree = (_revision(repository, f"{revision}^{{{kind}}}") for kind in ("commit", "tree"))
+    commit, tree = (
+        revision_of(repository, f"{revision}^{{{kind}}}") for kind in ("commit", "tree")
+    )
     return _Commit({"git tree": tree}, repository.resolve(), commit)
 
 
@@ -145,7 +147,8 @@ def _unpack(archive: Path, directory: Path, tools: Tools) -> None:
     tools.run(["tar", "-x", "-C", str(directory), "--strip-components=1", "-f", str(archive)])
 
 
-def _revision(repository: Path, name: str) -> str:
+def revision_of(repository: Path, name: str) -> str:
+    """The full name of a git object; raises UsageError if there is none of that ``name``."""
     git = [find_tool("git"), "-C", str(repository), "rev-parse", "--verify", "--quiet"]
     answer = subprocess.run([*git, name], capture_output=True, text=True, check=False)
     if answer.returncode:

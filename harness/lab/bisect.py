@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.build.command import find_tool
+from harness.build.source import revision_of
 from harness.errors import BuildError, EvidenceError, UsageError
 
 STATE = "bisect.json"
 _FOUND = "is the first bad commit"
+_ONLY_SKIPPED = "only 'skip'ped commits left"
 _WORKTREE = "git"
 
 
@@ -107,11 +109,7 @@ class Repository:
 
     def commit(self, revision: str) -> str:
         """The full name of a commit; raises UsageError if there is none."""
-        run = self._git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-        if run.returncode:
-            what = run.stderr.strip() or f"no commit '{revision}'"
-            raise UsageError(f"{self.path}: {what}")
-        return run.stdout.strip()
+        return revision_of(self.path, f"{revision}^{{commit}}")
 
     def subject(self, commit: str) -> str:
         """Its one-line description."""
@@ -146,7 +144,7 @@ class Repository:
         """``git bisect``; raises UsageError with its words if it refuses."""
         run = self._git("bisect", *words)
         said = (run.stdout + run.stderr).strip()
-        if run.returncode and "skip" not in said:  # only skipped ones are left: exit status 2
+        if run.returncode and _ONLY_SKIPPED not in said:
             raise UsageError(f"git bisect {words[0]}: {said}")
         return said
 
@@ -185,7 +183,7 @@ class Bisection:
         return tuple(each for each in left if each == bad or each in skipped)
 
     def _is_done(self, said: str) -> bool:
-        return _FOUND in said or "only 'skip'ped commits left" in said
+        return _FOUND in said or _ONLY_SKIPPED in said
 
 
 def bisect(

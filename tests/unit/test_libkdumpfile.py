@@ -93,24 +93,3 @@ def test_a_host_without_it(path: Path, monkeypatch: pytest.MonkeyPatch):
     with open_dump(path) as dump:
         result = libkdumpfile.check(path, dump)
     assert "is not installed: apt-get install python3-libkdumpfile" in str(result.skipped_reason)
-
-
-@pytest.mark.skipif(not libkdumpfile.installed(), reason="libkdumpfile is not installed")
-def test_what_it_really_says_of_a_dump(path: Path):
-    with open_dump(path) as dump:
-        assert libkdumpfile.check(path, dump).passed
-        content = path.read_bytes().replace(
-            MEMORY[:256] * 2, b"x" + MEMORY[1:256] + MEMORY[:256], 1
-        )
-        other = path.with_name("other")
-        other.write_bytes(content)
-        blocks = [(0, len(MEMORY))]
-        result = libkdumpfile.compare(dump, blocks, libkdumpfile.ask(other, blocks))
-    assert [finding.message[:20] for finding in result.findings] == ["memory at 0x0-0x3fff"]
-
-
-@pytest.mark.skipif(not libkdumpfile.installed(), reason="libkdumpfile is not installed")
-def test_it_can_refuse_a_file(tmp_path: Path):
-    (tmp_path / "text").write_text("no dump")
-    told = libkdumpfile.ask(tmp_path / "text", [])
-    assert "UnknownFormat" in str(told.facts["opened"]) or "NotImplemented" in str(told.facts)
