@@ -1,11 +1,12 @@
 """One crash in every format on every disk layout: how large, how fast, and whether all are equal.
 
-    python benchmarks/formats.py [--memory 256M] [--smp 4] [--judges]
+    python benchmarks/formats.py [--memory 256M] [--smp 4] [--judges] [--suite sid]
 
 The dump tool writes each format on each layout, and ours are converted into each other. Every dump
 is verified against the crash, and compared with every other. Seconds are those from the dump
 kernel's entry to its end, which include its own start, or of the conversion; MB/s are of memory.
-With ``--judges`` the genuine zgetdump judges each, too, and the disks with a partition.
+With ``--judges`` the genuine zgetdump judges each, too, and the disks with a partition; with
+``--suite`` that of another Debian suite.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from harness.build.layout import DiskLayout
 from harness.build.store import Store
 from harness.dump.convert import WRITERS, convert
 from harness.dump.detect import open_dump
-from harness.errors import UsageError
 from harness.judges import agreement
 from harness.judges.zgetdump import Zgetdump
 from harness.paths import default_store
@@ -57,7 +57,7 @@ class Written(NamedTuple):
         )
 
 
-def dumped(plan: Plan, store: Store, home: Path, *, judges: bool) -> Iterator[Written]:
+def dumped(plan: Plan, store: Store, home: Path, zgetdump: Zgetdump | None) -> Iterator[Written]:
     """By the dump tool, in each format on each layout; an exit unless it is verified."""
     snapshot = engine.create_snapshot(plan, store=store, progress=QUIET)
     hsa_size = plan.scenario.dump.hsa_size
@@ -70,13 +70,14 @@ def dumped(plan: Plan, store: Store, home: Path, *, judges: bool) -> Iterator[Wr
                 output=home / f"{layout}-{form}",
                 store=store,
                 progress=QUIET,
-                judges=judges,
+                keep=zgetdump is not None,
             )
             if verdict.result is not Result.PASS:
                 raise SystemExit(json.dumps(verdict.to_json(), indent=1))
-            checks = [check for check in verdict.checks if check["check"] == agreement.CHECK]
-            said = next((check["skipped"] or "agrees" for check in checks), "")
-            path = verdict.directory / "dump/dump"
+            path, disk = verdict.directory / "dump/dump", verdict.directory / "disk.img"
+            files = (path, disk) if layout is DiskLayout.PARTITION else (path,)
+            said = "" if zgetdump is None else opinion_of(files, zgetdump)
+            disk.unlink(missing_ok=True)
             yield Written(f"{form} on {layout}", path, verdict.timings["dump"], said)
 
 
@@ -88,17 +89,21 @@ def converted(home: Path, zgetdump: Zgetdump | None) -> Iterator[Written]:
             start = time.monotonic()
             convert(dump, target, form, QUIET)
             seconds = time.monotonic() - start
-        said = "" if zgetdump is None else opinion_of(target, zgetdump)
+        said = "" if zgetdump is None else opinion_of([target], zgetdump)
         yield Written(f"{source} converted to {form}", target, seconds, said)
 
 
-def opinion_of(path: Path, zgetdump: Zgetdump) -> str:
-    try:
-        with open_dump(path) as dump, zgetdump.judging(path, dump) as opinion:
-            result = agreement.check(dump, opinion, QUIET)
-    except UsageError as error:
-        return error.message.removeprefix(f"{path}: ")
-    return "agrees" if result.passed else "; ".join(item.message for item in result.findings)
+def opinion_of(files: Sequence[Path], zgetdump: Zgetdump) -> str:
+    """In one word, if it agrees about all ``files``."""
+    said: list[str] = []
+    for path in files:
+        with open_dump(path) as dump:
+            if why := zgetdump.unknown(dump):
+                return why
+            with zgetdump.judging(path, dump) as opinion:
+                result = agreement.check(dump, opinion, QUIET)
+        said += [item.message for item in result.findings]
+    return "; ".join(said) or "agrees"
 
 
 def differences(dumps: Sequence[Written]) -> Iterator[str]:
@@ -114,6 +119,7 @@ def main() -> None:
     parser.add_argument("--memory", type=parse_size, default="256M")
     parser.add_argument("--smp", type=int, default=4)
     parser.add_argument("--judges", action="store_true")
+    parser.add_argument("--suite", help="of which Debian suite zgetdump is to be")
     options = parser.parse_args()
     crashed = {"memory": options.memory, "smp": options.smp}
     plan = plan_of("quick", load("quick", {"crashed": crashed}))
@@ -123,11 +129,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|", flush=True)
     dumps = []
     with tempfile.TemporaryDirectory() as scratch:
-        home, zgetdump = Path(scratch), Zgetdump(store, QUIET) if options.judges else None
-        for source in (
-            dumped(plan, store, home, judges=options.judges),
-            converted(home, zgetdump),
-        ):
+        home = Path(scratch)
+        zgetdump = Zgetdump(store, QUIET, suite=options.suite) if options.judges else None
+        for source in (dumped(plan, store, home, zgetdump), converted(home, zgetdump)):
             for dump in source:
                 dumps.append(dump)
                 print(dump.row(options.memory), flush=True)

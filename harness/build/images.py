@@ -16,6 +16,7 @@ from harness.build.initramfs import (
     DUMP_PARAMETERS,
     IMAGE,
     JUDGE,
+    NEWER_JUDGE,
     dump_lists,
     initramfs,
 )
@@ -29,7 +30,7 @@ from harness.build.kernel import (
 )
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
-from harness.build.packages import ROOT, judge_libraries
+from harness.build.packages import ROOT, judge_packages
 from harness.build.store import Built, Store
 from harness.errors import HostError, UsageError
 from harness.progress import Progress
@@ -154,10 +155,12 @@ class Images:
             self.store, self.progress, spec, host_kernel=lambda: self._builder_kernel(kernel)
         )
 
-    def judge_initramfs(self) -> Built:
-        """The guest in which zgetdump judges dumps."""
-        fuse = {"FUSE": str(judge_libraries(self.store, self.progress).path / ROOT)}
-        return initramfs(self.store, self.progress, "initramfs-judge", JUDGE, fuse)
+    def judge_initramfs(self, suite: str | None = None) -> Built:
+        """The guest in which zgetdump judges dumps: this release's, or another ``suite``'s."""
+        lists = JUDGE if suite is None else NEWER_JUDGE
+        packages = judge_packages(self.store, self.progress, suite)
+        variables = {"JUDGE": str(packages.path / ROOT)}
+        return initramfs(self.store, self.progress, "initramfs-judge", lists, variables)
 
     def export(self, layout: DiskLayout, directory: Path) -> list[Path]:
         """Copy dump kernel and ramdisk to ``directory`` under the names s390-tools know.

@@ -42,6 +42,18 @@ USER_SPACE = (
     "s390-tools",
     "zlib1g",
 )
+JUDGE = ("libfuse2",)
+NEWER_JUDGE = (
+    "libatomic1",
+    "libc6",
+    "libfuse3-4",
+    "libglib2.0-0t64",
+    "libpcre2-8-0",
+    "libssl3t64",
+    "libzstd1",
+    "s390-tools",
+    "zlib1g",
+)
 
 
 def user_space(store: Store, progress: Progress) -> Built:
@@ -52,9 +64,13 @@ def user_space(store: Store, progress: Progress) -> Built:
     return package_set(store, progress, "packages", USER_SPACE)
 
 
-def judge_libraries(store: Store, progress: Progress) -> Built:
-    """What zgetdump needs and nothing else does."""
-    return package_set(store, progress, "packages-judge", ("libfuse2",))
+def judge_packages(store: Store, progress: Progress, suite: str | None = None) -> Built:
+    """What zgetdump needs and nothing else does.
+
+    With ``suite``, trixie or a later one, that suite's zgetdump and everything it needs.
+    """
+    names = JUDGE if suite is None else NEWER_JUDGE
+    return package_set(store, progress, "packages-judge", names, suite=suite)
 
 
 def package_set(
@@ -63,13 +79,17 @@ def package_set(
     kind: str,
     names: Sequence[str],
     architecture: str = ARCHITECTURE,
+    suite: str | None = None,
 ) -> Built:
-    """Exactly the packages ``names``, without what they depend on, unpacked below ``root``."""
+    """Exactly the packages ``names``, without what they depend on, unpacked below ``root``.
+
+    They are of the host's release, or of another ``suite``.
+    """
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         with progress.task(f"fetch {len(names)} {architecture} packages", len(names), "packages"):
             tools = Tools(log, kind)
-            debs = download(names, directory / "debs", tools, architecture)
+            debs = download(names, directory / "debs", tools, architecture, suite)
             root = directory / ROOT
             root.mkdir()
             for deb in debs:
@@ -78,7 +98,8 @@ def package_set(
             shutil.rmtree(directory / "debs")
             return facts
 
-    inputs = {"names": list(names), "architecture": architecture, "release": _release()}
+    release = suite or _release()
+    inputs = {"names": list(names), "architecture": architecture, "release": release}
     return store.get(kind, inputs, build)
 
 

@@ -46,6 +46,7 @@ CONVERT_EXAMPLES = examples(
 
 JUDGE_EXAMPLES = examples(
     "zharness dump judge evidence/dump/dump",
+    "zharness dump judge dump.s390_ext --suite sid  # the release's own does not read those",
     "zharness dump judge disk.img --json  # a disk that zipl -d prepared, with its partition",
 )
 
@@ -131,6 +132,15 @@ def check(file: DumpFile, json: options.Json = False) -> int:
 @app.command(epilog=JUDGE_EXAMPLES)
 def judge(
     file: DumpFile,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite",
+            metavar="SUITE",
+            help="Zgetdump of this Debian suite, trixie or later, which knows more (s390_ext).",
+            show_default=False,
+        ),
+    ] = None,
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
@@ -144,7 +154,7 @@ def judge(
     from harness.judges.zgetdump import Zgetdump
 
     progress = progress_for(json=json, verbose=False)
-    zgetdump = Zgetdump(Store(options.store_path(store), progress), progress)
+    zgetdump = Zgetdump(Store(options.store_path(store), progress), progress, suite=suite)
     with open_dump(file) as dump, zgetdump.judging(file, dump) as opinion:
         results = (agreement.check(dump, opinion, progress), libkdumpfile.check(file, dump))
         what = {"dump": _identity(dump)}

@@ -83,6 +83,22 @@ class Memory(Content):
         pass
 
 
+class Zeros(Content):
+    """``size`` bytes of nothing but zero."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self.size, self.name = size, name
+
+    def upto(self, at: int, size: int) -> bytes:
+        return bytes(max(0, min(size, self.size - at)))
+
+    def data_extents(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+        return iter(())
+
+    def close(self) -> None:
+        pass
+
+
 class File(Content):
     """A regular file or a block device, open for reading; a context manager."""
 

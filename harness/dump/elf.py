@@ -29,7 +29,7 @@ from harness.dump.c_elf import (
     PT_NOTE,
     c_elf,
 )
-from harness.dump.content import Content, File
+from harness.dump.content import Content, File, Zeros
 from harness.dump.reader import VMCOREINFO, Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
@@ -43,7 +43,8 @@ _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 class Load:
     """One PT_LOAD: ``size`` bytes at file ``offset`` are memory from absolute ``paddr`` on.
 
-    ``memory_size`` (p_memsz) is the same in a dump from which nothing was left out.
+    ``memory_size`` (p_memsz) is the same; or there are no bytes in the file, for zgetdump leaves
+    memory out that is all zero (s390-tools ``zdump/dfo_elf.c``).
     """
 
     paddr: int
@@ -84,10 +85,7 @@ class ElfDump(Dump):
         self.content, self.name = content, content.name
         self.layout = parse_layout(content)
         self.notes = tuple(parse_notes(content, self.layout))
-        self.segments = tuple(
-            Segment(load.paddr, load.size, content.part(load.offset, load.size), load.vaddr)
-            for load in self.layout.loads
-        )
+        self.segments = tuple(self._segment(load) for load in self.layout.loads)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -133,12 +131,19 @@ class ElfDump(Dump):
             f"the PT_LOAD at {load.paddr:#x} has {load.size:#x} bytes in the file (p_filesz), "
             f"{load.memory_size:#x} in memory (p_memsz)"
             for load in self.layout.loads
-            if load.size != load.memory_size
+            if load.size not in (0, load.memory_size)
         )
 
     @property
     def facts(self) -> Mapping[str, object]:
         return {"e_phnum": len(self.layout.loads) + len(self.layout.notes)}
+
+    def _segment(self, load: Load) -> Segment:
+        if load.size:
+            content = self.content.part(load.offset, load.size)
+            return Segment(load.paddr, load.size, content, load.vaddr)
+        zeros = Zeros(load.memory_size, self.name)
+        return Segment(load.paddr, load.memory_size, zeros, load.vaddr)
 
 
 def parse_layout(content: Content) -> ElfLayout:

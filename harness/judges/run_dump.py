@@ -11,7 +11,7 @@ from harness.dump.detect import open_dump
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.judges import agreement, libkdumpfile
-from harness.judges.zgetdump import Zgetdump, unknown
+from harness.judges.zgetdump import Zgetdump
 from harness.progress import Progress
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
@@ -45,7 +45,7 @@ def check(evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress
     dump, path = evidence.dump, evidence.dump_path
     if dump is None or path is None:
         return _skipped(evidence.dump_fault or "there is no dump")
-    if why := _unreadable(dump) or unknown(dump):
+    if why := _unreadable(dump) or zgetdump.unknown(dump):
         return _skipped(why)
     has_partition = evidence.layout is DiskLayout.PARTITION and disk.is_file()
     files = (path, disk) if has_partition else (path,)

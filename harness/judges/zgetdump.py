@@ -4,7 +4,8 @@ It says what it makes of the dump (``zgetdump -i``) and converts it; what it wro
 
 Debian 12's zgetdump, 2.16, takes the PT_LOAD that ``/proc/vmcore`` has for the kernel image since
 Linux 6.10 for memory at its virtual address. It still converts such a dump to ELF; in stand-alone
-format, which has no holes, it would fill the terabytes in between.
+format, which has no holes, it would fill the terabytes in between. It does not read s390_ext. That
+of a later Debian suite has neither limit: 2.40 was tried.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.build.command import Tools
 from harness.build.images import Images
 from harness.build.initramfs import IMAGE
 from harness.build.job import run_job
-from harness.build.store import Built, Store
+from harness.build.store import Store
 from harness.dump.content import File
 from harness.dump.detect import open_dump
 from harness.dump.ext import FileSystem
@@ -36,9 +37,11 @@ MEMORY = 512 << 20
 SECONDS = 120.0
 SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
 KNOWN = ("elf", "s390")  # formats that it reads and writes
+LATER_KNOWN = "s390_ext"  # a format that a later one reads, and does not write
 _WHOLE_DISK, _FIRST_PARTITION = "/dev/sda", "/dev/sda1"
 _RESULTS = "results.img"
 _SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's own tables
+_VERSION = re.compile(r"version ([\w.]+)")
 _FIELD = re.compile(r"\s+(\w[^.]*)\.+: (.*)")
 
 
@@ -54,13 +57,15 @@ class Said:
 class Opinion:
     """``info`` is ``zgetdump -i``, ``converted`` is ``zgetdump -f`` by format.
 
-    ``results`` is the disk image with what it wrote.
+    ``results`` is the disk image with what it wrote. ``elf_alone``: it could convert the dump to
+    nothing else, see above.
     """
 
     version: str
     info: Said
     converted: dict[str, Said]
     results: Path
+    elf_alone: bool = False
 
     @property
     def fields(self) -> dict[str, str]:
@@ -74,18 +79,26 @@ class Opinion:
 
 
 class Zgetdump:
-    """Needs the builder guest's kernel and packages; raises BuildError and HostError for those.
+    """That of the host's release, or of another Debian ``suite``, trixie or later.
 
+    Needs the builder guest's kernel and packages; raises BuildError and HostError for those.
     ``time_factor`` multiplies its deadline.
     """
 
-    def __init__(self, store: Store, progress: Progress, *, time_factor: float = 1.0) -> None:
-        self._progress, self._factor = progress, time_factor
+    def __init__(
+        self,
+        store: Store,
+        progress: Progress,
+        *,
+        suite: str | None = None,
+        time_factor: float = 1.0,
+    ) -> None:
+        self._progress, self._suite, self._factor = progress, suite, time_factor
         self._images = Images(store, progress)
 
     def prepare(self) -> None:
         """Build what is missing, before anything depends on it."""
-        self._images.judge_initramfs()
+        self._images.judge_initramfs(self._suite)
         self._images.dump_kernel()
 
     @contextmanager
@@ -96,12 +109,15 @@ class Zgetdump:
         written to. Raises UsageError for a dump of which zgetdump has no knowledge, HostError if
         the guest does not do its job.
         """
-        if why := unknown(dump):
+        if why := self.unknown(dump):
             hint = "zharness dump convert makes an elf or s390 dump of it"
+            if self._suite is None and dump.format == LATER_KNOWN:
+                hint += "; a later zgetdump reads it: --suite sid"
             raise UsageError(f"{dump.name}: {why}", hint=hint)
-        device, formats = _device(path, dump), ("elf",) if elf_alone(dump) else KNOWN
+        elf_alone = self._suite is None and _image_apart(dump)
+        device, formats = _device(path, dump), KNOWN[:1] if elf_alone else KNOWN
         size = max(dump.length, dump.memory_map[-1].end - dump.memory_map[0].start)
-        guest = self._images.judge_initramfs()
+        guest = self._images.judge_initramfs(self._suite)
         with TemporaryDirectory(prefix="judge-") as scratch:
             directory = Path(scratch)
             results = directory / _RESULTS
@@ -123,7 +139,16 @@ class Zgetdump:
             if complaint is not None:
                 log = (directory / CONSOLE_LOG).read_text(errors="replace")
                 raise HostError(f"the guest that runs zgetdump failed: {complaint}\n{log[-500:]}")
-            yield _opinion(results, formats, _version(guest))
+            yield _opinion(results, formats, elf_alone=elf_alone)
+
+    def unknown(self, dump: Dump) -> str | None:
+        """Why it cannot be asked about ``dump``; None if it can."""
+        later = self._suite is not None
+        known = (*KNOWN, LATER_KNOWN) if later else KNOWN
+        which = f"of {self._suite}" if later else "2.16"
+        if dump.format in known:
+            return None
+        return f"zgetdump {which} knows {', '.join(known)}, not {dump.format}"
 
     def _make_results(self, results: Path, size: int) -> None:
         with results.open("xb") as file:
@@ -146,28 +171,18 @@ def _device(path: Path, dump: Dump) -> str:
     )
 
 
-def unknown(dump: Dump) -> str | None:
-    """Why zgetdump cannot be asked about ``dump``; None if it can."""
-    if dump.format in KNOWN:
-        return None
-    return f"zgetdump 2.16 knows {', '.join(KNOWN)}, not {dump.format}"
-
-
-def elf_alone(dump: Dump) -> bool:
-    """Whether zgetdump cannot convert ``dump`` to anything but ELF, see above."""
+def _image_apart(dump: Dump) -> bool:
+    """Whether the kernel's image has a PT_LOAD of its own."""
     return any(segment.vaddr not in (None, segment.paddr) for segment in dump.segments)
 
 
-def _version(guest: Built) -> str:
-    packages = guest.manifest["packages"]
-    return next(str(each["version"]) for each in packages if each["name"] == "s390-tools")
-
-
-def _opinion(results: Path, formats: Sequence[str], version: str) -> Opinion:
+def _opinion(results: Path, formats: Sequence[str], *, elf_alone: bool) -> Opinion:
     with File.open(results) as image:
         files = FileSystem(image, 0, image.size)
         converted = {form: _said(files, form) for form in formats}
-        return Opinion(version, _said(files, "info"), converted, results)
+        version = _VERSION.search(_said(files, "version").text)
+        known = "of an unknown version" if version is None else version[1]
+        return Opinion(known, _said(files, "info"), converted, results, elf_alone)
 
 
 def _said(files: FileSystem, what: str) -> Said:

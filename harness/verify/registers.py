@@ -22,6 +22,8 @@ PREFIX_REASON = (
     "notes_init): they were never started"
 )
 
+TOD_PROGRAMMABLE = "TOD programmable register"
+
 # field of CpuState: (name, width in bits), and the number of the first one for a bank
 _NAMES = {
     "psw_mask": ("PSW mask", 64, 0),
@@ -32,7 +34,7 @@ _NAMES = {
     "fprs": ("fpr", 64, 0),
     "fpc": ("fpc", 32, 0),
     "prefix": ("prefix", 32, 0),
-    "tod_programmable": ("TOD programmable register", 32, 0),
+    "tod_programmable": (TOD_PROGRAMMABLE, 32, 0),
     "cpu_timer": ("CPU timer", 64, 0),
     "clock_comparator": ("clock comparator", 64, 0),
     "vxrs_low": ("right half of vr", 64, 0),

@@ -72,6 +72,20 @@ def test_pyelftools_reads_the_same(cpus: list[CpuState], vmcoreinfo: bytes | Non
     assert max(h.p_offset + h.p_filesz for h in loads) == layout.length == len(content)
 
 
+def test_memory_that_is_not_in_the_file_is_zero(tmp_path: Path):
+    """As zgetdump writes what a compressed dump left out."""
+    sizes = struct.pack(">2Q", 0x4000, 0x4000)
+    content = VMCORE.replace(sizes, struct.pack(">2Q", 0, 0x4000))
+    assert content != VMCORE
+    with ElfDump.open(written(tmp_path, content)) as dump:
+        assert dump.contradictions == ()
+        assert dump.memory_map == ((0, 0x4000),)
+        assert dump.missing == 0
+        assert dump.segments[1].read(0x3000, 0x2000) == bytes(0x1000)
+        assert list(dump.segments[1].data_ranges(0, 0x4000)) == []
+        assert dump.segments[0].read(0x1000, 4) == MEMORY[:4]
+
+
 def test_truncated_dump_opens_and_tells_what_is_missing(tmp_path: Path):
     with ElfDump.open(written(tmp_path, VMCORE[:-5000])) as dump:
         assert dump.missing == 5000

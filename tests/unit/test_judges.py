@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.build.store import Store
+from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.dump.reader import Dump
 from harness.errors import UsageError
@@ -50,7 +51,8 @@ def opinion(
 ) -> Opinion:
     cpus: Sequence[CpuState] = options.pop("cpus", CPUS)
     (directory / "elf").write_bytes(vmcore(memory, cpus, **{"loads": LOADS, **options}))
-    return Written("2.16", info, {"elf": Said(0, "Success")}, directory)
+    elf_alone = "loads" in options
+    return Written("2.16", info, {"elf": Said(0, "Success")}, directory, elf_alone)
 
 
 @pytest.fixture
@@ -118,6 +120,30 @@ def test_an_image_at_its_virtual_address_is_no_memory(tmp_path: Path):
     assert result.allowed == (agreement.ELF_ALONE,)
 
 
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (0x2425_2627, None),  # what memory has there
+        (0x2425_2628, "TOD programmable register is 00000001 in the first dump, 24252628 in the"),
+    ],
+)
+def test_a_register_may_be_left_out_of_the_prefix_page(
+    tmp_path: Path, written: int, message: str | None
+):
+    path = tmp_path / "dump"
+    cpu = replace(make_cpu(1), prefix=0, tod_programmable=1)
+    path.write_bytes(vmcore(MEMORY, [cpu], loads=LOADS))
+    info = Said(0, INFO.replace(".: 2", ".: 1"))
+    theirs = opinion(tmp_path, cpus=[replace(cpu, tod_programmable=written)], info=info)
+    (tmp_path / "elf").rename(tmp_path / "s390")
+    theirs = replace(theirs, converted={"s390": theirs.converted["elf"]})
+    with open_dump(path) as ours:
+        result = agreement.check(ours, theirs, NoProgress())
+    assert result.passed is (message is None), result.findings
+    assert result.allowed == ((agreement.TOD_LEFT_OUT,) if message is None else ())
+    assert message is None or message in result.findings[0].message
+
+
 def test_what_it_could_not_write(tmp_path: Path, check):
     theirs = opinion(tmp_path)
     (tmp_path / "elf").write_bytes(b"")
@@ -127,6 +153,23 @@ def test_what_it_could_not_write(tmp_path: Path, check):
         "zgetdump -f elf ended with 1: zgetdump: Got signal 15, exiting...",
         f"converted to elf by zgetdump: {tmp_path / 'elf'}: is empty",
     ]
+
+
+def test_a_later_one_knows_more(tmp_path: Path):
+    path, extended = tmp_path / "dump", tmp_path / "s390_ext"
+    path.write_bytes(vmcore(MEMORY, [replace(make_cpu(1), prefix=0)], loads=LOADS))
+    with open_dump(path) as dump:
+        convert(dump, extended, "s390_ext", NoProgress())
+    store = Store(tmp_path / "store", NoProgress())
+    of_release, of_sid = (Zgetdump(store, NoProgress(), suite=suite) for suite in (None, "sid"))
+    with open_dump(path) as dump:
+        assert (of_release.unknown(dump), of_sid.unknown(dump)) == (None, None)
+    with open_dump(extended) as dump:
+        assert of_release.unknown(dump) == "zgetdump 2.16 knows elf, s390, not s390_ext"
+        assert of_sid.unknown(dump) is None
+        with pytest.raises(UsageError) as caught, of_release.judging(extended, dump):
+            pass
+        assert "--suite sid" in caught.value.hint
 
 
 def test_a_dump_in_a_file_system_is_not_shown_to_it(tmp_path: Path):

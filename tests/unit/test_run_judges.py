@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from harness.build.store import Store
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.dump.reader import Dump
 from harness.errors import BuildError, HarnessError, HostError
 from harness.judges import run_dump
-from harness.judges.zgetdump import Opinion, Said
+from harness.judges.zgetdump import Opinion, Said, Zgetdump
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
@@ -42,6 +43,9 @@ class FakeZgetdump:
     def prepare(self) -> None:
         if self.unfit:
             raise BuildError("no packages")
+
+    def unknown(self, dump: Dump) -> str | None:
+        return Zgetdump(Store(Path("store"), NoProgress()), NoProgress()).unknown(dump)
 
     @contextmanager
     def judging(self, path: Path, dump: Dump) -> Iterator[Opinion]:

@@ -22,7 +22,7 @@ static atomic_t arrived;
 static noinline void zcrash_oops(void)
 {
 	pr_info("zcrash: oops, in_hardirq %d, in_serving_softirq %d\n",
-		!!in_hardirq(), !!in_serving_softirq());
+		!!hardirq_count(), !!in_serving_softirq()); /* in_hardirq() is of Linux 5.11 */
 	*(volatile int *)NULL = 0;
 }
 
