@@ -20,7 +20,7 @@ from harness.scenario.load import load, plan_of, plan_of_crash
 _MEMORY = re.compile(r"zfcpdump: ([\d.]+) MB memory available")
 _THROUGHPUT = re.compile(r"^.*zfcpdump result: ok .* ([\d.]+) MB/s", re.MULTILINE)
 _TIME = re.compile(r"^\+ +[\d.]+ ?")
-_VARIES = re.compile(r"^zfcpdump: \d+ of \d+ MB|\d+\.\d+")
+_VARIES = re.compile(r"^zfcpdump: \d+ of \d+ MB.*|\d+\.\d+")
 SCENARIO = "quick"
 
 
