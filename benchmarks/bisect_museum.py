@@ -36,7 +36,7 @@ def repository(store: Store, root: Path, commits: int, bug: str, bad: int) -> li
     kernel_source(store, NoProgress()).place(root, tools)
     git(root, "init", "-q", "-b", "main")
     git(root, "config", "gc.auto", "0")
-    git(root, "add", "-A")
+    git(root, "add", "-A", "-f")  # Debian's source has a .gitignore that names everything
     names = []
     for number in range(commits):
         if number == bad:
