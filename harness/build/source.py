@@ -6,7 +6,7 @@ import re
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,12 @@ class _Commit(Source):
 
     def place(self, directory: Path, tools: Tools) -> None:
         directory.mkdir()
-        archive = directory / ".archive.tar"
-        git = ["git", "-C", str(self.repository), "archive", "--format=tar"]
-        tools.run([*git, f"--output={archive}", self.commit])
-        tools.run(["tar", "-x", "-C", str(directory), "-f", str(archive)])
-        archive.unlink()
+        index = directory / ".index"
+        with_index = replace(tools, environment={**tools.environment, "GIT_INDEX_FILE": str(index)})
+        git = ["git", "-C", str(self.repository), f"--work-tree={directory}"]
+        with_index.run([*git, "read-tree", self.commit])
+        with_index.run([*git, "checkout-index", "--all"])
+        index.unlink()
 
 
 def kernel_source(store: Store, progress: Progress, text: str | None = None) -> Source:
