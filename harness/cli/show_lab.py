@@ -65,8 +65,9 @@ def show_pairs(names: tuple[str, str], pairs: Sequence[Pair]) -> None:
                 (phase, *(_seconds(trial.seconds.get(phase)) for trial in both))
                 for phase in pair.phases
             ),
-            ("why", *(trial.why or "" for trial in both)),
         ]
+        if any(trial.why for trial in both):
+            rows.append(("why", *(trial.why or "" for trial in both)))
         table((f"HSA {format_size(pair.first.hsa_size)}", *names), rows)
         for line in pair.console_difference:
             print(f"  console {line}")
