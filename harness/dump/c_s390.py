@@ -23,8 +23,9 @@ DUMP_SEGM_ZLIB_MAXENTS = 1011
 DUMP_SEGM_ENTRY_UNCOMPRESSED = 0x8000_0000
 SEGM_HDR_SIZE = 0x1000
 ENTRY_OFFSET = 0x34  # of entry_offset[], u32, which fills the rest of the segment header
-BLOCK = 4096  # bytes of the disk's block, in which the extended format counts, on most ECKD disks
-OTHER_BLOCKS = (512, 1024, 2048)  # on SCSI disks, and on other ECKD disks
+BLOCK = 4096  # bytes of the disk's block, in which the extended format counts, of most ECKD disks
+SECTOR = 512  # the same of SCSI disks
+OTHER_BLOCKS = (SECTOR, 1024, 2048)
 
 DEFINITIONS = """
 struct df_s390_hdr {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -62,6 +62,12 @@ class S390ExtDump(S390Dump):
         return self.memory
 
     @property
+    def facts(self) -> Mapping[str, object]:
+        """Also the block size that was found out, by zgetdump's name."""
+        block = self.memory.block
+        return super().facts if block is None else {**super().facts, "blk_size": block}
+
+    @property
     def end_marker_at(self) -> int:
         """Offset behind the last segment that was found."""
         return self.memory.next_offset
@@ -99,6 +105,11 @@ class ExtendedMemory(Content):
         if not self._segments:
             return DF_S390_HDR_SIZE
         return self._segments[-1].offset + self._segments[-1].size_on_disk
+
+    @property
+    def block(self) -> int | None:
+        """Bytes of the disk's block, in which sizes are given; None if nothing is compressed."""
+        return self._block if any(segment.entries for segment in self._segments) else None
 
     def close(self) -> None:
         self._content.close()

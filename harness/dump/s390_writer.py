@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.dump.c_s390 import (
-    BLOCK,
     DF_S390_ARCH_64,
     DF_S390_CPU_MAX,
     DF_S390_EM_STR,
@@ -27,6 +26,7 @@ from harness.dump.c_s390 import (
     DUMP_SEGM_ZLIB_ENTSIZE,
     DUMP_SEGM_ZLIB_MAXENTS,
     LC_VEC_VERSION,
+    SECTOR,
     SEGM_HDR_SIZE,
     c_s390,
 )
@@ -70,6 +70,7 @@ def write_s390(dump: Dump, target: Path, task: Task) -> None:
 def write_s390_ext(dump: Dump, target: Path, task: Task) -> None:
     """Write ``dump`` in the extended form: MiB that are not zero, compressed where that helps.
 
+    Sizes are in sectors of a SCSI disk, for zgetdump asks the device on which it finds the dump.
     Otherwise as :func:`write_s390`.
     """
     cpus, end = _kept(dump), _memory_end(dump)
@@ -148,12 +149,12 @@ class _SegmentWriter:
     def add(self, address: int, block: bytes) -> None:
         if not self._entries:
             self._start = address
-        entry = (self.offset - self._data_at) // BLOCK
+        entry = (self.offset - self._data_at) // SECTOR
         data = zlib.compress(block, _ZLIB_LEVEL)
         if len(data) >= len(block):
             data, entry = block, entry | DUMP_SEGM_ENTRY_UNCOMPRESSED
         self._file.write(self.offset, data)
-        self.offset += -(-len(data) // BLOCK) * BLOCK
+        self.offset += -(-len(data) // SECTOR) * SECTOR
         self._entries.append(entry)
         self._end = address + len(block)
 
@@ -163,7 +164,7 @@ class _SegmentWriter:
             start=self._start,
             len=self._end - self._start,
             stop_marker=stop_marker,
-            size_on_disk=(self.offset - self._data_at) // BLOCK,
+            size_on_disk=(self.offset - self._data_at) // SECTOR,
             entry_count=len(self._entries),
         )
         offsets = struct.pack(f">{len(self._entries)}I", *self._entries)

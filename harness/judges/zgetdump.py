@@ -22,6 +22,7 @@ from harness.build.images import Images
 from harness.build.initramfs import IMAGE
 from harness.build.job import run_job
 from harness.build.store import Store
+from harness.dump.c_s390 import SECTOR
 from harness.dump.content import File
 from harness.dump.detect import open_dump
 from harness.dump.ext import FileSystem
@@ -146,9 +147,12 @@ class Zgetdump:
         later = self._suite is not None
         known = (*KNOWN, LATER_KNOWN) if later else KNOWN
         which = f"of {self._suite}" if later else "2.16"
-        if dump.format in known:
-            return None
-        return f"zgetdump {which} knows {', '.join(known)}, not {dump.format}"
+        if dump.format not in known:
+            return f"zgetdump {which} knows {', '.join(known)}, not {dump.format}"
+        block = dump.facts.get("blk_size", SECTOR)
+        if block != SECTOR:
+            return f"it counts in blocks of {block} bytes, and the guest's disk has {SECTOR}"
+        return None
 
     def _make_results(self, results: Path, size: int) -> None:
         with results.open("xb") as file:

@@ -20,8 +20,10 @@ from harness.judges.zgetdump import Opinion, Said, Zgetdump
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.verify.findings import CheckResult
+from tests.unit import s390_dumps
 from tests.unit.conftest import make_cpu
 from tests.unit.evidence import Load, vmcore
+from tests.unit.s390_dumps import MIB, compressed_segment
 from tests.unit.test_dump_filesystem import add, make_disk
 
 MEMORY = bytes(range(256)) * 64  # 16 KiB
@@ -165,11 +167,22 @@ def test_a_later_one_knows_more(tmp_path: Path):
     with open_dump(path) as dump:
         assert (of_release.unknown(dump), of_sid.unknown(dump)) == (None, None)
     with open_dump(extended) as dump:
+        assert dump.facts["blk_size"] == 512
         assert of_release.unknown(dump) == "zgetdump 2.16 knows elf, s390, not s390_ext"
         assert of_sid.unknown(dump) is None
         with pytest.raises(UsageError) as caught, of_release.judging(extended, dump):
             pass
         assert "--suite sid" in caught.value.hint
+
+
+def test_one_that_counts_in_larger_blocks_is_not_shown_to_it(tmp_path: Path):
+    path = tmp_path / "dump"
+    path.write_bytes(s390_dumps.extended(MIB, [compressed_segment(0, MEMORY * 64, stop=1)]))
+    zgetdump = Zgetdump(Store(tmp_path / "store", NoProgress()), NoProgress(), suite="sid")
+    with open_dump(path) as dump:
+        assert dump.facts["blk_size"] == 4096
+        why = zgetdump.unknown(dump)
+    assert why == "it counts in blocks of 4096 bytes, and the guest's disk has 512"
 
 
 def test_a_dump_in_a_file_system_is_not_shown_to_it(tmp_path: Path):
