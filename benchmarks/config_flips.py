@@ -1,7 +1,9 @@
 """Does what ``zharness config check`` predicts agree with what a dump shows?
 
 The dump kernel is built again and again, each time with one option flipped: those that a rule
-speaks of, and others at random. Of each it is predicted whether it can dump, and then it has to.
+speaks of, and others at random. What depends on an option changes with it. Of each it is predicted
+whether it can dump, and then it has to. All are built in one tree, where make compiles only what
+an option touches.
 
     python benchmarks/config_flips.py --count 40 --seed 1
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -18,10 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.build import configuration
+from harness.build.command import Tools
 from harness.build.configuration import OFF
-from harness.build.kernel import Kernel, built_kernel
+from harness.build.kernel import Kernel, built_kernel, foreign_kernel
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
+from harness.build.make import Make, environment
+from harness.build.source import kernel_source
 from harness.build.store import Store
 from harness.errors import BuildError, UsageError
 from harness.lab.check import check, dumps
@@ -70,33 +76,55 @@ def candidates(config: str, seed: int) -> list[str]:
     ]
 
 
-class Bench:
-    """Builds, predicts, dumps; all with one crash."""
+class Tree:
+    """The source, where one kernel is made after the other."""
 
-    def __init__(self, store: Store, output: Path) -> None:
-        self._store = store
-        self._laboratory = Laboratory(store, NoProgress(), output)
+    def __init__(self, store: Store, directory: Path) -> None:
+        tools = Tools(directory / "log", "the dump kernel", environment(store.root))
+        kernel_source(store, NoProgress()).place(directory / "source", tools)
+        self._make = Make(directory / "source", tools)
+
+    def build(self, config: str, into: Path) -> Kernel:
+        """Raises BuildError if it does not compile."""
+        self._make.complete(config)
+        self._make.compile(lambda done: None)
+        into.mkdir()
+        shutil.copy(self._make.objects / "arch/s390/boot/bzImage", into)
+        shutil.copy(self._make.objects / ".config", into)
+        return foreign_kernel(into / "bzImage")
+
+    def holds(self, config: str, line: str) -> bool:
+        """Whether ``line`` is in what ``config``, with it at its end, stands for."""
+        whole = self._make.complete(f"{config}\n{line}\n")
+        return not configuration.lost(configuration.parse(line), configuration.parse(whole))
+
+
+class Bench:
+    """Predicts, builds, dumps; all with one crash."""
+
+    def __init__(self, store: Store, place: Path) -> None:
+        self._laboratory = Laboratory(store, NoProgress(), place / "runs")
         self._crash = self._laboratory.crash()
-        self.own = self._built(())
+        self._kernels = place
+        self._tree = Tree(store, place)
+        own = built_kernel(store, KernelSpec(Role.DUMP), NoProgress())
+        assert own.config is not None
+        self.config = own.config
 
     def flips(self, lines: list[str]) -> Iterator[Flip]:
         """Those of ``lines`` that hold in a final configuration."""
         for number, line in enumerate(lines):
+            if not self._tree.holds(self.config, line):
+                continue  # something else wants it as it is
             start = time.monotonic()
             try:
-                kernel = self._built((line,))
+                kernel = self._tree.build(f"{self.config}\n{line}\n", self._kernels / str(number))
             except BuildError as error:
                 print(f"  {line}: {error.message}", file=sys.stderr)
-                continue
-            if kernel.config == self.own.config:
                 continue
             predicted = self._predicted(kernel)
             observed, why = self._observed(kernel, f"flip-{number}")
             yield Flip(line, predicted, observed, why, time.monotonic() - start)
-
-    def _built(self, lines: tuple[str, ...]) -> Kernel:
-        spec = KernelSpec(Role.DUMP, configuration=lines)
-        return built_kernel(self._store, spec, NoProgress())
 
     def _predicted(self, kernel: Kernel) -> bool:
         assert kernel.config is not None
@@ -117,11 +145,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=40, help="how many configurations")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
+    # below the store's directory, so that the tree can share files with it
+    with tempfile.TemporaryDirectory(dir=default_store().parent) as place:
         bench = Bench(Store(default_store(), NoProgress()), Path(place))
-        assert bench.own.config is not None
         found: list[Flip] = []
-        for flip in bench.flips(candidates(bench.own.config, arguments.seed)):
+        for flip in bench.flips(candidates(bench.config, arguments.seed)):
             found.append(flip)
             print(flip, flush=True)
             if len(found) == arguments.count:
