@@ -18,7 +18,7 @@ def data_extents(fd: int, start: int = 0, end: int | None = None) -> Iterator[tu
     """(offset, size) of each run of data between ``start`` and ``end`` (default: end of file).
 
     What lies between is a hole and reads as zeros; finding it costs no reading and, in a
-    memory file, allocates nothing.
+    memory file, allocates nothing. A block device knows of no holes.
     """
     position = start
     stop = os.fstat(fd).st_size if end is None else end
@@ -28,7 +28,10 @@ def data_extents(fd: int, start: int = 0, end: int | None = None) -> Iterator[tu
         except OSError as error:
             if error.errno == errno.ENXIO:  # no data behind this position
                 return
-            raise
+            if error.errno != errno.EINVAL:
+                raise
+            yield position, stop - position
+            return
         if data >= stop:
             return
         position = min(os.lseek(fd, data, os.SEEK_HOLE), stop)

@@ -44,12 +44,15 @@ def find(file: File, member: str | None = None) -> Found | None:
     return _in_file_systems(file, places, member) if places else None
 
 
-def surroundings(file: File) -> Found | None:
-    """As ``find``, for a file that begins with a dump: the dump partition, if it is one."""
+def surroundings(file: File, length: int) -> Found | None:
+    """Like ``find`` for a file that begins with a dump of ``length`` bytes: its partition."""
     found = superblock_of_partition(file)
     if found is None:
         return None
-    return Found(file, "a dump partition", _superblock_facts(found.superblock, file, 0))
+    superblock = found.superblock
+    fits = superblock.dump_offset == 0 and length <= superblock.dump_size
+    content = file.part(0, superblock.dump_size) if fits else file
+    return Found(content, "a dump partition", _superblock_facts(superblock, file, 0))
 
 
 def _on_dump_disk(disk: File) -> Found:
@@ -76,8 +79,9 @@ def _superblock_facts(
     """``csum_fits`` is None if the checksummed area is not there or senseless."""
     size, fits = superblock.csum_size, None
     if size <= _LARGEST_CHECKSUMMED and size % 4 == 0:
-        area = content.upto(part_start + superblock.csum_offset, size)
-        fits = superblock.checksum_fits(area) if len(area) == size else None
+        start = part_start + superblock.csum_offset
+        if start + size <= content.size:
+            fits = superblock.checksum_fits(content.upto(start, size))
     return {**asdict(superblock), "csum_fits": fits}
 
 

@@ -156,5 +156,8 @@ class File(Content):
     def data_extents(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
         stop = self.size if end is None else min(end, self.size)
         if start < stop:
-            yield from sparse.data_extents(self.file.fileno(), start, stop)
+            try:
+                yield from sparse.data_extents(self.file.fileno(), start, stop)
+            except OSError as error:
+                raise EvidenceError(f"{self.name}: offset {start:#x}: {error.strerror}") from error
             self._require_whole()

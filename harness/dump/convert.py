@@ -27,7 +27,8 @@ def convert(dump: Dump, target: Path, form: str, progress: Progress) -> None:
     Memory, registers and VMCOREINFO stay what they are, as far as the form has room for them:
     the s390 forms keep registers in memory, vector registers only where the crashed system
     provided an area for them, and have neither virtual addresses nor gaps in memory. A dump with
-    something missing is refused, for the copy would look whole.
+    something missing is refused, for the copy would look whole; so is, by the s390 forms, one of
+    which pages were left out that are not zero.
 
     Raises UsageError for an unknown form or a target that exists, EvidenceError if the dump
     cannot be read or is not whole, HostError if the target cannot be written. No target is left
@@ -40,6 +41,9 @@ def convert(dump: Dump, target: Path, form: str, progress: Progress) -> None:
     if dump.incomplete is not None or dump.missing:
         why = dump.incomplete or f"{dump.missing} bytes of memory are missing"
         raise EvidenceError(f"{dump.name}: incomplete, cannot be converted: {why}")
+    if form != "elf" and dump.filtered is not None:
+        message = f"{dump.name}: {dump.filtered}, and a dump in {form} has no gaps"
+        raise UsageError(message, hint="an elf dump has: --to elf")
     total = sum(segment.size for segment in dump.segments)
     with progress.task(f"write {target.name}", total, "B") as task:
         WRITERS[form](dump, target, task)

@@ -109,9 +109,9 @@ def _dump_itself(file: File) -> Dump:
     """The dump that ``file`` begins with; what is behind it may be the rest of its partition."""
     dump = read_dump(file)
     if dump.format in _PARTITION_FORMATS and dump.length < file.size:
-        found = containers.surroundings(file)
+        found = containers.surroundings(file, dump.length)
         if found is not None:
-            return _found_there(dump, found)
+            return _found_there(read_dump(found.content), found)
     return dump
 
 

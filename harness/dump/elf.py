@@ -43,8 +43,9 @@ _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 class Load:
     """One PT_LOAD: ``size`` bytes at file ``offset`` are memory from absolute ``paddr`` on.
 
-    ``memory_size`` (p_memsz) is the same; or there are no bytes in the file, for zgetdump leaves
-    memory out that is all zero (s390-tools ``zdump/dfo_elf.c``).
+    ``memory_size`` (p_memsz) is the same, or more: the rest is zero. zgetdump leaves memory out
+    that is all zero, makedumpfile -E the excluded pages at the end (s390-tools ``zdump/dfo_elf.c``
+    writes such, ``dfi_elf.c`` reads them so, as crash does).
     """
 
     paddr: int
@@ -72,7 +73,7 @@ class ElfLayout:
     @property
     def length(self) -> int:
         """Bytes the file must have so that nothing described is missing."""
-        ends = [load.offset + load.size for load in self.loads]
+        ends = [load.offset + load.size for load in self.loads if load.size]
         return max([offset + size for offset, size in self.notes] + ends, default=0)
 
 
@@ -85,7 +86,9 @@ class ElfDump(Dump):
         self.content, self.name = content, content.name
         self.layout = parse_layout(content)
         self.notes = tuple(parse_notes(content, self.layout))
-        self.segments = tuple(self._segment(load) for load in self.layout.loads)
+        self.segments = tuple(
+            segment for load in self.layout.loads for segment in self._segments(load)
+        )
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -131,19 +134,21 @@ class ElfDump(Dump):
             f"the PT_LOAD at {load.paddr:#x} has {load.size:#x} bytes in the file (p_filesz), "
             f"{load.memory_size:#x} in memory (p_memsz)"
             for load in self.layout.loads
-            if load.size not in (0, load.memory_size)
+            if load.size > load.memory_size
         )
 
     @property
     def facts(self) -> Mapping[str, object]:
         return {"e_phnum": len(self.layout.loads) + len(self.layout.notes)}
 
-    def _segment(self, load: Load) -> Segment:
-        if load.size:
+    def _segments(self, load: Load) -> Iterator[Segment]:
+        rest = load.memory_size - load.size
+        if load.size or rest <= 0:
             content = self.content.part(load.offset, load.size)
-            return Segment(load.paddr, load.size, content, load.vaddr)
-        zeros = Zeros(load.memory_size, self.name)
-        return Segment(load.paddr, load.memory_size, zeros, load.vaddr)
+            yield Segment(load.paddr, load.size, content, load.vaddr)
+        if rest > 0:
+            zeros = Zeros(rest, self.name)
+            yield Segment(load.paddr + load.size, rest, zeros, load.vaddr + load.size)
 
 
 def parse_layout(content: Content) -> ElfLayout:

@@ -35,6 +35,7 @@ from harness.dump.reader import PAGE, VMCOREINFO, Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 
+_ZERO_PAGES = 1  # the dump level that leaves out nothing else (makedumpfile(8))
 _MAX_VMCOREINFO = 1 << 20
 _MAX_PAGES = 1 << 51  # as many as 63 bits can address
 _SCANNED = 4096  # descriptors at a time
@@ -113,6 +114,13 @@ class KdumpDump(Dump):
         if self._header.status & DUMP_DH_COMPRESSED_INCOMPLETE:
             return "makedumpfile marked it as incomplete: it ran out of space"
         return None
+
+    @property
+    def filtered(self) -> str | None:
+        level, left_out = int(self._sub.dump_level), self.facts["left_out"]
+        if level in (0, _ZERO_PAGES) or not left_out:
+            return None
+        return f"{left_out} pages were left out by makedumpfile -d {level}"
 
     @property
     def missing(self) -> int:

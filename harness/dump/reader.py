@@ -114,6 +114,11 @@ class Dump(Closing):
         return None
 
     @property
+    def filtered(self) -> str | None:
+        """Which pages that are not zero were left out on purpose; None if none were."""
+        return None
+
+    @property
     def contradictions(self) -> tuple[str, ...]:
         """What the headers say twice and not alike; nothing that cannot be read is told here."""
         return ()

@@ -15,6 +15,7 @@ from harness.progress import Progress
 
 PAGE = 4096
 CHUNK = 1 << 20
+_LARGEST = (1 << 63) - 1  # off_t
 _ZERO_PAGE = bytes(PAGE)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -24,6 +25,8 @@ class SparseFile:
 
     def __init__(self, fd: int, size: int) -> None:
         self._fd = fd
+        if size > _LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         os.ftruncate(fd, size)
 
     @classmethod

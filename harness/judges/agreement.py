@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from harness.dump.reader import Dump
+from harness.dump.reader import Dump, Range
 from harness.errors import EvidenceError
 from harness.judges.zgetdump import Opinion, Said
 from harness.progress import Progress
@@ -21,6 +21,9 @@ TOD_LEFT_OUT = AllowedDifference(
     "TOD programmable register, converted to s390",
     "zgetdump does not write it to the prefix page (s390-tools zdump/dfo_s390.c, cpu2lc_64), "
     "where memory's own content remains",
+)
+NO_GAPS = AllowedDifference(
+    "gaps, converted to s390", "that format has none: zgetdump writes zeros in their place"
 )
 _TOD_PROGRAMMABLE = 0x1324  # its place in the prefix page (Principles of Operation, chapter 4)
 _OSRELEASE = b"OSRELEASE="
@@ -50,7 +53,9 @@ def check(dump: Dump, opinion: Opinion, progress: Progress) -> CheckResult:
         for finding in (finding for result in results for finding in result.findings):
             if _is_left_out(finding, dump, form):
                 allowed[TOD_LEFT_OUT] = None
-            elif not _is_surplus(finding):
+            elif _is_gap(finding, dump, form):
+                allowed[NO_GAPS] = None
+            elif not _is_image(finding, dump, opinion):
                 ours = f"ours is the first dump, zgetdump's {form} the second"
                 messages.append(f"{ours}: {finding.message}")
         allowed |= dict.fromkeys(item for result in results for item in result.allowed)
@@ -59,9 +64,29 @@ def check(dump: Dump, opinion: Opinion, progress: Progress) -> CheckResult:
     return CheckResult(CHECK, compared, UNIT, findings, tuple(allowed), notes=notes)
 
 
-def _is_surplus(finding: Finding) -> bool:
+def _is_image(finding: Finding, dump: Dump, opinion: Opinion) -> bool:
     """Memory that only zgetdump has is the kernel's image at its virtual address."""
-    return finding.check == compare.MAP and finding.details["only"] == compare.SIDES[1].key
+    images = [
+        Range(segment.vaddr, segment.vaddr + segment.size)
+        for segment in dump.segments
+        if segment.vaddr not in (None, segment.paddr)
+    ]
+    return opinion.elf_alone and _is_within(finding, images)
+
+
+def _is_gap(finding: Finding, dump: Dump, form: str) -> bool:
+    """Memory that only zgetdump has is between that of the dump."""
+    return form == "s390" and _is_within(finding, [Range(0, dump.memory_map[-1].end)])
+
+
+def _is_within(finding: Finding, ranges: Sequence[Range]) -> bool:
+    """Whether it is about memory that only zgetdump has, and all of it is in one of ``ranges``."""
+    if finding.check != compare.MAP or finding.details["only"] != compare.SIDES[1].key:
+        return False
+    return all(
+        any(each.start <= start and end <= each.end for each in ranges)
+        for start, end in finding.details["ranges"]
+    )
 
 
 def _is_left_out(finding: Finding, dump: Dump, form: str) -> bool:

@@ -41,7 +41,8 @@ KNOWN = ("elf", "s390")  # formats that it reads and writes
 LATER_KNOWN = "s390_ext"  # a format that a later one reads, and does not write
 _WHOLE_DISK, _FIRST_PARTITION = "/dev/sda", "/dev/sda1"
 _RESULTS = "results.img"
-_SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's own tables
+_SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's tables and reserve
+_NO_SPACE = "No space left on device"
 _VERSION = re.compile(r"version ([\w.]+)")
 _FIELD = re.compile(r"\s+(\w[^.]*)\.+: (.*)")
 
@@ -140,7 +141,10 @@ class Zgetdump:
             if complaint is not None:
                 log = (directory / CONSOLE_LOG).read_text(errors="replace")
                 raise HostError(f"the guest that runs zgetdump failed: {complaint}\n{log[-500:]}")
-            yield _opinion(results, formats, elf_alone=elf_alone)
+            opinion = _opinion(results, formats, elf_alone=elf_alone)
+            if any(_NO_SPACE in said.text for said in opinion.converted.values()):
+                raise HostError(f"the judge's own disk of {results.stat().st_size} bytes was full")
+            yield opinion
 
     def unknown(self, dump: Dump) -> str | None:
         """Why it cannot be asked about ``dump``; None if it can."""
@@ -149,6 +153,8 @@ class Zgetdump:
         which = f"of {self._suite}" if later else "2.16"
         if dump.format not in known:
             return f"zgetdump {which} knows {', '.join(known)}, not {dump.format}"
+        if not dump.memory_map:
+            return "it has no memory"
         block = dump.facts.get("blk_size", SECTOR)
         if block != SECTOR:
             return f"it counts in blocks of {block} bytes, and the guest's disk has {SECTOR}"
@@ -157,7 +163,9 @@ class Zgetdump:
     def _make_results(self, results: Path, size: int) -> None:
         with results.open("xb") as file:
             file.truncate(size)
-        options = ("-q", "-F", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1")
+        # few inodes, no journal: what the file system takes for itself grows with its size
+        shape = ("-O", "^has_journal", "-N", "64", "-m", "0", "-E", "lazy_itable_init=1")
+        options = ("-q", "-F", "-t", "ext4", *shape)
         Tools(results.with_suffix(".log"), "a disk for results").run(
             ["mke2fs", *options, str(results)]
         )

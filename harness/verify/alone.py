@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.dump import ngdump
 from harness.dump.content import File
 from harness.dump.reader import PAGE, Dump, Segment
-from harness.dump.superblock import FoundSuperblock, superblock_of_disk
+from harness.dump.superblock import (
+    FoundSuperblock,
+    is_dump_disk,
+    superblock_of_disk,
+    superblock_of_partition,
+)
 from harness.errors import EvidenceError
 from harness.progress import Progress
 from harness.verify import (
@@ -21,6 +27,7 @@ from harness.verify import (
     superblock,
 )
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.os_info import crashkernel
 
 HEADERS, MAP, COMPLETE, SHA256 = "headers", "memory-map", "complete", "sha256"
 REPEATS = "repeats"
@@ -38,12 +45,15 @@ class Check(NamedTuple):
 
 
 def superblock_of(path: Path) -> FoundSuperblock | None:
-    """The dump superblock, if ``path`` is a disk image that zipl prepared, else None."""
+    """The dump superblock, if ``path`` is a disk image that zipl prepared, or its partition."""
     try:
         with File.open(path) as disk:
-            return superblock_of_disk(disk)
+            if is_dump_disk(disk):
+                return superblock_of_disk(disk)
+            found = superblock_of_partition(disk)
     except EvidenceError:
         return None
+    return found and replace(found, offset=found.superblock.part_start + found.offset)
 
 
 def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tuple[CheckResult, ...]:
@@ -106,7 +116,8 @@ def _segment(segment: Segment) -> Iterator[str]:
 def map_alone(dump: Dump) -> CheckResult:
     """Memory from 0 on, without gap or overlap; how much there should be is not known.
 
-    In a format that leaves out pages on purpose, gaps are counted but not wrong.
+    In a format that leaves out pages on purpose, gaps are counted but not wrong; nor is it wrong
+    that kdump, unlike zfcpdump, leaves out the memory that it runs in.
     """
     segments = sorted(dump.segments, key=lambda item: item.paddr)
     if dump.format == "elf":
@@ -115,9 +126,12 @@ def map_alone(dump: Dump) -> CheckResult:
         messages = list(memory_map.coverage(segments, None, "segment"))
     notes: tuple[str, ...] = ()
     if dump.format.startswith(FILTERED):
-        gaps = [message for message in messages if message.startswith("no segment")]
-        messages = [message for message in messages if message not in set(gaps)]
-        notes = (f"{len(gaps)} gaps, where pages were left out",)
+        faults = [message for message in messages if not message.startswith("no segment")]
+        notes = (f"{len(messages) - len(faults)} gaps, where pages were left out",)
+        messages = faults
+    elif (kept := crashkernel(dump)) and (gap := memory_map.gap(*kept)) in messages:
+        messages.remove(gap)
+        notes = (f"{gap}: memory that was kept for kdump",)
     return _result(MAP, len(segments), "segments", messages, notes)
 
 
@@ -161,7 +175,8 @@ def repeats(dump: Dump) -> CheckResult:
 def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:
     """The superblock of the disk that the dump is on, and its checksum over the dump."""
     if found is None:
-        return CheckResult.skipped(superblock.CHECK, superblock.UNIT, "the file is no dump disk")
+        why = "the file is neither a dump disk nor its partition"
+        return CheckResult.skipped(superblock.CHECK, superblock.UNIT, why)
     return superblock.judge(found, dump)
 
 

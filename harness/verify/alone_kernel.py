@@ -107,7 +107,7 @@ def vmcoreinfo_alone(dump: Dump) -> CheckResult:
     note = dump.vmcoreinfo
     if note is None:
         return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, _NO_VMCOREINFO)
-    lines = note.rstrip(b"\0").decode(errors="replace").splitlines()
+    lines = note.rstrip(b"\0").decode(errors="replace").removesuffix("\n").split("\n")
     messages = list(vmcoreinfo.contents(lines))
     inside = vmcoreinfo_in(dump)
     if inside is None:

@@ -18,6 +18,7 @@ from harness.verify.differing import (
     Memory,
     Piece,
     Side,
+    data_in,
     differences,
     pieces,
     report,
@@ -98,7 +99,7 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
     with progress.task("compare the pages", sum(item.size for item in common), "B") as task:
         for item in common:
             compared += -(-item.size // PAGE)
-            for at, upto in pieces(item.start, item.end, _STEP):
+            for at, upto in item.steps():
                 for difference in differences(item.one, item.other, at, upto):
                     reason = status.reason(difference)
                     if reason:
@@ -106,8 +107,8 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
                         allowed[AllowedDifference(where, reason)] = None
                     else:
                         differing.add(difference)
-                done += upto - at
-                task.update(done)
+                task.update(done + upto - item.start)
+            done += item.size
     if differing:
         findings += report(differing, compared, SIDES, theirs.once)
     return CheckResult(CHECK, compared, "pages", tuple(findings), tuple(allowed))
@@ -224,6 +225,11 @@ class Overlap(NamedTuple):
     @property
     def size(self) -> int:
         return self.end - self.start
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """(start, end) of what may be other than zero, in pieces for a progress bar."""
+        for start, end in data_in(self.one, self.other, self.start, self.end):
+            yield from pieces(start, end, _STEP)
 
 
 def overlaps(ours: Sequence[Piece], theirs: Sequence[Piece]) -> Iterator[Overlap]:

@@ -98,8 +98,7 @@ class Differing:
 
 def differences(one: Memory, other: Memory, start: int, end: int) -> Iterator[Difference]:
     """The pages between two addresses that differ; holes in both are skipped unread."""
-    with_data = heapq.merge(one.data_ranges(start, end), other.data_ranges(start, end))
-    for data_start, data_end in merged(with_data):
+    for data_start, data_end in data_in(one, other, start, end):
         for at, upto in pieces(data_start, data_end, CHUNK):
             chunk, before = one.read(at, upto - at), other.read(at, upto - at)
             if chunk == before:
@@ -108,6 +107,11 @@ def differences(one: Memory, other: Memory, start: int, end: int) -> Iterator[Di
                 left, right = chunk[page - at : page_end - at], before[page - at : page_end - at]
                 if left != right:
                     yield Difference(page, left, right)
+
+
+def data_in(one: Memory, other: Memory, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of what may be other than zero in one of them, ascending."""
+    return merged(heapq.merge(one.data_ranges(start, end), other.data_ranges(start, end)))
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

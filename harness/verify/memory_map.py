@@ -111,7 +111,7 @@ def coverage(
     covered = 0
     for segment in identity:
         if segment.paddr > covered:
-            yield f"no {what} covers {covered:#x}-{segment.paddr - 1:#x}"
+            yield gap(covered, segment.paddr, what)
         elif segment.paddr < covered and segment.size:
             last = min(covered, segment.end) - 1
             yield f"{what}s overlap at {segment.paddr:#x}-{last:#x}"
@@ -122,6 +122,11 @@ def coverage(
         yield f"no {what} covers {covered:#x}-{memory - 1:#x}, the end of memory"
     elif covered > memory:
         yield f"{what}s reach to {covered - 1:#x}, the machine's memory ended at {memory - 1:#x}"
+
+
+def gap(start: int, end: int, what: str = "PT_LOAD") -> str:
+    """The message of a gap between segments that are called ``what``."""
+    return f"no {what} covers {start:#x}-{end - 1:#x}"
 
 
 def _bases(identity: Sequence[Segment]) -> Iterator[str]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from harness.dump.reader import PAGE
+from harness.dump.reader import PAGE, Dump, Range
+from harness.errors import EvidenceError
 from harness.s390x.zipl import cksm
 from harness.verify.evidence import RamImage
 
 LOWCORE_OS_INFO = 0xE18  # in the absolute lowcore: u64, absolute address
 MAGIC = 0x4F53494E464F535A
 _MAGIC, _CSUM, _CHECKED = 0, 8, 12  # u64 magic, u32 checksum over all that follows it
+_CRASHKERNEL = 16  # u64 address, u64 size
 _ENTRIES, _ENTRY_SIZE = 32, 20  # a value is the first u64 of its entry
 IDENTITY_BASE, KASLR_OFFSET, IMAGE_START, IMAGE_END, IMAGE_PHYS = 4, 5, 10, 11, 12
 
@@ -36,9 +38,7 @@ def layout(ram: RamImage) -> Layout | None:
     if not address or address % PAGE or address + PAGE > ram.size:
         return None
     page = ram.read(address, PAGE)
-    (magic,) = struct.unpack_from(">Q", page, _MAGIC)
-    (checksum,) = struct.unpack_from(">I", page, _CSUM)
-    if magic != MAGIC or checksum != cksm(page[_CHECKED:], seed=0):
+    if not _is_os_info(page):
         return None
 
     def value(number: int) -> int:
@@ -47,3 +47,20 @@ def layout(ram: RamImage) -> Layout | None:
     if not value(KASLR_OFFSET):  # what dump kernels, crash and makedumpfile go by
         return None
     return Layout(*map(value, (IDENTITY_BASE, IMAGE_START, IMAGE_END, IMAGE_PHYS)))
+
+
+def crashkernel(dump: Dump) -> Range | None:
+    """The memory that was kept for kdump; None if there was none, or the kernel did not say."""
+    try:
+        (address,) = struct.unpack(">Q", dump.read(LOWCORE_OS_INFO, 8))
+        page = dump.read(address, PAGE)
+    except EvidenceError:
+        return None
+    start, size = struct.unpack_from(">2Q", page, _CRASHKERNEL)
+    return Range(start, start + size) if size and _is_os_info(page) else None
+
+
+def _is_os_info(page: bytes) -> bool:
+    (magic,) = struct.unpack_from(">Q", page, _MAGIC)
+    (checksum,) = struct.unpack_from(">I", page, _CSUM)
+    return bool(magic == MAGIC and checksum == cksm(page[_CHECKED:], seed=0))

@@ -84,11 +84,12 @@ def _checksum(superblock: Superblock, dump: Dump | None) -> Iterator[str]:
         yield "checksum not compared: there is no readable dump"
         return
     start = superblock.csum_offset - superblock.dump_offset
-    area = dump.content.upto(start, DUMP_SB_CSUM_SIZE) if start >= 0 else b""
-    if len(area) < DUMP_SB_CSUM_SIZE:
+    if not 0 <= start <= dump.content.size - DUMP_SB_CSUM_SIZE:
         yield (
             f"checksum not compared: {DUMP_SB_CSUM_SIZE} bytes at partition offset "
             f"{superblock.csum_offset:#x} are not all in the dump"
         )
-    elif not superblock.checksum_fits(area):
+        return
+    area = dump.content.upto(start, DUMP_SB_CSUM_SIZE)
+    if not superblock.checksum_fits(area):
         yield f"checksum is {superblock.csum:#x}, that of the dump's beginning {cksm(area):#x}"

@@ -11,11 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.dump.content import Memory
+from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.dump.elf import ElfDump, parse_layout, parse_notes
 from harness.dump.elf import Load as ElfLoad
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, HostError
+from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
+from harness.verify.compare import compare
 from tests.unit.conftest import make_cpu
 from tests.unit.evidence import VMCOREINFO, Load, crashed_memory, elf_note, vmcore
 from tests.unit.strategies import cpu_states
@@ -72,18 +75,50 @@ def test_pyelftools_reads_the_same(cpus: list[CpuState], vmcoreinfo: bytes | Non
     assert max(h.p_offset + h.p_filesz for h in loads) == layout.length == len(content)
 
 
-def test_memory_that_is_not_in_the_file_is_zero(tmp_path: Path):
-    """As zgetdump writes what a compressed dump left out."""
-    sizes = struct.pack(">2Q", 0x4000, 0x4000)
-    content = VMCORE.replace(sizes, struct.pack(">2Q", 0, 0x4000))
-    assert content != VMCORE
+@pytest.mark.parametrize("there", [0, 0x3000])
+def test_memory_that_is_not_in_the_file_is_zero(tmp_path: Path, there: int):
+    """As zgetdump writes what a compressed dump left out, and makedumpfile what it excludes."""
+    content = sized(there, 0x4000)
     with ElfDump.open(written(tmp_path, content)) as dump:
         assert dump.contradictions == ()
         assert dump.memory_map == ((0, 0x4000),)
         assert dump.missing == 0
-        assert dump.segments[1].read(0x3000, 0x2000) == bytes(0x1000)
-        assert list(dump.segments[1].data_ranges(0, 0x4000)) == []
+        zeros = dump.segments[-1]
+        assert (zeros.paddr, zeros.vaddr, zeros.end) == (there, there, 0x4000)
+        assert zeros.read(0x3800, 0x2000) == bytes(0x800)
+        assert list(zeros.data_ranges(there, 0x4000)) == []
         assert dump.segments[0].read(0x1000, 4) == MEMORY[:4]
+
+
+def sized(there: int, memory: int, offset: int | None = None) -> bytes:
+    """p_filesz, p_memsz, and perhaps p_offset, of the PT_LOAD of all memory."""
+    at = VMCORE.index(struct.pack(">2Q", 0x4000, 0x4000))
+    content = patched(at, struct.pack(">2Q", there, memory))
+    if offset is None:
+        return content
+    return content[: at - 24] + struct.pack(">Q", offset) + content[at - 16 :]
+
+
+def test_where_nothing_is_does_not_count(tmp_path: Path):
+    """QEMU gives memory that it does not store the offset -1."""
+    with ElfDump.open(written(tmp_path, sized(0, 0x4000, (1 << 64) - 1))) as dump:
+        assert dump.length == len(VMCORE) - 0x4000
+
+
+def test_more_zeros_than_any_machine_has_memory(tmp_path: Path):
+    path = written(tmp_path, sized(0, 1 << 62))
+    with open_dump(path) as one, open_dump(path) as other:
+        ranges, pages, *_ = compare(one, other, NoProgress())
+        assert ranges.passed
+        assert pages.compared > (1 << 62) // 4096
+        for form in ("elf", "s390"):
+            with pytest.raises(HostError, match="no space left"):
+                convert(one, tmp_path / form, form, NoProgress())
+    with (
+        open_dump(written(tmp_path, sized(0, 1 << 63))) as dump,
+        pytest.raises(HostError, match="no space left"),
+    ):
+        convert(dump, tmp_path / "elf", "elf", NoProgress())
 
 
 def test_truncated_dump_opens_and_tells_what_is_missing(tmp_path: Path):

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.dump.content import Memory
+from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.dump.elf import ElfDump
 from harness.dump.page_runs import runs_in_bitmap
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, UsageError
+from harness.progress import NoProgress
 from tests.unit.conftest import make_cpu
 from tests.unit.evidence import VMCOREINFO, cpu_notes, elf_note
 
@@ -256,6 +258,19 @@ def test_anything_else_is_refused(tmp_path: Path, name: str):
     with pytest.raises(EvidenceError, match=message) as caught:
         open_dump(path)
     assert str(path) in caught.value.message
+
+
+def test_pages_that_were_left_out_do_not_become_zeros(tmp_path: Path):
+    content = bytearray(kdump())
+    path = written(tmp_path, bytes(content))
+    with open_dump(path) as dump:
+        for form in ("s390", "s390_ext"):
+            with pytest.raises(UsageError, match="pages were left out by makedumpfile -d 31"):
+                convert(dump, tmp_path / form, form, NoProgress())
+        convert(dump, tmp_path / "elf", "elf", NoProgress())
+    content[SUB_HEADER + 8 : SUB_HEADER + 12] = struct.pack(">I", 1)
+    with open_dump(written(tmp_path, bytes(content))) as dump:
+        assert dump.filtered is None  # those were zero
 
 
 def test_senseless_sizes_of_notes_are_refused(tmp_path: Path):

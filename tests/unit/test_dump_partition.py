@@ -20,6 +20,7 @@ from harness.dump.sparse_file import SparseFile, nonzero_runs
 from harness.dump.superblock import FoundSuperblock, Superblock, superblock_of_disk
 from harness.errors import EvidenceError, HostError
 from harness.progress import NoProgress, Task
+from harness.verify import alone
 from tests.unit.conftest import make_cpu
 from tests.unit.evidence import (
     MEMORY,
@@ -254,3 +255,47 @@ def test_builder_puts_the_memory_where_tests_expect_it(tmp_path: Path, dump: byt
     write_sparse(tmp_path / "dump", dump)
     with ElfDump.open(tmp_path / "dump") as opened:
         assert opened.segments[-1].size == MEMORY
+
+
+CSUM_OFFSET, CSUM = 48, 64  # of the superblock's fields
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "value", "said"),
+    [
+        (CSUM, ">Q", 1, "checksum is 0x1, that of the dump's beginning"),
+        (CSUM_OFFSET, ">Q", 1 << 63, "the checksummed area at 0x8000000000000000"),
+    ],
+)
+def test_a_partition_without_its_disk_has_its_superblock_checked(
+    tmp_path: Path, at: int, form: str, value: int, said: str
+):
+    disk = disk_with(tmp_path, vmcore(crashed_memory(), [make_cpu(1)]))
+    image = bytearray(disk.read_bytes()[PART_START : PART_START + PART_SIZE])
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_bytes(image)
+    struct.pack_into(form, image, SB_AT - PART_START + at, value)
+    wrong.write_bytes(image)
+    for path, messages in ((right, []), (wrong, [said])):
+        with open_dump(path) as dump:
+            results = alone.check(dump, alone.superblock_of(path), NoProgress())
+        (result,) = [each for each in results if each.check == "superblock"]
+        assert result.skipped_reason is None
+        assert len(result.findings) >= len(messages)
+        assert result.passed is not bool(messages)
+        found = " ".join(finding.message for finding in result.findings)
+        assert all(message in found for message in messages)
+
+
+def test_a_device_without_holes_is_all_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path, seek = tmp_path / "device", os.lseek
+    path.write_bytes(bytes(3 * PAGE))
+
+    def lseek(fd: int, offset: int, whence: int) -> int:
+        if whence == os.SEEK_DATA:
+            raise OSError(errno.EINVAL, "Invalid argument")  # as Linux does for block devices
+        return seek(fd, offset, whence)
+
+    monkeypatch.setattr(os, "lseek", lseek)
+    with File.open(path) as file:
+        assert list(file.data_extents(PAGE)) == [(PAGE, 2 * PAGE)]

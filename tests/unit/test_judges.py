@@ -114,7 +114,7 @@ def test_what_it_wrote(tmp_path: Path, check, change: dict[str, Any], message: s
 
 def test_an_image_at_its_virtual_address_is_no_memory(tmp_path: Path):
     path = tmp_path / "dump"
-    path.write_bytes(vmcore(MEMORY, CPUS, loads=(*LOADS, Load(0x1000, 0x1000, 0x3FFE0000000))))
+    path.write_bytes(vmcore(MEMORY, CPUS, loads=(*LOADS, Load(0x1000, 0x1000, 0x4000))))
     theirs = opinion(tmp_path, loads=(*LOADS, Load(0x4000, 0x1000, 0x4000)))
     with open_dump(path) as ours:
         result = agreement.check(ours, theirs, NoProgress())
@@ -146,6 +146,27 @@ def test_a_register_may_be_left_out_of_the_prefix_page(
     assert message is None or message in result.findings[0].message
 
 
+@pytest.mark.parametrize("form", ["elf", "s390"])
+def test_memory_that_only_it_found_is_no_agreement(tmp_path: Path, check, form: str):
+    more = (*LOADS, Load(0x4000, 0x1000, 0x4000))
+    theirs = replace(opinion(tmp_path, loads=more), elf_alone=False)
+    (tmp_path / "elf").rename(tmp_path / form)
+    result = check(replace(theirs, converted={form: Said(0, "Success")}))
+    assert "only the second dump has 0x4000-0x4fff" in result.findings[0].message
+
+
+def test_zeros_in_a_gap_are_agreement_about_a_format_without(tmp_path: Path):
+    path, parts = tmp_path / "dump", (Load(0, 0x1000, 0), Load(0x2000, 0x2000, 0x2000))
+    path.write_bytes(vmcore(MEMORY, CPUS, loads=parts))
+    theirs = opinion(tmp_path)
+    (tmp_path / "elf").rename(tmp_path / "s390")
+    with open_dump(path) as ours:
+        said = replace(theirs, converted={"s390": Said(0, "Success")})
+        result = agreement.check(ours, said, NoProgress())
+    assert result.passed, result.findings
+    assert agreement.NO_GAPS in result.allowed
+
+
 def test_what_it_could_not_write(tmp_path: Path, check):
     theirs = opinion(tmp_path)
     (tmp_path / "elf").write_bytes(b"")
@@ -166,6 +187,9 @@ def test_a_later_one_knows_more(tmp_path: Path):
     of_release, of_sid = (Zgetdump(store, NoProgress(), suite=suite) for suite in (None, "sid"))
     with open_dump(path) as dump:
         assert (of_release.unknown(dump), of_sid.unknown(dump)) == (None, None)
+    path.write_bytes(vmcore(b"", CPUS, loads=()))
+    with open_dump(path) as dump:
+        assert of_release.unknown(dump) == "it has no memory"
     with open_dump(extended) as dump:
         assert dump.facts["blk_size"] == 512
         assert of_release.unknown(dump) == "zgetdump 2.16 knows elf, s390, not s390_ext"
