@@ -28,6 +28,7 @@ class ExitCode(IntEnum):
     FAIL = 1
     USAGE = 2
     ERROR = 3
+    NO_ANSWER = 128  # bisect step: git takes what is less for an answer, and stops here
     INTERRUPTED = 130
 
 

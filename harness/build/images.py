@@ -85,10 +85,19 @@ class Images:
         """The kernel at a path, or in the store under that name; raises UsageError."""
         name = str(image)
         if vmlinux is None and name.startswith(tuple(map(kind_of, Role))) and not image.exists():
-            found = self.store.find(name)
-            if len(found) == 1:
-                return kernel_from_store(found[0])
+            return kernel_from_store(self.kernel_named(name))
         return foreign_kernel(image, vmlinux)
+
+    def kernel_named(self, name: str) -> Built:
+        """The kernel in the store of this name, or of a name that begins so; raises UsageError."""
+        kinds = set(map(kind_of, Role))
+        found = [image for image in self.store.find(name) if image.kind in kinds]
+        if not found:
+            raise UsageError(f"no kernel '{name}' in the store", hint="zharness kernel list")
+        if len(found) > 1:
+            names = ", ".join(image.name for image in found)
+            raise UsageError(f"'{name}' may be each of {names}", hint="name one of them")
+        return found[0]
 
     def crashed_initramfs(self, kernel: Kernel, *, with_content: bool = False) -> Built:
         """For ``kernel``, with the modules that belong to it."""

@@ -110,7 +110,9 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
 
     inputs = {
         "source": source.identity,
-        "patches": {patch.name: patch.read_text() for patch in patches},
+        "patches": [
+            [patch.name, patch.read_bytes().decode(errors="backslashreplace")] for patch in patches
+        ],
         "base": BASE_CONFIG,
         "configuration": _texts(images, spec),
         "changed": list(spec.configuration),

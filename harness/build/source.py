@@ -17,7 +17,7 @@ from harness.errors import HostError, UsageError
 from harness.paths import require_file
 from harness.progress import Progress
 
-KIND = "linux-tree"
+KIND, DEFAULT = "linux-tree", "linux-default"
 _PACKAGE = re.compile(r"(linux-source-(\d+)\.(\d+))(?:@([a-z][a-z-]*))?")
 _HINT = "a source is linux-source-X.Y, linux-source-X.Y@SUITE, an archive, or REPOSITORY@REVISION"
 
@@ -78,10 +78,11 @@ def kernel_source(store: Store, progress: Progress, text: str | None = None) -> 
     if match := _PACKAGE.fullmatch(text):
         return _package(store, progress, match[1], match[4])
     path, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
-    if Path(text).is_file():
-        return _archive(store, progress, Path(text))
-    if Path(path).is_dir():
-        return _commit(Path(path), revision or "HEAD")
+    archive, repository = Path(text).expanduser(), Path(path).expanduser()
+    if archive.is_file():
+        return _archive(store, progress, archive)
+    if repository.is_dir():
+        return _commit(repository, revision or "HEAD")
     raise UsageError(f"there is no kernel source '{text}'", hint=_HINT)
 
 
@@ -94,15 +95,12 @@ def apply(patch: Path, tree: Path, tools: Tools) -> None:
 
 
 def _default(store: Store, progress: Progress) -> Source:
-    """The package pinned without a suite, of the highest version, or else the newest of apt's."""
-    pinned = [
-        (_version(image.manifest["package"]), image)
-        for image in store.images()
-        if image.kind == KIND and image.manifest["inputs"].get("suite", "") is None
-    ]
-    if pinned:
-        return _stored(max(pinned, key=lambda entry: entry[0])[1])
-    return _package(store, progress, _newest(), None)
+    """The newest package of apt's when this was first asked: that is kept, too."""
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        return {"package": _newest()}
+
+    return _package(store, progress, store.get(DEFAULT, {}, build).manifest["package"], None)
 
 
 def _package(store: Store, progress: Progress, name: str, suite: str | None) -> Source:
@@ -148,13 +146,13 @@ def _unpack(archive: Path, directory: Path, tools: Tools) -> None:
     tools.run(["tar", "-x", "-C", str(directory), "--strip-components=1", "-f", str(archive)])
 
 
-def revision_of(repository: Path, name: str) -> str:
+def revision_of(repository: Path, name: str, hint: str | None = _HINT) -> str:
     """The full name of a git object; raises UsageError if there is none of that ``name``."""
     git = [find_tool("git"), "-C", str(repository), "rev-parse", "--verify", "--quiet"]
     answer = subprocess.run([*git, name], capture_output=True, text=True, check=False)
     if answer.returncode:
         what = answer.stderr.strip() or f"no commit '{name.partition('^')[0]}'"
-        raise UsageError(f"kernel source {repository}: {what}", hint=_HINT)
+        raise UsageError(f"kernel source {repository}: {what}", hint=hint)
     return answer.stdout.strip()
 
 

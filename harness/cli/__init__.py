@@ -17,7 +17,10 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit with one of :class:`harness.errors.ExitCode`."""
-    sys.exit(_run())
+    code = _run()
+    if sys.argv[1:3] == ["bisect", "step"] and code in (ExitCode.USAGE, ExitCode.ERROR):
+        code = ExitCode.NO_ANSWER
+    sys.exit(code)
 
 
 def _run() -> int:

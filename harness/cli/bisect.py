@@ -38,7 +38,14 @@ FindingPattern = Annotated[
 Often = Annotated[
     int, typer.Option("--repeat", min=1, help="Dump so often; a commit is bad if one is wrong.")
 ]
-STEP_HELP = "Exit codes: 0 good, 1 bad, 125 cannot be told, 3 this host is at fault."
+State = Annotated[
+    Path | None,
+    typer.Option("--output", help="Directory for answers and evidence; an earlier one goes on."),
+]
+STEP_HELP = (
+    "Exit codes: 0 good, 1 bad, 125 cannot be told; 128, on which git bisect run stops: this host "
+    "or the command is at fault."
+)
 
 
 @app.command(
@@ -56,7 +63,7 @@ def run(
     finding: FindingPattern = None,
     repeat: Often = 1,
     fixed: Fixed = None,
-    output: options.Output = None,
+    output: State = None,
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
@@ -70,18 +77,14 @@ def run(
     tree = Repository(repository)
     ends = tree.commit(good), tree.commit(bad)
     place = options.output_path(output, "bisect")
+    trying = _trying(repository, role, scenario, place, store, json, finding, repeat, fixed)
     question = {
         "repository": str(tree.path),
         "good": ends[0],
         "bad": ends[1],
-        "role": str(role),
-        "scenario": scenario,
-        "finding": finding,
-        "repeat": repeat,
-        "fixed": fixed and str(fixed.resolve()),
+        **trying.question(),
     }
     memory = Memory.open(place, question)
-    trying = _trying(repository, role, scenario, place, store, json, finding, repeat, fixed)
     result = bisect(tree, *ends, memory, trying.try_commit)
     if json:
         steps = [step.to_json() for step in result.steps]
@@ -130,6 +133,7 @@ def _trying(
 
     from harness.lab.bisect import Repository
     from harness.lab.commit import Trying
+    from harness.scenario.load import load
 
     if finding is not None:
         try:
@@ -137,6 +141,9 @@ def _trying(
         except re.error as error:
             raise UsageError(f"--finding: '{finding}' is no regular expression: {error}") from None
     images = options.images(store, json=json)
+    load(scenario)  # both are looked at before anything is built
+    if fixed is not None:
+        images.given_kernel(fixed)
     return Trying(
         Repository(repository),
         role,
@@ -163,9 +170,11 @@ def _show(result: Result, place: Path) -> None:
         print(f"the first bad commit is one of {len(result.first_bad)}; others could not be tried:")
     for commit in result.first_bad:
         found = steps[commit]
-        print(f"first bad commit: {commit} {found.subject}")
+        which = "first bad commit" if len(result.first_bad) == 1 else "it may be"
+        print(f"{which}: {commit} {found.subject}")
         if found.why:
-            print(f"what it breaks: {found.why}")
+            bad = found.answer.name == "BAD"
+            print(f"{'what it breaks' if bad else 'not to be judged'}: {found.why}")
         if found.evidence:
             print(f"evidence: {found.evidence}")
     print(f"log: {place / 'bisect.json'}")

@@ -11,8 +11,7 @@ import typer
 from harness.build.kernel_spec import KernelSpec, Role, museum
 from harness.cli import options
 from harness.cli.options import examples
-from harness.errors import ExitCode, UsageError
-from harness.scenario.sizes import parse_size
+from harness.errors import UsageError
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
     from harness.build.store import Built
@@ -29,7 +28,8 @@ Source = Annotated[
     ),
 ]
 Patches = Annotated[
-    list[str] | None, typer.Option("--patch", help="A patch: a file, or a name of the museum.")
+    list[str] | None,
+    typer.Option("--patch", help="A patch: a file called *.patch, or a name of the museum."),
 ]
 Fragments = Annotated[
     list[Path] | None, typer.Option("--fragment", help="A file of lines of a configuration.")
@@ -41,8 +41,14 @@ KernelName = Annotated[
     str, typer.Argument(help="A kernel image, or a name in the store or its beginning.")
 ]
 HsaSizes = Annotated[
-    list[str] | None,
-    typer.Option("--hsa-size", help="Size of the HSA; may be repeated.", show_default="64M"),
+    list[int] | None,
+    typer.Option(
+        "--hsa-size",
+        parser=options.size,
+        metavar="SIZE",
+        help="Size of the HSA; may be repeated.",
+        show_default="64M",
+    ),
 ]
 
 
@@ -95,14 +101,11 @@ def list_(store: options.StorePath = None, json: options.Json = False) -> None:
     table(titles, (_row(image) for image in found))
 
 
-@app.command(epilog=examples("zharness kernel show kernel-dump"))
+@app.command(epilog=examples("zharness kernel show kernel-dump-0123"))
 def show(kernel: KernelName, store: options.StorePath = None) -> None:
     """Show all that is known about a kernel in the store."""
-    found = [image for image in _kernels(store) if image.name.startswith(kernel)]
-    if not found:
-        raise UsageError(f"no kernel '{kernel}' in the store", hint="zharness kernel list")
-    for image in found:
-        print(jsonlib.dumps(_describe(image), indent=1))
+    found = options.images(store, json=True).kernel_named(kernel)
+    print(jsonlib.dumps(_describe(found), indent=1))
 
 
 @app.command(
@@ -156,13 +159,13 @@ def compare(
 ) -> int:
     """Dump one crash with two kernels: verdicts, memory left, rates, times and consoles.
 
-    Exit 1 if either dump is wrong.
+    Exit 1 if either dump is wrong, 3 if one came to no verdict.
     """
     from harness.cli.show_lab import show_pairs
     from harness.lab.comparison import compare as compared
-    from harness.lab.trial import Laboratory
+    from harness.lab.trial import Laboratory, worst
 
-    sizes = [parse_size(text) for text in hsa_size or ["64M"]]
+    sizes = list(dict.fromkeys(hsa_size or [64 << 20]))
     images = options.images(store, json=json)
     kernels = (Path(first), Path(second))
     for kernel in kernels:
@@ -173,8 +176,7 @@ def compare(
         print(jsonlib.dumps([pair.to_json() for pair in pairs], indent=1))
     else:
         show_pairs((first, second), pairs)
-    right = all(trial.passed for pair in pairs for trial in (pair.first, pair.second))
-    return ExitCode.PASS if right else ExitCode.FAIL
+    return worst(trial for pair in pairs for trial in (pair.first, pair.second))
 
 
 def _kernels(store: Path | None) -> list[Built]:
@@ -192,7 +194,7 @@ def _describe(image: Built) -> dict[str, Any]:
 def _row(image: Built) -> tuple[str, ...]:
     manifest, inputs = image.manifest, image.manifest["inputs"]
     source = manifest.get("source") or inputs.get("source", {}).get("package") or "?"
-    patches = ", ".join(inputs.get("patches", ()))
+    patches = ", ".join(dict(inputs.get("patches", ())))
     changed = str(len(inputs.get("changed", ())))
     return image.name, manifest["release"], str(source), patches, changed, manifest["created"]
 

@@ -76,7 +76,8 @@ def _time_factor(text: str) -> float:
     return factor
 
 
-def _size(text: str) -> int:
+def size(text: str) -> int:
+    """A size as users write it, for an option."""
     try:
         return parse_size(text)
     except ValueError as error:
@@ -84,7 +85,7 @@ def _size(text: str) -> int:
 
 
 def _size_option(name: str, what: str) -> Any:
-    return typer.Option(name, parser=_size, metavar="SIZE", help=f"{what}, such as 512M or 1G.")
+    return typer.Option(name, parser=size, metavar="SIZE", help=f"{what}, such as 512M or 1G.")
 
 
 Scenario = Annotated[

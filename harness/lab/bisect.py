@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +14,10 @@ from typing import Any
 
 from harness.build.command import find_tool
 from harness.build.source import revision_of
-from harness.errors import BuildError, EvidenceError, UsageError
+from harness.errors import BuildError, EvidenceError, ProtocolError, UsageError
 
 STATE = "bisect.json"
-_FOUND = "is the first bad commit"
+_FOUND = re.compile("is the first '?bad'? commit")  # quoted by git from 2.55 on
 _ONLY_SKIPPED = "only 'skip'ped commits left"
 _WORKTREE = "git"
 
@@ -71,7 +72,10 @@ class Memory:
         """
         file = directory / STATE
         if not file.exists():
-            directory.mkdir(parents=True, exist_ok=True)
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"{directory}: {error.strerror}", hint="--output DIR") from error
             return cls(directory, question)
         try:
             data = json.loads(file.read_bytes())
@@ -109,7 +113,7 @@ class Repository:
 
     def commit(self, revision: str) -> str:
         """The full name of a commit; raises UsageError if there is none."""
-        return revision_of(self.path, f"{revision}^{{commit}}")
+        return revision_of(self.path, f"{revision}^{{commit}}", hint=None)
 
     def subject(self, commit: str) -> str:
         """Its one-line description."""
@@ -118,7 +122,7 @@ class Repository:
     @contextmanager
     def bisection(self, directory: Path, good: str, bad: str) -> Iterator[Bisection]:
         """In a work tree of its own, empty, below ``directory``; gone in the end."""
-        place = directory / _WORKTREE
+        place = (directory / _WORKTREE).resolve()  # git is at work somewhere else
         self._remove(place)
         self._must("worktree", "add", "--quiet", "--no-checkout", "--detach", str(place), bad)
         try:
@@ -128,7 +132,6 @@ class Repository:
 
     def _remove(self, place: Path) -> None:
         self._git("worktree", "remove", "--force", str(place))
-        self._git("worktree", "prune")
 
     def _must(self, *words: str) -> str:
         run = self._git(*words)
@@ -183,7 +186,7 @@ class Bisection:
         return tuple(each for each in left if each == bad or each in skipped)
 
     def _is_done(self, said: str) -> bool:
-        return _FOUND in said or _ONLY_SKIPPED in said
+        return bool(_FOUND.search(said)) or _ONLY_SKIPPED in said
 
 
 def bisect(
@@ -203,16 +206,20 @@ def bisect(
             memory.add(try_commit(commit))
         return memory.steps[commit]
 
-    for commit, expected in ((good, Answer.GOOD), (bad, Answer.BAD)):
-        step = answer(commit)
+    for end, expected in ((good, Answer.GOOD), (bad, Answer.BAD)):
+        step = answer(end)
         if step.answer is not expected:
             said = {Answer.GOOD: "good", Answer.BAD: "bad", Answer.SKIP: "not to be judged"}
             raise UsageError(
-                f"{commit[:12]} was said to be {said[expected]}, but is {said[step.answer]}"
+                f"{end[:12]} was said to be {said[expected]}, but is {said[step.answer]}"
                 + (f": {step.why}" if step.why else ""),
                 hint=f"evidence: {step.evidence}" if step.evidence else None,
             )
     with repository.bisection(memory.directory, good, bad) as bisection:
-        while bisection.current is not None:
-            bisection.mark(answer(bisection.current).answer)
+        marked: set[str] = set()
+        while (commit := bisection.current) is not None:
+            if commit in marked:
+                raise ProtocolError(f"git bisect asks for {commit} again, and was told")
+            marked.add(commit)
+            bisection.mark(answer(commit).answer)
         return Result(bisection.first_bad, tuple(memory.steps.values()))

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.build.images import Images
 from harness.build.kernel import built_kernel
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.store import Store
-from harness.errors import BuildError
+from harness.errors import BuildError, HostError
 from harness.lab.bisect import Answer, Repository, Step
 from harness.progress import Progress
 from harness.report.verdict import Result, Verdict
@@ -37,10 +38,24 @@ class Trying:
     repeat: int = 1
     fixed: Path | None = None
 
+    def question(self) -> dict[str, Any]:
+        """All that the answers depend on beside the commits; the same one gets the same answers."""
+        fixed = self.fixed and Images(self.store, self.progress).given_kernel(self.fixed)
+        return {
+            "role": str(self.role),
+            "scenario": {
+                "name": self.scenario,
+                **load(self.scenario).model_dump(mode="json"),
+            },
+            "finding": self.finding,
+            "repeat": self.repeat,
+            "fixed": fixed and fixed.sha256,
+        }
+
     def try_commit(self, commit: str) -> Step:
         """Good if all dumps are right, bad if one is wrong; skipped if that cannot be told.
 
-        Raises HostError if this host is at fault, and no commit.
+        Raises HostError if this host is at fault, and no commit; nothing is to be remembered then.
         """
         start = time.monotonic()
         answer, why, evidence = self._answer(commit)
@@ -55,17 +70,23 @@ class Trying:
         except BuildError as error:
             return Answer.SKIP, error.message, None
         wrong: list[tuple[str, str]] = []
+        errors: list[tuple[str, str]] = []
         for number in range(1, self.repeat + 1):
             verdict = self._run(source, self.output / f"{commit[:12]}-{number}")
+            if verdict.cause == HostError.__name__:
+                raise HostError(verdict.error or "", hint=verdict.hint)
             if verdict.result is Result.ERROR:
-                return Answer.SKIP, verdict.error or "", str(verdict.directory)
+                errors.append((verdict.error or "", str(verdict.directory)))
             if verdict.result is Result.FAIL:
                 wrong.append((self._decisive(verdict), str(verdict.directory)))
         decisive = [(why, evidence) for why, evidence in wrong if why]
         if decisive:
             why, evidence = decisive[0]
-            often = "" if len(wrong) == self.repeat else f" ({len(wrong)} of {self.repeat} dumps)"
+            number = len(decisive)
+            often = "" if number == self.repeat else f" ({number} of {self.repeat} dumps)"
             return Answer.BAD, f"{why}{often}", evidence
+        if errors:
+            return Answer.SKIP, *errors[0]
         if wrong:
             return Answer.SKIP, f"wrong, but not with '{self.finding}'", wrong[0][1]
         return Answer.GOOD, "", None
@@ -77,7 +98,11 @@ class Trying:
             other: {"kernel": self.fixed},
         }
         plan = plan_of(self.scenario, load(self.scenario, overrides))
-        return engine.run(plan, output=_fresh(output), store=self.store, progress=self.progress)
+        # to crash anew is part of the question only if the kernel that crashes is
+        fresh = self.role is Role.CRASHED and self.repeat > 1
+        return engine.run(
+            plan, output=_fresh(output), store=self.store, progress=self.progress, fresh=fresh
+        )
 
     def _decisive(self, verdict: Verdict) -> str:
         """The finding that makes a dump one of those that are looked for; "" if none does."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from harness.build.layout import DiskLayout
 from harness.build.store import Store
+from harness.errors import ExitCode
 from harness.machine.snapshot import Snapshot
 from harness.progress import Progress
 from harness.report.verdict import Result, Verdict
@@ -73,6 +74,11 @@ class Trial:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def worst(trials: Iterable[Trial]) -> ExitCode:
+    """The exit code for all of them: 3 if one came to no verdict, else 1 if a dump is wrong."""
+    return max((trial.result.exit_code for trial in trials), default=ExitCode.PASS)
 
 
 @dataclass(frozen=True)

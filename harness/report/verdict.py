@@ -30,7 +30,7 @@ class Verdict:
     ``expected_wrong``: PASS means that the dump is wrong, as the scenario expects.
     ``phase`` is the one that failed; ``checks`` are the checks' results as JSON, ``fidelity``
     who provided which machine function, ``timings`` seconds per phase, ``inputs`` versions and
-    digests of what went in.
+    digests of what went in. ``cause`` is the kind of an ``error``, as ``harness.errors`` calls it.
     """
 
     result: Result
@@ -39,6 +39,7 @@ class Verdict:
     phase: str | None = None
     error: str | None = None
     hint: str | None = None
+    cause: str | None = None
     checks: Sequence[Mapping[str, Any]] = ()
     fidelity: Sequence[Mapping[str, str]] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -55,7 +56,8 @@ class Verdict:
     @classmethod
     def trouble(cls, error: HarnessError, phase: str | None, **context: Any) -> Verdict:
         """ERROR, in ``phase``; ``context`` are the other fields."""
-        return cls(Result.ERROR, phase=phase, error=error.message, hint=error.hint, **context)
+        context |= {"error": error.message, "hint": error.hint, "cause": type(error).__name__}
+        return cls(Result.ERROR, phase=phase, **context)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], directory: Path) -> Verdict:
@@ -82,6 +84,7 @@ class Verdict:
             "expected_wrong": self.expected_wrong,
             "phase": self.phase,
             "error": self.error,
+            "cause": self.cause,
             "hint": self.hint,
             "checks": list(self.checks),
             "fidelity": list(self.fidelity),

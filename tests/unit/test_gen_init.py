@@ -121,6 +121,8 @@ APPENDED_TO = {
     "content": "crash/crashed.list",
     "e2fsck": "dump/zfcpdump.list",
     "judge": "builder/builder.list",
+    "libraries": "builder/builder.list",
+    "newer": "builder/builder.list",
 }
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EvidenceError, UsageError
+from harness.cli import main
+from harness.errors import EvidenceError, ProtocolError, UsageError
 from harness.lab.bisect import STATE, Answer, Memory, Repository, Result, Step, bisect
 from tests.unit.test_source import commit, git
 
@@ -81,6 +82,74 @@ def test_work_tree_branches_and_a_bisection_of_the_user_stay(tmp_path: Path):
     found(root, tmp_path / "state", commits, Trying(root))
     assert [git(root, *words) for words in (["status", "--short"], ["bisect", "log"])] == before
     assert git(root, "worktree", "list").count("\n") == 0
+
+
+def test_a_relative_place_is_where_the_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = tmp_path / "linux"
+    commits = history(root, ["good"] * 3 + ["bad"] * 3)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert found(root, Path("state"), commits, Trying(root)).first_bad == (commits[3],)
+    assert (tmp_path / "elsewhere/state" / STATE).exists()
+    assert git(root, "status", "--short") == ""
+
+
+def test_a_work_tree_that_is_away_stays_known(tmp_path: Path):
+    root, disk = tmp_path / "linux", tmp_path / "disk"
+    commits = history(root, ["good"] * 3 + ["bad"] * 3)
+    git(root, "worktree", "add", "-q", "--detach", str(disk))
+    disk.rename(tmp_path / "unmounted")
+    found(root, tmp_path / "state", commits, Trying(root))
+    (tmp_path / "unmounted").rename(disk)
+    assert git(disk, "rev-parse", "HEAD").strip() == commits[-1]
+
+
+@pytest.mark.parametrize("words", ["first bad commit", "first 'bad' commit"])
+def test_git_says_it_with_and_without_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+):
+    ask = Repository.bisect
+
+    def bisect_said(self: Repository, *arguments: str) -> str:
+        return ask(self, *arguments).replace("first bad commit", words)
+
+    monkeypatch.setattr(Repository, "bisect", bisect_said)
+    root = tmp_path / "linux"
+    commits = history(root, ["good"] * 3 + ["bad"] * 3)
+    assert found(root, tmp_path / "state", commits, Trying(root)).first_bad == (commits[3],)
+
+
+def test_a_git_that_asks_forever_is_not_answered_forever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ask = Repository.bisect
+    said = {"bisect": lambda self, *words: ask(self, *words).replace("bad commit", "culprit")}
+    monkeypatch.setattr(Repository, "bisect", said["bisect"])
+    root = tmp_path / "linux"
+    commits = history(root, ["good"] * 3 + ["bad"] * 3)
+    with pytest.raises(ProtocolError, match=r"git bisect asks for [0-9a-f]+ again"):
+        found(root, tmp_path / "state", commits, Trying(root))
+
+
+def test_a_file_is_no_place_for_answers(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="File exists"):
+        Memory.open(tmp_path / "file", QUESTION)
+
+
+def test_trouble_is_no_answer_for_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """It would take exit code 3 for bad."""
+    argv = ["zharness", "bisect", "step", "-C", str(tmp_path), "--store", str(tmp_path / "store")]
+    for more, message in (
+        ([], "not a git repository"),
+        (["--scenario", "none"], ""),
+        (["--x"], ""),
+    ):
+        monkeypatch.setattr("sys.argv", [*argv, *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 128
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.build import configuration
+from harness.build import configuration, kernel
 from harness.build.images import Images
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
-from harness.build.store import Store
+from harness.build.store import Built, Store
 from harness.cli import main
-from harness.errors import UsageError
+from harness.errors import BuildError, ExitCode, UsageError
 from harness.lab.check import check, dumps
 from harness.lab.difference import differences
 from harness.lab.given import given
@@ -172,3 +172,47 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     with pytest.raises(SystemExit) as exit_:
         main()
     return int(exit_.value.code or 0)
+
+
+def test_a_name_that_fits_no_kernel_or_several(tmp_path: Path):
+    images = Images(Store(tmp_path, NoProgress()), NoProgress())
+    with pytest.raises(UsageError, match="no kernel 'kernel-dump' in the store"):
+        images.given_kernel(Path("kernel-dump"))
+    names = [
+        images.store.get("kernel-dump", {"number": number}, lambda directory, log: {}).name
+        for number in range(2)
+    ]
+    with pytest.raises(UsageError, match="'kernel-dump' may be each of") as refused:
+        images.given_kernel(Path("kernel-dump"))
+    assert all(name in refused.value.message for name in names)
+
+
+def test_a_size_that_is_none(monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setattr("sys.argv", ["zharness", "kernel", "compare", "a", "b", "--hsa-size", "x"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == ExitCode.USAGE
+    assert "'x'" in capsys.readouterr().err
+
+
+def test_patches_of_one_name_are_two_patches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """And one that is not UTF-8 is one, too."""
+    asked: list[object] = []
+
+    def get(self: Store, kind: str, inputs: dict[str, object], build: object) -> Built:
+        asked.append(inputs["patches"])
+        raise BuildError("not today")
+
+    source = type("Source", (), {"identity": {}})()
+    monkeypatch.setattr(kernel, "kernel_source", lambda *arguments: source)
+    monkeypatch.setattr(Store, "get", get)
+    paths = [tmp_path / name / "fix.patch" for name in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(path.parent.name.encode() + b"\xe4")
+    for order in (paths, paths[::-1]):
+        spec = KernelSpec(Role.DUMP, patches=tuple(map(str, order)))
+        with pytest.raises(BuildError):
+            kernel.built_kernel(Store(tmp_path / "store", NoProgress()), spec, NoProgress())
+    assert asked[0] == [["fix.patch", "a\\xe4"], ["fix.patch", "b\\xe4"]]
+    assert asked[1] == asked[0][::-1]
