@@ -29,12 +29,13 @@ from harness.build.layout import DiskLayout
 from harness.build.make import Make, environment
 from harness.build.source import kernel_source
 from harness.build.store import Store
-from harness.errors import BuildError, UsageError
+from harness.errors import BuildError, HostError, UsageError
 from harness.lab.check import check, dumps
 from harness.lab.rules import Target, rules, version_of
 from harness.lab.trial import Laboratory
 from harness.paths import default_store
 from harness.progress import NoProgress
+from harness.report.verdict import Result
 
 HSA = 64 << 20
 
@@ -119,11 +120,11 @@ class Bench:
             start = time.monotonic()
             try:
                 kernel = self._tree.build(f"{self.config}\n{line}\n", self._kernels / str(number))
-            except BuildError as error:
+                observed, why = self._observed(kernel, f"flip-{number}")
+            except (BuildError, HostError) as error:  # nothing was observed
                 print(f"  {line}: {error.message}", file=sys.stderr)
                 continue
             predicted = self._predicted(kernel)
-            observed, why = self._observed(kernel, f"flip-{number}")
             yield Flip(line, predicted, observed, why, time.monotonic() - start)
 
     def _predicted(self, kernel: Kernel) -> bool:
@@ -137,6 +138,8 @@ class Bench:
             trial = self._laboratory.trial(self._crash, kernel.image, HSA, label)
         except UsageError as error:  # it can be seen without a dump that it is unable to
             return False, error.message
+        if trial.result is Result.ERROR:
+            raise HostError(trial.why or "no verdict")
         return trial.passed, (trial.why or "").splitlines()[0] if trial.why else ""
 
 
@@ -156,7 +159,7 @@ def main() -> int:
                 break
     agreeing = sum(flip.agrees for flip in found)
     print(f"{agreeing} of {len(found)} predictions agree")
-    return 0 if agreeing == len(found) else 1
+    return 0 if agreeing == len(found) == arguments.count else 1
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def test_trouble_is_no_answer_for_git(tmp_path: Path, monkeypatch: pytest.Monkey
     argv = ["zharness", "bisect", "step", "-C", str(tmp_path), "--store", str(tmp_path / "store")]
     for more, message in (
         ([], "not a git repository"),
-        (["--scenario", "none"], ""),
+        (["none-such"], "none-such"),
         (["--x"], ""),
     ):
         monkeypatch.setattr("sys.argv", [*argv, *more])
