@@ -82,8 +82,8 @@ class Trying:
         decisive = [(why, evidence) for why, evidence in wrong if why]
         if decisive:
             why, evidence = decisive[0]
-            number = len(decisive)
-            often = "" if number == self.repeat else f" ({number} of {self.repeat} dumps)"
+            times = len(decisive)
+            often = "" if times == self.repeat else f" ({times} of {self.repeat} dumps)"
             return Answer.BAD, f"{why}{often}", evidence
         if errors:
             return Answer.SKIP, *errors[0]

@@ -33,9 +33,7 @@ DEATHS = {
 def test_a_dump_kernel_that_dies_is_a_failed_dump(
     zharness: Zharness, images: Any, tmp_path: Path, parmline: str
 ):
-    factor = (
-        "0.1" if DEATHS[parmline] == "stalled" else "1"
-    )  # of the time until it is one that hangs
+    factor = "0.1" if DEATHS[parmline] == "stalled" else "1"  # it takes minutes to be sure
     options = ("--disk-layout", "ext4", "--dump-parmline", parmline, "--time-factor", factor)
     ran = zharness("run", "quick", "--json", *options, "--output", tmp_path / "evidence")
     assert ran.code == 1, ran.err

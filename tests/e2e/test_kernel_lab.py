@@ -15,10 +15,7 @@ pytestmark = pytest.mark.e2e
 def test_two_dump_kernels_side_by_side(
     zharness: Zharness, images: Any, dump_kernel: Path, tmp_path: Path
 ):
-    kernels = (
-        images["dump kernel"]["origin"],
-        dump_kernel,
-    )  # the same, by its name and by its path
+    kernels = (images["dump kernel"]["origin"], dump_kernel)  # the same one
     options = ("--hsa-size", "32M", "--output", tmp_path / "evidence", "--json")
     ran = zharness("kernel", "compare", *kernels, *options)
     assert ran.code == 0, ran.err
