@@ -1,1 +1,1 @@
-"""Other people's tools, asked what they think of a dump. Knows nothing of the emulated machine."""
+"""Reads a dump with other people's tools, and compares. Knows nothing of the emulated machine."""

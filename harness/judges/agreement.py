@@ -1,4 +1,4 @@
-"""Whether another reader makes of a dump what ours does: a check of its own."""
+"""The check that another reader finds the same in a dump as ours."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _OSRELEASE = b"OSRELEASE="
 
 
 def check(dump: Dump, opinion: Opinion, progress: Progress) -> CheckResult:
-    """Compare what zgetdump said and wrote with what our reader finds.
+    """Compare what zgetdump printed and wrote with what our reader finds.
 
-    What it says: format, kernel release, number of CPUs. What it wrote: all memory, every
+    It prints format, kernel release and number of CPUs. It writes all memory, every
     register, VMCOREINFO. Raises EvidenceError if ``dump`` itself cannot be read.
     """
     messages, compared = [*_said_faults("zgetdump -i", opinion.info)], 0

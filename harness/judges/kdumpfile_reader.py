@@ -1,10 +1,10 @@
-"""What libkdumpfile makes of a dump. Run by the Python that has its binding, not by ours.
+"""Read a dump with libkdumpfile. The system's Python runs this, because it has the binding.
 
     kdumpfile_reader.py DUMP < RANGES > OPINION
 
 RANGES is JSON, [[address, size], ...]; OPINION is JSON: the version's release and machine, the
 registers by CPU, VMCOREINFO in hexadecimal, and of each range its memory's SHA-256, or why it has
-none. What libkdumpfile does not know of a dump is null.
+none. A value that libkdumpfile does not know is null.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def registers(dump: Any, number: int) -> dict[str, str] | None:
 
 
 def digest(dump: Any, address: int, size: int) -> str:
-    """SHA-256 of memory, or what was said instead."""
+    """SHA-256 of memory, or libkdumpfile's error message."""
     try:
         data = dump.read(kdumpfile.KDUMP_MACHPHYSADDR, address, size)
     except kdumpfile.exceptions.KDumpBaseException as error:
@@ -44,7 +44,7 @@ def digest(dump: Any, address: int, size: int) -> str:
 
 
 def main() -> None:
-    """Everything, as one JSON document."""
+    """Print everything as one JSON document."""
     dump = kdumpfile.kdumpfile(sys.argv[1])
     raw = attribute(dump, "linux.vmcoreinfo.raw")
     count = attribute(dump, "cpu.number") or 0

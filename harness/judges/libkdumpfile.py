@@ -1,6 +1,6 @@
-"""libkdumpfile, if this host has its Python binding: does it read in a dump what we do?
+"""Read a dump with libkdumpfile, if this host has its Python binding, and compare.
 
-It is the library that crash-python and drgn can stand on, and it shares no code with us. Debian's
+crash-python and drgn can use this library. It shares no code with the harness. Debian's
 package is python3-libkdumpfile, for the system's own Python.
 """
 
@@ -31,7 +31,7 @@ _READER = Path(__file__).with_name("kdumpfile_reader.py")
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the reader's process told; a fact is None where libkdumpfile has none."""
+    """What the reader's process found; a value that libkdumpfile does not know is None."""
 
     facts: Mapping[str, object]
     cpus: tuple[Mapping[str, str] | None, ...]
@@ -39,10 +39,10 @@ class Opinion:
 
 
 def check(path: Path, dump: Dump) -> CheckResult:
-    """Every fact, register and block of memory that it tells is what we read.
+    """Compare every fact, register and block of memory that it finds with what our reader finds.
 
     ``path`` is the dump's file. Skipped, with the reason, if the library is not installed or does
-    not know the format; raises HostError if it ends otherwise than it should.
+    not know the format; raises HostError if its process fails.
     """
     if dump.format not in KNOWN or dump.container:
         what = dump.format if not dump.container else f"a dump in {dump.container}"
@@ -90,7 +90,7 @@ def ask(path: Path, blocks: list[tuple[int, int]]) -> Opinion:
 
 
 def compare(dump: Dump, blocks: list[tuple[int, int]], opinion: Opinion) -> CheckResult:
-    """Hold what it told against what our reader finds."""
+    """Compare what it found with what our reader finds."""
     compared, messages = 0, []
     for what, ours, theirs in _pairs(dump, blocks, opinion):
         if theirs is None:
@@ -111,7 +111,7 @@ def _blocks(dump: Dump) -> Iterator[tuple[int, int]]:
 def _pairs(
     dump: Dump, blocks: list[tuple[int, int]], opinion: Opinion
 ) -> Iterator[tuple[str, object, object]]:
-    """What it is, ours, and theirs or None."""
+    """Tuples: the name, our value, and its value or None."""
     facts = opinion.facts
     yield "whether it is a dump", "yes", facts["opened"]
     yield "machine", "s390x", facts.get("machine")

@@ -1,4 +1,4 @@
-"""What others make of the dump of a run: a check each, beside those of ``verify``."""
+"""Checks with other people's tools on the dump of a run, one check per tool."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.verify.judge import Judgement
 def hear(
     judgement: Judgement, evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress
 ) -> Judgement:
-    """Our own judgement, and that of the others; raises what :func:`check` does."""
+    """Add their checks to our own judgement; raises what :func:`check` raises."""
     own = judgement.also(check(evidence, disk, zgetdump, progress))
     return own.also(_libkdumpfile(evidence))
 
@@ -37,9 +37,9 @@ def _libkdumpfile(evidence: Evidence) -> CheckResult:
 
 
 def check(evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress) -> CheckResult:
-    """Whether it agrees about the collected dump; and about ``disk``, if that has its partition.
+    """Whether zgetdump agrees about the collected dump, and ``disk`` if it has a partition.
 
-    A dump that we cannot read to its end is not shown to it: there is nothing to agree about.
+    Skipped for a dump that our reader cannot read to its end: there is nothing to compare.
     Raises HostError and BuildError if zgetdump cannot be asked.
     """
     dump, path = evidence.dump, evidence.dump_path
@@ -71,7 +71,7 @@ def _skipped(why: str) -> CheckResult:
 
 
 def _together(parts: Iterable[tuple[Path, CheckResult]]) -> CheckResult:
-    """One check of several files, which findings and notes name."""
+    """One check result for several files; findings and notes name the file."""
     named = [(file.name, result.judged()) for file, result in parts]
     return CheckResult(
         agreement.CHECK,

@@ -1,11 +1,11 @@
-"""The genuine zgetdump of s390-tools, in a guest with the dump as its SCSI disk.
+"""Run the real zgetdump of s390-tools in a guest, with the dump as its SCSI disk.
 
-It says what it makes of the dump (``zgetdump -i``) and converts it; what it wrote is read back.
+It describes the dump (``zgetdump -i``) and converts it. Our readers then read its output.
 
-Debian 12's zgetdump, 2.16, takes the PT_LOAD that ``/proc/vmcore`` has for the kernel image since
+zgetdump 2.16 of Debian 12 takes the PT_LOAD that ``/proc/vmcore`` has for the kernel image since
 Linux 6.10 for memory at its virtual address. It still converts such a dump to ELF; in stand-alone
 format, which has no holes, it would fill the terabytes in between. It does not read s390_ext. That
-of a later Debian suite has neither limit: 2.40 was tried.
+of a later Debian suite has neither limit (tried: 2.40).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Said:
 class Opinion:
     """``info`` is ``zgetdump -i``, ``converted`` is ``zgetdump -f`` by format.
 
-    ``results`` is the disk image with what it wrote. ``elf_alone``: it could convert the dump to
+    ``results`` is the disk image that it wrote to. ``elf_alone``: it could convert the dump to
     nothing else, see above.
     """
 
@@ -76,12 +76,12 @@ class Opinion:
         return {match[1]: match[2].strip() for match in found}
 
     def dump(self, form: str) -> Dump:
-        """What zgetdump made of the dump; raises EvidenceError if that is unreadable."""
+        """The dump that zgetdump wrote; raises EvidenceError if it cannot be read."""
         return open_dump(self.results, form)
 
 
 class Zgetdump:
-    """That of the host's release, or of another Debian ``suite``, trixie or later.
+    """The zgetdump of the host's release, or of another Debian ``suite``, trixie or later.
 
     Needs the builder guest's kernel and packages; raises BuildError and HostError for those.
     ``time_factor`` multiplies its deadline.
@@ -99,13 +99,13 @@ class Zgetdump:
         self._images = Images(store, progress)
 
     def prepare(self) -> None:
-        """Build what is missing, before anything depends on it."""
+        """Build what is missing, so that it is ready before a run needs it."""
         self._images.judge_initramfs(self._suite)
         self._images.dump_kernel()
 
     @contextmanager
     def judging(self, path: Path, dump: Dump) -> Iterator[Opinion]:
-        """What zgetdump says of ``dump``, for the length of a ``with`` block.
+        """Zgetdump's opinion of ``dump``, for the length of a ``with`` block.
 
         ``path`` is its file, or the image of the disk that ``zipl -d`` prepared for it; it is not
         written to. Raises UsageError for a dump of which zgetdump has no knowledge, HostError if

@@ -1,1 +1,1 @@
-"""The kernel lab: configurations checked, kernels compared, dump bugs bisected."""
+"""The kernel lab: checks configurations, compares kernels, bisects dump bugs."""

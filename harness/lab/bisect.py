@@ -1,4 +1,4 @@
-"""Which commit broke dumping: ``git bisect``, asked by ourselves and remembered."""
+"""Find the commit that broke dumping, with ``git bisect``; remember every answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WORKTREE = "git"
 
 
 class Answer(IntEnum):
-    """What a commit is; the values are the exit codes that ``git bisect run`` understands."""
+    """The answer for a commit; the values are the exit codes for ``git bisect run``."""
 
     GOOD = 0
     BAD = 1
@@ -32,7 +32,7 @@ class Answer(IntEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One commit that was tried; ``why`` is what spoke against it, or why nothing can be said."""
+    """One commit that was tried; ``why`` is what was wrong with it, or why there is no answer."""
 
     commit: str
     subject: str
@@ -47,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Result:
-    """``first_bad`` is one commit, or several if those between could not be tried."""
+    """``first_bad`` is one commit, or several if the commits between them could not be tried."""
 
     first_bad: tuple[str, ...]
     steps: tuple[Step, ...]
@@ -55,9 +55,9 @@ class Result:
 
 @dataclass
 class Memory:
-    """What was asked and what was answered, in a directory: ``bisect.json``.
+    """The question and the answers so far, in the file ``bisect.json`` of a directory.
 
-    An interrupted bisection asks again from the start, and is answered from here.
+    A resumed bisection starts again, and takes known answers from here.
     """
 
     directory: Path
@@ -68,7 +68,7 @@ class Memory:
     def open(cls, directory: Path, question: dict[str, Any]) -> Memory:
         """The memory in ``directory``, or a new one.
 
-        Raises UsageError if it is of another question, EvidenceError if it cannot be read.
+        Raises UsageError if it belongs to another question, EvidenceError if it cannot be read.
         """
         file = directory / STATE
         if not file.exists():
@@ -92,7 +92,7 @@ class Memory:
         return cls(directory, question, {step.commit: step for step in steps})
 
     def add(self, step: Step) -> None:
-        """Remember, durably enough for a kill at any time."""
+        """Remember an answer; a kill at any time loses none."""
         self.steps[step.commit] = step
         steps = [each.to_json() for each in self.steps.values()]
         text = json.dumps({"question": self.question, "steps": steps}, indent=1)
@@ -106,7 +106,7 @@ def _answer(entry: dict[str, Any]) -> Answer:
 
 
 class Repository:
-    """A git repository, of which neither work tree nor a bisection under way is touched."""
+    """A git repository; its work tree and a bisection under way in it stay as they are."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -121,7 +121,7 @@ class Repository:
 
     @contextmanager
     def bisection(self, directory: Path, good: str, bad: str) -> Iterator[Bisection]:
-        """In a work tree of its own, empty, below ``directory``; gone in the end."""
+        """Use an empty work tree below ``directory``, which is removed in the end."""
         place = (directory / _WORKTREE).resolve()  # git is at work somewhere else
         self._remove(place)
         self._must("worktree", "add", "--quiet", "--no-checkout", "--detach", str(place), bad)
@@ -144,7 +144,7 @@ class Repository:
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
     def bisect(self, *words: str) -> str:
-        """``git bisect``; raises UsageError with its words if it refuses."""
+        """Run ``git bisect``; raises UsageError with git's message if it refuses."""
         run = self._git("bisect", *words)
         said = (run.stdout + run.stderr).strip()
         if run.returncode and _ONLY_SKIPPED not in said:
@@ -152,7 +152,7 @@ class Repository:
         return said
 
     def refs(self, pattern: str) -> list[str]:
-        """What the references that match point to."""
+        """The commits of all references that match."""
         return self._git("for-each-ref", "--format=%(objectname)", pattern).stdout.split()
 
     def between(self, good: list[str], bad: str) -> list[str]:
@@ -161,7 +161,7 @@ class Repository:
 
 
 class Bisection:
-    """``git bisect`` at work: ``current`` is to be tried, until ``first_bad`` says which it is."""
+    """A ``git bisect`` under way: try ``current`` until ``first_bad`` has the result."""
 
     def __init__(self, repository: Repository, good: str, bad: str) -> None:
         self._git = repository
@@ -174,12 +174,12 @@ class Bisection:
         return None if self._done else self._git.commit("BISECT_HEAD")
 
     def mark(self, answer: Answer) -> None:
-        """Tell what the current one is."""
+        """Tell git the answer for the current commit."""
         self._done = self._is_done(self._git.bisect(answer.name.lower()))
 
     @property
     def first_bad(self) -> tuple[str, ...]:
-        """The first bad commit; or those among which it is, if some could not be tried."""
+        """The first bad commit, or all candidates if some commits could not be tried."""
         (bad,) = self._git.refs("refs/bisect/bad")
         skipped = set(self._git.refs("refs/bisect/skip-*"))
         left = self._git.between(self._git.refs("refs/bisect/good-*"), bad)
@@ -198,7 +198,7 @@ def bisect(
 ) -> Result:
     """Find the first bad commit after ``good`` up to ``bad``; both are tried first.
 
-    Raises UsageError if they are not what they are said to be, or not in that order.
+    Raises UsageError if ``good`` is not good, ``bad`` is not bad, or the order is wrong.
     """
 
     def answer(commit: str) -> Step:

@@ -1,4 +1,4 @@
-"""Whether a kernel of some configuration can be expected to dump."""
+"""Predict whether a kernel with a given configuration can dump."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.lab.rules import Rule, Severity, Target, Version, rules
 
 @dataclass(frozen=True)
 class Remark:
-    """A rule that a configuration breaks, and what is there instead."""
+    """A rule that a configuration breaks, and the value that it has instead."""
 
     rule: Rule
     value: str
@@ -34,7 +34,7 @@ class Remark:
 def check(
     values: Mapping[str, str], target: Target, layout: DiskLayout, version: Version | None
 ) -> list[Remark]:
-    """What is wrong with a configuration for dumps to ``layout``, errors first."""
+    """The rules that a configuration breaks, for dumps to ``layout``; errors first."""
     remarks = [
         Remark(rule, rule.value_in(values))
         for rule in rules()

@@ -1,4 +1,4 @@
-"""Whether dumping works with the kernel of one commit."""
+"""Try whether dumping works with the kernel of one commit."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from harness.scenario.load import load, plan_of
 
 @dataclass(frozen=True)
 class Trying:
-    """How a commit is tried: its kernel in one role, the other held fixed, ``repeat`` times.
+    """How a commit is tried: its kernel in one role, a fixed kernel in the other, ``repeat`` times.
 
-    ``finding`` is what makes it bad; without it, any wrong dump does. ``fixed`` is the other
-    role's kernel, None for the harness's own.
+    Only a finding that matches ``finding`` makes it bad; by default any wrong dump does. ``fixed``
+    is the other role's kernel, None for the harness's own.
     """
 
     repository: Repository
@@ -39,7 +39,7 @@ class Trying:
     fixed: Path | None = None
 
     def question(self) -> dict[str, Any]:
-        """All that the answers depend on beside the commits; the same one gets the same answers."""
+        """Everything that the answers depend on, except the commits."""
         fixed = self.fixed and Images(self.store, self.progress).given_kernel(self.fixed)
         return {
             "role": str(self.role),
@@ -53,9 +53,9 @@ class Trying:
         }
 
     def try_commit(self, commit: str) -> Step:
-        """Good if all dumps are right, bad if one is wrong; skipped if that cannot be told.
+        """Good if all dumps are right, bad if one is wrong, skipped if there is no answer.
 
-        Raises HostError if this host is at fault, and no commit; nothing is to be remembered then.
+        Raises HostError if this host is at fault; then there is no answer to remember.
         """
         start = time.monotonic()
         answer, why, evidence = self._answer(commit)
@@ -105,7 +105,7 @@ class Trying:
         )
 
     def _decisive(self, verdict: Verdict) -> str:
-        """The finding that makes a dump one of those that are looked for; "" if none does."""
+        """The finding that makes the dump count as bad; "" if there is none."""
         said = [f"{item['check']}: {item['message']}" for item in verdict.findings]
         return next(
             (each for each in said if self.finding is None or re.search(self.finding, each)), ""
@@ -113,7 +113,7 @@ class Trying:
 
 
 def _fresh(output: Path) -> Path:
-    """A directory that is not there: an interrupted try leaves one behind."""
+    """A path that does not exist yet: an interrupted try may have left a directory."""
     number = 0
     while output.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""Two dump kernels, side by side."""
+"""Compare two dump kernels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Pair:
 
     @property
     def phases(self) -> list[str]:
-        """Every phase that either went through, in order."""
+        """Every phase of either run, in order."""
         return list(dict.fromkeys([*self.first.seconds, *self.second.seconds]))
 
     @property
     def console_difference(self) -> list[str]:
-        """What only one dump system said: ``- line`` the first, ``+ line`` the second."""
+        """Lines that only one dump system printed: ``- line`` the first, ``+ line`` the second."""
         lines = difflib.unified_diff(self.first.said, self.second.said, lineterm="", n=0)
         return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
 

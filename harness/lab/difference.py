@@ -1,4 +1,4 @@
-"""What tells two configurations apart that matters for dumping."""
+"""Differences of two configurations that matter for dumping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.lab.rules import Rule, rules
 
 @dataclass(frozen=True)
 class Difference:
-    """An option with different values; ``rule`` says why that matters."""
+    """An option with two different values; ``rule`` says why this matters."""
 
     option: str
     first: str
@@ -32,7 +32,7 @@ class Difference:
 def differences(
     first: Mapping[str, str], second: Mapping[str, str]
 ) -> tuple[list[Difference], list[str]]:
-    """Those that a rule speaks of, and the names of all others."""
+    """The differences for which there is a rule, and the names of all other options that differ."""
     unequal = {
         option
         for option in first.keys() | second.keys()

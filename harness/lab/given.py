@@ -1,4 +1,4 @@
-"""A configuration, from wherever a user has it."""
+"""Read a configuration from a file, a kernel image, or a kernel in the store."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ENOUGH = 1 << 22  # bytes; a configuration has some hundred thousand
 
 @dataclass(frozen=True)
 class Given:
-    """``values`` are the configuration's, ``version`` the kernel's as far as it is told.
+    """A configuration's ``values``, and the kernel's ``version`` if it is known.
 
-    ``image`` is what was given, if that was a kernel and no file of its configuration.
+    ``image`` is the kernel image, if one was given instead of a configuration file.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Given:
 
 
 def given(images: Images, word: str, source: str | None = None) -> Given:
-    """From a ``.config``, a kernel image that has its own, or a kernel in the store.
+    """Read a ``.config``, a kernel image that contains one, or a kernel in the store.
 
     A file without the header of a complete configuration is a defconfig or a part of one; what it
     stands for is asked of ``source``, the default one if there is none. Raises

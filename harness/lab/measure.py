@@ -1,4 +1,4 @@
-"""What a configuration costs: measured by dumps, with an HSA of several sizes."""
+"""Measure what a configuration costs: dump with HSAs of several sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEMORY = f"the crashed system's memory of {format_size(MEMORY)}"
 def measure(
     laboratory: Laboratory, kernel: Path, sizes: Sequence[int] = HSA_SIZES, label: str = "kernel"
 ) -> list[Trial]:
-    """One crash dumped with each size of the HSA, smallest first; raises UsageError."""
+    """Dump one crash with each size of the HSA, smallest first; raises UsageError."""
     if max(sizes) >= MEMORY:
         raise UsageError(f"an HSA of {format_size(max(sizes))} leaves nothing of {_MEMORY}")
     crash = laboratory.crash(MEMORY)

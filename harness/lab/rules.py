@@ -1,4 +1,4 @@
-"""What a dump kernel's configuration must have, as data: ``images/kernel/rules.toml``."""
+"""The rules for a dump kernel's configuration, read from ``images/kernel/rules.toml``."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Severity(StrEnum):
 
 
 class Target(StrEnum):
-    """Where the kernel is to dump: on a real machine, or under QEMU."""
+    """Where the kernel shall dump: on a real machine, or under QEMU."""
 
     MACHINE = "machine"
     QEMU = "qemu"
 
 
 def version_of(release: str) -> Version | None:
-    """``6.12.63-zharness`` -> (6, 12); None for what has no such beginning."""
+    """``6.12.63-zharness`` -> (6, 12); None for other text."""
     match = re.match(r"(\d+)\.(\d+)", release)
     return (int(match[1]), int(match[2])) if match else None
 
@@ -67,7 +67,7 @@ class Rule(BaseModel):
     before: Since | None = None
 
     def holds_for(self, target: Target, layout: DiskLayout, version: Version | None) -> bool:
-        """Whether it is to be asked there; of an unknown version every rule is that has no end."""
+        """Whether the rule applies; to an unknown version, every rule without ``before`` does."""
         if self.on not in (None, target) or layout not in self.layouts:
             return False
         if version is None:
@@ -77,7 +77,7 @@ class Rule(BaseModel):
         )
 
     def satisfied_by(self, values: Mapping[str, str]) -> bool:
-        """Whether a configuration has what is wanted; a module is neither there nor gone."""
+        """Whether a configuration has the value; a module is neither on nor off."""
         if any(values.get(f"CONFIG_{name}") == "y" for name in self.instead):
             return True
         value = self.value_in(values)
@@ -86,7 +86,7 @@ class Rule(BaseModel):
         return value == "y" if self.want == "y" else value == OFF
 
     def value_in(self, values: Mapping[str, str]) -> str:
-        """What a configuration says of the option."""
+        """The option's value in a configuration."""
         return values.get(f"CONFIG_{self.option}", OFF)
 
 

@@ -1,4 +1,4 @@
-"""One crash dumped with one dump kernel, as far as kernels are compared by it."""
+"""Dump one crash with one dump kernel, to compare kernels."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SCENARIO = "quick"
 @dataclass(frozen=True)
 class Trial:
     """``memory_mb`` is what the kernel and its ramdisk left for the dump tool, in MB (10^6 bytes),
-    ``mb_per_second`` the tool's own rate; both are None if it did not come so far. ``seconds`` are
-    by phase, ``why`` is the first thing that was wrong, ``console`` what the dump system said.
+    ``mb_per_second`` the tool's own rate; both are None if the tool did not get that far.
+    ``seconds`` are by phase, ``why`` is the first fault, ``console`` what the dump system printed.
     """
 
     kernel: str
@@ -44,7 +44,7 @@ class Trial:
 
     @classmethod
     def of(cls, kernel: str, hsa_size: int, verdict: Verdict) -> Self:
-        """From a verdict and the evidence that it is about."""
+        """Make one from a verdict and its evidence."""
         log = verdict.directory / "dump" / "console.log"
         text = log.read_text(errors="replace") if log.exists() else ""
         memory, rate = _MEMORY.search(text), _THROUGHPUT.search(text)
@@ -67,7 +67,7 @@ class Trial:
 
     @property
     def said(self) -> list[str]:
-        """The console without what differs between any two dumps: numbers and progress."""
+        """The console without numbers and progress, which differ between any two dumps."""
         return [
             line for text in self.console if (line := _VARIES.sub("", text).strip()) and line != "."
         ]
@@ -77,13 +77,13 @@ class Trial:
 
 
 def worst(trials: Iterable[Trial]) -> ExitCode:
-    """The exit code for all of them: 3 if one came to no verdict, else 1 if a dump is wrong."""
+    """The exit code for all trials: 3 if one has no verdict, else 1 if a dump is wrong."""
     return max((trial.result.exit_code for trial in trials), default=ExitCode.PASS)
 
 
 @dataclass(frozen=True)
 class Laboratory:
-    """Where trials are made: one crash, dumped again and again. Evidence goes below ``output``."""
+    """Makes trials: one crash, dumped several times. Evidence goes below ``output``."""
 
     store: Store
     progress: Progress

@@ -1,4 +1,4 @@
-"""What a host has for runs, and what a run takes of it."""
+"""How much memory and CPU a host has for runs, and how much a run takes."""
 
 from __future__ import annotations
 

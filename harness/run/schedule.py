@@ -1,4 +1,4 @@
-"""Which of many jobs runs when: tokens, a capacity, and an order that is fair. Does no I/O.
+"""Decides when each of many jobs runs: tokens, a capacity, and a fair order. Does no I/O.
 
 Jobs start in the order of the request. One that does not fit what is free at the moment is passed
 over, and later ones that do fit go first (backfill), but only ``MAX_OVERTAKEN`` of them: then

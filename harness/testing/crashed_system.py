@@ -1,4 +1,4 @@
-"""A live system in the hands of a test, up to its crash."""
+"""A running system that a test controls, until its crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dumps in the hands of a test."""
+"""Dumps for tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.testing.settings import Settings
 
 @dataclass(frozen=True)
 class Dump:
-    """One dump and what is thought of it. ``judged`` has all details: checks, fidelity, timings.
+    """One dump and its verdict. ``judged`` has all details: checks, fidelity, timings.
 
     The files are there as long as the test runs, and afterwards if it fails.
     """
@@ -32,7 +32,7 @@ class Dump:
 
     @property
     def verdict(self) -> str:
-        """``PASS`` or ``FAIL``; trouble of the harness is an exception instead."""
+        """``PASS`` or ``FAIL``; a fault of the harness is an exception instead."""
         return str(self.judged.result)
 
     @property
@@ -57,7 +57,7 @@ class Dump:
         return RunDirectory(self.directory).dump / DUMP
 
     def __repr__(self) -> str:
-        """For what pytest says of a failing ``assert``."""
+        """The text that pytest shows for a failing ``assert``."""
         return f"<dump: {self.verdict}, {len(self.findings)} findings, {self.directory}>"
 
 
@@ -70,9 +70,9 @@ class DumpMachine:
     evidence: ItemEvidence
 
     def dump(self, snapshot: Snapshot) -> Dump:
-        """IPL the dump system over ``snapshot``, which stays as it is, and judge the dump.
+        """IPL the dump system over ``snapshot``, which does not change, and judge the dump.
 
-        Raises HarnessError if there was trouble, so that nothing can be said of the dump, and
+        Raises HarnessError if the harness or the host is at fault, so there is no verdict, and
         UsageError if what is marked does not fit the snapshot.
         """
         wanted = self.plan.scenario
@@ -93,7 +93,7 @@ class DumpMachine:
         return Dump(verdict)
 
     def _plan_of(self, snapshot: Snapshot) -> Plan:
-        """The machine is the snapshot's, whatever is marked; all the rest is as marked."""
+        """Take the machine from the snapshot and everything else from the marks."""
         wanted = self.plan.scenario
         # python mode: the fields are validated again as they are
         plan = plan_of_crash(snapshot, wanted.dump.model_dump())

@@ -1,4 +1,4 @@
-"""What one test leaves behind: a directory, if it is worth keeping, and words in its report."""
+"""What one test leaves: its evidence directory, and a section in its report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONSOLE_LINES = 40
 
 
 class ItemEvidence:
-    """Owns the evidence directory of one test, which is made when first asked for.
+    """Owns the evidence directory of one test; makes it at the first use.
 
     The evidence of a test that passed, or was interrupted, is removed in the end unless ``keep``.
     """
@@ -56,11 +56,11 @@ class ItemEvidence:
             self._item.add_report_section(self._when, SECTION, text)
 
     def keep(self) -> None:
-        """Whatever the outcome, the evidence is worth keeping."""
+        """Keep the evidence, whatever the outcome."""
         self._worth_keeping = True
 
     def reported(self, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-        """Learn the outcome of one phase; if trouble of ours has ended it, say so instead."""
+        """Record the outcome of one phase; if the harness failed, report an error instead."""
         self._when = "call"
         if call.excinfo is not None and isinstance(error := call.excinfo.value, HarnessError):
             place = _place(self._item, call.excinfo)
@@ -74,7 +74,7 @@ class ItemEvidence:
             self._lines.clear()
 
     def settle(self) -> None:
-        """At the end of the test: remove what nobody will look at."""
+        """At the end of the test: remove evidence that is not kept."""
         if self._directory is None or self._worth_keeping:
             return
         shutil.rmtree(self._directory, ignore_errors=True)
