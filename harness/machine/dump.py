@@ -23,6 +23,13 @@ from harness.qemu.spec import Disk, MachineSpec
 from harness.s390x.ipl import BlockDevice, block_device
 from harness.wiring import DUMP_DISK, DUMP_LUN
 
+# whatever it has said before
+_NOT_ENDED = {
+    Ended.PANICKED: Outcome.PANICKED,
+    Ended.STALLED: Outcome.STALLED,
+    Ended.OUT_OF_TIME: Outcome.OUT_OF_TIME,
+}
+
 
 @dataclass(frozen=True)
 class Dumper:
@@ -46,8 +53,8 @@ class Dumper:
     ) -> DumpOutcome:
         """IPL ``disk`` (it is written to) over the crash in ``snapshot``.
 
-        Console log and QEMU argv go to ``directory``. A dump system that fails, panics, hangs
-        or says nothing is an outcome; only trouble of our own raises: PhaseTimeout,
+        Console log and QEMU argv go to ``directory``. A dump system that fails, panics, hangs,
+        finds no end or says nothing is an outcome; only trouble of our own raises: PhaseTimeout,
         HarnessError, QemuDied, HostError.
         """
         directory.mkdir(parents=True, exist_ok=True)
@@ -102,10 +109,8 @@ def _require_dump_disk(snapshot: Snapshot) -> None:
 
 
 def _classify(ended: Ended, console: ConsoleWatch) -> Outcome:
-    if ended is Ended.PANICKED:
-        return Outcome.PANICKED
-    if ended is Ended.STALLED:
-        return Outcome.STALLED
+    if ended in _NOT_ENDED:
+        return _NOT_ENDED[ended]
     if console.result is None:
         return Outcome.ENDED_SILENTLY
     return Outcome.FINISHED if console.succeeded else Outcome.FAILED

@@ -8,13 +8,17 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """``STALLED``: neither console nor SCLP moved for so long that it must hang."""
+    """``STALLED``: neither console nor SCLP moved for so long that it must hang.
+
+    ``OUT_OF_TIME``: it still worked, or seemed to, when the phase's deadline passed.
+    """
 
     FINISHED = "finished"
     FAILED = "failed"
     ENDED_SILENTLY = "ended-silently"  # powered off or re-IPLed without a result line
     PANICKED = "panicked"
     STALLED = "stalled"
+    OUT_OF_TIME = "out-of-time"
 
 
 @dataclass(frozen=True)

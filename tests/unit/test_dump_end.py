@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.deadline import Deadline
-from harness.errors import PhaseTimeout, ProtocolError, QemuDied
+from harness.errors import ProtocolError, QemuDied
 from harness.machine.console_watch import ConsoleWatch
 from harness.machine.dump import _classify
 from harness.machine.dump_session import DumpSession, Ended
@@ -129,9 +129,21 @@ def test_silence_is_a_hang():
 def test_who_still_prints_does_not_hang_but_has_no_more_time():
     machine = Machine()
     machine.watch.last_line = math.inf
-    with pytest.raises(PhaseTimeout, match="still working") as caught:
-        machine.session().run(Deadline(SOON), SOON)
-    assert (caught.value.phase, caught.value.console_tail) == ("dump", ("last words",))
+    assert machine.session().run(Deadline(SOON), SOON) is Ended.OUT_OF_TIME
+
+
+def test_who_never_stops_stopping_has_no_more_time():
+    machine = Machine()
+    machine.gdb.wait_stop = lambda deadline: STOP
+    session = machine.session()
+    session.ours = itertools.repeat(True)
+    assert session.run(Deadline(SOON), 60) is Ended.OUT_OF_TIME
+    assert machine.resumed > 1
+
+
+def test_an_end_in_the_last_moment_counts():
+    machine = Machine("SHUTDOWN", STOP)
+    assert machine.session().run(Deadline(0), 60) is Ended.POWERED_OFF
 
 
 def test_a_silent_machine_is_given_all_its_time(monkeypatch):
@@ -163,6 +175,7 @@ def test_a_silent_machine_is_given_all_its_time(monkeypatch):
         (Ended.RE_IPL, " zfcpdump result: ok", Outcome.ENDED_SILENTLY),
         (Ended.PANICKED, "zfcpdump result: ok", Outcome.PANICKED),
         (Ended.STALLED, "zfcpdump result: ok", Outcome.STALLED),
+        (Ended.OUT_OF_TIME, "zfcpdump result: ok", Outcome.OUT_OF_TIME),
         (Ended.PANICKED, "", Outcome.PANICKED),
         (Ended.STALLED, "", Outcome.STALLED),
     ],
