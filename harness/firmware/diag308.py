@@ -80,7 +80,11 @@ class Diag308:
         self._hsa = hsa
 
     def call(self, subcode: int, address: int) -> Diag308Answer:
-        """Play one DIAGNOSE X'308'; resets (subcodes 0 and 1) and unknown ones are QEMU's."""
+        """Play one DIAGNOSE X'308'; ``subcode`` and ``address`` are whole registers.
+
+        Resets (subcodes 0 and 1) and what is a program exception are QEMU's: unknown subcodes, a
+        block that is not on a page's boundary, or not in memory (``diag308_parm_check`` there).
+        """
         try:
             known = Subcode(subcode)
         except ValueError:
@@ -90,6 +94,8 @@ class Diag308:
             return Diag308Answer(subcode, None)
         if following is IplState.DUMP_REQUESTED and not self._names_dump_device():
             return Diag308Answer(subcode, ReturnCode.NOCONFIG)
+        if known in (Subcode.STORE, Subcode.SET) and not self._has_page(address):
+            return Diag308Answer(subcode, None)
         self.state = following
         if known is Subcode.STORE:
             return Diag308Answer(subcode, self._store(address))
@@ -104,16 +110,15 @@ class Diag308:
         found = block_device(self.ipl_block)
         return found is not None and found.dump
 
+    def _has_page(self, address: int) -> bool:
+        return address % PAGE_SIZE == 0 and within(self._storage, address, PAGE_SIZE)
+
     def _store(self, address: int) -> ReturnCode:
-        if address % PAGE_SIZE or not within(self._storage, address, len(self.ipl_block)):
-            return ReturnCode.INVALID
         self._storage.write(address, self.ipl_block)
         return ReturnCode.OK
 
     def _set(self, address: int) -> ReturnCode:
         header_size = len(c_ipl.ipl_pl_hdr)
-        if not within(self._storage, address, PAGE_SIZE):
-            return ReturnCode.INVALID
         length = c_ipl.ipl_pl_hdr(self._storage.read(address, header_size)).len
         if not header_size <= length <= PAGE_SIZE:
             return ReturnCode.INVALID

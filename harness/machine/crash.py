@@ -13,6 +13,7 @@ from typing import Any
 from harness.deadline import Deadline
 from harness.dump.elf import ElfDump
 from harness.errors import HarnessError
+from harness.firmware.storage import within
 from harness.machine.boot import Booter
 from harness.machine.snapshot import RAM, Snapshot
 from harness.machine.system import RunningSystem
@@ -124,7 +125,10 @@ def must_prove(trigger: Trigger, ram: GuestRam, cpu: CpuState) -> None:
         _must_log(trigger, ram)
     # Linux restarts CPU 0 itself only to have it ask for a load (arch/s390/kernel/smp.c,
     # smp_call_ipl_cpu), which it does on CPU 0 already after the operator's restart
-    if trigger.restart and not any(ram.read(cpu.prefix + RESTART_OLD_PSW, PSW_SIZE)):
+    old_psw = cpu.prefix + RESTART_OLD_PSW
+    if trigger.restart and not (
+        within(ram, old_psw, PSW_SIZE) and any(ram.read(old_psw, PSW_SIZE))
+    ):
         raise HarnessError(
             f"trigger {trigger.name}: CPU 0 has no restart old PSW, so this is another death"
         )

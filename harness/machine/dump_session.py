@@ -106,18 +106,18 @@ class DumpSession(PlayedMachine):
         self._restored = self._old_memory.restore(self._ram, self._hsa.size)
         self._steps.note("old memory restored", pages=self._restored)
         self._restore_vector_registers()
-        self.start_playing(deadline)
+        self.start_playing()
 
     def run(self, deadline: Deadline, stall_seconds: float) -> Ended:
         """Until the dump system ends or hangs, at the latest until the deadline."""
         self._last_signal = time.monotonic()  # a slow load is no silence of the dump system's
         ended = None
         while ended is None:
-            self._gdb.resume()
+            self.go_on()
             stop = self._next_stop(deadline, stall_seconds)
             if isinstance(stop, Ended):
                 ended = stop
-            elif not self.handle(stop, deadline):
+            elif not self.handle(stop):
                 ended = self._why_ended(deadline)
             elif self.gone:
                 ended = Ended.RE_IPL
@@ -141,7 +141,7 @@ class DumpSession(PlayedMachine):
         address = self._intercept.register(at.operands.second) & 0xFFFF
         played = self._others.signal(order, address, self._intercept.register(first | 1))
         if played is None:
-            self._gdb.step()
+            self.leave_to_qemu()
             if self._others.taken_over:
                 self._has_all_status()
             return

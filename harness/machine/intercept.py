@@ -3,6 +3,9 @@
 Sites are found by looking, not by version: the code around the current PSW is searched for the
 instructions' encodings, and a breakpoint is set at each. QEMU compares the PSW address, so a
 breakpoint at data that only looks like an instruction costs nothing and never fires.
+
+All that is looked at here is the guest's to choose: its PSW, its registers, its tables, its memory.
+What makes no sense there finds nothing, and the guest has to live with it.
 """
 
 from __future__ import annotations
@@ -11,15 +14,20 @@ import re
 from dataclasses import dataclass
 
 from harness.deadline import Deadline
-from harness.errors import ProtocolError
-from harness.qemu.gdb import GdbClient, Stop, StopKind
+from harness.qemu.gdb import REPLY_SECONDS, GdbClient, NotMapped, Stop, StopKind
 from harness.qemu.monitor import Monitor
 from harness.qemu.ram import GuestRam
 from harness.s390x.instructions import INSTRUCTION_SIZE, Opcode, Operands, decode, find
 
 SEARCH_BYTES = 16 << 20  # each way around the PSW: a kernel's text is contiguous
 BREAKPOINT_SIZE = 2
+# QEMU goes through all breakpoints at each translated block. A kernel with its initramfs has some
+# dozen places that look like an instruction to stop at.
+MOST_SITES = 1024
 
+_PIECE = 1 << 20  # bytes that are searched at a time
+_ADDRESSES = 1 << 64
+_PROBLEM_STATE = 1 << 48  # PSW bit 15
 _CC_SHIFT = 44  # PSW bits 18-19
 _CC_MASK = 3 << _CC_SHIFT
 
@@ -45,21 +53,41 @@ class Interceptor:
         self._ram = ram
         self._limit = limit
         self._sites: dict[int, Opcode] = {}
+        self._full = False
 
-    def search(self, opcodes: frozenset[Opcode], deadline: Deadline) -> int:
-        """Find ``opcodes`` around the current PSW and break there; returns how many are new."""
+    @property
+    def full(self) -> bool:
+        """Whether more places looked like an instruction than are watched."""
+        return self._full
+
+    def search(self, opcodes: frozenset[Opcode]) -> int:
+        """Find ``opcodes`` around the current PSW and break there; returns how many are new.
+
+        If there are too many (``MOST_SITES`` in all), of those nearest to the PSW.
+        """
         pc = self._gdb.read_register("pswa")
-        absolute = self.absolute(pc, deadline)
-        start = max(0, absolute - SEARCH_BYTES)
-        code = self._ram.read(start, min(self._limit, absolute + SEARCH_BYTES) - start)
-        new = 0
-        for offset, opcode in find(code, opcodes):
-            address = pc - absolute + start + offset
-            if address >= 0 and address not in self._sites:
+        absolute = self.absolute(pc)
+        if absolute is None:
+            return 0
+        start, end = max(0, absolute - SEARCH_BYTES), min(self._limit, absolute + SEARCH_BYTES)
+        if start >= end:
+            return 0
+        code = self._ram.read(start, end - start)
+        before = len(self._sites)
+        nearest = sorted(
+            range(0, len(code), _PIECE), key=lambda at: abs(start + at + _PIECE // 2 - absolute)
+        )
+        for at in nearest:
+            for offset, opcode in find(code, opcodes, at, at + _PIECE):
+                address = pc - absolute + start + offset
+                if not 0 <= address < _ADDRESSES or address in self._sites:
+                    continue
+                if len(self._sites) == MOST_SITES:
+                    self._full = True
+                    return len(self._sites) - before
                 self._gdb.insert(_breakpoint(address))
                 self._sites[address] = opcode
-                new += 1
-        return new
+        return len(self._sites) - before
 
     def forget(self, opcode: Opcode) -> None:
         """Stop no more at ``opcode``."""
@@ -68,11 +96,18 @@ class Interceptor:
             del self._sites[address]
 
     def current(self) -> AtInstruction | None:
-        """The instruction that the stopped CPU is about to execute, if it is one of ours."""
+        """The instruction that the stopped CPU is about to execute, if it is one of ours.
+
+        None in the problem state, too, in which all of them are program exceptions, and if the
+        guest has another instruction there by now.
+        """
         address = self._gdb.read_register("pswa")
-        if address not in self._sites:
+        if address not in self._sites or self._gdb.read_register("pswm") & _PROBLEM_STATE:
             return None
-        decoded = decode(self._gdb.read_memory(address, INSTRUCTION_SIZE))
+        try:
+            decoded = decode(self._gdb.read_memory(address, INSTRUCTION_SIZE))
+        except NotMapped:
+            return None
         return AtInstruction(*decoded, address) if decoded else None
 
     def register(self, number: int) -> int:
@@ -87,17 +122,20 @@ class Interceptor:
         if cc is not None:
             mask = self._gdb.read_register("pswm") & ~_CC_MASK
             self._gdb.write_register("pswm", mask | cc << _CC_SHIFT)
-        self._gdb.write_register("pswa", at.address + INSTRUCTION_SIZE)
+        self._gdb.write_register("pswa", (at.address + INSTRUCTION_SIZE) % _ADDRESSES)
 
-    def absolute(self, virtual: int, deadline: Deadline) -> int:
-        """Translate with CPU 0's tables and prefix; only the human monitor offers it."""
+    def absolute(self, virtual: int) -> int | None:
+        """Translate with CPU 0's tables and prefix; only the human monitor offers it.
+
+        None if these do not translate it, or to no installed memory.
+        """
+        line = f"gva2gpa {virtual:#x}"
         answer = self._monitor.execute(
-            "human-monitor-command", {"command-line": f"gva2gpa {virtual:#x}"}, deadline=deadline
+            "human-monitor-command", {"command-line": line}, deadline=Deadline(REPLY_SECONDS)
         )
         match = re.search(r"gpa: (0x[0-9a-f]+)", str(answer))
-        if match is None:
-            raise ProtocolError(f"QEMU cannot translate the PSW address {virtual:#x}: {answer}")
-        return int(match[1], 16)
+        address = None if match is None else int(match[1], 16)
+        return address if address is not None and address < self._ram.size else None
 
 
 def _breakpoint(address: int) -> Stop:

@@ -5,6 +5,9 @@ QEMU stops for the firmware at service signals (a read watchpoint on the externa
 code), at the instructions with which the operating system talks to the machine (breakpoints,
 found by looking), and when a kernel has moved (a write watchpoint on the program new PSW, which
 every kernel sets anew where it stays).
+
+An instruction that is QEMU's matter is executed by it in a single step. That step's end is a stop
+like any other, for which nothing waits here: the guest can see to it that it never comes.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from harness.firmware.service_call import (
     ServiceCalls,
     ServiceSignal,
 )
-from harness.machine.intercept import AtInstruction, Interceptor
+from harness.machine.intercept import MOST_SITES, AtInstruction, Interceptor
 from harness.machine.steps import Steps
-from harness.qemu.gdb import Stop, StopKind
+from harness.qemu.gdb import NotMapped, Stop, StopKind
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.rsp import StopReply
@@ -68,6 +71,7 @@ class PlayedMachine:
         self._diag308, self._calls = diag308, calls
         self._intercept = Interceptor(self._gdb, qemu.monitor, ram, limit)
         self._watching_moves = False
+        self._step = False  # whether QEMU is to execute one instruction next, and no more
         # absolute address of the last SDIAS requester's external interruption parameters: guest
         # memory is shared, so they are read there without asking QEMU
         self._lowcore: int | None = None
@@ -77,6 +81,16 @@ class PlayedMachine:
     def gone(self) -> bool:
         """Whether the system has asked for another load."""
         return self._diag308.state in GONE
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What the system has more of than is played; lines for people."""
+        if not self._intercept.full:
+            return ()
+        return (
+            f"more than {MOST_SITES} places look like machine instructions: only so many, near "
+            "where the kernel ran, were watched",
+        )
 
     @property
     def ipl_block(self) -> bytes:
@@ -97,25 +111,42 @@ class PlayedMachine:
             said = " / ".join(self._qemu.console.tail(TAIL_LINES)) or "nothing"
             raise HarnessError(f"QEMU's boot firmware did not load the disk; it said: {said}")
 
-    def start_playing(self, deadline: Deadline) -> None:
+    def start_playing(self) -> None:
         """At the kernel entry: from here on the firmware gets what is its own."""
-        self._intercept.search(frozenset({Opcode.DIAG308, Opcode.SERVC}), deadline)
+        self._intercept.search(frozenset({Opcode.DIAG308, Opcode.SERVC}))
         self._gdb.insert(INTERRUPTION_WATCH)
         self._gdb.insert(KERNEL_MOVED_WATCH)
         self._watching_moves = True
 
-    def handle(self, stop: StopReply, deadline: Deadline) -> bool:
-        """Play what the stop asks for; False if it is none of the firmware's."""
+    def handle(self, stop: StopReply) -> bool:
+        """Play what the stop asks for; False if the machine stands still for another reason.
+
+        ``go_on`` must follow, unless the system has ``gone``.
+        """
+        stepped, self._step = self._step, False
+        if not stop.trapped:
+            return False
         if stop.watch_address == EXT_INT_CODE:
-            self._on_external_interruption(deadline)
+            self._on_external_interruption()
         elif stop.watch_address == PROGRAM_NEW_PSW:
-            found = self._intercept.search(self.kernel_opcodes, deadline)
+            found = self._intercept.search(self.kernel_opcodes)
             self._steps.note("looked for machine instructions", found=found)
-        elif at := self._intercept.current():
+        elif at := None if stepped else self._intercept.current():
             self._on_instruction(at)
         else:
-            return False
+            self._step = not stepped  # over a breakpoint where the guest has something else
         return True
+
+    def go_on(self) -> None:
+        """Let the machine run after a stop that was handled."""
+        if self._step:
+            self._gdb.begin_step()
+        else:
+            self._gdb.resume()
+
+    def leave_to_qemu(self) -> None:
+        """QEMU executes the instruction at the PSW."""
+        self._step = True
 
     def kernel_stays(self) -> None:
         """The kernel stands where it stays: look for it no more."""
@@ -133,18 +164,21 @@ class PlayedMachine:
 
     def on_sigp(self, at: AtInstruction) -> None:
         """A CPU is about to signal another one; here that is QEMU's matter."""
-        self._gdb.step()
+        self.leave_to_qemu()
 
-    def _on_external_interruption(self, deadline: Deadline) -> None:
+    def _on_external_interruption(self) -> None:
         if self._lowcore is not None:
             # what lies there may be old, but no SDIAS request is answered twice
             played = self._service_signal(self._ram.read(self._lowcore, _INTERRUPTION_BYTES))
             if played is not None:
                 return
-        # virtual, so that the prefix applies
-        interruption = self._gdb.read_memory(EXT_PARAMS, _INTERRUPTION_BYTES)
+        try:
+            # virtual, so that the prefix applies
+            interruption = self._gdb.read_memory(EXT_PARAMS, _INTERRUPTION_BYTES)
+        except NotMapped:
+            return
         if isinstance(self._service_signal(interruption), SdiasAnswered):
-            self._lowcore = self._intercept.absolute(EXT_PARAMS, deadline)
+            self._lowcore = self._intercept.absolute(EXT_PARAMS)
 
     def _service_signal(self, interruption: bytes) -> ServiceSignal:
         """``interruption``: parameter (4 bytes), CPU address (2) and code (2)."""
@@ -167,15 +201,19 @@ class PlayedMachine:
             command = self._intercept.register(at.operands.first) & 0xFFFFFFFF
             sccb = self._intercept.register(at.operands.second) & SCCB_ADDRESS_MASK
             self._calls.issued(command, sccb)
-            self._gdb.step()
+            self.leave_to_qemu()
 
     def _on_diag308(self, at: AtInstruction) -> None:
-        subcode = self._intercept.register(at.operands.second) & 0xFFFF
-        address = self._intercept.register(at.operands.first)
-        answer = self._diag308.call(subcode, address)
+        subcode = self._intercept.register(at.operands.second)
+        if at.operands.first % 2:
+            # a specification exception, which QEMU recognizes (target/s390x/diag.c)
+            self._steps.note("DIAG 308 with an odd register", subcode=subcode)
+            self.leave_to_qemu()
+            return
+        answer = self._diag308.call(subcode, self._intercept.register(at.operands.first))
         self._steps.note("DIAG 308", subcode=subcode, rc=answer.rc, state=self._diag308.state.value)
         if answer.rc is None:
-            self._gdb.step()
+            self.leave_to_qemu()
         elif not self.gone:
             self._intercept.set_register(at.operands.first + 1, answer.rc)
             self._intercept.complete(at)

@@ -53,7 +53,7 @@ class RunningSystem:
         """
         if self._session is not None:
             self._session.load(phase, deadline)
-            self._session.begin(deadline)
+            self._session.begin()
         seen = self._expect([READY, EARLY_PANIC], deadline)
         if seen == 1:
             raise HarnessError(

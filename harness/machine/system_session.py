@@ -30,10 +30,10 @@ class SystemSession(PlayedMachine):
         """Whether the system asked for the load of a dump system."""
         return self._diag308.state is IplState.DUMP_REQUESTED
 
-    def begin(self, deadline: Deadline) -> None:
+    def begin(self) -> None:
         """Let the loaded system start; ``play`` must follow soon."""
-        self.start_playing(deadline)
-        self._gdb.resume()
+        self.start_playing()
+        self.go_on()
 
     def play(self, deadline: Deadline, wait_seconds: float | None = None) -> bool:
         """Handle the next stop, if one comes in ``wait_seconds`` (default: until the deadline).
@@ -45,18 +45,21 @@ class SystemSession(PlayedMachine):
         if stop is None:
             self._qemu.check()
             return True
-        if not self.handle(stop, deadline) or self.gone:
+        if not self.handle(stop) or self.gone:
             return False
-        self._gdb.resume()
+        self.go_on()
         return True
 
     def settle(self, deadline: Deadline) -> None:
         """The system is up: only its requests for a load are of interest from here on."""
         self._gdb.interrupt()
-        if self._gdb.wait_stop(deadline) is None:
+        stop = self._gdb.wait_stop(deadline)
+        if stop is None:
             raise ProtocolError("QEMU's gdbstub did not stop the machine")
+        if stop.trapped:  # for the firmware, just before
+            self.handle(stop)
         self.kernel_stays()
-        self._gdb.resume()
+        self.go_on()
 
     def on_machine_reported(self, report: MachineReported) -> None:
         super().on_machine_reported(report)

@@ -5,6 +5,7 @@ References: "GDB Remote Serial Protocol" in the GDB manual; QEMU 7.2 gdbstub.c.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from harness.errors import ProtocolError, QemuDied
 from harness.qemu import rsp
 from harness.qemu.rsp import Decoder, Packet, PacketKind, StopReply
 
+_NOTHING_THERE = re.compile(rb"E[0-9a-f]{2}")
 TRACE_SENT, TRACE_RECEIVED = b">", b"<"
 Trace = Callable[[bytes, bytes], None]
 
@@ -25,6 +27,10 @@ REPLY_SECONDS = 30.0  # a stopped QEMU answers in microseconds; beyond this it h
 _RECEIVE_BYTES = 65536
 _DEFAULT_PACKET_SIZE = 1024
 _XFER_BYTES = 0x7F0
+
+
+class NotMapped(ProtocolError):
+    """The guest has no memory there, by its own translation tables: nobody's mistake but its."""
 
 
 class StopKind(IntEnum):
@@ -94,7 +100,10 @@ class GdbClient:
         self._expect_ok(f"P{register.number:x}={data.hex()}")
 
     def read_memory(self, address: int, size: int) -> bytes:
-        """``size`` bytes at virtual ``address``, translated as that CPU would."""
+        """``size`` bytes at virtual ``address``, translated as that CPU would.
+
+        Raises NotMapped if it cannot translate all of them.
+        """
         limit = self._packet_size // 2
         if size <= limit:
             return self._read_piece(address, size)
@@ -140,14 +149,21 @@ class GdbClient:
 
         All others stand still. An interruption that is due is taken first, as on hardware.
         """
+        self.begin_step()
+        stop = self.wait_stop(Deadline(REPLY_SECONDS))
+        if stop is None:
+            raise ProtocolError(f"QEMU's gdbstub did not finish a step in {REPLY_SECONDS:.0f} s")
+        return stop
+
+    def begin_step(self) -> None:
+        """As ``step``; ``wait_stop`` says when it is done.
+
+        That can be never: an interruption may bring the CPU to wait for another one.
+        """
         packet = f"vCont;s:{self._stopped_cpu + 1:x}"
         self._require_stopped(packet)
         self._send(packet.encode())
         self._running = True
-        stop = self.wait_stop(Deadline(REPLY_SECONDS))
-        if stop is None:
-            raise ProtocolError(f"QEMU's gdbstub did not finish {packet} in {REPLY_SECONDS:.0f} s")
-        return stop
 
     def interrupt(self) -> None:
         """Ask the running machine to stop; ``wait_stop`` gets the answer."""
@@ -195,7 +211,10 @@ class GdbClient:
 
     def _read_piece(self, address: int, size: int) -> bytes:
         packet = f"m{address:x},{size:x}"
-        data = _data(packet, self._request(packet))
+        reply = self._request(packet)
+        if _NOTHING_THERE.fullmatch(reply):
+            raise NotMapped(f"the guest has no {size} bytes at {address:#x}")
+        data = _data(packet, reply)
         if len(data) != size:
             raise ProtocolError(f"QEMU's gdbstub answered {packet} with {len(data)} bytes")
         return data

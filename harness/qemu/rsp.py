@@ -15,6 +15,7 @@ from functools import lru_cache
 from harness.errors import ProtocolError
 
 INTERRUPT = b"\x03"
+SIGNAL_TRAP = 5  # of a stop reply: a breakpoint, a watchpoint, or the end of a step
 MAX_PACKET = 1 << 20  # no peer here sends a hundredth of it
 
 _ESCAPE = 0x7D  # "}"
@@ -151,8 +152,8 @@ _WATCH_KINDS = {kind.value: kind for kind in WatchKind}
 class StopReply:
     """Why a machine stopped.
 
-    ``signal`` is a GDB signal number (5 = breakpoint, watchpoint or step, 2 = paused from
-    outside, 3 = shut down); ``thread`` the stopped CPU's thread id, CPU address + 1 in QEMU.
+    ``signal`` is a GDB signal number (``SIGNAL_TRAP``, 2 = paused from outside, 3 = shut down);
+    ``thread`` the stopped CPU's thread id, CPU address + 1 in QEMU.
     ``watch_address`` is the watched virtual address. ``exit_status`` is set if the machine
     ended (W), ``signal`` too if something killed it (X).
     """
@@ -162,6 +163,11 @@ class StopReply:
     watch_kind: WatchKind | None = None
     watch_address: int | None = None
     exit_status: int | None = None
+
+    @property
+    def trapped(self) -> bool:
+        """Whether the machine stopped at what the client asked to be stopped at."""
+        return self.signal == SIGNAL_TRAP
 
     @property
     def exited(self) -> bool:

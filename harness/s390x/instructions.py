@@ -32,14 +32,19 @@ class Operands:
     base: int
 
 
-def find(code: bytes, opcodes: frozenset[Opcode]) -> Iterator[tuple[int, Opcode]]:
+def find(
+    code: bytes, opcodes: frozenset[Opcode], start: int = 0, end: int | None = None
+) -> Iterator[tuple[int, Opcode]]:
     """Offsets in ``code`` where one of ``opcodes`` may stand, halfword-aligned.
+
+    With ``start`` and ``end`` only those that begin there, in [start, end).
 
     Data can look like an instruction, so a hit is a place to watch, not a proof.
     """
+    stop = len(code) if end is None else end + INSTRUCTION_SIZE - 1
     for opcode in sorted(opcodes, key=lambda item: item.name):
-        pattern, position = re.compile(opcode.value, re.DOTALL), 0
-        while match := pattern.search(code, position):
+        pattern, position = re.compile(opcode.value, re.DOTALL), start
+        while match := pattern.search(code, position, stop):
             if match.start() % 2 == 0:
                 yield match.start(), opcode
             position = match.start() + 1  # a hit at an odd offset must hide no true one

@@ -149,9 +149,9 @@ class CountingSession(SystemSession):
 
     stops = 0
 
-    def handle(self, stop: StopReply, deadline: Deadline) -> bool:
+    def handle(self, stop: StopReply) -> bool:
         self.stops += 1
-        return super().handle(stop, deadline)
+        return super().handle(stop)
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def replay(directory: Path, packets: list, notes: Notes) -> SystemSession:
         session = SystemSession(qemu, ram, notes)
         deadline = Deadline(SECONDS)
         session.load("boot", deadline)
-        session.begin(deadline)
+        session.begin()
         for _ in range(expected["played"]):
             assert session.play(deadline)
         session.settle(deadline)

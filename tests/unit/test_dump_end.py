@@ -31,7 +31,7 @@ class Session(DumpSession):
     ours: Iterator[bool] = itertools.repeat(False)
     gone = False
 
-    def handle(self, stop: StopReply, deadline: Deadline) -> bool:
+    def handle(self, stop: StopReply) -> bool:
         return next(self.ours)
 
 

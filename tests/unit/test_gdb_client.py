@@ -10,7 +10,7 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
-from harness.qemu.gdb import GdbClient, Register, Stop, StopKind
+from harness.qemu.gdb import GdbClient, NotMapped, Register, Stop, StopKind
 from harness.qemu.rsp import encode
 from harness.qemu.transcript import Line, ReplayPeer, parse_line
 
@@ -89,7 +89,7 @@ def test_memory_is_cut_to_packets():
 
 def test_memory_errors():
     with session("> m0,8\n< E14\n> m0,2\n< 00\n> m0,1\n< zz") as gdb:
-        with pytest.raises(ProtocolError, match="answered m0,8 with E14"):
+        with pytest.raises(NotMapped, match="no 8 bytes at 0x0"):
             gdb.read_memory(0, 8)
         with pytest.raises(ProtocolError, match="m0,2 with 1 bytes"):
             gdb.read_memory(0, 2)
@@ -115,6 +115,16 @@ def test_resume_and_step_follow_the_stopped_cpu():
         assert stop is not None
         assert (stop.thread, stop.watch_address) == (3, 0x86)
         gdb.step()
+
+
+def test_a_step_may_have_no_end():
+    with session("> vCont;s:1\n> \\x03\n< T02thread:01;") as gdb:
+        gdb.begin_step()
+        assert gdb.wait_stop(Deadline(0)) is None
+        gdb.interrupt()
+        stop = gdb.wait_stop(Deadline(5))
+        assert stop is not None
+        assert not stop.trapped
 
 
 def test_a_running_machine_takes_no_requests():

@@ -34,6 +34,14 @@ def test_a_false_hit_at_an_odd_offset_hides_nothing():
     assert (6, Opcode.DIAG308) in list(find(code, ALL))
 
 
+@given(code=st.binary(), at=st.integers(0, 40), size=st.integers(1, 40))
+def test_a_part_has_what_begins_there(code, at, size):
+    whole = find(code * 9, ALL)
+    assert list(find(code * 9, ALL, at, at + size)) == [
+        hit for hit in whole if at <= hit[0] < at + size
+    ]
+
+
 @given(st.binary())
 def test_every_hit_decodes(code):
     for offset, opcode in find(code, ALL):
