@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.app import app
 from harness.cli.options import OVERRIDES
+from harness.cli.say import complain
 from harness.errors import ExitCode, HarnessError, OverrideError
 
 __all__ = ["main"]
@@ -51,7 +52,5 @@ def _run() -> int:
 
 
 def _complain(message: str, hint: str | None, code: ExitCode) -> ExitCode:
-    print(f"zharness: {message}", file=sys.stderr)
-    if hint:
-        print(f"zharness: hint: {hint}", file=sys.stderr)
+    complain(message, hint)
     return code

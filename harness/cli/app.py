@@ -19,6 +19,7 @@ from harness.cli import (
     scenario,
     snapshot,
 )
+from harness.cli.say import say
 
 EXIT_CODES = (
     "Exit codes: 0 the dump is right, 1 the dump is wrong, 2 usage, "
@@ -36,7 +37,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"zharness {__version__}")
+        say(f"zharness {__version__}")
         raise typer.Exit
 
 

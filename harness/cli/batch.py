@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli import options
+from harness.cli.say import say_json
 from harness.paths import default_store
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
@@ -99,7 +99,7 @@ def run_many(
             evidence.rmdir()
     try:
         if chosen.json and not report.interrupted:
-            print(jsonlib.dumps(report.to_json(), indent=1))
+            say_json(report.to_json())
         else:
             show_report(report, stderr=report.interrupted)
     finally:  # as for a single run

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.say import SafeConsole, plain, tell
 from harness.cli.show import one_line, tally
 from harness.report.runs import ReportedRun, count
 from harness.report.verdict import Result
@@ -88,7 +88,7 @@ class QuietDisplay:
 
     def console(self, number: int, line: ConsoleLine) -> None:
         name = self._tally.running[number].name
-        print(f"{name} {line.machine:5} | {line.line}", file=sys.stderr, flush=True)
+        tell(f"{name} {line.machine:5} | {line.line}")
 
     def ended(self, number: int, run: ReportedRun) -> None:
         self._tally.ended(number, run)
@@ -123,7 +123,7 @@ class LineDisplay(QuietDisplay):
 
     def _say(self, text: str) -> None:
         self._last = self._clock()
-        print(f"[{self._last - self._start:7.1f}] {text}", file=sys.stderr, flush=True)
+        tell(f"[{self._last - self._start:7.1f}] {text}")
 
 
 class LiveDisplay(QuietDisplay):
@@ -137,7 +137,7 @@ class LiveDisplay(QuietDisplay):
         ran = number in self._tally.running
         super().ended(number, run)
         if ran:
-            self._live.console.print(Text(one_line(run)), no_wrap=True, overflow="ellipsis")
+            self._live.console.print(plain(one_line(run)), no_wrap=True, overflow="ellipsis")
 
     def tick(self) -> None:
         self._live.update(self.picture(), refresh=True)
@@ -158,14 +158,16 @@ class LiveDisplay(QuietDisplay):
 
 def _cut(text: str, style: str = "") -> Text:
     """On one line, however narrow the terminal is."""
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+    shown = plain(text, style)
+    shown.no_wrap, shown.overflow = True, "ellipsis"
+    return shown
 
 
 @contextmanager
 def display_for(total: int, slots: int, *, json: bool, verbose: bool) -> Iterator[QuietDisplay]:
     """What suits standard error; with consoles shown, lines mix better than a table."""
     numbers = Tally(total, slots)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if json:
         yield QuietDisplay(numbers)
     elif verbose or not console.is_terminal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from harness.build.kernel_spec import Role
 from harness.cli import options
 from harness.cli.options import examples
+from harness.cli.say import say, say_json
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
@@ -89,7 +89,7 @@ def run(
     if json:
         steps = [step.to_json() for step in result.steps]
         document = {"first_bad": list(result.first_bad), "steps": steps, "directory": str(place)}
-        print(jsonlib.dumps(document, indent=1))
+        say_json(document)
     else:
         _show(result, place)
     return ExitCode.PASS if len(result.first_bad) == 1 else ExitCode.FAIL
@@ -114,7 +114,10 @@ def step(
     place = options.output_path(output, "bisect")
     trying = _trying(repository, role, scenario, place, store, json, finding, repeat, fixed)
     tried = trying.try_commit(Repository(repository).commit(revision))
-    print(jsonlib.dumps(tried.to_json(), indent=1) if json else _line(tried))
+    if json:
+        say_json(tried.to_json())
+    else:
+        say(_line(tried))
     return int(tried.answer)
 
 
@@ -165,16 +168,16 @@ def _line(step: Step) -> str:
 def _show(result: Result, place: Path) -> None:
     steps: dict[str, Any] = {step.commit: step for step in result.steps}
     for each in result.steps:
-        print(_line(each))
+        say(_line(each))
     if len(result.first_bad) > 1:
-        print(f"the first bad commit is one of {len(result.first_bad)}; others could not be tried:")
+        say(f"the first bad commit is one of {len(result.first_bad)}; others could not be tried:")
     for commit in result.first_bad:
         found = steps[commit]
         which = "first bad commit" if len(result.first_bad) == 1 else "it may be"
-        print(f"{which}: {commit} {found.subject}")
+        say(f"{which}: {commit} {found.subject}")
         if found.why:
             bad = found.answer.name == "BAD"
-            print(f"{'what it breaks' if bad else 'not to be judged'}: {found.why}")
+            say(f"{'what it breaks' if bad else 'not to be judged'}: {found.why}")
         if found.evidence:
-            print(f"evidence: {found.evidence}")
-    print(f"log: {place / 'bisect.json'}")
+            say(f"evidence: {found.evidence}")
+    say(f"log: {place / 'bisect.json'}")

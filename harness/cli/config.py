@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +10,7 @@ import typer
 from harness.build.layout import DiskLayout
 from harness.cli import options
 from harness.cli.options import examples
+from harness.cli.say import say_json, tell
 from harness.errors import ExitCode, UsageError
 from harness.lab.rules import Target
 
@@ -94,7 +93,7 @@ def check(
             },
             "measured": [trial.to_json() for trial in trials],
         }
-        print(jsonlib.dumps(document, indent=1))
+        say_json(document)
     else:
         show_remarks(remarks)
         if trials and image is not None:
@@ -125,7 +124,7 @@ def diff(
     explained, others = differences(*values)
     if json:
         document = {"explained": [each.to_json() for each in explained], "others": others}
-        print(jsonlib.dumps(document, indent=1))
+        say_json(document)
     else:
         show_differences(explained, others)
     return ExitCode.FAIL if explained else ExitCode.PASS
@@ -136,6 +135,6 @@ def _can_dump(images: Images, kernel: Path) -> bool:
     try:
         images.dump_kernel(kernel)
     except UsageError as error:
-        print(f"not measured: {error.message}", file=sys.stderr)
+        tell(f"not measured: {error.message}")
         return False
     return True

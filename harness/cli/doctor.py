@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
 import platform
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from harness.cli import options
 from harness.cli.options import examples
+from harness.cli.say import say, say_json
 from harness.errors import ExitCode, HarnessError
 
 EXAMPLES = examples("zharness doctor", "zharness doctor --json")
@@ -51,13 +51,13 @@ def doctor(store: options.StorePath = None, json: options.Json = False) -> int:
     """Check tools, versions, memory and disk space."""
     items = list(_examine(options.store_path(store)))
     if json:
-        print(jsonlib.dumps([asdict(item) for item in items], indent=1))
+        say_json([asdict(item) for item in items])
     else:
         for item in items:
             mark = "ok     " if item.ok else "MISSING"
-            print(f"{mark} {item.name}: {item.found}" + (f" ({item.why})" if not item.ok else ""))
+            say(f"{mark} {item.name}: {item.found}" + (f" ({item.why})" if not item.ok else ""))
             if not item.ok and item.fix:
-                print(f"        {item.fix}")
+                say(f"        {item.fix}")
     return ExitCode.PASS if all(item.ok for item in items) else ExitCode.ERROR
 
 

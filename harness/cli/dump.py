@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from harness.cli import options, run
 from harness.cli.default_command import DefaultCommandGroup
 from harness.cli.options import examples
 from harness.cli.progress import progress_for
+from harness.cli.say import say, say_json
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
@@ -89,7 +89,7 @@ def info(file: DumpFile, json: options.Json = False) -> None:
     with open_dump(file) as dump:
         described = describe(dump)
     if json:
-        print(jsonlib.dumps(described, indent=1))
+        say_json(described)
     else:
         show_info(described)
 
@@ -200,9 +200,9 @@ def convert(
     with open_dump(file) as dump:
         convert(dump, target, to, progress_for(json=json, verbose=False))
     if json:
-        print(jsonlib.dumps({"file": str(target), "format": to, "size": target.stat().st_size}))
+        say_json({"file": str(target), "format": to, "size": target.stat().st_size})
     else:
-        print(f"{target}: {to}, {target.stat().st_size} bytes")
+        say(f"{target}: {to}, {target.stat().st_size} bytes")
 
 
 def _identity(dump: Dump) -> dict[str, str | None]:
@@ -221,10 +221,10 @@ def _show(
     passed = all(result.passed for result in results)
     checks = [result.to_json() for result in results]
     if json:
-        print(jsonlib.dumps({**what, "passed": passed, "checks": checks}, indent=1))
+        say_json({**what, "passed": passed, "checks": checks})
     else:
         for name, dump in what.items():
-            print(f"{name}: {dump['file']} ({dump['format']})")
+            say(f"{name}: {dump['file']} ({dump['format']})")
         show_checks(checks)
-        print(verdicts[0] if passed else verdicts[1])
+        say(verdicts[0] if passed else verdicts[1])
     return ExitCode.PASS if passed else ExitCode.FAIL

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from harness.cli.say import say, say_bytes, say_json, say_lines
 from harness.dump.kernel import Kernel
 from harness.dump.kernel_log import read_log
 from harness.dump.reader import PAGE, Dump
@@ -50,32 +50,32 @@ def extract(dump: Dump, what: str, which: str | None, *, json: bool) -> None:
 def _dmesg(dump: Dump, *, json: bool) -> None:
     records = read_log(Kernel(dump))
     if json:
-        print(jsonlib.dumps([asdict(record) for record in records], indent=1))
+        say_json([asdict(record) for record in records])
         return
     for record in records:
-        print("\n".join(record.lines()))
+        for line in record.lines():
+            say(line)
 
 
 def _vmcoreinfo(dump: Dump, *, json: bool) -> None:
     if json:
-        print(jsonlib.dumps(dict(Vmcoreinfo.of(dump).lines), indent=1))
+        say_json(dict(Vmcoreinfo.of(dump).lines))
         return
     note = dump.vmcoreinfo
     if note is None:
         raise EvidenceError(f"{dump.name}: has no VMCOREINFO")
-    print(note.rstrip(b"\0").decode(errors="replace"), end="")
+    say_lines(note.rstrip(b"\0").decode(errors="replace").removesuffix("\n"))
 
 
 def _page(dump: Dump, address: int, *, json: bool) -> None:
     data = dump.read(address, PAGE)
     if json:
-        print(jsonlib.dumps({"address": address, "hex": data.hex()}))
+        say_json({"address": address, "hex": data.hex()})
     elif sys.stdout.isatty():
         for line in hex_lines(data, address):
-            print(line)
+            say(line)
     else:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        say_bytes(data)
 
 
 def _cpu(dump: Dump, number: int, *, json: bool) -> None:
@@ -84,10 +84,10 @@ def _cpu(dump: Dump, number: int, *, json: bool) -> None:
         raise UsageError(f"{dump.name}: no CPU {number}: the dump has {len(cpus)}, from 0 on")
     cpu = cpus[number]
     if json:
-        print(jsonlib.dumps(cpu.to_json(), indent=1))
+        say_json(cpu.to_json())
         return
     for name, width, value, _ in paired_registers(cpu, cpu):
-        print(f"{name:{_NAME_WIDTH}} {value:0{width // 4}x}")
+        say(f"{name:{_NAME_WIDTH}} {value:0{width // 4}x}")
 
 
 def hex_lines(data: bytes, address: int) -> Iterator[str]:

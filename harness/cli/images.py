@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from harness.build.layout import DiskLayout
 from harness.cli import options
 from harness.cli.options import examples
+from harness.cli.say import say, say_json
 from harness.errors import UsageError
 from harness.progress import NoProgress
 
@@ -44,7 +44,7 @@ def build(
         **DumpInputs.prepare(images, plan).identity(),
     }
     if json:
-        print(jsonlib.dumps(identity, indent=1))
+        say_json(identity)
 
 
 @app.command("list", epilog=examples("zharness images list"))
@@ -54,7 +54,7 @@ def list_(store: options.StorePath = None, json: options.Json = False) -> None:
 
     images = _store(store).images()
     if json:
-        print(jsonlib.dumps([_describe(image) for image in images], indent=1))
+        say_json([_describe(image) for image in images])
     else:
         rows = (
             (image.name, f"{image.size / 1e6:.1f} MB", image.manifest["created"])
@@ -70,7 +70,7 @@ def show(image: Name, store: options.StorePath = None, content: bool = False) ->
         if content:
             _show_content(found.path)
         else:
-            print(jsonlib.dumps(_describe(found), indent=1))
+            say_json(_describe(found))
 
 
 @app.command(epilog=examples("zharness images clean kernel-dump", "zharness images clean --all"))
@@ -89,7 +89,7 @@ def clean(
     )
     for image in found:
         _store(store).remove(image)
-        print(f"removed {image.name}")
+        say(f"removed {image.name}")
 
 
 @app.command(epilog=examples("zharness images export boot/ --disk-layout ext4"))
@@ -101,7 +101,7 @@ def export(
     """Copy the dump kernel and ramdisk to a directory, under the names that s390-tools know."""
     images = options.images(store, json=False)
     for path in images.export(disk_layout, directory):
-        print(path)
+        say(str(path))
 
 
 def _store(path: Path | None) -> Any:
@@ -130,4 +130,4 @@ def _show_content(image: Path) -> None:
     if not (image / IMAGE).is_file():
         raise UsageError(f"{image.name} is not an initramfs")
     for entry in cpio.entries(gzip.decompress((image / IMAGE).read_bytes())):
-        print(f"{entry.mode:06o} {len(entry.data):9} {entry.name}")
+        say(f"{entry.mode:06o} {len(entry.data):9} {entry.name}")

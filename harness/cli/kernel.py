@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from harness.build.kernel_spec import KernelSpec, Role, museum
 from harness.cli import options
 from harness.cli.options import examples
+from harness.cli.say import say, say_json
 from harness.errors import UsageError
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
@@ -83,9 +83,10 @@ def build(
     images = options.images(store, json=json)
     kernel = built_kernel(images.store, spec, images.progress)
     if json:
-        print(jsonlib.dumps({"name": kernel.origin, "image": str(kernel.image)}, indent=1))
+        say_json({"name": kernel.origin, "image": str(kernel.image)})
     else:
-        print(f"{kernel.origin}  Linux {kernel.release}\n{kernel.image}")
+        say(f"{kernel.origin}  Linux {kernel.release}")
+        say(str(kernel.image))
 
 
 @app.command("list", epilog=examples("zharness kernel list"))
@@ -95,7 +96,7 @@ def list_(store: options.StorePath = None, json: options.Json = False) -> None:
 
     found = _kernels(store)
     if json:
-        print(jsonlib.dumps([_describe(image) for image in found], indent=1))
+        say_json([_describe(image) for image in found])
         return
     titles = ("name", "release", "source", "patches", "changed options", "created")
     table(titles, (_row(image) for image in found))
@@ -105,7 +106,7 @@ def list_(store: options.StorePath = None, json: options.Json = False) -> None:
 def show(kernel: KernelName, store: options.StorePath = None) -> None:
     """Show all that is known about a kernel in the store."""
     found = options.images(store, json=True).kernel_named(kernel)
-    print(jsonlib.dumps(_describe(found), indent=1))
+    say_json(_describe(found))
 
 
 @app.command(
@@ -133,14 +134,14 @@ def import_(
     if role is Role.DUMP:
         require_crash_dump(kernel)
     built = import_kernel(options.images(store, json=False).store, role, kernel)
-    print(f"{built.name}  Linux {kernel.release}")
+    say(f"{built.name}  Linux {kernel.release}")
 
 
 @app.command("museum", epilog=examples("zharness kernel museum"))
 def museum_() -> None:
     """Show the patches that come with the harness: each brings back a bug of the past."""
     for name, path in museum().items():
-        print(f"{name}: {path.read_text().splitlines()[0]}")
+        say(f"{name}: {path.read_text().splitlines()[0]}")
 
 
 @app.command(
@@ -173,7 +174,7 @@ def compare(
     laboratory = Laboratory(images.store, images.progress, options.output_path(output, "compare"))
     pairs = compared(laboratory, kernels, sizes)
     if json:
-        print(jsonlib.dumps([pair.to_json() for pair in pairs], indent=1))
+        say_json([pair.to_json() for pair in pairs])
     else:
         show_pairs((first, second), pairs)
     return worst(trial for pair in pairs for trial in (pair.first, pair.second))

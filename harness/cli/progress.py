@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from harness.cli.say import SafeConsole, tell
 from harness.progress import NoProgress, Task
 from harness.progress import Progress as ProgressProtocol
 
@@ -28,9 +28,9 @@ class BarProgress:
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
             SpinnerColumn(finished_text="[green]+"),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -105,7 +105,7 @@ def progress_for(*, json: bool, verbose: bool) -> ProgressProtocol:
     """What suits standard error; with consoles shown, lines mix better than bars."""
     if json:
         return NoProgress()
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if console.is_terminal and not verbose:
         return BarProgress(console)
-    return LineProgress(lambda text: print(text, file=sys.stderr, flush=True))
+    return LineProgress(tell)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +11,7 @@ import typer
 from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.progress import progress_for
+from harness.cli.say import say_json, tell
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
     from harness.cli.batch import Chosen
@@ -236,7 +235,7 @@ def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
 
 
 def echo(machine: str, line: str) -> None:
-    print(f"{machine:5} | {line}", file=sys.stderr, flush=True)
+    tell(f"{machine:5} | {line}")
 
 
 def show(verdict: Verdict, json: bool) -> int:
@@ -245,7 +244,7 @@ def show(verdict: Verdict, json: bool) -> int:
 
     if json:
         document = {**verdict.to_json(), "directory": str(verdict.directory)}
-        print(jsonlib.dumps(document, indent=1, default=str))
+        say_json(document)
     else:
         show_verdict(verdict)
     return int(verdict.exit_code)

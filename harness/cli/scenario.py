@@ -11,6 +11,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.options import examples
+from harness.cli.say import say, say_json
 
 app = typer.Typer(help="What can be crashed and dumped, as data.", no_args_is_help=True)
 
@@ -47,7 +48,7 @@ def list_(json: options.Json = False) -> None:
     found = [each for name in scenario_files() for each in load_all(name)]
     rows = [(each.name, each.scenario.description) for each in found]
     if json:
-        print(jsonlib.dumps([{"name": name, "description": what} for name, what in rows], indent=1))
+        say_json([{"name": name, "description": what} for name, what in rows])
     else:
         table(("name", "description"), rows)
 
@@ -57,7 +58,7 @@ def show(scenario: options.Scenario) -> None:
     """Show one concrete scenario with all its defaults, as JSON."""
     from harness.scenario.load import load
 
-    print(load(scenario).model_dump_json(indent=1))
+    say_json(load(scenario).model_dump(mode="json"))
 
 
 @app.command(epilog=examples("zharness scenario check mine.toml"))
@@ -69,7 +70,7 @@ def check(files: Files) -> None:
         found = load_all(file)
         for each in found:
             plan_of(each.name, each.scenario)
-        print(f"{file}: {len(found)} scenario{'s' if len(found) > 1 else ''}, all well")
+        say(f"{file}: {len(found)} scenario{'s' if len(found) > 1 else ''}, all well")
 
 
 @app.command(epilog=examples("zharness scenario new mine.toml --extends panic"))
@@ -107,7 +108,7 @@ def new(
     except UsageError:  # such as one that would extend itself, by its name
         file.unlink()
         raise
-    print(f"{file}: now fill it in, then: zharness scenario check {file}")
+    say(f"{file}: now fill it in, then: zharness scenario check {file}")
 
 
 def _quoted(text: str) -> str:
@@ -125,7 +126,7 @@ def triggers(json: options.Json = False) -> None:
     rows += [(each.name, "workload", each.summary) for each in WORKLOADS.values()]
     if json:
         keys = ("name", "stops", "summary")
-        print(jsonlib.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
+        say_json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
         table(("name", "how the machine stops", "what happens"), rows)
 
@@ -135,4 +136,4 @@ def schema() -> None:
     """Print the JSON Schema of scenario files, for editors."""
     from harness.scenario.model import ScenarioFile
 
-    print(jsonlib.dumps(ScenarioFile.model_json_schema(), indent=1))
+    say_json(ScenarioFile.model_json_schema())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
+from harness.cli.say import SafeConsole, indented, plain
 from harness.report.runs import REFUSED, SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result, Verdict
 
@@ -29,16 +29,20 @@ def show_verdict(verdict: Verdict) -> None:
     console = _console()
     for check in verdict.checks:
         _show_check(console, check, "verdict.json")
-    colour = _COLOURS[verdict.result]
     seconds = sum(verdict.timings.values())
-    console.print(f"[bold {colour}]{verdict.result}[/]{_note(verdict)} after {seconds:.1f} s")
+    console.print(
+        Text.assemble(
+            plain(verdict.result, f"bold {_COLOURS[verdict.result]}"),
+            plain(f"{_note(verdict)} after {seconds:.1f} s"),
+        )
+    )
     if verdict.error:
-        console.print(escape(verdict.error))
+        console.print(Text(indented(verdict.error)))
     if verdict.hint:
-        console.print(f"hint: {escape(verdict.hint)}")
-    console.print(f"evidence: {escape(str(verdict.directory))}")
+        console.print(Text(f"hint: {indented(verdict.hint)}"))
+    console.print(plain(f"evidence: {verdict.directory}"))
     if verdict.checks:
-        console.print(f"judge again: zharness verify {escape(str(verdict.directory))}")
+        console.print(plain(f"judge again: zharness verify {verdict.directory}"))
 
 
 def show_checks(checks: Iterable[Mapping[str, Any]]) -> None:
@@ -47,7 +51,7 @@ def show_checks(checks: Iterable[Mapping[str, Any]]) -> None:
     for check in checks:
         _show_check(console, check, "--json")
         for note in check["notes"]:
-            console.print(f"       {escape(note)}")
+            console.print(plain(f"       {note}"))
 
 
 def show_report(report: Report, *, stderr: bool = False) -> None:
@@ -59,7 +63,7 @@ def show_report(report: Report, *, stderr: bool = False) -> None:
     for run in report.runs:
         if run.result == SKIPPED and report.interrupted:
             continue
-        console.print(escape(one_line(run)), style=_COLOURS[run.result])
+        console.print(plain(one_line(run), _COLOURS[run.result]))
     for run in report.runs:
         if run.is_bad:
             _show_bad(console, run)
@@ -101,7 +105,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     # names are for copying: they are never cut or broken
     grid = Table(Column(titles[0], no_wrap=True), *titles[1:], box=None, pad_edge=False)
     for row in rows:
-        grid.add_row(*(escape(cell) for cell in row))
+        grid.add_row(*map(plain, row))
     console = _console()
     if not console.is_terminal:
         console.width = UNLIMITED
@@ -114,43 +118,42 @@ def _note(verdict: Verdict) -> str:
     return expected + (f" in phase {verdict.phase}" if verdict.phase else "")
 
 
-def _console(*, stderr: bool = False) -> Console:
-    return Console(highlight=False, soft_wrap=True, stderr=stderr)
+def _console(*, stderr: bool = False) -> SafeConsole:
+    return SafeConsole(stderr=stderr, soft_wrap=True)
 
 
-def _show_bad(console: Console, run: ReportedRun) -> None:
+def _show_bad(console: SafeConsole, run: ReportedRun) -> None:
     where = f" in phase {run.verdict.phase}" if run.verdict and run.verdict.phase else ""
     console.print()
-    console.print(f"[bold {_COLOURS[run.result]}]{run.result}[/] {escape(run.name)}{where}")
+    result = plain(run.result, f"bold {_COLOURS[run.result]}")
+    console.print(Text.assemble(result, plain(f" {run.name}{where}")))
     for line in (run.error or "").splitlines():
-        console.print(f"  {escape(line)}")
+        console.print(plain(f"  {line}"))
     if run.hint:
-        console.print(f"  hint: {escape(run.hint)}")
+        console.print(plain(f"  hint: {run.hint}"))
     if run.verdict:
         _show_findings(console, run.verdict.findings, MAX_SUMMARY_FINDINGS, "  ", "verdict.json")
     if run.directory:
-        console.print(f"  evidence: {escape(str(run.directory))}")
-    console.print(f"  replay: {escape(run.replay)}")
+        console.print(plain(f"  evidence: {run.directory}"))
+    console.print(plain(f"  replay: {run.replay}"))
 
 
-def _show_check(console: Console, check: Mapping[str, Any], rest: str) -> None:
+def _show_check(console: SafeConsole, check: Mapping[str, Any], rest: str) -> None:
     """``rest`` is where to find what is too much to show."""
-    mark = "[green]ok  [/]" if check["passed"] else "[red]FAIL[/]"
+    mark = plain("ok  ", "green") if check["passed"] else plain("FAIL", "red")
     what = f"{check['compared']} {check['unit']}"
     if check["skipped"]:
-        mark, what = "[dim]skip[/]", check["skipped"]
-    console.print(f"{mark} {check['check']}: {escape(what)}")
+        mark, what = plain("skip", "dim"), check["skipped"]
+    console.print(Text.assemble(mark, plain(f" {check['check']}: {what}")))
     for difference in check["allowed"]:
-        console.print(
-            f"       allowed: {escape(difference['where'])}: {escape(difference['reason'])}"
-        )
+        console.print(plain(f"       allowed: {difference['where']}: {difference['reason']}"))
     _show_findings(console, check["findings"], MAX_FINDINGS, "       ", rest)
 
 
 def _show_findings(
-    console: Console, findings: Sequence[Mapping[str, Any]], limit: int, indent: str, rest: str
+    console: SafeConsole, findings: Sequence[Mapping[str, Any]], limit: int, indent: str, rest: str
 ) -> None:
     for finding in findings[:limit]:
-        console.print(f"{indent}[red]{escape(finding['message'])}[/]")
+        console.print(plain(f"{indent}{finding['message']}", "red"))
     if len(findings) > limit:
         console.print(f"{indent}and {len(findings) - limit} more, in {rest}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.cli.say import say
 from harness.cli.show import table
 from harness.scenario.sizes import format_size
 
@@ -15,9 +16,9 @@ _WIDTH = 14
 def show_info(info: Mapping[str, Any]) -> None:
     """What :func:`harness.dump.describe.describe` found, a line each, then the CPUs."""
     for name, value in _lines(info):
-        print(f"{name + ':' if name else '':{_WIDTH}} {value}")
+        say(f"{name + ':' if name else '':{_WIDTH}} {value}")
     if info["cpus"]:
-        print()
+        say()
         rows = (
             (str(at), " ".join(cpu["psw"]), cpu["prefix"], cpu["state"])
             for at, cpu in enumerate(info["cpus"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.cli.say import say
 from harness.cli.show import table
 from harness.lab.check import Remark, dumps
 from harness.lab.comparison import Pair
@@ -21,14 +22,14 @@ def show_remarks(remarks: Mapping[Target, Sequence[Remark]]) -> None:
     for remark in dict.fromkeys(remark for found in remarks.values() for remark in found):
         where = [target for target, found in remarks.items() if remark in found]
         only = "" if remark.rule.on is None else f", {' and '.join(_WHERE[each] for each in where)}"
-        print(f"{remark.rule.severity}{only}: {remark}: {remark.rule.why}")
+        say(f"{remark.rule.severity}{only}: {remark}: {remark.rule.why}")
     for target, found in remarks.items():
-        print(f"{_WHERE[target]}: {'can dump' if dumps(list(found)) else 'cannot dump'}")
+        say(f"{_WHERE[target]}: {'can dump' if dumps(list(found)) else 'cannot dump'}")
 
 
 def show_measures(image: Path, trials: Sequence[Trial]) -> None:
     """What the kernel left of the HSA, by the size of that."""
-    print(f"image: {image.stat().st_size / 1e6:.1f} MB")
+    say(f"image: {image.stat().st_size / 1e6:.1f} MB")
     table(
         ("HSA", "verdict", "left for the tool", "rate", ""),
         (
@@ -46,11 +47,9 @@ def show_measures(image: Path, trials: Sequence[Trial]) -> None:
 
 def show_differences(explained: Sequence[Difference], others: Sequence[str]) -> None:
     for each in explained:
-        print(
-            f"{each.option}: {each.first} -> {each.second} (should be {each.rule.want}): ", end=""
-        )
-        print(each.rule.why)
-    print(f"{len(others)} other options differ, of which no rule speaks")
+        values = f"{each.first} -> {each.second} (should be {each.rule.want})"
+        say(f"{each.option}: {values}: {each.rule.why}")
+    say(f"{len(others)} other options differ, of which no rule speaks")
 
 
 def show_pairs(names: tuple[str, str], pairs: Sequence[Pair]) -> None:
@@ -70,7 +69,7 @@ def show_pairs(names: tuple[str, str], pairs: Sequence[Pair]) -> None:
             rows.append(("why", *(trial.why or "" for trial in both)))
         table((f"HSA {format_size(pair.first.hsa_size)}", *names), rows)
         for line in pair.console_difference:
-            print(f"  console {line}")
+            say(f"  console {line}")
 
 
 def _mb(value: float | None) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +10,7 @@ import typer
 from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.progress import progress_for
+from harness.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
     from harness.machine.snapshots import Snapshots
@@ -54,9 +53,10 @@ def create(
         on_line=echo if verbose else None,
     )
     if json:
-        print(jsonlib.dumps(_describe(snapshot), indent=1))
+        say_json(_describe(snapshot))
     else:
-        print(f"{snapshot.name}\nzharness dump {snapshot.name}", file=sys.stdout)
+        say(snapshot.name)
+        say(f"zharness dump {snapshot.name}")
 
 
 @app.command("list", epilog=examples("zharness snapshot list --json"))
@@ -70,9 +70,9 @@ def list_(store: options.StorePath = None, json: options.Json = False) -> None:
         try:
             found.append(_describe(kept.open(name)))
         except EvidenceError as error:
-            print(f"zharness: {error.message}; {error.hint}", file=sys.stderr)
+            tell(f"zharness: {error.message}; {error.hint}")
     if json:
-        print(jsonlib.dumps(found, indent=1))
+        say_json(found)
     else:
         rows = (
             (item["name"], item["memory"], str(item["cpus"]), item["created"]) for item in found
@@ -92,10 +92,10 @@ def show(
     found = _kept(store).get(snapshot)
     if json:
         cpus = [cpu.to_json() for cpu in found.cpus]
-        print(jsonlib.dumps({**_describe(found), **found.machine, "cpus": cpus}, indent=1))
+        say_json({**_describe(found), **found.machine, "cpus": cpus})
         return
     for name, value in {**_describe(found), **found.machine}.items():
-        print(f"{name}: {value}")
+        say(f"{name}: {value}")
     rows = (
         (str(number), f"{cpu.psw_mask:016x} {cpu.psw_addr:016x}", f"{cpu.prefix:08x}")
         for number, cpu in enumerate(found.cpus)
@@ -119,7 +119,7 @@ def remove(
     kept = _kept(store)
     for name in kept.names() if every else [kept.find(name) for name in snapshots or ()]:
         kept.remove(name)
-        print(f"{name}: removed")
+        say(f"{name}: removed")
 
 
 def _kept(store: Path | None) -> Snapshots:

@@ -6,7 +6,6 @@ The form is Apache Ant's, as junitparser writes it: time in seconds, results as 
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,12 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness import __version__
 from harness.errors import HostError, UsageError
+from harness.printable import printable_lines
 from harness.report.runs import SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result
 
 SUITE = "zfcpdump"
 MAX_FINDINGS = 20
-
-# what XML 1.0 cannot hold, not even escaped (section 2.2, Char), and the return that a parser
-# would make a line feed (2.11): console lines are full of such
-_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def check_writable(path: Path) -> None:
@@ -69,7 +65,7 @@ def _case(run: ReportedRun) -> TestCase:
     if run.is_bad:
         kind = Failure if run.result == Result.FAIL else Error
         phase = run.verdict.phase if run.verdict else "usage"
-        result = kind(_xml(run.headline), phase or "run")
+        result = kind(_xml(run.headline), _xml(phase or "run"))
         result.text = _xml("\n".join(_details(run)))
         case.result = [result]
     if run.directory is not None:
@@ -110,4 +106,8 @@ def _flat(inputs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def _xml(text: str) -> str:
-    return _NOT_XML.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    """XML 1.0 cannot hold most control characters, not even escaped (section 2.2, Char).
+
+    A parser would make a line feed of a return (2.11), and people read these files in terminals.
+    """
+    return printable_lines(text)
