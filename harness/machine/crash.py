@@ -94,6 +94,7 @@ def crash_booted(
         "qemu": booter.binary.release,
         "boot_seconds": round(boot_seconds, 3),
         "panic": dict(panic),
+        "limits": list(system.qemu.console.limits),
     }
     return cpus, _machine(spec, how, system.requested_block()) | facts
 

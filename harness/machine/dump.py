@@ -94,6 +94,7 @@ class Dumper:
             hsa_size=hsa_size,
             reipl_block=session.ipl_block.hex() if ended is Ended.RE_IPL else None,
             seconds=round(seconds, 3),
+            limits=snapshot.limits + session.limits + qemu.console.limits,
             **session.observations(),
         )
 

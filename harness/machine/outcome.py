@@ -28,7 +28,8 @@ class DumpOutcome:
     ``refused_after_release`` counts SDIAS requests for an HSA that had been released;
     ``old_memory_restored`` the pages that the boot firmware had overwritten. ``reipl_block`` is
     the IPL parameter block (hexadecimal) with which the dump system asked for another load,
-    ``seconds`` what it took from the kernel entry to its end.
+    ``seconds`` what it took from the kernel entry to its end. ``limits`` say what of its doings was
+    not played or not kept, because there was too much of it.
     """
 
     outcome: Outcome
@@ -42,6 +43,7 @@ class DumpOutcome:
     old_memory_restored: int
     reipl_block: str | None
     seconds: float
+    limits: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -62,6 +62,11 @@ class Snapshot:
         return self.machine.get("boot_seconds")
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What of the system's doings was not kept, because there was too much of it."""
+        return tuple(f"crashed system: {what}" for what in self.machine.get("limits", ()))
+
+    @property
     def dump_block(self) -> bytes | None:
         """The IPL parameter block with which the system itself asked for its dump."""
         block = self.machine.get("dump_block")

@@ -1,31 +1,27 @@
-"""A guest's console: logged whole, echoed line by line, and open to pexpect."""
+"""A guest's console: logged, echoed line by line, and open to pexpect."""
 
 from __future__ import annotations
 
 import codecs
 import socket
 import threading
-import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import pexpect
 from pexpect.spawnbase import SpawnBase
 
-from harness.errors import HostError
+from harness.qemu.console_log import LINE_END, LOG_LIMIT, ConsoleLog
 
 if TYPE_CHECKING:
     _Spawn = SpawnBase[str]
 else:
     _Spawn = SpawnBase  # generic in the type stubs only
 
-UNREAD_LIMIT = 1 << 20  # characters kept for expect(); the log has everything
-_TAIL_LINES = 500
+UNREAD_LIMIT = 1 << 20  # characters kept for expect()
 _RECEIVE_BYTES = 65536
-_LINE_END = "\n"
 
 
 class Console(_Spawn):
@@ -36,9 +32,8 @@ class Console(_Spawn):
     nobody has expected yet. ``expect`` and ``sendline`` work as in pexpect, from any one other
     thread; at the end of QEMU ``expect`` raises ``pexpect.EOF``.
 
-    A log line is ``+   12.345678 text``: seconds since ``started`` (``time.monotonic()``) when
-    its first character came, then the line without its line end. A line not yet complete, such
-    as a prompt, is in the log as far as it came.
+    The log is a ``ConsoleLog``. A line not yet complete, such as a prompt, is in it as far as it
+    came.
     """
 
     def __init__(
@@ -52,12 +47,12 @@ class Console(_Spawn):
     ) -> None:
         super().__init__(encoding="utf-8", codec_errors="replace", timeout=None)
         self.delayafterread = None  # pexpect would sleep after each read
-        self.linesep = _LINE_END
+        self.linesep = LINE_END
         self.name = f"<console of {name}>"
         self.closed = False
         self._sock = sock
         self._on_line = on_line
-        self._lines = _Lines(log, started)
+        self._log = ConsoleLog(log, started)
         self._incoming = threading.Condition()
         self._unread = ""
         self._ended = False
@@ -67,7 +62,18 @@ class Console(_Spawn):
 
     def tail(self, count: int) -> tuple[str, ...]:
         """The last ``count`` lines, oldest first, an incomplete one included."""
-        return self._lines.tail(count)
+        return self._log.tail(count)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What of the guest's output was not kept; lines for people."""
+        beyond = self._log.beyond
+        if not beyond:
+            return ()
+        return (
+            f"the console log was cut at {LOG_LIMIT >> 20} MiB: {beyond} characters came after it, "
+            "of which it has the last lines",
+        )
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> str:
         """Up to ``size`` characters, as soon as there are any; pexpect calls this.
@@ -108,7 +114,7 @@ class Console(_Spawn):
         with suppress(OSError):  # the guest may have gone already
             self._sock.shutdown(socket.SHUT_RDWR)
         self._reader.join()
-        self._lines.close()
+        self._log.close()
         self._sock.close()
         if self._failure is not None:
             raise self._failure
@@ -128,7 +134,7 @@ class Console(_Spawn):
 
     def _keep(self, text: str, ended: bool) -> None:
         try:
-            for line in self._lines.feed(text, ended):
+            for line in self._log.feed(text, ended):
                 if self._on_line is not None and self._failure is None:
                     self._on_line(line)
         except Exception as error:  # whatever on_line raises belongs to the other thread
@@ -140,65 +146,3 @@ class Console(_Spawn):
 
     def _has_news(self) -> bool:
         return bool(self._unread) or self._ended or self._failure is not None
-
-
-class _Lines:
-    """Cuts text into lines, writes them to ``log`` as they grow, and remembers the last ones."""
-
-    def __init__(self, log: Path, started: float) -> None:
-        self._started = started
-        self._path = log
-        self._lock = threading.Lock()
-        self._current = ""
-        self._at_line_start = True
-        self._last: deque[str] = deque(maxlen=_TAIL_LINES)
-        try:
-            self._file: TextIO = log.open("w", encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    def feed(self, text: str, ended: bool) -> list[str]:
-        """Take ``text``; returns the lines that it completes. ``ended``: nothing follows."""
-        text = text.replace("\r", "")
-        if ended and (self._current + text) and not text.endswith(_LINE_END):
-            text += _LINE_END
-        pieces = text.split(_LINE_END)
-        self._write(pieces)
-        lines = []
-        with self._lock:
-            for piece in pieces[:-1]:
-                lines.append(self._current + piece)
-                self._current = ""
-            self._current += pieces[-1]
-            self._last.extend(lines)
-        return lines
-
-    def tail(self, count: int) -> tuple[str, ...]:
-        with self._lock:
-            lines = [*self._last, *filter(None, [self._current])]
-        return tuple(lines[max(0, len(lines) - count) :])
-
-    def close(self) -> None:
-        with suppress(OSError):  # what could not be written was told before
-            self._file.close()
-
-    def _write(self, pieces: list[str]) -> None:
-        """``pieces`` are what line ends separate; the last one may grow later."""
-        stamp = f"+{time.monotonic() - self._started:12.6f} "
-        try:
-            for number, piece in enumerate(pieces):
-                if number > 0:
-                    if self._at_line_start:  # an empty line has its time, too
-                        self._file.write(stamp)
-                    self._file.write(_LINE_END)
-                    self._at_line_start = True
-                if piece and self._at_line_start:
-                    self._file.write(stamp)
-                    self._at_line_start = False
-                self._file.write(piece)
-            self._file.flush()
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    def _unwritable(self, error: OSError) -> HostError:
-        return HostError(f"{self._path} cannot be written: {error.strerror}")

@@ -31,6 +31,8 @@ from harness.errors import ProtocolError, QemuDied
 from harness.qemu.sieve import EventSieve
 
 CONNECT_SECONDS = 60.0
+# of one name; a guest can have as many as it likes (by resets, say), and one tells as much
+MOST_WAITING = 64
 
 # QEMU's end is an event for us, not a message on the user's terminal
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
@@ -163,8 +165,8 @@ class Monitor(Closing):
     def wait_event(self, names: Collection[str], deadline: Deadline) -> Event | None:
         """Take the oldest event with one of ``names`` that was not taken yet.
 
-        Other events stay. Returns None at the deadline; raises QemuDied if the connection is
-        lost before.
+        Other events stay, of one name the oldest ``MOST_WAITING``. Returns None at the deadline;
+        raises QemuDied if the connection is lost before.
         """
         with self._news:
             self._news.wait_for(
@@ -240,7 +242,8 @@ class Monitor(Closing):
             seconds=time.monotonic() - self._started,
         )
         with self._news:
-            self._waiting.append(event)
+            if sum(other.name == event.name for other in self._waiting) < MOST_WAITING:
+                self._waiting.append(event)
             self._news.notify_all()
         if self._on_event is not None:
             self._on_event(event)

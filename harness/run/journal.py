@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 
 from harness.closing import Closing
 
+MOST_LINES = 1000  # of one kind of event: a guest can make as many as it likes
+
 
 class Journal(Closing):
-    """One JSON object a line: ``at`` (seconds since the start), ``phase``, ``event``, details."""
+    """One JSON object a line: ``at`` (seconds since the start), ``phase``, ``event``, details.
+
+    Of each kind of event ``MOST_LINES``; the last lines say of which there were more.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", buffering=1)
         self._start = time.monotonic()
+        self._events: Counter[str] = Counter()
 
     def close(self) -> None:
-        self._file.close()
+        if self._file.closed:
+            return
+        try:
+            for event, count in self._events.items():
+                if count > MOST_LINES:
+                    self._write(None, "left out", {"of": event, "lines": count - MOST_LINES})
+        finally:
+            self._file.close()
 
     def write(self, phase: str | None, event: str, details: dict[str, object]) -> None:
+        self._events[event] += 1
+        if self._events[event] <= MOST_LINES:
+            self._write(phase, event, details)
+
+    def _write(self, phase: str | None, event: str, details: dict[str, object]) -> None:
         at = round(time.monotonic() - self._start, 6)
         record = {"at": at, "phase": phase, "event": event, **details}
         self._file.write(json.dumps(record, default=str) + "\n")

@@ -15,7 +15,9 @@ _OBSERVATIONS = 4
 def check(evidence: Evidence) -> CheckResult:
     """The tool finished; the HSA was read, then released, and never asked for again."""
     findings = tuple(Finding(CHECK, message) for message in _messages(evidence))
-    return CheckResult(CHECK, _OBSERVATIONS, UNIT, findings)
+    limits = evidence.outcome.get("limits")
+    notes = tuple(map(str, limits)) if isinstance(limits, list) else ()
+    return CheckResult(CHECK, _OBSERVATIONS, UNIT, findings, notes=notes)
 
 
 def _messages(evidence: Evidence) -> Iterator[str]:

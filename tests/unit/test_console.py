@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HostError
-from harness.qemu.console import UNREAD_LIMIT, Console, _Lines
+from harness.qemu import console_log
+from harness.qemu.console import UNREAD_LIMIT, Console
+from harness.qemu.console_log import LINE_LIMIT, ConsoleLog
 
 LOG_LINE = re.compile(r"\+ *\d+\.\d{6} (.*)\n")
 SECONDS = 10
@@ -76,7 +78,7 @@ def test_a_prompt_is_logged_while_it_waits(guest: Guest):
 
 def test_time_stamps_are_of_the_first_character(tmp_path: Path):
     log = tmp_path / "log"
-    lines = _Lines(log, started=time.monotonic() - 12.345)
+    lines = ConsoleLog(log, started=time.monotonic() - 12.345)
     lines.feed("first", ended=False)
     early = log.read_text(encoding="utf-8")
     lines.feed(" rest\nnext", ended=True)
@@ -95,7 +97,7 @@ def test_pieces_do_not_matter(
     tmp_path_factory: pytest.TempPathFactory, text: str, cuts: list[int], last: str
 ):
     log = tmp_path_factory.mktemp("log") / "log"
-    lines = _Lines(log, started=time.monotonic())
+    lines = ConsoleLog(log, started=time.monotonic())
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     seen: list[str] = []
     for start, end in itertools.pairwise(edges):
@@ -108,6 +110,57 @@ def test_pieces_do_not_matter(
     assert seen == expected
     assert list(lines.tail(100)) == expected
     assert logged(log).split("\n")[:-1] == expected
+
+
+@pytest.mark.parametrize("size", [1, 5, LINE_LIMIT, LINE_LIMIT + 1])
+def test_a_line_without_end_is_cut(guest: Guest, size: int):
+    text = "0123456789" * LINE_LIMIT
+    for at in range(0, len(text), size) if size > 5 else range(0):
+        guest.say(text[at : at + size])
+    guest.say("" if size > 5 else text)
+    lines = guest.end().splitlines()
+    assert "".join(lines) == text
+    assert {len(line) for line in lines} == {LINE_LIMIT}
+    assert guest.console.tail(3) == tuple(lines[-3:])
+
+
+def test_a_line_of_just_the_longest_length_is_one(guest: Guest):
+    guest.say("x" * LINE_LIMIT + "\n" + "y" * LINE_LIMIT)
+    guest.say("\nz")
+    assert [len(line) for line in guest.end().splitlines()] == [LINE_LIMIT, LINE_LIMIT, 1]
+
+
+@pytest.mark.parametrize("line", ["x" * 99, "", "x" * (3 * LINE_LIMIT)])
+def test_a_log_does_not_grow_for_ever_and_has_the_end(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, line: str
+):
+    monkeypatch.setattr(console_log, "LOG_LIMIT", 100_000)
+    assert guest.console.limits == ()
+    for _ in range(200):
+        guest.say(f"{line}\n" * 50)
+    guest.say("no\nlast words")
+    lines = guest.end().splitlines()
+    full = "[the log was full here; the last lines follow]"
+    assert lines.count(full) == 1
+    assert [text for text in lines if text != full][-2:] == ["no", "last words"]
+    assert lines[0] == line[:LINE_LIMIT]
+    assert guest.log.stat().st_size < 200_000 + 65536 + console_log.TAIL_LINES * (LINE_LIMIT + 20)
+    assert re.fullmatch(
+        r"the console log was cut at \d+ MiB: \d+ characters came after it, .*",
+        "".join(guest.console.limits),
+    )
+
+
+def test_a_log_that_is_full_within_the_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(console_log, "LOG_LIMIT", 10)
+    log = ConsoleLog(tmp_path / "log", time.monotonic())
+    for text in ("first\nse", "cond", " line"):
+        log.feed(text, ended=False)
+    assert log.feed("", ended=True) == ["second line"]
+    log.close()
+    full = "[the log was full here; the last lines follow]"
+    assert logged(tmp_path / "log").splitlines() == ["first", "se", full]
+    assert log.tail(2) == ("first", "second line")
 
 
 def test_lines_are_echoed_from_another_thread(tmp_path: Path):

@@ -13,7 +13,7 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
-from harness.qemu.monitor import Event, Monitor
+from harness.qemu.monitor import MOST_WAITING, Event, Monitor
 
 GREETING = {"QMP": {"version": {"qemu": {"major": 7}, "package": ""}, "capabilities": []}}
 SECONDS = 10
@@ -145,6 +145,18 @@ def test_events_are_taken_once_and_in_order():
         seconds = [event.seconds for event in told]
         assert seconds == sorted(seconds)
         assert seconds[0] > 0
+
+
+def test_a_guest_that_resets_for_ever_fills_no_memory_and_hides_no_end():
+    with monitored() as (monitor, peer):
+        for number in range(MOST_WAITING + 50):
+            peer.event("RESET", number=number)
+        peer.event("SHUTDOWN")
+        assert monitor.wait_event(["SHUTDOWN"], Deadline(SECONDS)) is not None
+        kept = []
+        while event := monitor.wait_event(["RESET"], Deadline(0)):
+            kept.append(event.data["number"])
+        assert kept == list(range(MOST_WAITING))
 
 
 def test_stop_and_resume_are_not_told():

@@ -9,7 +9,7 @@ import pytest
 
 from harness.progress import NoProgress
 from harness.run import phases as module
-from harness.run.journal import Journal
+from harness.run.journal import MOST_LINES, Journal
 from harness.run.phases import GIB, LIMITS, STALL_SECONDS, WHAT, WORK_LIMITS, Phases
 
 
@@ -108,6 +108,19 @@ def test_after_a_phase_there_is_none(phases, tmp_path):
         ("collect", "end"),
         (None, "afterwards"),
     ]
+
+
+def test_a_guest_cannot_make_the_journal_grow_for_ever(tmp_path):
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        for number in range(MOST_LINES + 7):
+            journal.write("dump", "DIAG 308", {"number": number})
+        journal.write("dump", "end", {"said": "\x1b[2J\u202e"})
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines[-2:]] == ["end", "left out"]
+    assert (lines[-1]["of"], lines[-1]["lines"]) == ("DIAG 308", 7)
+    assert [line["number"] for line in lines[:-2]] == list(range(MOST_LINES))
+    assert (tmp_path / "journal.jsonl").read_bytes().replace(b"\n", b"").isascii()
+    assert b"\x1b" not in (tmp_path / "journal.jsonl").read_bytes()
 
 
 def test_every_phase_says_what_it_does(journal):
