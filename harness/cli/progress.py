@@ -39,10 +39,9 @@ class BarProgress:
     @contextmanager
     def task(self, what: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
         with self._live():
-            number = self._bars.add_task(what, total=total, note=unit)
-            yield _Bar(self._bars, number, unit)
-            done = self._bars.tasks[number].completed or 1
-            self._bars.update(number, total=done, completed=done, note="")
+            bar = _Bar(self._bars, self._bars.add_task(what, total=total, note=unit), unit)
+            yield bar
+            bar.finish()
 
     @contextmanager
     def _live(self) -> Iterator[None]:
@@ -50,18 +49,29 @@ class BarProgress:
         if self._bars.live.is_started:
             yield
             return
-        with self._bars:
-            yield
-        for number in self._bars.task_ids:
-            self._bars.remove_task(number)
+        try:
+            with self._bars:
+                yield
+        finally:
+            for number in self._bars.task_ids:
+                self._bars.remove_task(number)
 
 
 class _Bar:
+    """One task of rich's; it is known by its id, which is no position in rich's list of tasks."""
+
     def __init__(self, bars: Progress, number: TaskID, unit: str) -> None:
         self._bars, self._number, self._unit = bars, number, unit
+        self._done = 0.0
 
     def update(self, done: float, note: str = "") -> None:
+        self._done = done
         self._bars.update(self._number, completed=done, note=note or self._unit)
+
+    def finish(self) -> None:
+        """Show it as complete, whatever its total was thought to be."""
+        done = self._done or 1
+        self._bars.update(self._number, total=done, completed=done, note="")
 
 
 class LineProgress:
