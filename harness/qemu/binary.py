@@ -18,6 +18,13 @@ MACHINE_TYPE = "s390-ccw-virtio"
 # the oldest QEMU this was shown to work with (Debian 12)
 MINIMUM_QEMU = (7, 2)
 
+# QEMU's own seccomp filter (qemu-options.hx): a guest that breaks out of the emulation can start no
+# program, gain no privilege and not take over the host's schedule
+SANDBOX = (
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+)
+
 _PROBE_SECONDS = 30
 _INSTALL = (
     "install Debian's package qemu-system-misc (on releases after Debian 12: qemu-system-s390x), "
@@ -27,10 +34,14 @@ _INSTALL = (
 
 @dataclass(frozen=True)
 class QemuBinary:
-    """An executable that emulates s390x, and its (major, minor, micro) version."""
+    """An executable that emulates s390x, and its (major, minor, micro) version.
+
+    ``sandbox``: whether it can lock itself up (``SANDBOX``) on this host.
+    """
 
     path: Path
     version: tuple[int, int, int]
+    sandbox: bool = False
 
     @property
     def release(self) -> str:
@@ -64,12 +75,18 @@ def find_qemu(minimum: tuple[int, ...] = MINIMUM_QEMU) -> QemuBinary:
             f"{path} is version {_dotted(version)}; at least {_dotted(minimum)} is needed",
             hint=_INSTALL,
         )
-    # every target's QEMU prints the same version line; only its machine types tell them apart
-    if MACHINE_TYPE not in _output(path, "-machine", "help").split():
+    # every target's QEMU prints the same version line; only its machine types tell them apart.
+    # Where the sandbox is missing, or cannot be put up, QEMU ends before it prints any
+    sandbox = _has_machine(path, *SANDBOX)
+    if not sandbox and not _has_machine(path):
         raise HostError(
             f"{path} does not emulate s390x: it has no machine type {MACHINE_TYPE}", hint=_INSTALL
         )
-    return QemuBinary(path, version)
+    return QemuBinary(path, version, sandbox)
+
+
+def _has_machine(path: Path, *options: str) -> bool:
+    return MACHINE_TYPE in _output(path, *options, "-machine", "help").split()
 
 
 def _locate(name: str) -> Path:

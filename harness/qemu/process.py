@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
+import resource
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from harness.pdeathsig import dying_with_us
 from harness.qemu.binary import QemuBinary
 from harness.qemu.console import Console
 from harness.qemu.gdb import GdbClient, Trace
+from harness.qemu.last_words import LastWords
 from harness.qemu.monitor import Event, Monitor
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
@@ -34,7 +34,8 @@ HANDSHAKE_SECONDS = 60.0
 QUIT_SECONDS = 5.0  # after it QEMU is killed
 DEATH_SECONDS = 5.0  # from a lost connection to the process's end
 _STDERR_LINES = 5
-_STDERR_BYTES = 4096
+# beyond the largest file that is QEMU's to write: for small ones, and for headers of a dump
+_FILE_SLACK = 64 << 20
 
 
 class Qemu:
@@ -95,7 +96,9 @@ class Qemu:
                 monitor = Monitor(ours.qmp, name, started=started, on_event=on_event)
                 stack.callback(monitor.close)
                 fds = theirs.endpoints(ram.fd)
-                process = _Process(name, qemu_argv(binary, spec, fds), fds, directory)
+                process = _Process(
+                    name, qemu_argv(binary, spec, fds), fds, directory, _file_limit(spec)
+                )
                 stack.callback(process.end)
                 theirs.close()
             try:
@@ -127,25 +130,32 @@ class Qemu:
 class _Process:
     """The process itself, and what it writes to its standard error."""
 
-    def __init__(self, name: str, argv: list[str], fds: Endpoints, directory: Path) -> None:
+    def __init__(
+        self, name: str, argv: list[str], fds: Endpoints, directory: Path, file_limit: int
+    ) -> None:
         command = dying_with_us(argv)
         text = json.dumps(argv, indent=1, ensure_ascii=False)
         (directory / ARGV_FILE).write_text(text + "\n", encoding="utf-8")
         self._name = name
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 -- end() closes it
+        self._words = LastWords(name)
         try:
             self.popen = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._output,
+                stdout=self._words.sink,
+                stderr=self._words.sink,
                 pass_fds=[fd for fd in astuple(fds) if fd is not None],
                 # a terminal's Ctrl-C is for us; we then end QEMU
                 start_new_session=True,
             )
         except OSError as error:
-            self._output.close()
+            self._words.close()
             raise HostError(f"{argv[0]} cannot be started: {error.strerror}") from error
+        self._words.started()
+        # before the guest runs: that takes our word
+        with suppress(ProcessLookupError):  # who looks at it next is told
+            resource.prlimit(self.popen.pid, resource.RLIMIT_CORE, (0, 0))
+            resource.prlimit(self.popen.pid, resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
     def quit(self, monitor: Monitor) -> None:
         """Let QEMU finish its writes and end."""
@@ -158,7 +168,7 @@ class _Process:
         """Kill what is left."""
         self.popen.kill()
         self.popen.wait()
-        self._output.close()
+        self._words.close()
 
     def death(self) -> QemuDied | None:
         """How QEMU ended; None if it has not."""
@@ -167,15 +177,8 @@ class _Process:
         except subprocess.TimeoutExpired:
             return None
         how = f"with exit status {status}" if status >= 0 else f"by {_signal_name(-status)}"
-        said = " / ".join(self._last_words()) or "nothing"
+        said = " / ".join(self._words.lines(_STDERR_LINES)) or "nothing"
         return QemuDied(f"QEMU '{self._name}' ended on its own {how}; it said: {said}")
-
-    def _last_words(self) -> list[str]:
-        # pread: QEMU writes at the offset of this very file description
-        fd = self._output.fileno()
-        start = max(0, os.fstat(fd).st_size - _STDERR_BYTES)
-        text = os.pread(fd, _STDERR_BYTES, start).decode(errors="replace")
-        return text.splitlines()[-_STDERR_LINES:]
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,12 @@ def _interrupts_deferred() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
         if pending:
             signal.raise_signal(signal.SIGINT)
+
+
+def _file_limit(spec: MachineSpec) -> int:
+    """Bytes beyond which no file of QEMU's may grow: disk images and memory have their size."""
+    sizes = [disk.path.stat().st_size for disk in spec.disks if disk.path.exists()]
+    return max([spec.memory, *sizes]) + _FILE_SLACK
 
 
 def _signal_name(number: int) -> str:

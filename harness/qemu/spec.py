@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.qemu.binary import MACHINE_TYPE, QemuBinary
+from harness.qemu.binary import MACHINE_TYPE, SANDBOX, QemuBinary
 from harness.wiring import HBA_DEVNO
 
 
@@ -62,6 +62,7 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
     """
     argv = [
         str(binary.path),
+        *(SANDBOX if binary.sandbox else ()),
         # only what is listed here: no user files, no default devices, no window
         "-no-user-config",
         "-nodefaults",

@@ -73,7 +73,7 @@ FUNCTIONS = (
     Function(
         "DIAGNOSE X'308': IPL parameter block, HSA release, re-IPL request",
         Provider.HARNESS,
-        "at the instruction; resets (subcodes 0 and 1) are QEMU's",
+        "at the instruction; resets (subcodes 0 and 1) and program exceptions are QEMU's",
     ),
     Function("FCP channel and zfcp", Provider.ABSENT, "disks are virtio-scsi"),
 )

@@ -113,6 +113,7 @@ def host_identity(binary: QemuBinary) -> dict[str, Any]:
     return {
         "harness": __version__,
         "QEMU": binary.release,
+        "QEMU's sandbox": "on" if binary.sandbox else "none: this QEMU has none, or not here",
         "qemu.qmp": version("qemu.qmp"),
         "drgn": version("drgn"),
         "Python": platform.python_version(),

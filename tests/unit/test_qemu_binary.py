@@ -11,8 +11,13 @@ from harness.errors import HostError
 from harness.qemu.binary import DEFAULT_NAME, ENVIRONMENT, QemuBinary, find_qemu
 
 FAKE = """#!/bin/sh
-if [ "$1" = --version ]; then echo "{version}"; else printf 'none empty\\n{machine} x\\n'; fi
+case "$*" in
+    --version) echo "{version}"; exit ;;
+    *-sandbox*) {sandbox} ;;
+esac
+printf 'none empty\\n{machine} x\\n'
 """
+REFUSES = "echo '-sandbox support is not enabled in this QEMU binary' >&2; exit 1"
 
 
 @pytest.fixture
@@ -21,9 +26,14 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv(ENVIRONMENT, raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
 
-    def make(version: str, machine: str = "s390-ccw-virtio", name: str = DEFAULT_NAME) -> Path:
+    def make(
+        version: str,
+        machine: str = "s390-ccw-virtio",
+        name: str = DEFAULT_NAME,
+        sandbox: str = ":",
+    ) -> Path:
         path = tmp_path / name
-        path.write_text(FAKE.format(version=version, machine=machine))
+        path.write_text(FAKE.format(version=version, machine=machine, sandbox=sandbox))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return path
 
@@ -59,6 +69,18 @@ def test_exactly_the_minimum_is_enough(fake):
 
 def test_another_target(fake):
     fake("QEMU emulator version 9.0.0", machine="pc-q35")
+    with pytest.raises(HostError, match="does not emulate s390x"):
+        find_qemu()
+
+
+@pytest.mark.parametrize(("answer", "has_it"), [(":", True), (REFUSES, False)])
+def test_it_is_asked_for_its_sandbox(fake, answer: str, has_it: bool):
+    fake("QEMU emulator version 10.0.3", sandbox=answer)
+    assert find_qemu().sandbox is has_it
+
+
+def test_another_target_without_a_sandbox(fake):
+    fake("QEMU emulator version 9.0.0", machine="pc-q35", sandbox=REFUSES)
     with pytest.raises(HostError, match="does not emulate s390x"):
         find_qemu()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HostError, QemuDied
+from harness.qemu import last_words
 from harness.qemu.binary import QemuBinary
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
@@ -53,6 +55,24 @@ def test_last_words_are_the_last_lines(ram: GuestRam, tmp_path: Path):
     fake.chmod(0o755)
     with pytest.raises(QemuDied, match=r"status 3; it said: line 3 / line 4 .* / line 7$"):
         start(fake, ram, tmp_path)
+
+
+def test_who_complains_for_ever_is_not_held_up_and_fills_nothing(ram: GuestRam, tmp_path: Path):
+    fake = tmp_path / "qemu"
+    fake.write_text("#!/bin/sh\nyes 'no such queue' | head -n 1000000 >&2\necho the end; exit 3\n")
+    fake.chmod(0o755)
+    with pytest.raises(QemuDied, match=r"status 3; it said: no such queue .* / the end$"):
+        start(fake, ram, tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 10_000
+
+
+def test_a_grandchild_that_lives_on_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(last_words, "END_SECONDS", 0.1)
+    words = last_words.LastWords("fake")
+    grandchild = os.dup(words.sink)
+    os.write(grandchild, b"one\ntwo\nthree\n")
+    assert words.lines(2) == ["two", "three"]
+    os.close(grandchild)
 
 
 def test_no_directory(ram: GuestRam, tmp_path: Path):

@@ -38,6 +38,19 @@ def test_nothing_but_what_is_asked_for():
     assert values(argv, "-cpu") == ["max"]
 
 
+def test_a_binary_that_can_locks_itself_up():
+    assert "-sandbox" not in qemu_argv(BINARY, PLAIN, FDS)
+    argv = qemu_argv(replace(BINARY, sandbox=True), PLAIN, FDS)
+    (sandbox,) = values(argv, "-sandbox")
+    assert sandbox.split(",") == [
+        "on",
+        "obsolete=deny",
+        "elevateprivileges=deny",
+        "spawn=deny",
+        "resourcecontrol=deny",
+    ]
+
+
 def test_direct_boot_passes_paths_and_parmline_unchanged():
     spec = replace(PLAIN, kernel=Path("/a,b"), initrd=Path("/c d"), append="x=1,2 y")
     argv = qemu_argv(BINARY, spec, FDS)
