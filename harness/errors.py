@@ -11,6 +11,7 @@
     +-- QemuDied              exit 3   a QEMU process ended on its own
     +-- PhaseTimeout          exit 3   a deadline passed; says in which phase and for what
     +-- EvidenceError         exit 3   an evidence directory, snapshot or image is damaged
+        +-- LimitError                 it has, or takes, more than any honest one
 
 A wrong dump is not an exception: it is a finding (``harness.verify``), and exit code 1.
 """
@@ -86,6 +87,10 @@ class QemuDied(HarnessError):
 
 class EvidenceError(HarnessError):
     """Stored evidence (a run, a snapshot, an image) is missing, foreign or damaged."""
+
+
+class LimitError(EvidenceError):
+    """What was read has more of something, or takes more memory or time, than any honest one."""
 
 
 class PhaseTimeout(HarnessError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ from harness.cli.say import say, say_json
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from harness.dump.reader import Dump
     from harness.verify.findings import CheckResult
@@ -80,18 +81,18 @@ app.command("snapshot", epilog=run.DUMP_EXAMPLES)(run.dump)  # the first one nee
 
 
 @app.command(epilog=INFO_EXAMPLES)
-def info(file: DumpFile, json: options.Json = False) -> None:
+def info(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> None:
     """Say what a dump is: format, memory map, CPUs, kernel, panic, and what its headers tell."""
     from harness.cli.show_dump import show_info
     from harness.dump.describe import describe
     from harness.dump.detect import open_dump
 
-    with open_dump(file) as dump:
+    with _limited(limit_factor, file), open_dump(file) as dump:
         described = describe(dump)
-    if json:
-        say_json(described)
-    else:
-        show_info(described)
+        if json:
+            say_json(described)
+        else:
+            show_info(described)
 
 
 @app.command(epilog=COMPARE_EXAMPLES)
@@ -99,6 +100,7 @@ def compare(
     one: Annotated[Path, typer.Argument(metavar="A", help="A dump, of any known format.")],
     other: Annotated[Path, typer.Argument(metavar="B", help="Another, of any known format.")],
     json: options.Json = False,
+    limit_factor: options.LimitFactor = 1,
 ) -> int:
     """Compare two dumps: memory map, every page, every CPU's registers, VMCOREINFO.
 
@@ -107,14 +109,18 @@ def compare(
     from harness.dump.detect import open_dump
     from harness.verify.compare import compare
 
-    with open_dump(one) as first, open_dump(other) as second:
+    with (
+        _limited(limit_factor, one, other),
+        open_dump(one) as first,
+        open_dump(other) as second,
+    ):
         results = compare(first, second, progress_for(json=json, verbose=False))
         what = {"first": _identity(first), "second": _identity(second)}
-    return _show(what, results, ("the dumps are the same", "the dumps differ"), json)
+        return _show(what, results, ("the dumps are the same", "the dumps differ"), json)
 
 
 @app.command(epilog=CHECK_EXAMPLES)
-def check(file: DumpFile, json: options.Json = False) -> int:
+def check(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> int:
     """Check a dump by itself: whole, consistent, and of a Linux that crashed.
 
     Exit codes: 0 all is well, 1 something is wrong, 3 it is no dump that can be opened.
@@ -122,11 +128,11 @@ def check(file: DumpFile, json: options.Json = False) -> int:
     from harness.dump.detect import open_dump
     from harness.verify import alone
 
-    with open_dump(file) as dump:
+    with _limited(limit_factor, file), open_dump(file) as dump:
         found = alone.superblock_of(file)
         results = alone.check(dump, found, progress_for(json=json, verbose=False))
         what = {"dump": _identity(dump)}
-    return _show(what, results, ("nothing is wrong", "something is wrong"), json)
+        return _show(what, results, ("nothing is wrong", "something is wrong"), json)
 
 
 @app.command(epilog=JUDGE_EXAMPLES)
@@ -176,13 +182,14 @@ def extract(
         ),
     ] = None,
     json: options.Json = False,
+    limit_factor: options.LimitFactor = 1,
 ) -> None:
     """Take something out of a dump, to standard output."""
     from harness.cli import extract_dump
     from harness.dump.detect import open_dump
 
     extract_dump.check(what, which)
-    with open_dump(file) as dump:
+    with _limited(limit_factor, file), open_dump(file) as dump:
         extract_dump.extract(dump, what, which, json=json)
 
 
@@ -192,17 +199,28 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The new dump; must not exist.")],
     to: Annotated[str, typer.Option(metavar="FORMAT", help="elf, s390 or s390_ext.")],
     json: options.Json = False,
+    limit_factor: options.LimitFactor = 1,
 ) -> None:
     """Write a dump in another format."""
     from harness.dump.convert import convert
     from harness.dump.detect import open_dump
 
-    with open_dump(file) as dump:
+    with _limited(limit_factor, file), open_dump(file) as dump:
         convert(dump, target, to, progress_for(json=json, verbose=False))
     if json:
         say_json({"file": str(target), "format": to, "size": target.stat().st_size})
     else:
         say(f"{target}: {to}, {target.stat().st_size} bytes")
+
+
+@contextmanager
+def _limited(factor: int, *files: Path) -> Iterator[None]:
+    """What the files hold costs no more than honest dumps, or ``factor`` times as much."""
+    from harness.dump.guard import guarded
+    from harness.limits import multiplied
+
+    with multiplied(factor), guarded(*files):
+        yield
 
 
 def _identity(dump: Dump) -> dict[str, str | None]:

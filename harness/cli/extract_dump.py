@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from harness.cli.say import say, say_bytes, say_json, say_lines
+from harness.cli.say import say, say_bytes, say_json, say_json_array, say_lines
 from harness.dump.kernel import Kernel
 from harness.dump.kernel_log import read_log
 from harness.dump.reader import PAGE, Dump
@@ -50,7 +50,7 @@ def extract(dump: Dump, what: str, which: str | None, *, json: bool) -> None:
 def _dmesg(dump: Dump, *, json: bool) -> None:
     records = read_log(Kernel(dump))
     if json:
-        say_json([asdict(record) for record in records])
+        say_json_array(asdict(record) for record in records)
         return
     for record in records:
         for line in record.lines():

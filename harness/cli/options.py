@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.build.layout import DiskLayout
+from harness.errors import UsageError
+from harness.limits import OPTION, VARIABLE, factor_of
 from harness.paths import default_runs, default_store
 from harness.scenario.model import DumpFormat
 from harness.scenario.sizes import parse_size
@@ -74,6 +76,13 @@ def _time_factor(text: str) -> float:
     if not low <= factor <= high:  # as it is not for nan
         raise typer.BadParameter(f"'{text}' is no number from {low} to {high}")
     return factor
+
+
+def _limit_factor(text: object) -> int:
+    try:
+        return factor_of(str(text), OPTION)  # the default is a number
+    except UsageError as error:
+        raise typer.BadParameter(error.message) from None
 
 
 def size(text: str) -> int:
@@ -181,6 +190,16 @@ Judges = Annotated[
     typer.Option("--judges", help="Also hear what the genuine zgetdump, in a guest, makes of it."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+LimitFactor = Annotated[
+    int,
+    typer.Option(
+        OPTION,
+        parser=_limit_factor,
+        metavar="FACTOR",
+        envvar=VARIABLE,
+        help="Allow a dump FACTOR times the memory, the time, and the number of everything in it.",
+    ),
+]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the guests' consoles.")]
 TimeFactor = Annotated[
     float,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from textwrap import indent
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -33,6 +34,15 @@ def say_lines(text: str) -> None:
 def say_json(document: Any) -> None:
     """A document on standard output."""
     print(to_text(document))
+
+
+def say_json_array(items: Iterable[Any]) -> None:
+    """Many documents as one, an array, of which only one item at a time is in memory."""
+    before = "["
+    for item in items:
+        print(f"{before}\n{indent(to_text(item).rstrip(), ' ')}", end="")
+        before = ","
+    print("[]" if before == "[" else "\n]")
 
 
 def say_bytes(data: bytes) -> None:

@@ -33,8 +33,8 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield "found in", info["container"]
     yield "complete", "yes" if info["complete"] else f"no: {info['incomplete']}"
     yield "size", f"{info['size']} bytes; {info['length']} by the dump's own headers"
-    yield "memory", f"{format_size(info['memory'])} in {len(info['memory_map'])} pieces"
-    yield from _map(info["memory_map"])
+    yield "memory", f"{format_size(info['memory'])} in {info['pieces']} pieces"
+    yield from _map(info["memory_map"], info["pieces"])
     if info["uts"]:
         for name in ("nodename", "release", "version"):
             yield name, info["uts"][name]
@@ -53,8 +53,8 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield "unreadable", why
 
 
-def _map(ranges: Sequence[Sequence[int]]) -> Iterator[tuple[str, str]]:
+def _map(ranges: Sequence[Sequence[int]], count: int) -> Iterator[tuple[str, str]]:
     for start, end in ranges[:_SHOWN_RANGES]:
         yield "", f"{start:#018x}-{end - 1:#018x}"
-    if len(ranges) > _SHOWN_RANGES:
-        yield "", f"and {len(ranges) - _SHOWN_RANGES} more"
+    if count > _SHOWN_RANGES:
+        yield "", f"and {count - _SHOWN_RANGES} more"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from harness.dump.content import Content, File
+from harness.dump.debugfs import CpuTime
 from harness.dump.ext import ExtFile, FileSystem, is_ext
 from harness.dump.ngdump import META, Meta, parse_meta
 from harness.dump.partition_table import Partition, partitions
@@ -17,6 +18,7 @@ from harness.dump.superblock import (
     superblock_of_partition,
 )
 from harness.errors import EvidenceError
+from harness.limits import limits, require
 from harness.s390x.zipl import DUMP_SB_MAGIC
 
 _LARGEST_CHECKSUMMED = 1 << 20  # bytes; zipl and zfcpdump say 4096
@@ -94,11 +96,15 @@ class _Candidate(NamedTuple):
 
 def _in_file_systems(disk: File, places: tuple[Partition, ...], member: str | None) -> Found:
     """In the file systems of ``places``, the newest if there are several."""
-    with_file_system = [place for place in places if is_ext(disk, place.start)]
+    # by their start: a partition table may name the same place a thousand times
+    at = {place.start: place for place in reversed(places) if is_ext(disk, place.start)}
+    with_file_system = sorted(at.values())
+    require(disk.name, "file systems", len(with_file_system), limits().file_systems)
+    time = CpuTime()
     candidates = [
         candidate
         for place in with_file_system
-        for candidate in _in_file_system(disk, place, member)
+        for candidate in _in_file_system(disk, place, member, time)
     ]
     if not candidates:
         what = f"file {member}" if member else f"file dump.N, {META} or dump partition of zipl -d"
@@ -111,8 +117,10 @@ def _in_file_systems(disk: File, places: tuple[Partition, ...], member: str | No
     return Found(content, newest.where, newest.facts)
 
 
-def _in_file_system(disk: File, place: Partition, member: str | None) -> Iterator[_Candidate]:
-    file_system = FileSystem(disk, place.start, place.size)
+def _in_file_system(
+    disk: File, place: Partition, member: str | None, time: CpuTime
+) -> Iterator[_Candidate]:
+    file_system = FileSystem(disk, place.start, place.size, time)
     on = f"partition {place.number}" if place.number else "an ext file system"
     if member is not None:
         file = file_system.find(member)

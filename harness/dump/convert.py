@@ -44,6 +44,5 @@ def convert(dump: Dump, target: Path, form: str, progress: Progress) -> None:
     if form != "elf" and dump.filtered is not None:
         message = f"{dump.name}: {dump.filtered}, and a dump in {form} has no gaps"
         raise UsageError(message, hint="an elf dump has: --to elf")
-    total = sum(segment.size for segment in dump.segments)
-    with progress.task(f"write {target.name}", total, "B") as task:
+    with progress.task(f"write {target.name}", dump.described, "B") as task:
         WRITERS[form](dump, target, task)

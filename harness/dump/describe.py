@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from harness.dump.kernel import Kernel, uts_names
-from harness.dump.kernel_log import Record, panic_text, read_log
+from harness.dump.kernel_log import panic_in, read_log
 from harness.dump.reader import Dump
 from harness.dump.vmcoreinfo import Vmcoreinfo
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, LimitError
 from harness.s390x.cpu import CpuState
 
 T = TypeVar("T")
+
+LISTED = 1 << 16  # pieces of memory; a filtered dump may have a million
 
 # Principles of Operation, chapter 4 "Program-Status Word"
 PSW_WAIT = 1 << 49
@@ -26,13 +29,17 @@ def describe(dump: Dump) -> dict[str, Any]:
     """All that is known without an oracle, as plain JSON.
 
     Addresses and sizes are numbers, in bytes; registers are hexadecimal strings.
+    ``memory_map`` has the first of the memory's ``pieces``, up to ``LISTED``.
     ``unreadable`` says why what is None could not be read; nothing is raised for a damaged dump.
+    Raises LimitError for one that has more of something than any.
     """
     unreadable: list[str] = []
 
     def attempt(read: Callable[[], T]) -> T | None:
         try:
             return read()
+        except LimitError:
+            raise
         except EvidenceError as error:
             if error.message not in unreadable:
                 unreadable.append(error.message)
@@ -40,9 +47,9 @@ def describe(dump: Dump) -> dict[str, Any]:
 
     info = attempt(lambda: Vmcoreinfo.of(dump))
     kernel = attempt(lambda: Kernel(dump)) if info else None
-    log = attempt(lambda: list(read_log(kernel))) if kernel else None
+    log = attempt(lambda: _Log.of(kernel)) if kernel else None
     cpus = attempt(lambda: dump.cpus)
-    why = incomplete(dump)
+    why, memory = incomplete(dump), dump.memory_map
     return {
         "file": dump.name,
         "format": dump.format,
@@ -51,14 +58,15 @@ def describe(dump: Dump) -> dict[str, Any]:
         "incomplete": why,
         "size": dump.content.size,
         "length": dump.length,
-        "memory": sum(end - start for start, end in dump.memory_map),
-        "memory_map": [list(piece) for piece in dump.memory_map],
+        "memory": sum(end - start for start, end in memory),
+        "pieces": len(memory),
+        "memory_map": [list(piece) for piece in islice(memory, LISTED)],
         "cpus": None if cpus is None else [_cpu(cpu) for cpu in cpus],
         "release": info.lines.get("OSRELEASE") if info else None,
         "build_id": info.lines.get("BUILD-ID") if info else None,
         "uts": attempt(lambda: uts_names(kernel)) if kernel else None,
-        "panic": panic_text(log) if log else None,
-        "log": _log(log) if log else None,
+        "panic": log.panic if log else None,
+        "log": {"records": log.records, "last_seconds": log.last_seconds} if log else None,
         "times": _times(info, dump.facts),
         "facts": {name: _plain(value) for name, value in dump.facts.items()},
         "container_facts": {name: _plain(value) for name, value in dump.container_facts.items()},
@@ -73,6 +81,23 @@ def incomplete(dump: Dump) -> str | None:
     return f"{dump.missing} bytes of memory are missing: it was cut" if dump.missing else None
 
 
+class _Log(NamedTuple):
+    """The kernel's log in short; ``panic`` is what it said of that, the last time it did."""
+
+    records: int
+    last_seconds: float
+    panic: str | None
+
+    @classmethod
+    def of(cls, kernel: Kernel) -> _Log | None:
+        """None if it has no record."""
+        found = None
+        for number, record in enumerate(read_log(kernel), 1):
+            panic = panic_in(record) or (found.panic if found else None)
+            found = cls(number, record.seconds, panic)
+        return found
+
+
 def _cpu(cpu: CpuState) -> dict[str, Any]:
     return {
         "psw": [f"{cpu.psw_mask:016x}", f"{cpu.psw_addr:016x}"],
@@ -85,10 +110,6 @@ def _state(cpu: CpuState) -> str:
     if not cpu.psw_mask & PSW_WAIT:
         return "running"
     return "enabled wait" if cpu.psw_mask & _PSW_ENABLED else "disabled wait"
-
-
-def _log(records: list[Record]) -> dict[str, Any]:
-    return {"records": len(records), "last_seconds": records[-1].seconds}
 
 
 def _times(info: Vmcoreinfo | None, facts: Mapping[str, object]) -> dict[str, str]:

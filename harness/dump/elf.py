@@ -7,7 +7,7 @@ core does not need (QEMU 7.2 writes senseless ones). The tests use it as the sec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -32,10 +32,10 @@ from harness.dump.c_elf import (
 from harness.dump.content import Content, File, Zeros
 from harness.dump.reader import VMCOREINFO, Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
+from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
-from harness.s390x.notes import Note, cpu_states, oversized
+from harness.s390x.notes import NT_PRSTATUS, Note, cpu_states, oversized
 
-MAX_NOTES = 64 << 20  # bytes; 512 CPUs take less than 2 MiB
 _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 
 
@@ -119,14 +119,17 @@ class ElfDump(Dump):
 
     @property
     def vmcoreinfo(self) -> bytes | None:
-        """As it stands in its note; QEMU writes none, and leaves it where it is in memory."""
+        """As it stands in its note; QEMU writes none, and leaves it where it is in memory.
+
+        Raises LimitError if it is longer than any.
+        """
         is_vmcore = any(note.type == NT_PRPSINFO for note in self.notes)  # which QEMU lacks, too
         return self.vmcoreinfo_note if is_vmcore else self.vmcoreinfo_note or vmcoreinfo_in(self)
 
     @property
     def vmcoreinfo_note(self) -> bytes | None:
         """Descriptor of the note; None if there is none."""
-        return next((note.desc for note in self.notes if note.name == VMCOREINFO), None)
+        return vmcoreinfo_of(self.notes, self.name)
 
     @property
     def contradictions(self) -> tuple[str, ...]:
@@ -173,12 +176,11 @@ def parse_layout(content: Content) -> ElfLayout:
 def parse_notes(content: Content, layout: ElfLayout) -> Iterator[ElfNote]:
     """Every note, in file order; a nameless one ends its PT_NOTE (Linux pads with those).
 
-    Raises EvidenceError if a note does not fit into its PT_NOTE, that not into the file, or all
-    of them are more than any machine has: the file may be all hole, memory is not.
+    Raises EvidenceError if a note does not fit into its PT_NOTE, or that not into the file,
+    LimitError if all of them are more than any machine has.
     """
-    total = sum(size for _, size in layout.notes)
-    if total > MAX_NOTES:
-        raise EvidenceError(f"{content.name}: {total} bytes of notes (p_filesz) are too many")
+    total, count, most = sum(size for _, size in layout.notes), 0, limits().notes
+    require(content.name, "bytes of notes (p_filesz)", total, limits().note_bytes)
     for start, size in layout.notes:
         at, end = start, start + size
         if end > content.size:
@@ -190,6 +192,8 @@ def parse_notes(content: Content, layout: ElfLayout) -> Iterator[ElfNote]:
             nhdr = c_elf.Elf64_Nhdr(content.read(at, NHDR_SIZE, "note header"))
             if nhdr.n_namesz == 0:
                 break
+            count += 1
+            require(content.name, "notes", count, most)
             name_at = at + NHDR_SIZE
             desc_at = name_at + _align4(nhdr.n_namesz)
             if desc_at + nhdr.n_descsz > end:
@@ -205,8 +209,20 @@ def parse_notes(content: Content, layout: ElfLayout) -> Iterator[ElfNote]:
             at = desc_at + _align4(nhdr.n_descsz)
 
 
-def cpus_in(notes: Iterable[ElfNote], name: str) -> tuple[CpuState, ...]:
-    """The CPUs among a dump's notes; raises EvidenceError, naming CPU and note, if one is wrong."""
+def vmcoreinfo_of(notes: Iterable[ElfNote], name: str) -> bytes | None:
+    """The descriptor of the note of VMCOREINFO; None without one, LimitError if it is too long."""
+    found = next((note.desc for note in notes if note.name == VMCOREINFO), None)
+    require(name, "bytes of VMCOREINFO", len(found or b""), limits().vmcoreinfo)
+    return found
+
+
+def cpus_in(notes: Sequence[ElfNote], name: str) -> tuple[CpuState, ...]:
+    """The CPUs among a dump's notes.
+
+    Raises EvidenceError, naming CPU and note, if one is wrong; LimitError if there are too many.
+    """
+    count = sum(note.type == NT_PRSTATUS for note in _of_cpus(notes))
+    require(name, "CPUs", count, limits().cpus)
     try:
         return cpu_states(_of_cpus(notes))
     except ValueError as error:

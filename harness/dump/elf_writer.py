@@ -24,7 +24,7 @@ from harness.dump.c_elf import (
     PT_NOTE,
     c_elf,
 )
-from harness.dump.reader import PAGE, VMCOREINFO, Dump
+from harness.dump.reader import PAGE, VMCOREINFO, Dump, refuse_repeats
 from harness.dump.sparse_file import SparseFile
 from harness.errors import EvidenceError
 from harness.progress import Task
@@ -44,6 +44,7 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
     """
     if len(dump.segments) + 1 >= PN_XNUM:
         raise EvidenceError(f"{dump.name}: {len(dump.segments)} segments are too many for ELF")
+    refuse_repeats(dump)
     notes = b"".join(_notes(dump))
     notes_at = EHDR_SIZE + PHDR_SIZE * (1 + len(dump.segments))
     loads_at = _aligned(notes_at + len(notes))

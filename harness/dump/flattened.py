@@ -15,15 +15,16 @@ from harness.dump.c_kdump import (
 from harness.dump.content import Content
 from harness.dump.fragments import FragmentedContent, Piece, last_wins
 from harness.errors import EvidenceError
+from harness.limits import exceeded, flat_records_for
 
-_MAX_RECORDS = 1 << 21  # makedumpfile writes 64 KiB in each
 _MAX_END = 1 << 62
 
 
 def flattened(content: Content) -> Content:
     """What the records of ``content`` make when they are written; what none writes is zero.
 
-    Raises EvidenceError, naming offset and field, if it is not written to its end, or is none.
+    Raises EvidenceError, naming offset and field, if it is not written to its end, or is none;
+    LimitError if it has more records than makedumpfile would make of so many bytes.
     """
     name = content.name
     head = content.read(0, len(c_kdump.makedumpfile_header), "flattened format's header")
@@ -38,8 +39,8 @@ def flattened(content: Content) -> Content:
 
 def _pieces(content: Content) -> Iterator[Piece]:
     """What each record has; they end with one whose fields are all END_FLAG_FLAT_HEADER."""
-    at = FLAT_HEADER_SIZE
-    for _ in range(_MAX_RECORDS):
+    at, limit = FLAT_HEADER_SIZE, flat_records_for(content.size)
+    for _ in range(limit):
         record = c_kdump.makedumpfile_data_header(content.read(at, DATA_HEADER_SIZE, "record"))
         if record.offset == record.buf_size == END_FLAG_FLAT_HEADER:
             return
@@ -56,7 +57,4 @@ def _pieces(content: Content) -> Iterator[Piece]:
                 f"{content.size:#x}"
             )
         yield Piece(record.offset, record.buf_size, start)
-    raise EvidenceError(
-        f"{content.name}: more than {_MAX_RECORDS} records: put it in order first, with "
-        "makedumpfile -R"
-    )
+    raise exceeded(content.name, "has more records than makedumpfile makes", limit)

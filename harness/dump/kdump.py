@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -28,15 +29,22 @@ from harness.dump.c_kdump import (
     c_kdump,
 )
 from harness.dump.content import Content
-from harness.dump.elf import ElfLayout, ElfNote, cpus_in, parse_notes
+from harness.dump.elf import ElfLayout, ElfNote, cpus_in, parse_notes, vmcoreinfo_of
 from harness.dump.packed import unzlib, unzstd
-from harness.dump.page_runs import PagedMemory, PageRuns, RunSegments, runs_in_bitmap
-from harness.dump.reader import PAGE, VMCOREINFO, Dump, Segment, vmcoreinfo_in
+from harness.dump.page_runs import (
+    Bitmap,
+    PagedDump,
+    PagedMemory,
+    PageRuns,
+    RunSegments,
+    runs_in_bitmap,
+)
+from harness.dump.reader import PAGE, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
+from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
 
 _ZERO_PAGES = 1  # the dump level that leaves out nothing else (makedumpfile(8))
-_MAX_VMCOREINFO = 1 << 20
 _MAX_PAGES = 1 << 51  # as many as 63 bits can address
 _SCANNED = 4096  # descriptors at a time
 _DESC = struct.Struct(">QIIQ")  # page_desc, for going through millions of them
@@ -48,8 +56,8 @@ _UNSUPPORTED = {DUMP_DH_COMPRESSED_LZO: "lzo", DUMP_DH_COMPRESSED_SNAPPY: "snapp
 _PACKED = sum(_UNPACK) | sum(_UNSUPPORTED)
 
 
-class KdumpDump(Dump):
-    """A kdump-compressed dump in ``content``; of its pages only the bitmaps are read at once."""
+class KdumpDump(PagedDump):
+    """A kdump-compressed dump in ``content``; of its pages only a bitmap is read at once."""
 
     format = "kdump"
 
@@ -66,7 +74,7 @@ class KdumpDump(Dump):
                 f"{self.name}: max_mapnr says {pages} pages, bitmap_blocks {header.bitmap_blocks}: "
                 f"that is less, or behind the end of the file at {content.size:#x}"
             )
-        self._memory = runs_in_bitmap(content, bitmap_at, bitmap_size, pages)
+        self._memory = Bitmap(content, bitmap_at, bitmap_size, pages)
         self._dumped = runs_in_bitmap(content, bitmap_at + bitmap_size, bitmap_size, pages)
         self._pages = _Pages(content, self._dumped, self._descriptors, pages)
         self.segments = RunSegments(self._dumped, self._pages)
@@ -88,10 +96,9 @@ class KdumpDump(Dump):
         sub = self._sub
         if sub.size_vmcoreinfo == 0:
             notes = self._notes()
-            noted = next((note.desc for note in notes if note.name == VMCOREINFO), None)
+            noted = vmcoreinfo_of(notes, self.name)
             return vmcoreinfo_in(self) if noted is None else noted
-        if sub.size_vmcoreinfo > _MAX_VMCOREINFO:
-            raise EvidenceError(f"{self.name}: size_vmcoreinfo is {sub.size_vmcoreinfo}")
+        require(self.name, "bytes of VMCOREINFO", sub.size_vmcoreinfo, limits().vmcoreinfo)
         return self.content.read(sub.offset_vmcoreinfo, sub.size_vmcoreinfo, "VMCOREINFO")
 
     @property
@@ -106,7 +113,7 @@ class KdumpDump(Dump):
             "nr_cpus": header.nr_cpus,
             "dump_level": sub.dump_level,
             "max_mapnr": sub.max_mapnr_64 or header.max_mapnr,
-            "left_out": self._memory.count - self._dumped.count,
+            "left_out": self._left_out,
         }
 
     @property
@@ -117,10 +124,14 @@ class KdumpDump(Dump):
 
     @property
     def filtered(self) -> str | None:
-        level, left_out = int(self._sub.dump_level), self.facts["left_out"]
+        level, left_out = int(self._sub.dump_level), self._left_out
         if level in (0, _ZERO_PAGES) or not left_out:
             return None
         return f"{left_out} pages were left out by makedumpfile -d {level}"
+
+    @cached_property
+    def _left_out(self) -> int:
+        return self._memory.count() - self._dumped.count
 
     @property
     def missing(self) -> int:
@@ -132,13 +143,10 @@ class KdumpDump(Dump):
         return tuple(parse_notes(self.content, ElfLayout((), ((sub.offset_note, sub.size_note),))))
 
     def _segment_at(self, address: int) -> Segment | None:
-        page = address // PAGE
-        number = self._dumped.run_of(page)
-        if number is not None:
-            return self.segments[number]
-        if self._memory.run_of(page) is not None:
+        segment, page = super()._segment_at(address), address // PAGE
+        if segment is None and page in self._memory:
             raise EvidenceError(f"{self.name}: page {page * PAGE:#x} was left out of the dump")
-        return None
+        return segment
 
     def _stored(self) -> tuple[int, int]:
         """Where the dump ends, and how many bytes of memory are behind the end of the file."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.dump.kernel import Kernel
 from harness.errors import EvidenceError
+from harness.limits import limits, require
 
 _ID_MASK = (1 << 62) - 1  # the two bits above are the descriptor's state
 _COMMITTED, _FINALIZED = 1, 2
 _NO_TEXT = 1  # set in both ends of a block that is none
-_MAX_COUNT_BITS, _MAX_SIZE_BITS = 24, 30  # CONFIG_LOG_BUF_SHIFT allows 20 and 25
+_MAX_BITS = 31  # of log_buf_len= (kernel/printk/printk.c, LOG_BUF_LEN_MAX)
+_MAX_STRUCT = 4096  # of a prb_desc and a printk_info, which have 24 and 88
 _WORD = 8
 _PANIC = re.compile(r"Kernel panic - not syncing.*")
 
@@ -42,13 +44,10 @@ class Record:
             yield f"[{seconds:5}.{rest // 1000:06}] {line}"
 
 
-def panic_text(records: Iterable[Record]) -> str | None:
-    """What the kernel said it panicked of, the last time it did."""
-    found = None
-    for record in records:
-        if match := _PANIC.search(record.text):
-            found = match[0]
-    return found
+def panic_in(record: Record) -> str | None:
+    """What the kernel says there that it panics of; None if it does not."""
+    match = _PANIC.search(record.text)
+    return match and match[0]
 
 
 def read_log(kernel: Kernel) -> Iterator[Record]:
@@ -67,26 +66,36 @@ class _Ring:
         descs = ring + info.offset("printk_ringbuffer.desc_ring")
         data = ring + info.offset("printk_ringbuffer.text_data_ring")
         counter = info.offset("atomic_long_t.counter")
-        self._count_bits = self._bits(descs, "prb_desc_ring.count_bits", _MAX_COUNT_BITS)
-        self._size_bits = self._bits(data, "prb_data_ring.size_bits", _MAX_SIZE_BITS)
+        self._count_bits = self._bits(descs, "prb_desc_ring.count_bits")
+        self._size_bits = self._bits(data, "prb_data_ring.size_bits")
         self._descs = kernel.number(descs + info.offset("prb_desc_ring.descs"))
         self._infos = kernel.number(descs + info.offset("prb_desc_ring.infos"))
         self._data = kernel.number(data + info.offset("prb_data_ring.data"))
         self._tail = kernel.number(descs + info.offset("prb_desc_ring.tail_id") + counter)
         self._head = kernel.number(descs + info.offset("prb_desc_ring.head_id") + counter)
-        self._desc_size, self._info_size = info.size("prb_desc"), info.size("printk_info")
+        self._desc_size, self._info_size = (
+            self._size(name) for name in ("prb_desc", "printk_info")
+        )
         self._state = info.offset("prb_desc.state_var") + counter
         block = info.offset("prb_desc.text_blk_lpos")
         self._begin = block + info.offset("prb_data_blk_lpos.begin")
         self._next = block + info.offset("prb_data_blk_lpos.next")
         self._seq, self._time = info.offset("printk_info.seq"), info.offset("printk_info.ts_nsec")
         self._text_len = info.offset("printk_info.text_len")
+        self._room = 1 << self._size_bits  # every text has its own
+        require(self._name, "bytes of kernel log", self._room, limits().log_text)
 
-    def _bits(self, ring: int, member: str, limit: int) -> int:
-        """A size as a power of two, an unsigned int; never trusted further than ``limit``."""
+    def _size(self, struct: str) -> int:
+        size = self._kernel.info.size(struct)
+        if size > _MAX_STRUCT:
+            raise EvidenceError(f"{self._name}: kernel log: SIZE({struct}) is {size}")
+        return size
+
+    def _bits(self, ring: int, member: str) -> int:
+        """A size as a power of two, an unsigned int."""
         data = self._kernel.read(ring + self._kernel.info.offset(member), 4)
         bits = int.from_bytes(data, "big")
-        if not 0 < bits <= limit:
+        if not 0 < bits <= _MAX_BITS:
             raise EvidenceError(f"{self._name}: kernel log: {member} is {bits}: no ring buffer")
         return bits
 
@@ -97,6 +106,7 @@ class _Ring:
                 f"{self._name}: kernel log: tail_id {self._tail:#x} to head_id {self._head:#x} "
                 f"are more than {1 << self._count_bits} records"
             )
+        require(self._name, "records in the kernel's log", count, limits().log_records)
         for number in range(self._tail, self._tail + count):
             record = self._record(number & _ID_MASK)
             if record is not None:
@@ -130,6 +140,12 @@ class _Ring:
             raise EvidenceError(
                 f"{self._name}: kernel log: the text of record {number:#x} is at {begin:#x} to "
                 f"{after:#x} of the data ring"
+            )
+        self._room -= end - start
+        if self._room < 0:
+            raise EvidenceError(
+                f"{self._name}: kernel log: the texts up to that of record {number:#x} take more "
+                f"than the data ring has, {size} bytes"
             )
         block = self._kernel.read(self._data + start, min(end - start, _WORD + 0xFFFF))
         if self._word(block, 0) != number:

@@ -32,9 +32,10 @@ from harness.dump.c_lkcd import (
 )
 from harness.dump.content import Content
 from harness.dump.packed import unzlib
-from harness.dump.page_runs import PagedMemory, PageRuns, RunSegments
-from harness.dump.reader import PAGE, Dump, Segment
+from harness.dump.page_runs import PagedDump, PagedMemory, PageRuns, RunSegments
+from harness.dump.reader import PAGE
 from harness.errors import EvidenceError
+from harness.limits import page_runs_for
 from harness.s390x.cpu import CpuState
 from harness.s390x.lowcore import STATUS_AREA, STATUS_AREA_SIZE
 from harness.s390x.storestatus import cpu_state
@@ -53,7 +54,7 @@ class _PageHeader(NamedTuple):
     flags: int
 
 
-class LkcdDump(Dump):
+class LkcdDump(PagedDump):
     """An LKCD dump in ``content``."""
 
     format = "lkcd"
@@ -102,10 +103,6 @@ class LkcdDump(Dump):
         """Of a dump that is not complete, all behind its last page, for holes are not told."""
         return int(self._header.mem_end) - self._pages.present_end if self.incomplete else 0
 
-    def _segment_at(self, address: int) -> Segment | None:
-        number = self._pages.runs.run_of(address // PAGE)
-        return None if number is None else self.segments[number]
-
 
 class _Pages(PagedMemory):
     """``end`` is the offset behind the end marker, or where there should have been one."""
@@ -113,7 +110,7 @@ class _Pages(PagedMemory):
     def __init__(self, content: Content, header: Any) -> None:
         pages = int(header.mem_end) // PAGE
         super().__init__(content, pages)
-        self.runs = PageRuns()
+        self.runs = PageRuns(content.name, page_runs_for(content.size))
         self.incomplete: str | None = None
         self._full = _is_full(content, header)
         self._kept, self._at = array("Q"), array("Q")  # a page in each _EVERY, and where it is

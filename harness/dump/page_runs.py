@@ -6,35 +6,49 @@ import re
 from abc import abstractmethod
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import eq
 from typing import overload
 
 from harness.dump.content import Content
-from harness.dump.reader import PAGE, Segment
+from harness.dump.reader import PAGE, Dump, Range, Segment
+from harness.limits import exceeded, page_runs_for
 
 _CHUNK = 1 << 20
 _SET_BITS = re.compile(rb"\xff+|[^\x00\xff]")
 
 
 class PageRuns:
-    """Ascending runs of page numbers, in arrays: a filtered dump may have a million of them."""
+    """Ascending runs of page numbers, in arrays: a filtered dump may have a million of them.
 
-    def __init__(self) -> None:
+    ``limit`` is how many the dump ``name`` may have.
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._name, self._limit = name, limit
         self._start, self._end, self._before = array("Q"), array("Q"), array("Q")
         self.count = 0  # of pages
 
     def __len__(self) -> int:
         return len(self._start)
 
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._start, self._end, strict=True)
+
     def __getitem__(self, number: int) -> tuple[int, int]:
         """First page of a run, and the one behind its last."""
         return self._start[number], self._end[number]
 
     def add(self, start: int, end: int) -> None:
-        """Pages from ``start`` up to but not including ``end``, which follow all others."""
+        """Pages from ``start`` up to but not including ``end``, which follow all others.
+
+        Raises LimitError if that is one run too many.
+        """
         if self._end and self._end[-1] == start:
             self._end[-1] = end
         else:
+            if len(self._start) >= self._limit:
+                raise exceeded(self._name, "has more runs of pages than a dump", self._limit)
             self._start.append(start)
             self._end.append(end)
             self._before.append(self.count)
@@ -54,9 +68,10 @@ class PageRuns:
 def runs_in_bitmap(content: Content, start: int, size: int, pages: int) -> PageRuns:
     """The bits that are set in a bitmap of ``size`` bytes, the lowest bit of a byte first.
 
-    Bits from ``pages`` on do not count. Raises EvidenceError if the bitmap is not all there.
+    Bits from ``pages`` on do not count. Raises EvidenceError if the bitmap is not all there,
+    LimitError if it has more runs than a dump of this size.
     """
-    runs = PageRuns()
+    runs = PageRuns(content.name, page_runs_for(content.size))
     for at, length in content.data_extents(start, start + size):
         for chunk_at in range(at, at + length, _CHUNK):
             chunk = content.read(chunk_at, min(_CHUNK, at + length - chunk_at), "bitmap")
@@ -78,6 +93,29 @@ def _runs_in_byte(byte: int) -> Iterator[tuple[int, int]]:
 
 
 _RUNS = tuple(tuple(_runs_in_byte(byte)) for byte in range(256))
+
+
+class Bitmap:
+    """A bitmap of ``size`` bytes that is asked for single bits; those from ``pages`` on are 0."""
+
+    def __init__(self, content: Content, start: int, size: int, pages: int) -> None:
+        self._content, self._start, self._size, self._pages = content, start, size, pages
+
+    def __contains__(self, page: int) -> bool:
+        if page >= self._pages:
+            return False
+        byte = self._content.read(self._start + page // 8, 1, "bitmap")[0]
+        return bool(byte >> page % 8 & 1)
+
+    def count(self) -> int:
+        """How many bits are set; raises EvidenceError if the bitmap is not all there."""
+        whole, rest = divmod(self._pages, 8)
+        end, found = self._start + whole, 0
+        for at, size in self._content.data_extents(self._start, end):
+            for chunk_at in range(at, at + size, _CHUNK):
+                chunk = self._content.read(chunk_at, min(_CHUNK, at + size - chunk_at), "bitmap")
+                found += int.from_bytes(chunk, "big").bit_count()
+        return found + sum(8 * whole + bit in self for bit in range(rest))
 
 
 class PagedMemory(Content):
@@ -106,13 +144,20 @@ class PagedMemory(Content):
 
 
 class RunSegments(Sequence[Segment]):
-    """Each run as a segment of ``memory``, whose offsets are absolute addresses."""
+    """Each run as a segment of ``memory``, whose offsets are absolute addresses.
+
+    ``whole`` has all of them, for those who would make a million segments one by one.
+    """
 
     def __init__(self, runs: PageRuns, memory: Content) -> None:
-        self._runs, self._memory = runs, memory
+        self.runs, self._memory = runs, memory
+        self.whole = Segment(0, memory.size, memory)
 
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self.runs)
+
+    def __iter__(self) -> Iterator[Segment]:
+        return (self._segment(*run) for run in self.runs)
 
     @overload
     def __getitem__(self, number: int) -> Segment: ...
@@ -121,6 +166,66 @@ class RunSegments(Sequence[Segment]):
     def __getitem__(self, number: int | slice) -> Segment | Sequence[Segment]:
         if isinstance(number, slice):
             return [self[each] for each in range(*number.indices(len(self)))]
-        start, end = self._runs[number]
+        return self._segment(*self.runs[number])
+
+    def _segment(self, start: int, end: int) -> Segment:
         size = (end - start) * PAGE
         return Segment(start * PAGE, size, self._memory.part(start * PAGE, size))
+
+
+class RunRanges(Sequence[Range]):
+    """The same as memory ranges, made when they are asked for."""
+
+    def __init__(self, runs: PageRuns) -> None:
+        self._runs = runs
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Range]:
+        return (Range(start * PAGE, end * PAGE) for start, end in self._runs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and all(map(eq, self, other)) and len(self) == len(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as any that compares by what is in it
+
+    @overload
+    def __getitem__(self, number: int) -> Range: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Range]: ...
+    def __getitem__(self, number: int | slice) -> Range | Sequence[Range]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
+        start, end = self._runs[number]
+        return Range(start * PAGE, end * PAGE)
+
+
+class PagedDump(Dump):
+    """A dump of single pages, whose segments are the runs of them."""
+
+    segments: RunSegments
+
+    @property
+    def fallible(self) -> Sequence[Segment]:
+        """None: runs are made of whole pages that the dump has, and ascend."""
+        return ()
+
+    @property
+    def ascending(self) -> Iterable[Segment]:
+        return self.segments
+
+    @property
+    def memory_map(self) -> Sequence[Range]:
+        return RunRanges(self.segments.runs)
+
+    @property
+    def described(self) -> int:
+        return self.segments.runs.count * PAGE
+
+    def data_ranges(self) -> Iterator[Range]:
+        return iter(self.memory_map)
+
+    def _segment_at(self, address: int) -> Segment | None:
+        number = self.segments.runs.run_of(address // PAGE)
+        return None if number is None else self.segments[number]

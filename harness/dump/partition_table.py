@@ -17,7 +17,7 @@ _GPT_ENTRY_SIZES = (128, 256, 512)
 _UNUSED = bytes(16)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Partition:
     """Partition ``number``, counted from 1; ``start`` and ``size`` in bytes."""
 

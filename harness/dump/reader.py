@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import struct
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -124,7 +127,22 @@ class Dump(Closing):
         return ()
 
     @property
-    def memory_map(self) -> tuple[Range, ...]:
+    def fallible(self) -> Sequence[Segment]:
+        """Those of the segments of which headers say something that may be wrong."""
+        return self.segments
+
+    @property
+    def ascending(self) -> Iterable[Segment]:
+        """The segments by their address, of those that begin at the same the largest first."""
+        return sorted(self.segments, key=lambda item: (item.paddr, -item.size))
+
+    @property
+    def described(self) -> int:
+        """Bytes of all segments together, some of which may repeat others."""
+        return sum(segment.size for segment in self.segments)
+
+    @property
+    def memory_map(self) -> Sequence[Range]:
         """The memory that the segments describe, ascending and disjoint."""
         ranges: list[Range] = []
         for start, end in sorted((item.paddr, item.end) for item in self.segments if item.size):
@@ -155,15 +173,52 @@ class Dump(Closing):
     def data_ranges(self) -> Iterator[Range]:
         """Where memory may be other than zero, ascending and disjoint."""
         done = 0
-        for segment in sorted(self.segments, key=lambda item: item.paddr):
+        for segment in self.ascending:
             start = max(done, segment.paddr)
             if start < segment.present_end:
                 yield from segment.data_ranges(start, segment.present_end)
                 done = segment.present_end
 
     def _segment_at(self, address: int) -> Segment | None:
-        return next(
-            (item for item in self.segments if item.paddr <= address < item.present_end), None
+        """The first one, in the format's order, that has the byte at ``address``."""
+        return self._index.first_at(address)
+
+    @cached_property
+    def _index(self) -> _Index:
+        return _Index(self.segments)
+
+
+class _Index:
+    """Segments by address: which begin before it, and how far back one may reach it."""
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self._segments = segments
+        present = [item.present_end for item in segments]
+        self._order = sorted(range(len(segments)), key=lambda number: segments[number].paddr)
+        self._starts = [segments[number].paddr for number in self._order]
+        self._farthest = list(accumulate((present[number] for number in self._order), max))
+
+    def first_at(self, address: int) -> Segment | None:
+        found: int | None = None
+        at = bisect_right(self._starts, address) - 1
+        while at >= 0 and self._farthest[at] > address:
+            number = self._order[at]
+            if self._segments[number].present_end > address:
+                found = number if found is None else min(found, number)
+            at -= 1
+        return None if found is None else self._segments[found]
+
+
+def refuse_repeats(dump: Dump) -> None:
+    """Raise EvidenceError if segments repeat more memory than there is: the kernel's image is less.
+
+    A small file can describe the same memory 65,000 times.
+    """
+    once = sum(end - start for start, end in dump.memory_map)
+    if dump.described > 2 * once:
+        raise EvidenceError(
+            f"{dump.name}: segments repeat {dump.described - once:#x} bytes of memory, of which "
+            f"there are {once:#x}"
         )
 
 

@@ -27,9 +27,9 @@ from harness.dump.c_s390 import (
 from harness.dump.content import Content
 from harness.dump.s390 import S390Dump
 from harness.errors import EvidenceError
+from harness.limits import limits, require
 
 MAX_SEGMENTS = 1 << 18  # every other MiB of 512 GiB
-MAX_ENTRY_SIZE = 64 << 20  # zipl's are 1 MiB
 _CACHED_ENTRIES = 4
 
 
@@ -268,9 +268,9 @@ class ExtendedMemory(Content):
 def _entry_size(content: Content, header: Any) -> int:
     """Bytes of memory in a compressed entry; 0 if the dump has none."""
     size = int(header.zlib_entry_size) if header.zlib_version_s390 else 0
-    if size > MAX_ENTRY_SIZE or size % BLOCK:
+    if size % BLOCK:
         raise EvidenceError(
-            f"{content.name}: offset 0x62: zlib_entry_size is {size}, not a multiple of {BLOCK} "
-            f"up to {MAX_ENTRY_SIZE}"
+            f"{content.name}: offset 0x62: zlib_entry_size is {size}, not a multiple of {BLOCK}"
         )
+    require(content.name, "bytes in an entry (zlib_entry_size)", size, limits().s390_entry)
     return size

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from harness.dump.superblock import (
     superblock_of_disk,
     superblock_of_partition,
 )
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, LimitError
 from harness.progress import Progress
 from harness.verify import (
     alone_kernel,
@@ -59,7 +60,8 @@ def superblock_of(path: Path) -> FoundSuperblock | None:
 def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tuple[CheckResult, ...]:
     """Every check; ``found`` is the superblock of the disk that the dump is on, if it has one.
 
-    What cannot be read is a finding; nothing is raised.
+    What cannot be read is a finding. Raises LimitError for a dump that has more of something than
+    any, or takes longer.
     """
     checks = (
         Check(HEADERS, "segments and CPUs", headers),
@@ -85,6 +87,8 @@ def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tupl
 def _attempt(item: Check, dump: Dump) -> CheckResult:
     try:
         return item.run(dump).judged()
+    except LimitError:
+        raise
     except EvidenceError as error:
         return CheckResult.failed(item.name, item.unit, error.message)
 
@@ -95,11 +99,12 @@ def headers(dump: Dump) -> CheckResult:
     What headers say twice is the same.
     """
     cpus = dump.cpus
-    messages = [message for segment in dump.segments for message in _segment(segment)]
-    messages += dump.contradictions
-    if not cpus:
-        messages.append("there is no CPU, so nothing tells what was running")
-    messages += dump.misfits
+    messages = chain(
+        (message for segment in dump.fallible for message in _segment(segment)),
+        dump.contradictions,
+        () if cpus else ("there is no CPU, so nothing tells what was running",),
+        dump.misfits,
+    )
     return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", messages)
 
 
@@ -119,20 +124,23 @@ def map_alone(dump: Dump) -> CheckResult:
     In a format that leaves out pages on purpose, gaps are counted but not wrong; nor is it wrong
     that kdump, unlike zfcpdump, leaves out the memory that it runs in.
     """
-    segments = sorted(dump.segments, key=lambda item: item.paddr)
+    count = len(dump.segments)
+    if dump.format.startswith(FILTERED):  # its segments are runs of pages, which cannot overlap
+        gaps = sum(start > 0 for start, _ in dump.memory_map)
+        notes = (f"{gaps} gaps, where pages were left out",)
+        return _result(MAP, count, "segments", (), notes)
+    kept = crashkernel(dump)
+    if kept is None or memory_map.gap(*kept) not in _map_faults(dump):
+        return _result(MAP, count, "segments", _map_faults(dump))
+    gap = memory_map.gap(*kept)
+    messages = (message for message in _map_faults(dump) if message != gap)
+    return _result(MAP, count, "segments", messages, (f"{gap}: memory that was kept for kdump",))
+
+
+def _map_faults(dump: Dump) -> Iterator[str]:
     if dump.format == "elf":
-        messages = list(memory_map.faults(segments, None))
-    else:
-        messages = list(memory_map.coverage(segments, None, "segment"))
-    notes: tuple[str, ...] = ()
-    if dump.format.startswith(FILTERED):
-        faults = [message for message in messages if not message.startswith("no segment")]
-        notes = (f"{len(messages) - len(faults)} gaps, where pages were left out",)
-        messages = faults
-    elif (kept := crashkernel(dump)) and (gap := memory_map.gap(*kept)) in messages:
-        messages.remove(gap)
-        notes = (f"{gap}: memory that was kept for kdump",)
-    return _result(MAP, len(segments), "segments", messages, notes)
+        return memory_map.faults(dump.segments, None)
+    return memory_map.coverage(dump.ascending, None, "segment")
 
 
 def complete(dump: Dump) -> CheckResult:
@@ -141,7 +149,7 @@ def complete(dump: Dump) -> CheckResult:
     messages += [
         f"truncated: of memory {segment.paddr:#x}-{segment.end - 1:#x} only what is below "
         f"{segment.present_end:#x} is there"
-        for segment in dump.segments
+        for segment in dump.fallible
         if segment.present_end < segment.end
     ]
     if dump.content.size < dump.length and not messages:
@@ -161,14 +169,14 @@ def repeats(dump: Dump) -> CheckResult:
     if again > once:
         what = f"segments repeat {again:#x} bytes of memory, of which there are {once:#x}"
         return CheckResult.failed(REPEATS, differing.UNIT, what)
-    compared, messages = 0, []
-    for item in compare.overlaps(layers.again, layers.once):
-        compared += -(-item.size // PAGE)
-        messages += [
-            f"page {difference.address:#x} is not the same in both segments that have it, from "
-            f"{difference.address + difference.offset:#x} on"
-            for difference in differing.differences(item.one, item.other, item.start, item.end)
-        ]
+    messages = (
+        f"page {difference.address:#x} is not the same in both segments that have it, from "
+        f"{difference.address + difference.offset:#x} on"
+        for item in compare.overlaps(layers.again, layers.once)
+        for difference in differing.differences(item.one, item.other, item.start, item.end)
+    )
+    shared = (item.size for item in compare.overlaps(layers.again, layers.once))
+    compared = sum(-(-size // PAGE) for size in shared)
     return _result(REPEATS, compared, differing.UNIT, messages)
 
 
@@ -190,9 +198,12 @@ def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
 
 
 def _result(
-    name: str, compared: int, unit: str, messages: list[str], notes: tuple[str, ...] = ()
+    name: str, compared: int, unit: str, messages: Iterable[str], notes: tuple[str, ...] = ()
 ) -> CheckResult:
-    if len(messages) > _SHOWN:
-        messages = [*messages[:_SHOWN], f"and {len(messages) - _SHOWN} more of the kind"]
-    findings = tuple(Finding(name, message) for message in messages)
+    """The first messages as findings, and how many more there are: perhaps millions."""
+    rest = iter(messages)
+    shown = list(islice(rest, _SHOWN))
+    if more := sum(1 for _ in rest):
+        shown.append(f"and {more} more of the kind")
+    findings = tuple(Finding(name, message) for message in shown)
     return CheckResult(name, compared, unit, findings, notes=notes)

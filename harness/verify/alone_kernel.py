@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from itertools import pairwise
 
 from harness.dump.kernel import Kernel, lowcores, uts_names
-from harness.dump.kernel_log import panic_text, read_log
+from harness.dump.kernel_log import Record, panic_in, read_log
 from harness.dump.reader import Dump, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
@@ -150,15 +149,23 @@ def kernel_log(dump: Dump) -> CheckResult:
     kernel = Kernel(dump)
     if "SYMBOL(prb)" not in kernel.info.lines:
         return CheckResult.skipped(LOG, "records", "no printk ring buffer: Linux before 5.10")
-    records = list(read_log(kernel))
-    findings, left_out = [], 0
-    for one, after in pairwise(records):
-        if after.sequence <= one.sequence:
-            message = f"record {after.sequence} follows record {one.sequence}"
-            findings.append(Finding(LOG, message, {"sequence": after.sequence}))
-        left_out += after.sequence - one.sequence - 1
-    panic = panic_text(records)
+    finding, panic, before = None, None, None
+    count = left_out = 0
+    for record in read_log(kernel):
+        count += 1
+        if before is not None:
+            finding = finding or _disorder(before, record)
+            left_out += record.sequence - before.sequence - 1
+        panic, before = panic_in(record) or panic, record
     notes = [panic or "no panic in the log: the system was stopped"]
     if left_out > 0:  # a CPU may have been writing one when the system stopped
         notes.append(f"{left_out} records were not complete")
-    return CheckResult(LOG, len(records), "records", tuple(findings[:1]), notes=tuple(notes))
+    findings = (finding,) if finding else ()
+    return CheckResult(LOG, count, "records", findings, notes=tuple(notes))
+
+
+def _disorder(one: Record, after: Record) -> Finding | None:
+    if after.sequence > one.sequence:
+        return None
+    message = f"record {after.sequence} follows record {one.sequence}"
+    return Finding(LOG, message, {"sequence": after.sequence})

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import NamedTuple
 
-from harness.dump.reader import Dump, Range
+from harness.dump.page_runs import PagedDump
+from harness.dump.reader import Dump, Range, refuse_repeats
 from harness.progress import Progress
 from harness.s390x.cpu import CpuState
 from harness.verify import registers
 from harness.verify.compare_status import StoredStatus
 from harness.verify.differing import (
     CHECK,
+    LISTED,
     PAGE,
     Differing,
     Memory,
     Piece,
+    RunPieces,
     Side,
     data_in,
     differences,
@@ -41,14 +44,16 @@ _SHOWN_RANGES = 16
 class Layers(NamedTuple):
     """A dump's memory that is there: all of it ``once``, and what other segments repeat."""
 
-    once: tuple[Piece, ...]
-    again: tuple[Piece, ...]
+    once: Sequence[Piece]
+    again: Sequence[Piece]
 
     @classmethod
     def of(cls, dump: Dump) -> Layers:
         """Both ascending; /proc/vmcore repeats the kernel's image."""
+        if isinstance(dump, PagedDump):
+            return cls(RunPieces(dump.segments), ())
         once, again, done = [], [], 0
-        for segment in sorted(dump.segments, key=lambda item: (item.paddr, -item.size)):
+        for segment in dump.ascending:
             start, end = segment.paddr, segment.present_end
             if start < min(done, end):
                 again.append(Piece(start, min(done, end), segment))
@@ -77,26 +82,31 @@ def _memory_map(one: Dump, other: Dump) -> CheckResult:
     findings: list[Finding] = []
     ours, theirs = one.memory_map, other.memory_map
     for which, left, right in ((SIDES[0], ours, theirs), (SIDES[1], theirs, ours)):
-        only = list(_without(left, right))
+        ranges = _without(left, right)
+        only = list(islice(ranges, LISTED))
+        count = len(only) + sum(1 for _ in ranges)
         if only:
             shown = ", ".join(show_range(*piece) for piece in only[:_SHOWN_RANGES])
-            more = f" and {len(only) - _SHOWN_RANGES} more" if len(only) > _SHOWN_RANGES else ""
+            more = f" and {count - _SHOWN_RANGES} more" if count > _SHOWN_RANGES else ""
             message = f"only the {which.name} has {shown}{more}"
             findings.append(Finding(MAP, message, {"only": which.key, "ranges": only}))
     return CheckResult(MAP, len(ours) + len(theirs), "ranges of memory", tuple(findings))
 
 
 def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
+    refuse_repeats(one)
+    refuse_repeats(other)
     ours, theirs = Layers.of(one), Layers.of(other)
     # what both have; then what one of them repeats, against what the other has
     pairs = ((ours.once, theirs.once), (ours.again, theirs.once), (ours.once, theirs.again))
-    common = [overlap for left, right in pairs for overlap in overlaps(left, right)]
+    total = sum(item.size for left, right in pairs for item in overlaps(left, right))
+    common = (item for left, right in pairs for item in overlaps(left, right))
     findings = [*_missing(one, SIDES[0]), *_missing(other, SIDES[1])]
     allowed: dict[AllowedDifference, None] = {}
     status = StoredStatus(one, other)
     differing = Differing()
     compared = done = 0
-    with progress.task("compare the pages", sum(item.size for item in common), "B") as task:
+    with progress.task("compare the pages", total, "B") as task:
         for item in common:
             compared += -(-item.size // PAGE)
             for at, upto in item.steps():
@@ -115,7 +125,7 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
 
 
 def _missing(dump: Dump, side: Side) -> Iterator[Finding]:
-    for segment in dump.segments:
+    for segment in dump.fallible:
         if segment.present_end < segment.end:
             where = show_range(segment.present_end, segment.end)
             yield Finding(

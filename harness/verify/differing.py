@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, overload
 
+from harness.dump.page_runs import RunSegments
 from harness.verify.findings import Finding
 
 CHECK = UNIT = "pages"
@@ -14,6 +16,7 @@ PAGE = 4096
 CHUNK = 1 << 17  # of a size that malloc recycles: 1 MiB pieces were seen to take 7 times as long
 DETAILED = 16  # differing pages that are described one by one
 SHOWN_RANGES = 32
+LISTED = 1 << 16  # in a finding's details, for programs
 SHOWN_BYTES = 16
 SHOWN_WHY = 4
 _SAME_CONTENT = 4  # addresses at which the same content may be reported
@@ -35,6 +38,32 @@ class Piece(NamedTuple):
     start: int
     end: int
     memory: Memory
+
+
+class RunPieces(Sequence[Piece]):
+    """Runs of pages as pieces of one memory, made when they are asked for.
+
+    There may be a million.
+    """
+
+    def __init__(self, segments: RunSegments) -> None:
+        self._runs, self._memory = segments.runs, segments.whole
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Piece]:
+        return (Piece(start * PAGE, end * PAGE, self._memory) for start, end in self._runs)
+
+    @overload
+    def __getitem__(self, number: int) -> Piece: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Piece]: ...
+    def __getitem__(self, number: int | slice) -> Piece | Sequence[Piece]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
+        start, end = self._runs[number]
+        return Piece(start * PAGE, end * PAGE, self._memory)
 
 
 class Side(NamedTuple):
@@ -69,27 +98,32 @@ class Differing:
     """All pages that differ, of which only the first few are kept with their content."""
 
     def __init__(self) -> None:
-        self._runs: list[tuple[int, int]] = []
+        self._starts, self._ends = array("Q"), array("Q")  # of runs: there may be a million
+        self._ascending = True
         self._first: dict[int, Difference] = {}
 
     def add(self, difference: Difference) -> None:
         """A page that was added before stays as it was."""
         address = difference.address
         end = address - address % PAGE + PAGE
-        if self._runs and self._runs[-1][1] == address:
-            self._runs[-1] = (self._runs[-1][0], end)
+        if self._ends and self._ends[-1] == address:
+            self._ends[-1] = end
         else:
-            self._runs.append((address, end))
-        self._first.setdefault(address, difference)
+            self._ascending &= not self._ends or address > self._ends[-1]
+            self._starts.append(address)
+            self._ends.append(end)
+        if len(self._first) < DETAILED or address < max(self._first):
+            self._first.setdefault(address, difference)
         if len(self._first) > DETAILED:
             del self._first[max(self._first)]
 
     def __bool__(self) -> bool:
-        return bool(self._runs)
+        return bool(self._ends)
 
-    def ranges(self) -> list[tuple[int, int]]:
+    def ranges(self) -> Iterator[tuple[int, int]]:
         """(start, end) of runs of adjacent pages, ascending."""
-        return list(merged(sorted(self._runs)))
+        runs = zip(self._starts, self._ends, strict=True)
+        return merged(runs if self._ascending else sorted(runs))
 
     def first(self) -> list[Difference]:
         """Those with the lowest addresses."""
@@ -142,10 +176,14 @@ def report(
 
     ``other`` is all of the second side's memory: content that was shifted is found there.
     """
-    ranges = differing.ranges()
-    pages = sum(-(-(end - start) // PAGE) for start, end in ranges)
+    pages = count = 0
+    ranges: list[tuple[int, int]] = []
+    for start, end in differing.ranges():
+        pages, count = pages - (start - end) // PAGE, count + 1
+        if count <= LISTED:
+            ranges.append((start, end))
     shown = ", ".join(show_range(start, end) for start, end in ranges[:SHOWN_RANGES])
-    more = f" and {len(ranges) - SHOWN_RANGES} more ranges" if len(ranges) > SHOWN_RANGES else ""
+    more = f" and {count - SHOWN_RANGES} more ranges" if count > SHOWN_RANGES else ""
     yield Finding(
         CHECK,
         f"{pages} of {compared} pages differ: {shown}{more}",

@@ -8,7 +8,7 @@ address; what it covers is in the identity mapping's PT_LOADs as well (``text_in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.dump.reader import Segment
 from harness.verify import os_info
@@ -16,6 +16,7 @@ from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "memory-map", "PT_LOAD segments"
+_SHOWN = 16
 _WITH_IMAGE = (6, 10)  # the first Linux that, as a dump kernel, knows of the image
 
 
@@ -105,7 +106,7 @@ def _is_within(segment: Segment, outer: Segment) -> bool:
 
 
 def coverage(
-    identity: Sequence[Segment], memory: int | None, what: str = "PT_LOAD"
+    identity: Iterable[Segment], memory: int | None, what: str = "PT_LOAD"
 ) -> Iterator[str]:
     """Gaps and overlaps of segments that ascend; ``what`` is their name."""
     covered = 0
@@ -132,7 +133,9 @@ def gap(start: int, end: int, what: str = "PT_LOAD") -> str:
 def _bases(identity: Sequence[Segment]) -> Iterator[str]:
     bases = sorted({_base(segment) for segment in identity})
     if len(bases) > 1:
-        shown = ", ".join(f"{base:#x}" for base in bases)
+        shown = ", ".join(f"{base:#x}" for base in bases[:_SHOWN])
+        if len(bases) > _SHOWN:
+            shown += f" and {len(bases) - _SHOWN} more"
         yield f"PT_LOADs of the identity mapping have different bases: {shown}"
 
 

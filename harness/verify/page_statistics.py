@@ -24,7 +24,7 @@ def check(dump: Dump, progress: Progress) -> CheckResult:
     may be more of them.
     """
     once = Layers.of(dump).once
-    total = sum(piece.end - piece.start for piece in once)
+    total = sum(end - start for start, end, _ in once)
     nonzero = repeated = done = 0
     seen = array("I", bytes(4 * _SLOTS))
     with progress.task("look at the pages", total, "B") as task:

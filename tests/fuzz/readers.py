@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -104,8 +104,11 @@ class _Told(FileSystem):
         listing, _, inode = answers.decode(errors="replace").partition(PARTS.decode())
         self._answers = {"ls": listing, "stat": inode}
 
-    def _request(self, request: str) -> str:
-        return self._answers[request.split()[0]]
+    def _request(self, request: str, most: int) -> str:
+        return self._answers[request.split()[0]][:most]
+
+    def _requests(self, requests: Sequence[str], most: int) -> list[str]:
+        return [self._request(request, most) for request in requests]
 
 
 def read_debugfs(data: bytes, path: Path) -> None:

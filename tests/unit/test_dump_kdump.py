@@ -280,7 +280,7 @@ def test_senseless_sizes_of_notes_are_refused(tmp_path: Path):
     with open_dump(written(tmp_path, bytes(content))) as dump:
         with pytest.raises(EvidenceError, match="1099511627776 bytes of notes"):
             _ = dump.cpus
-        with pytest.raises(EvidenceError, match="size_vmcoreinfo is 1099511627776"):
+        with pytest.raises(EvidenceError, match="1099511627776 bytes of VMCOREINFO"):
             _ = dump.vmcoreinfo
 
 

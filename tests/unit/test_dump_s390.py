@@ -264,7 +264,7 @@ REFUSED = {
     ),
     "entries of 4 GiB": (
         patched(EXTENDED_DUMP, 0x62, b"\xff\xff\xf0\0"),
-        "offset 0x62: zlib_entry_size is",
+        "4294963200 bytes in an entry (zlib_entry_size)",
     ),
 }
 

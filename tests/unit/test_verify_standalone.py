@@ -196,4 +196,4 @@ def test_vmcoreinfo_that_cannot_be_read_is_red(tmp_path, run):
     dump = bytearray(kdump())
     dump[SUB_HEADER + 40 : SUB_HEADER + 48] = struct.pack(">Q", 1 << 40)
     result = checked(vmcoreinfo.check, replace(run, content=bytes(dump)).write(tmp_path))
-    assert "size_vmcoreinfo is 1099511627776" in result.findings[0].message
+    assert "1099511627776 bytes of VMCOREINFO" in result.findings[0].message

@@ -1,0 +1,141 @@
+"""e2fsprogs' debugfs: what it tells of a file system in an image, within limits.
+
+It takes ``IMAGE?offset=BYTES`` for a file system within a disk image (libext2fs ``unix_io``). A
+file system that leads it in circles makes it work, and talk, without end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from tempfile import TemporaryFile
+from threading import Timer
+
+from harness.build.command import find_tool
+from harness.dump.content import File
+from harness.errors import EvidenceError, HostError
+from harness.limits import exceeded, limits
+
+# what debugfs says of its own trouble (errno(3), e2fsprogs lib/ext2fs/ext2_err.et)
+_OF_THE_HOST = re.compile(
+    "Cannot allocate memory|Memory allocation failed|Permission denied|Operation not permitted"
+)
+_SECONDS = 120  # by the clock: it answers in well under one, and its CPU time is limited
+_COMPLAINTS = 1 << 16  # bytes; the first line counts
+_PROMPT = re.compile(r"^debugfs: .*\n", re.MULTILINE)
+
+
+class CpuTime:
+    """Seconds of CPU time that all debugfs for one dump may take together."""
+
+    def __init__(self) -> None:
+        self._limit, self._before = limits().debugfs_seconds, _of_children()
+
+    def left(self, name: str) -> int:
+        """Whole seconds, at least 1; raises LimitError, for the image ``name``, if none are."""
+        left = self._limit - (_of_children() - self._before)
+        if left <= 0:
+            raise exceeded(name, "keeps debugfs busy longer, in seconds", self._limit)
+        return 1 + int(left)
+
+
+def _of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Debugfs:
+    """Asks about the file system at byte ``start`` of the open image ``disk``.
+
+    What debugfs complains of is an EvidenceError in its own words, or a HostError if it has
+    trouble of its own; an answer without end is a LimitError.
+    """
+
+    def __init__(self, disk: File, start: int, time: CpuTime) -> None:
+        self._fd, self._name, self._time = disk.file.fileno(), disk.name, time
+        # by descriptor: debugfs would take a '?' in a path for the start of its options
+        self._device = f"/proc/self/fd/{self._fd}?offset={start}"
+
+    def ask(self, request: str, most: int) -> str:
+        """The answer, of up to ``most`` bytes."""
+        with TemporaryFile() as nothing:
+            return self._run(["-R", request], nothing.fileno(), request, most)
+
+    def ask_all(self, requests: Sequence[str], most: int) -> list[str]:
+        """The answers, of up to ``most`` bytes together."""
+        with TemporaryFile() as script:
+            script.write("".join(f"{request}\n" for request in requests).encode())
+            script.seek(0)
+            told = self._run(["-f", "-"], script.fileno(), requests[0], most)
+        answers = _PROMPT.split(told)[1:]  # it repeats each request behind its prompt
+        if len(answers) != len(requests):
+            what = f"debugfs gave {len(answers)} answers to {len(requests)} requests"
+            raise EvidenceError(f"{self._name}: {what}")
+        return answers
+
+    def _run(self, options: Sequence[str], script: int, request: str, most: int) -> str:
+        late = False
+
+        def give_up() -> None:
+            nonlocal late
+            late = True
+            process.kill()
+
+        with (
+            TemporaryFile() as errors,
+            subprocess.Popen(
+                [find_tool("debugfs"), *options, self._device],
+                stdin=script,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                pass_fds=(self._fd,),
+                env={**os.environ, "LC_ALL": "C"},
+            ) as process,
+        ):
+            assert process.stdout is not None
+            self._confine(process.pid)
+            timer = Timer(_SECONDS, give_up)
+            timer.start()
+            try:
+                told = process.stdout.read(most + 1)
+                if len(told) > most:
+                    process.kill()
+                process.wait()
+            finally:
+                timer.cancel()
+                process.kill()
+            errors.seek(0)
+            complaints = errors.read(_COMPLAINTS)
+        if late:
+            raise HostError(f"{self._name}: debugfs did not answer '{request}' within {_SECONDS} s")
+        if len(told) > most:
+            raise exceeded(self._name, f"makes debugfs answer '{request}' with more bytes", most)
+        self._check(process.returncode, complaints)
+        return told.decode(errors="replace")
+
+    def _confine(self, pid: int) -> None:
+        cpu, memory = self._time.left(self._name), limits().memory // 2
+        with suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(pid, resource.RLIMIT_CPU, (cpu, cpu + 1))
+            resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (_COMPLAINTS, _COMPLAINTS))
+
+    def _check(self, status: int, errors: bytes) -> None:
+        if -status in (signal.SIGXCPU, signal.SIGXFSZ):
+            raise exceeded(
+                self._name, "keeps debugfs busy longer, in seconds", limits().debugfs_seconds
+            )
+        if status < 0:
+            raise HostError(f"debugfs was killed by signal {-status} while it read {self._name}")
+        # debugfs exits with 0 whatever happens: what it says is all there is to go by
+        said = [line.strip() for line in errors.decode(errors="replace").splitlines()]
+        complaints = [line for line in said if line and not re.match(r"debugfs \d", line)]
+        if complaints:  # the first one is the cause, the others guess
+            what = complaints[0].replace(self._device, "the partition")
+            kind = HostError if _OF_THE_HOST.search(what) else EvidenceError
+            raise kind(f"{self._name}: {what}")
