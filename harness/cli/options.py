@@ -13,6 +13,7 @@ from harness.build.layout import DiskLayout
 from harness.errors import UsageError
 from harness.limits import OPTION, VARIABLE, factor_of
 from harness.paths import default_runs, default_store
+from harness.run.directory import directory_names
 from harness.scenario.model import DumpFormat
 from harness.scenario.sizes import parse_size
 
@@ -227,4 +228,5 @@ def output_path(chosen: Path | None, name: str) -> Path:
     """``chosen``, or a directory of its own below the user's runs."""
     if chosen is not None:
         return chosen
-    return default_runs() / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    (safe,) = directory_names([name])  # someone else's evidence may have chosen it
+    return default_runs() / f"{safe}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"

@@ -28,15 +28,16 @@ def replay(
     """Run again what an earlier run did, by its evidence."""
     from harness.cli import batch
     from harness.errors import EvidenceError, UsageError
+    from harness.json_file import read_object
     from harness.run.directory import RunDirectory
     from harness.run.plan import Plan
 
     former = RunDirectory(evidence)
-    document = former.read_json(former.run)
+    document = read_object(former.run)
     for part in ("plan", "inputs"):
         if not isinstance(document.get(part), dict):
             raise EvidenceError(f"{former.run}: holds no {part}")
-    plan = Plan.from_json(document["plan"])
+    plan = Plan.from_json(document["plan"], former.run)
     if "crashed kernel" not in document["inputs"]:
         raise UsageError(
             f"{evidence} is a dump of a stored crash, so there is no crash to be made again",

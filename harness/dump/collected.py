@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, StrictStr, TypeAdapter, ValidationError
 
 from harness.errors import EvidenceError
+from harness.json_file import first_fault, read_object
+from harness.plain_file import is_there
 
 COLLECTED = "collected.json"
+
+_Count = Annotated[int, Field(strict=True, ge=0)]
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,9 @@ class Collected:
     none was found, which is right for file systems alone.
     """
 
-    size: int | None
-    note: str
-    superblock_offset: int | None = None
+    size: _Count | None
+    note: StrictStr
+    superblock_offset: _Count | None = None
 
     def save(self, directory: Path) -> None:
         """Write it beside the dump: from here on the dump has been collected."""
@@ -35,12 +39,10 @@ class Collected:
     def load(cls, directory: Path) -> Self:
         """Raises EvidenceError if the dump was never collected, or the file is damaged."""
         path = directory / COLLECTED
+        if not is_there(path):
+            raise EvidenceError(f"{path}: missing, so the dump was never collected")
         try:
-            return TypeAdapter(cls).validate_json(path.read_bytes(), strict=True)
-        except FileNotFoundError as error:
-            raise EvidenceError(f"{path}: missing, so the dump was never collected") from error
-        except OSError as error:
-            raise EvidenceError(f"{path}: {error.strerror}") from error
+            return TypeAdapter(cls).validate_python(read_object(path))
         except ValidationError as error:
-            what = error.errors()[0]["msg"]
+            what = first_fault(error)
             raise EvidenceError(f"{path}: does not tell what was collected: {what}") from error

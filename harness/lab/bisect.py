@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.build.command import find_tool
 from harness.build.source import revision_of
-from harness.errors import BuildError, EvidenceError, ProtocolError, UsageError
+from harness.errors import BuildError, ProtocolError, UsageError
+from harness.json_file import as_model, read_object
+from harness.plain_file import is_there
 
 STATE = "bisect.json"
 _FOUND = re.compile("is the first '?bad'? commit")  # quoted by git from 2.55 on
@@ -71,18 +75,15 @@ class Memory:
         Raises UsageError if it belongs to another question, EvidenceError if it cannot be read.
         """
         file = directory / STATE
-        if not file.exists():
+        if not is_there(file):
             try:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise UsageError(f"{directory}: {error.strerror}", hint="--output DIR") from error
             return cls(directory, question)
-        try:
-            data = json.loads(file.read_bytes())
-            steps = [Step(**{**entry, "answer": _answer(entry)}) for entry in data["steps"]]
-            asked = data["question"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EvidenceError(f"{file}: not the state of a bisection: {error}") from error
+        state = as_model(_State, read_object(file), file)
+        steps = [Step(**{**dict(each), "answer": _answer(each)}) for each in state.steps]
+        asked = state.question
         if asked != question:
             other = next(key for key in {*asked, *question} if asked.get(key) != question.get(key))
             raise UsageError(
@@ -101,8 +102,26 @@ class Memory:
         new.rename(self.directory / STATE)
 
 
-def _answer(entry: dict[str, Any]) -> Answer:
-    return Answer[entry["answer"].upper()]
+class _Step(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    commit: str = Field(pattern="^[0-9a-f]{40,64}$")
+    subject: str
+    answer: Literal["good", "bad", "skip"]
+    why: str
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    evidence: str | None = None
+
+
+class _State(BaseModel):
+    """The shape of the file."""
+
+    question: dict[str, Any]
+    steps: list[_Step]
+
+
+def _answer(step: _Step) -> Answer:
+    return Answer[step.answer.upper()]
 
 
 class Repository:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from harness import sparse
 from harness.errors import EvidenceError
+from harness.json_file import as_model, read_object, to_text
+from harness.plain_file import read_plain, require_plain
 from harness.s390x.cpu import CpuState
 
 RAM, CPUS, MACHINE, CONSOLE, ARGV = (
@@ -22,8 +25,33 @@ RAM, CPUS, MACHINE, CONSOLE, ARGV = (
 SYSTEM_IMAGE = "system.img"  # the system's own disk, if it was loaded from one
 DIGESTS = "digests.json"
 IMAGES = (RAM, SYSTEM_IMAGE)  # too large to be read whenever a snapshot is opened
+FILES = frozenset((RAM, SYSTEM_IMAGE, CPUS, MACHINE, CONSOLE, ARGV))  # all that have digests
+MAX_MEMORY = 1 << 40
+MAX_CPUS = 512
+MAX_CONSOLE = 40 << 20  # bytes; a console log ends long before
 
 FORMAT = 2  # of the files of a snapshot and of what they say; part of a stored crash's name
+
+
+class _Machine(BaseModel):
+    """What must be right in machine.json before anything is done with a crash; see ``Snapshot``."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    memory: int = Field(gt=0, le=MAX_MEMORY)
+    created: str
+    trigger: str
+    cpu_model: str = Field(pattern="^[A-Za-z0-9.,=_+-]+$")
+    boot_seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
+    dump_block: str | None = Field(None, pattern="^([0-9a-f]{2})*$", max_length=1 << 16)
+    content_seed: int | None = Field(None, ge=0, lt=1 << 64)
+
+
+class _Saved(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    size: int = Field(ge=0)
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
 
 
 @dataclass(frozen=True)
@@ -81,7 +109,7 @@ class Snapshot:
     @property
     def console(self) -> str:
         """All that the system printed, with time stamps."""
-        return (self.directory / CONSOLE).read_text(encoding="utf-8", errors="replace")
+        return read_plain(self.directory / CONSOLE, MAX_CONSOLE).decode(errors="replace")
 
     @classmethod
     def create(
@@ -90,14 +118,14 @@ class Snapshot:
         """Describe the crash whose ``ram.img`` and other files already stand in ``directory``."""
         machine = {"format": FORMAT, **machine}
         states = {"cpus": [cpu.to_json() for cpu in cpus]}
-        (directory / CPUS).write_text(json.dumps(states, indent=1) + "\n")
-        (directory / MACHINE).write_text(json.dumps(machine, indent=1) + "\n")
+        (directory / CPUS).write_text(to_text(states) + "\n")
+        (directory / MACHINE).write_text(to_text(machine) + "\n")
         digests = {
             file.name: {"size": file.stat().st_size, "digest": sparse.digest(file)}
             for file in sorted(directory.iterdir())
-            if file.name != DIGESTS
+            if file.name in FILES
         }
-        (directory / DIGESTS).write_text(json.dumps(digests, indent=1) + "\n")
+        (directory / DIGESTS).write_text(to_text(digests) + "\n")
         return cls.open(directory)
 
     @classmethod
@@ -106,29 +134,19 @@ class Snapshot:
 
         Sizes are looked at and small files read; :meth:`check_images` reads the others.
         """
-        machine = _load(directory / MACHINE)
-        try:
-            found = machine.get("format")
-        except AttributeError:
-            raise EvidenceError(f"{directory / MACHINE}: describes no machine") from None
-        if found != FORMAT:
+        machine = read_object(directory / MACHINE)
+        if (found := machine.get("format")) != FORMAT:
             raise EvidenceError(
                 f"{directory}: a crash snapshot of format {found or 1}, not {FORMAT}",
                 hint="crash the system again",
             )
-        digests = _load(directory / DIGESTS)
+        digests = _digests(directory / DIGESTS)
         _check_small(directory, digests)
-        states = _load(directory / CPUS)
-        try:
-            memory = int(machine["memory"])
-            cpus = tuple(CpuState.from_json(state) for state in states["cpus"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise EvidenceError(f"{directory}: not a crash snapshot: {error!r}") from error
+        memory = as_model(_Machine, machine, directory / MACHINE).memory
+        cpus = _cpus(directory / CPUS)
         ram = directory / RAM
-        if ram.stat().st_size != memory:
-            raise EvidenceError(f"{ram}: {ram.stat().st_size} bytes, but the machine had {memory}")
-        if not cpus:
-            raise EvidenceError(f"{directory / CPUS}: holds no CPU")
+        if (size := require_plain(ram).st_size) != memory:
+            raise EvidenceError(f"{ram}: {size} bytes, but the machine had {memory}")
         return cls(directory, memory, cpus, machine, digests)
 
     def check_images(self) -> None:
@@ -140,30 +158,39 @@ class Snapshot:
             _check(self.directory / name, self.digests[name])
 
 
-def _check_small(directory: Path, digests: Any) -> None:
-    """Sizes of all files, content of the small ones."""
+def _digests(path: Path) -> dict[str, dict[str, Any]]:
+    """Raises EvidenceError if it names any file but a snapshot's, or lacks one that all have."""
+    digests = read_object(path)
+    for name in digests:
+        if name not in FILES:  # or it could be one outside of the snapshot
+            raise EvidenceError(f"{path}: '{name}' is no file of a crash snapshot")
+    for name in (RAM, CPUS, MACHINE):
+        if name not in digests:
+            raise EvidenceError(f"{path}: has no digest of {name}")
+    return {name: as_model(_Saved, saved, path).model_dump() for name, saved in digests.items()}
+
+
+def _cpus(path: Path) -> tuple[CpuState, ...]:
     try:
-        for name in (RAM, CPUS, MACHINE, *digests):
-            path, size = directory / name, int(digests[name]["size"])
-            if path.stat().st_size != size:
-                raise EvidenceError(f"{path}: {path.stat().st_size} bytes; {size} were saved")
-            if name not in IMAGES:
-                _check(path, digests[name])
-    except OSError as error:
-        raise EvidenceError(f"{error.filename}: {error.strerror}") from error
+        cpus = tuple(CpuState.from_json(state) for state in read_object(path)["cpus"])
     except (KeyError, TypeError, ValueError) as error:
-        raise EvidenceError(f"{directory / DIGESTS}: damaged: {error!r}") from error
+        raise EvidenceError(f"{path}: not a list of CPU states: {error}") from error
+    if not 0 < len(cpus) <= MAX_CPUS:
+        raise EvidenceError(f"{path}: holds {len(cpus)} CPUs")
+    return cpus
+
+
+def _check_small(directory: Path, digests: Mapping[str, Mapping[str, Any]]) -> None:
+    """Sizes of all files, content of the small ones."""
+    for name, saved in digests.items():
+        path = directory / name
+        size = require_plain(path).st_size
+        if size != saved["size"]:
+            raise EvidenceError(f"{path}: {size} bytes; {saved['size']} were saved")
+        if name not in IMAGES:
+            _check(path, saved)
 
 
 def _check(path: Path, saved: Mapping[str, Any]) -> None:
     if sparse.digest(path) != saved["digest"]:
         raise EvidenceError(f"{path}: its content is not what was saved")
-
-
-def _load(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise EvidenceError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise EvidenceError(f"{path}: not JSON: {error}") from error

@@ -21,6 +21,7 @@ from harness.build.store import Store, publish, seal
 from harness.errors import EvidenceError, UsageError
 from harness.machine.snapshot import DIGESTS, Snapshot
 from harness.paths import default_store
+from harness.plain_file import require_plain
 
 
 class Snapshots:
@@ -131,6 +132,8 @@ def place(snapshot: Snapshot, directory: Path) -> None:
     for name in (*snapshot.digests, DIGESTS):
         source, target = snapshot.directory / name, directory / name
         try:
+            source.lstat()
+            require_plain(source)  # or something else would be linked to, or copied
             try:
                 os.link(source, target)
             except OSError:  # another file system

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from harness.errors import EvidenceError, ExitCode, HarnessError
+from harness.json_file import first_fault
 from harness.verify import outcome
 from harness.verify.judge import Judgement
 
@@ -62,12 +65,12 @@ class Verdict:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], directory: Path) -> Verdict:
         """The inverse of :meth:`to_json`; raises EvidenceError if ``data`` is no verdict."""
-        known = {each.name for each in fields(cls)} - {"result", "directory"}
         try:
-            result = Result(data["verdict"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise EvidenceError(f"not a verdict: {error}") from error
-        return cls(result, directory, **{name: data[name] for name in known & data.keys()})
+            told = _VerdictFile.model_validate(data)
+        except ValidationError as error:
+            raise EvidenceError(f"{directory}: not a verdict: {first_fault(error)}") from error
+        known = {name: data[name] for name in told.model_fields_set - {"verdict"}}
+        return cls(told.verdict, directory, **known)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -99,3 +102,44 @@ def _phase(judgement: Judgement) -> str:
         result.check == outcome.CHECK for result in judgement.results if not result.passed
     )
     return "dump" if unfinished else "verify"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Finding(_File):
+    check: str
+    message: str
+    details: dict[str, Any] = {}
+
+
+class _Allowed(_File):
+    where: str
+    reason: str
+
+
+class _Check(_File):
+    check: str
+    passed: bool
+    compared: NonNegativeInt
+    unit: str
+    findings: list[_Finding]
+    allowed: list[_Allowed]
+    skipped: str | None
+    notes: list[str] = []
+
+
+class _VerdictFile(_File):
+    """The shape of ``verdict.json``, which may be someone else's."""
+
+    verdict: Annotated[Result, Field(strict=False)]
+    expected_wrong: bool = False
+    phase: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    cause: str | None = None
+    checks: list[_Check] = []
+    fidelity: list[dict[str, str]] = []
+    timings: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    inputs: dict[str, Any] = {}

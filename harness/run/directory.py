@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Sequence
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import EvidenceError, HostError, UsageError
+from harness.errors import HostError, UsageError
+from harness.json_file import to_text
 
 _NAME_LENGTH = 80  # bytes; a file system takes 255, but people read these
 
@@ -77,19 +77,7 @@ class RunDirectory:
         shutil.rmtree(self.root)
 
     def write_json(self, path: Path, data: Any) -> None:
-        path.write_text(json.dumps(data, indent=1, default=str) + "\n")
-
-    def read_json(self, path: Path) -> dict[str, Any]:
-        """A JSON object; raises EvidenceError naming the file."""
-        try:
-            document = json.loads(path.read_bytes())
-        except OSError as error:
-            raise EvidenceError(f"{path}: {error.strerror}") from error
-        except ValueError as error:
-            raise EvidenceError(f"{path}: not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise EvidenceError(f"{path}: holds no JSON object")
-        return document
+        path.write_text(to_text(data) + "\n")
 
     def drop_disk(self) -> None:
         self.disk.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from harness.build.store import Store
 from harness.dump.filesystem import collect_file
 from harness.dump.partition import collect_partition
 from harness.errors import HarnessError, HostError, UsageError
+from harness.json_file import read_object
 from harness.judges import run_dump
 from harness.judges.zgetdump import Zgetdump
 from harness.machine.boot import Booter
@@ -29,6 +30,7 @@ from harness.machine.snapshot import Snapshot
 from harness.machine.snapshots import Snapshots
 from harness.machine.vector_checksum import vector_checksum_works
 from harness.paths import require_file
+from harness.plain_file import is_there
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
 from harness.report.verdict import Result, Verdict
@@ -131,12 +133,12 @@ def verify(
             judgement = judge(evidence)
         if judges is not None:
             judgement = run_dump.hear(judgement, evidence, paths.disk, judges, progress)
-    if paths.verdict.exists():
-        former = Verdict.from_json(paths.read_json(paths.verdict), directory)
+    if is_there(paths.verdict):
+        former = Verdict.from_json(read_object(paths.verdict), directory)
         fidelity, timings, inputs = former.fidelity, former.timings, former.inputs
     else:  # of a run that came to no verdict
-        described = paths.read_json(paths.run)
-        fidelity, timings = _fidelity(Plan.from_json(described["plan"])), {}
+        described = read_object(paths.run)
+        fidelity, timings = _fidelity(Plan.from_json(described["plan"], paths.run)), {}
         inputs = described.get("inputs", {})
     return Verdict.of(
         judgement, directory=directory, fidelity=fidelity, timings=timings, inputs=inputs

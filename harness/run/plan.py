@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import EvidenceError
+from harness.json_file import as_model, first_fault
 from harness.machine.crash import Crash
 from harness.machine.snapshot import FORMAT
 from harness.scenario.model import Load, Scenario
@@ -22,6 +23,16 @@ CRASH_PARMLINE = "console=ttysclp0 panic=0"
 DISK_PARMLINE = "scsi_mod.scan=manual"
 OF_KERNEL = {"kernel", "vmlinux", "source", "patches", "config"}  # its digest says it all
 KERNELS = (("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"))
+
+
+class _PlanFile(BaseModel):
+    """The shape of a plan in a file, which may be someone else's."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    name: str
+    scenario: dict[str, Any]
+    time_factor: float = Field(gt=0, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -67,13 +78,14 @@ class Plan:
         return {"name": self.name, "scenario": scenario, "time_factor": self.time_factor}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """The inverse of :meth:`to_json`; raises EvidenceError on anything else."""
+    def from_json(cls, data: Any, file: Path) -> Plan:
+        """The inverse of :meth:`to_json`; raises EvidenceError, naming ``file``, on all else."""
+        told = as_model(_PlanFile, data, file)
         try:
-            scenario = Scenario.model_validate(data["scenario"])
-            return cls(str(data["name"]), scenario, float(data["time_factor"]))
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
-            raise EvidenceError(f"not a run's plan: {error}") from error
+            scenario = Scenario.model_validate(told.scenario)
+        except ValidationError as error:
+            raise EvidenceError(f"{file}: plan.scenario: {first_fault(error)}") from error
+        return cls(told.name, scenario, told.time_factor)
 
     def snapshot_name(self, digests: Mapping[str, str]) -> str:
         """A name that holds everything that determines the crash, ``digests`` included.

@@ -52,7 +52,11 @@ class RunJob:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunJob:
         """The inverse of :meth:`to_json`, paths made absolute; raises EvidenceError."""
-        plan, output, store = Plan.from_json(data["plan"]), data["output"], data["store"]
+        plan, output, store = (
+            Plan.from_json(data["plan"], Path("job")),
+            data["output"],
+            data["store"],
+        )
         return cls(**{**data, "plan": plan, "output": Path(output), "store": Path(store)})
 
 

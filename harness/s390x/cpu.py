@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -52,11 +53,41 @@ class CpuState:
 
     @classmethod
     def from_json(cls, data: Mapping[str, str | list[str]]) -> CpuState:
-        """The inverse of :meth:`to_json`; raises KeyError or ValueError on anything else."""
+        """The inverse of :meth:`to_json`; raises KeyError, TypeError or ValueError on all else."""
         values: dict[str, int | tuple[int, ...]] = {}
         for field in fields(cls):
-            raw = data[field.name]
-            values[field.name] = (
-                tuple(int(item, 16) for item in raw) if isinstance(raw, list) else int(raw, 16)
-            )
+            raw, (count, bits) = data[field.name], _SHAPES[field.name]
+            if count == 1:
+                values[field.name] = _register(field.name, raw, bits)
+                continue
+            if not isinstance(raw, list) or len(raw) != count:
+                raise ValueError(f"{field.name}: not {count} registers")
+            values[field.name] = tuple(_register(field.name, each, bits) for each in raw)
         return cls(**values)  # type: ignore[arg-type]  # the fields' own types, checked above
+
+
+# how many there are of each, and of how many bits
+_SHAPES = {
+    "psw_mask": (1, 64),
+    "psw_addr": (1, 64),
+    "gprs": (GPRS, 64),
+    "acrs": (ACRS, 32),
+    "crs": (CRS, 64),
+    "fprs": (FPRS, 64),
+    "fpc": (1, 32),
+    "prefix": (1, 32),
+    "tod_programmable": (1, 32),
+    "cpu_timer": (1, 64),
+    "clock_comparator": (1, 64),
+    "vxrs_low": (VXRS // 2, 64),
+    "vxrs_high": (VXRS // 2, 128),
+}
+
+
+def _register(name: str, text: object, bits: int) -> int:
+    if not isinstance(text, str) or not re.fullmatch("[0-9a-f]{1,32}", text):
+        raise ValueError(f"{name}: not hexadecimal digits")
+    value = int(text, 16)
+    if value >> bits:
+        raise ValueError(f"{name}: more than {bits} bits")
+    return value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import mmap
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,15 +16,25 @@ from harness.dump.collected import Collected
 from harness.dump.detect import open_dump
 from harness.dump.partition import DUMP, SUPERBLOCK
 from harness.dump.reader import Dump
-from harness.dump.superblock import FoundSuperblock, Superblock
+from harness.dump.superblock import SUPERBLOCK_BLOCK, FoundSuperblock, Superblock
 from harness.errors import EvidenceError
+from harness.json_file import Model, as_model, read_object
+from harness.plain_file import (
+    is_there,
+    open_plain,
+    read_plain,
+    require_own_directory,
+    require_plain,
+)
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import DumpFormat, Expect
 from harness.scenario.trigger import Trigger
 from harness.scenario.triggers import TRIGGERS
 from harness.sparse import data_extents
+from harness.verify.evidence_files import MachineFile, OutcomeFile, ReIplFile, RunFile
 
-_SEED_LIMIT = 1 << 64
+CONSOLE_LIMIT = 40 << 20  # bytes; the harness itself stops writing long before
+CONSOLE_LINES = 1 << 20
 IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
 
 
@@ -107,12 +117,14 @@ class Evidence:
         That includes a dump that was never collected. A disk without a dump and an unreadable
         dump are the dump system's fault and raise nothing.
         """
-        crash, dump_dir = directory / "crash", directory / "dump"
-        machine = _json(crash / "machine.json")
-        outcome = _json(dump_dir / "outcome.json")
-        layout = _layout(outcome, dump_dir / "outcome.json")
-        run = _json(directory / "run.json")
-        expect = _expect(run, directory / "run.json")
+        crash, dump_dir, reipl = (directory / name for name in ("crash", "dump", "reipl"))
+        for part in (crash, dump_dir, reipl):
+            require_own_directory(part)
+        machine = _load(MachineFile, crash / "machine.json")
+        outcome = read_object(dump_dir / "outcome.json")
+        ended = as_model(OutcomeFile, outcome, dump_dir / "outcome.json")
+        run = _load(RunFile, directory / "run.json")
+        expect = run.plan.scenario.expect
         console = _console(dump_dir / "console.log")
         collected = Collected.load(dump_dir)
         with ExitStack() as stack:
@@ -127,53 +139,35 @@ class Evidence:
                 superblock_fault=collected.note,
                 console=console,
                 outcome=outcome,
-                layout=layout,
+                layout=ended.layout,
                 crash_console=_console(crash / "console.log"),
-                boot_seconds=machine.get("boot_seconds"),
+                boot_seconds=machine.boot_seconds,
                 expect=expect,
-                form=_form(run, directory / "run.json"),
-                reipl=_reipl(directory, outcome, expect),
-                content_seed=_content_seed(crash / "machine.json"),
-                trigger=TRIGGERS.get(str(machine.get("trigger"))),
+                form=run.plan.scenario.dump.format,
+                reipl=_reipl(directory, ended, expect),
+                content_seed=machine.content_seed,
+                trigger=TRIGGERS.get(str(machine.trigger)),
                 dump_path=dump_dir / DUMP,
-                vmlinux=vmlinux or _recorded_vmlinux(run, machine, directory),
-                dump_release=_dump_release(run),
+                vmlinux=vmlinux or _recorded_vmlinux(run, machine),
+                dump_release=run.inputs.dump_release,
             )
 
 
-def _ram(crash: Path, machine: Any, stack: ExitStack) -> RamImage:
+def _ram(crash: Path, machine: MachineFile, stack: ExitStack) -> RamImage:
     path = crash / "ram.img"
-    try:
-        memory = int(machine["memory"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise EvidenceError(f"{crash / 'machine.json'}: no memory size: {error!r}") from error
-    try:
-        file = stack.enter_context(path.open("rb"))
-        size = path.stat().st_size
-    except OSError as error:
-        raise EvidenceError(f"{path}: {error.strerror}") from error
-    if size != memory or size == 0:
-        raise EvidenceError(f"{path}: {size} bytes, but the machine had {memory}")
+    file = stack.enter_context(open_plain(path))
+    size = os.fstat(file.fileno()).st_size
+    if size != machine.memory:
+        raise EvidenceError(f"{path}: {size} bytes, but the machine had {machine.memory}")
     content = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
     stack.callback(content.close)
     return RamImage(file, content)
 
 
-def _content_seed(path: Path) -> int | None:
-    machine = _json(path)
-    seed = machine.get("content_seed") if isinstance(machine, dict) else None
-    if seed is None or (type(seed) is int and 0 <= seed < _SEED_LIMIT):
-        return seed
-    raise EvidenceError(f"{path}: content_seed {seed!r} is no number of 64 bits")
-
-
 def _dump(path: Path, collected: Collected, stack: ExitStack) -> tuple[Dump | None, str | None]:
     if collected.size is None:
         return None, f"the dump system left no dump: {collected.note}"
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise EvidenceError(f"{path}: {error.strerror}") from error
+    size = require_plain(path).st_size
     if size != collected.size:
         raise EvidenceError(f"{path}: {size} bytes, but {collected.size} were collected")
     try:
@@ -184,7 +178,7 @@ def _dump(path: Path, collected: Collected, stack: ExitStack) -> tuple[Dump | No
 
 def _cpus(path: Path) -> tuple[CpuState, ...]:
     try:
-        cpus = tuple(CpuState.from_json(state) for state in _json(path)["cpus"])
+        cpus = tuple(CpuState.from_json(state) for state in read_object(path)["cpus"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise EvidenceError(f"{path}: not a list of CPU states: {error!r}") from error
     if not cpus:
@@ -192,73 +186,42 @@ def _cpus(path: Path) -> tuple[CpuState, ...]:
     return cpus
 
 
-def _layout(outcome: Any, path: Path) -> DiskLayout:
-    try:
-        return DiskLayout(outcome["layout"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise EvidenceError(f"{path}: does not tell the disk layout: {error!r}") from error
-
-
 def _superblock(path: Path, collected: Collected) -> FoundSuperblock | None:
     if collected.superblock_offset is None:
         return None
-    block = _read(path)
+    block = read_plain(path, SUPERBLOCK_BLOCK)
     try:
         return FoundSuperblock(Superblock.parse(block), collected.superblock_offset, block)
     except EvidenceError as error:
         raise EvidenceError(f"{path}: {error}") from error
 
 
-def _expect(run: Any, path: Path) -> Expect:
-    try:
-        return Expect.model_validate(run["plan"]["scenario"]["expect"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise EvidenceError(f"{path}: does not tell what was expected: {error!r}") from error
-
-
-def _form(run: Any, path: Path) -> DumpFormat:
-    try:
-        return DumpFormat(run["plan"]["scenario"]["dump"]["format"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise EvidenceError(
-            f"{path}: does not tell what the dump's format was to be: {error!r}"
-        ) from error
-
-
-def _reipl(directory: Path, outcome: Mapping[str, Any], expect: Expect) -> ReIpl | None:
-    if fault := outcome.get("qemu_fault"):
-        raise EvidenceError(f"{directory / 'dump/outcome.json'}: {fault}")
+def _reipl(directory: Path, outcome: OutcomeFile, expect: Expect) -> ReIpl | None:
+    if outcome.qemu_fault:
+        raise EvidenceError(f"{directory / 'dump/outcome.json'}: {outcome.qemu_fault}")
     path, console = directory / "reipl/outcome.json", directory / "reipl/console.log"
-    asked, disk = outcome.get("reipl_block") is not None, directory / "crash/system.img"
-    if asked and expect.reipl and disk.exists() and not path.exists():
+    asked, disk = outcome.reipl_block is not None, directory / "crash/system.img"
+    if asked and expect.reipl and is_there(disk) and not is_there(path):
         raise EvidenceError(f"{path}: missing, so the re-IPL was not tried to its end")
-    if not path.exists():
+    if not is_there(path):
         return None
-    return ReIpl(_json(path), _console(console) if console.exists() else ())
+    told = _load(ReIplFile, path)
+    return ReIpl(told.model_dump(), _console(console) if is_there(console) else ())
 
 
-def _recorded_vmlinux(run: Any, machine: Any, directory: Path) -> Path | None:
+def _recorded_vmlinux(run: RunFile, machine: MachineFile) -> Path | None:
     """The run's own, or that of the run that made the crash."""
-    try:
-        inputs = run.get("inputs") or {}
-        for kernel in (inputs.get("crashed kernel"), machine.get("kernel")):
-            if kernel and (vmlinux := kernel.get("vmlinux")):
-                return Path(vmlinux["path"])
-    except (AttributeError, KeyError, TypeError) as error:
-        raise EvidenceError(
-            f"{directory}: run.json and crash/machine.json do not tell where vmlinux is: {error!r}"
-        ) from error
+    for kernel in (run.inputs.crashed_kernel, machine.kernel):
+        if kernel is not None and kernel.vmlinux is not None:
+            return Path(kernel.vmlinux.path)
     return None
 
 
-def _dump_release(run: Any) -> str | None:
-    kernel = (run.get("inputs") or {}).get("dump kernel")
-    return kernel.get("release") if isinstance(kernel, dict) else None
-
-
 def _console(path: Path) -> tuple[str, ...]:
-    lines = _read(path).decode(errors="replace").splitlines()
-    return tuple(_without_time(line) for line in lines)
+    log = read_plain(path, CONSOLE_LIMIT)
+    if log.count(b"\n") > CONSOLE_LINES:
+        raise EvidenceError(f"{path}: has more than {CONSOLE_LINES} lines, the most that is read")
+    return tuple(map(_without_time, log.decode(errors="replace").splitlines()))
 
 
 def _without_time(line: str) -> str:
@@ -269,15 +232,5 @@ def _without_time(line: str) -> str:
     return rest
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_read(path))
-    except ValueError as error:
-        raise EvidenceError(f"{path}: not JSON: {error}") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise EvidenceError(f"{path}: {error.strerror}") from error
+def _load(model: type[Model], path: Path) -> Model:
+    return as_model(model, read_object(path), path)

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.build.vmlinux import build_id_of
 from harness.errors import EvidenceError, UsageError
+from harness.plain_file import is_file
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kernel.facts import PARTS, KernelFacts
@@ -38,7 +39,7 @@ def check(evidence: Evidence) -> CheckResult:
     """
     if evidence.vmlinux is None:
         return _skipped("no vmlinux of the crashed kernel is recorded")
-    if not evidence.vmlinux.is_file():
+    if not is_file(evidence.vmlinux):
         return _skipped(f"the crashed kernel's vmlinux is not there any more: {evidence.vmlinux}")
     wanted = build_id(note_in_memory(evidence.ram) or b"")
     if wanted is None:

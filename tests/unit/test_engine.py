@@ -95,7 +95,7 @@ class Machines:
     def dump_inputs(self, images: object, plan: Plan) -> SimpleNamespace:
         self._happens("dump images")
         disk = SimpleNamespace(path=self.prepared)
-        return SimpleNamespace(identity=lambda: {"dump kernel": "d"}, disk=disk)
+        return SimpleNamespace(identity=lambda: {"dump kernel": {"release": "d"}}, disk=disk)
 
     def crash(self, booter, spec, how, directory, kernel, system_disk) -> Snapshot:
         for phase in ("boot", "crash", "snapshot"):

@@ -183,7 +183,7 @@ def test_another_question_is_refused(tmp_path: Path):
 
 def test_a_damaged_memory_is_an_error(tmp_path: Path):
     (tmp_path / STATE).write_text("{")
-    with pytest.raises(EvidenceError, match=r"bisect\.json: not the state of a bisection"):
+    with pytest.raises(EvidenceError, match=r"bisect\.json: not JSON"):
         Memory.open(tmp_path, QUESTION)
 
 

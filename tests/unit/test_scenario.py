@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def test_every_scenario_makes_a_plan_that_survives_json(name):
     for concrete in load_all(name):
         plan = plan_of(concrete.name, concrete.scenario)
         assert plan.name == concrete.name
-        assert Plan.from_json(plan.to_json()) == plan
+        assert Plan.from_json(plan.to_json(), Path("run.json")) == plan
 
 
 def test_overrides_win_and_absent_ones_do_not():

@@ -126,11 +126,15 @@ SMALL = {
     "registers changed": ("cpus.json", last_byte, r"cpus\.json: its content is not what was"),
     "memory short": ("ram.img", lambda _: b"", r"ram\.img: 0 bytes; 3145728 were saved"),
     "machine torn": ("machine.json", lambda _: b"{", r"machine\.json: not JSON"),
-    "machine foreign": ("machine.json", lambda _: b"[]", r"machine\.json: describes no machine"),
+    "machine foreign": ("machine.json", lambda _: b"[]", r"machine\.json: holds no JSON object"),
     "older": ("machine.json", lambda _: b"{}", "format 1, not 2"),
     "digests torn": ("digests.json", lambda _: b"{", r"digests\.json: not JSON"),
-    "digests foreign": ("digests.json", lambda _: b"[]", r"digests\.json: damaged"),
-    "digests incomplete": ("digests.json", lambda _: b"{}", r"digests\.json: damaged.*ram\.img"),
+    "digests foreign": ("digests.json", lambda _: b"[]", r"digests\.json: holds no JSON object"),
+    "digests incomplete": (
+        "digests.json",
+        lambda _: b"{}",
+        r"json: has no digest of ram\.img",
+    ),
 }
 
 

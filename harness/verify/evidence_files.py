@@ -1,0 +1,99 @@
+"""What the files of one run's evidence must say, for those parts that checks lean on.
+
+They may come from anyone, so nothing is taken for what it should be. docs/evidence.md has all.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.build.layout import DiskLayout
+from harness.scenario.model import DumpFormat, Expect
+
+MAX_MEMORY = 1 << 40
+MAX_BLOCK = 1 << 16  # hexadecimal digits of an IPL parameter block, which is a page at most
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Block = Annotated[str, Field(pattern="^([0-9a-f]{2})*$", max_length=MAX_BLOCK)]
+PathName = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class _Part(BaseModel):
+    """A part of a file: there may be more beside it."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class VmlinuxFile(_Part):
+    path: PathName
+
+
+class KernelFile(_Part):
+    """``release`` is ``uname -r``; ``vmlinux`` is None if nobody knew one."""
+
+    release: str | None = None
+    vmlinux: VmlinuxFile | None = None
+
+
+class MachineFile(_Part):
+    """crash/machine.json; ``memory`` in bytes."""
+
+    memory: Annotated[int, Field(gt=0, le=MAX_MEMORY)]
+    boot_seconds: Seconds | None = None
+    content_seed: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
+    trigger: str | None = None
+    kernel: KernelFile | None = None
+
+
+class OutcomeFile(_Part):
+    """dump/outcome.json; ``hsa_size`` in bytes, ``reipl_block`` hexadecimal."""
+
+    outcome: str
+    result_line: str | None
+    layout: Annotated[DiskLayout, Field(strict=False)]
+    hsa_size: Annotated[int, Field(gt=0, le=MAX_MEMORY)]
+    hsa_released: bool
+    sdias_requests: Count
+    refused_after_release: Count
+    reipl_block: Block | None
+    seconds: Seconds
+    qemu_fault: str | None = None
+
+
+class ReIplFile(_Part):
+    """reipl/outcome.json."""
+
+    named: str | None = None
+    loaded: bool
+
+
+class _Dump(_Part):
+    format: Annotated[DumpFormat, Field(strict=False)]
+
+
+class _Scenario(_Part):
+    expect: Annotated[Expect, Field(strict=False)]
+    dump: _Dump
+
+
+class _Plan(_Part):
+    scenario: _Scenario
+
+
+class _Inputs(_Part):
+    crashed_kernel: KernelFile | None = Field(None, alias="crashed kernel")
+    dump_kernel: KernelFile | None = Field(None, alias="dump kernel")
+
+    @property
+    def dump_release(self) -> str | None:
+        return None if self.dump_kernel is None else self.dump_kernel.release
+
+
+class RunFile(_Part):
+    """run.json."""
+
+    plan: _Plan
+    inputs: _Inputs = _Inputs()
