@@ -26,6 +26,7 @@ Trace = Callable[[bytes, bytes], None]
 REPLY_SECONDS = 30.0  # a stopped QEMU answers in microseconds; beyond this it hangs
 _RECEIVE_BYTES = 65536
 _DEFAULT_PACKET_SIZE = 1024
+_RIGHT_HALF = re.compile(r"v\d+l")  # of a vector register whose left half is a floating point one
 _XFER_BYTES = 0x7F0
 
 
@@ -68,13 +69,19 @@ class GdbClient:
     the peer is gone and ProtocolError when it refuses or answers nonsense.
 
     ``registers`` maps names of the target description (QEMU gdb-xml/s390*.xml: pswm, pswa,
-    r0.., acr0.., cr0.., fpc, f0.., v0l.., v16..) to registers.
+    r0.., acr0.., cr0.., fpc, f0.., v0l.., v16..) to registers. ``peer`` is what messages call the
+    QEMU whose registers these are.
     """
 
     def __init__(
-        self, sock: socket.socket, deadline: Deadline, *, transcript: Trace | None = None
+        self,
+        sock: socket.socket,
+        deadline: Deadline,
+        *,
+        transcript: Trace | None = None,
+        peer: str = "QEMU",
     ) -> None:
-        self._sock = sock
+        self._sock, self._peer = sock, peer
         self._transcript = transcript
         self._decoder = Decoder()
         self._received: deque[Packet] = deque()
@@ -94,10 +101,25 @@ class GdbClient:
         return int.from_bytes(_data(packet, self._request(packet)), "big")
 
     def write_register(self, name: str, value: int) -> None:
-        """Set register ``name`` of the CPU that made the machine stop last, or CPU 0."""
+        """Set register ``name`` of the CPU that made the machine stop last, or CPU 0.
+
+        It is read back: what QEMU did not take as it was sent is a ProtocolError that names the
+        register. QEMU 7.2 to 11.1 take v0l to v15l from eight bytes behind what was sent
+        (target/s390x/gdbstub.c, cpu_write_vreg), so these are sent twice.
+        """
         register = self._register(name)
         data = value.to_bytes(register.bits // 8, "big")
+        if _RIGHT_HALF.fullmatch(name):
+            data += data
         self._expect_ok(f"P{register.number:x}={data.hex()}")
+        taken = self.read_register(name)
+        if taken != value:
+            digits = register.bits // 4
+            raise ProtocolError(
+                f"the gdbstub of {self._peer} was sent {value:0{digits}x} for register {name}, "
+                f"and its value is now {taken:0{digits}x}",
+                hint="this QEMU cannot be played on: use another version",
+            )
 
     def read_memory(self, address: int, size: int) -> bytes:
         """``size`` bytes at virtual ``address``, translated as that CPU would.

@@ -105,7 +105,12 @@ class Qemu:
                 monitor.wait_connected(Deadline(HANDSHAKE_SECONDS))
                 gdb = None
                 if ours.gdb is not None:
-                    gdb = GdbClient(ours.gdb, Deadline(HANDSHAKE_SECONDS), transcript=transcript)
+                    gdb = GdbClient(
+                        ours.gdb,
+                        Deadline(HANDSHAKE_SECONDS),
+                        transcript=transcript,
+                        peer=f"QEMU {binary.release}",
+                    )
                 if not spec.paused:
                     monitor.execute("cont", deadline=Deadline(HANDSHAKE_SECONDS))
                 yield cls(process, console, monitor, gdb)

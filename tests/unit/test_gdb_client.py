@@ -61,7 +61,8 @@ def test_handshake_reads_the_target_description(no_ack: str):
 
 
 def test_registers():
-    with session("> P12=0000ffff\n< OK\n> p1\n< 0000000000010000") as gdb:
+    text = "> P12=0000ffff\n< OK\n> p12\n< 0000ffff\n> p1\n< 0000000000010000"
+    with session(text) as gdb:
         gdb.write_register("acr0", 0xFFFF)
         assert gdb.read_register("pswa") == 0x10000
 
