@@ -15,6 +15,9 @@ PSW_PROBLEM_STATE = 1 << 48  # Principles of Operation, chapter 4: PSW bit 15
 _STACKS = ("async_stack", "nodat_stack", "restart_stack", "mcck_stack")
 # a function saves its caller's r14 here in the caller's frame (-mpacked-stack)
 _SAVED_R14 = 136
+# the shortest instruction, and so the shortest call. A return address belongs to the call before
+# it: where that does not return, the next function may start there
+_SHORTEST_CALL = 2
 _R15 = 15
 _MAX_FRAMES = 256
 
@@ -56,7 +59,10 @@ def _behind(program: Program, frame: StackFrame, bottoms: set[int]) -> Object | 
         old = int(Object(program, "struct stack_frame", address=bottom).back_chain)
         if old == 0:
             return None
-        return registers(program, program.read_u64(old + _SAVED_R14), {_R15: old})
+        back = program.read_u64(old + _SAVED_R14)
+        if back < _SHORTEST_CALL:
+            return None
+        return registers(program, back - _SHORTEST_CALL, {_R15: old})
     except (FaultError, LookupError):  # drgn raises the latter where it knows no stack pointer
         return None
 
