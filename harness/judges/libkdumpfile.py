@@ -84,9 +84,12 @@ def ask(path: Path, blocks: list[tuple[int, int]]) -> Opinion:
         raise HostError(f"libkdumpfile's reader told no JSON of {path}: {error}") from error
     if run.returncode:
         last = run.stderr.strip().splitlines()[-1:] or [f"exit status {run.returncode}"]
-        return Opinion({"opened": last[0]}, (), ())
+        raise HostError(
+            f"libkdumpfile's reader failed on {path}: {last[0]}",
+            hint=f"is its version a new one? try: {PYTHON} {_READER} {path}",
+        )
     cpus, memory = tuple(told.pop("cpus")), tuple(told.pop("memory"))
-    return Opinion({"opened": "yes", **told}, cpus, memory)
+    return Opinion(told, cpus, memory)
 
 
 def compare(dump: Dump, blocks: list[tuple[int, int]], opinion: Opinion) -> CheckResult:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.dump.detect import open_dump
+from harness.errors import HostError
 from harness.judges import libkdumpfile
 from harness.judges.libkdumpfile import Opinion
 from tests.unit.conftest import make_cpu
@@ -86,6 +87,13 @@ def test_it_is_not_asked_about_what_it_does_not_know(path: Path, tmp_path: Path)
         dump.format = "s390_ext"
         result = libkdumpfile.check(path, dump)
     assert result.skipped_reason == "libkdumpfile does not know s390_ext"
+
+
+def test_a_reader_that_fails_has_no_opinion(path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A binding with other names than were known is no judgement of the dump."""
+    monkeypatch.setattr(libkdumpfile, "PYTHON", "false")
+    with pytest.raises(HostError, match="libkdumpfile's reader failed"):
+        libkdumpfile.ask(path, BLOCKS)
 
 
 def test_a_host_without_it(path: Path, monkeypatch: pytest.MonkeyPatch):
