@@ -27,8 +27,10 @@ def test_the_python_that_is_taken(tmp_path: Path, pythons: dict[str, str], found
         (tmp_path / name).chmod(0o755)
     functions = SCRIPT.read_text().removesuffix('main "$@"\n')
     assert functions != SCRIPT.read_text()
+    script = tmp_path / "functions.sh"
+    script.write_text(f"{functions}\nPATH={tmp_path} find_python\n")
     done = subprocess.run(
-        ["bash", "-c", f"{functions}\nPATH={tmp_path} find_python"],
+        ["bash", script],
         capture_output=True,
         text=True,
         check=True,
