@@ -19,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -100,6 +101,13 @@ class Store:
         if found is None:
             raise HostError(f"{self.root / name} vanished or changed right after it was built")
         return self._touch(found)
+
+    def has(self, kind: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether the image that ``inputs`` determine is there, whole; HostError as for ``get``."""
+        name = f"{kind}-{_key(kind, inputs)}"
+        with self.using(name), suppress(_DamagedError):
+            return self._open(name) is not None
+        return False
 
     def images(self) -> list[Built]:
         """Every whole image, by name; raises HostError if the store cannot be read."""
@@ -209,7 +217,7 @@ class Store:
     def _open(self, name: str) -> Built | None:
         """The image, or None if there is none; raises _DamagedError if it is not whole."""
         path = self.root / name
-        if not path.is_dir():
+        if not _is_directory(path):
             return None
         kind, _, key = name.rpartition("-")
         try:
@@ -312,7 +320,7 @@ class Store:
     def _names(self) -> list[str]:
         """Names of what can be images: nothing else below ``root`` is ever touched."""
         with self.using("a look at it"):
-            if not self.root.is_dir():
+            if not _is_directory(self.root):
                 return []
             names = [path.name for path in self.root.iterdir() if path.is_dir()]
         return sorted(name for name in names if _NAME.fullmatch(name))
@@ -321,6 +329,14 @@ class Store:
         path = self.root / name
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def _is_directory(path: Path) -> bool:
+    """Raises OSError where that cannot be told, as Path.is_dir does not from Python 3.14 on."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def sha256(path: Path) -> str:
