@@ -6,20 +6,27 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$here/.venv
 log=$here/.bootstrap.log
 
-# Debian's names; libc6-dev, libelf and libssl are for the kernel's host tools
+# names that Debian 12 and later and Ubuntu have alike; libc6-dev, libelf and libssl are for the
+# kernel's host tools
 packages=(
-    bc bison ca-certificates ccache debian-archive-keyring e2fsprogs flex gcc
-    gcc-s390x-linux-gnu git libc6-dev libelf-dev libssl-dev make patch python3
-    python3-libkdumpfile python3-venv qemu-system-misc util-linux xz-utils
+    bc bison ca-certificates debian-archive-keyring e2fsprogs flex gcc gcc-s390x-linux-gnu git
+    libc6-dev libelf-dev libssl-dev make patch python3 python3-venv util-linux xz-utils
 )
+# Debian 12 has it within qemu-system-misc, which apt takes for it
+qemu=qemu-system-s390x
+# left out where apt does not have them
+useful=(ccache python3-libkdumpfile)
 
 usage() {
     cat <<EOF
-usage: ./bootstrap.sh COMMAND
+usage: ./bootstrap.sh COMMAND [--debian-mirror URI]
 
   demo    set up, then crash a system, dump it, verify the dump; says where the evidence is
   test    set up, then run all checks and tests with tox (lint, types, unit, e2e)
   setup   only set up: system packages, and a virtual environment in .venv
+
+The kernel source and s390x packages come from the Debian mirror that apt uses. Where apt uses none
+(on Ubuntu, for example), name one, such as http://HOST/debian, or set ZHARNESS_DEBIAN_MIRROR.
 EOF
 }
 
@@ -30,17 +37,31 @@ quietly() {
     "$@" >>"$log" 2>&1 || { tail -n 15 "$log" >&2; fail "'$*' failed; all of its output is in $log"; }
 }
 
+is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+is_known() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
+
+# those whose absence keeps the harness from working
 missing_packages() {
     local name
     for name in "${packages[@]}"; do
-        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || echo "$name"
+        is_installed "$name" || echo "$name"
+    done
+    command -v "$qemu" >/dev/null || echo "$qemu"
+}
+
+# those that apt has and that are not there yet
+missing_useful() {
+    local name
+    for name in "${useful[@]}"; do
+        is_installed "$name" || ! is_known "$name" || echo "$name"
     done
 }
 
 install_packages() {
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-        say "this is no Debian, so nothing is installed; the harness needs the like of these:"
-        say "  ${packages[*]}"
+        say "this host has no apt, so nothing is installed; the harness needs apt itself, and the like"
+        say "of these: ${packages[*]} $qemu"
+        say "docs/hosts.md says how to run it in a container instead"
         return
     fi
     local wanted
@@ -52,9 +73,10 @@ install_packages() {
             fail "as root, run: apt-get update && apt-get install --no-install-recommends ${wanted[*]}"
         as_root=(sudo)
     fi
-    say "install ${wanted[*]}"
     export DEBIAN_FRONTEND=noninteractive
     quietly "${as_root[@]}" apt-get update
+    mapfile -t wanted < <(missing_packages; missing_useful) # of the lists that are there now
+    say "install ${wanted[*]}"
     quietly "${as_root[@]}" apt-get install -y --no-install-recommends "${wanted[@]}"
 }
 
@@ -89,6 +111,14 @@ set_up() {
 }
 
 main() {
+    case ${2:-} in
+    '') ;;
+    --debian-mirror) export ZHARNESS_DEBIAN_MIRROR=${3:?--debian-mirror needs a URI} ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
     case ${1:-} in
     demo)
         set_up

@@ -112,12 +112,19 @@ def require_tools(names: Iterable[str]) -> None:
     """Raises one HostError that names every missing tool and the packages that have them."""
     missing = [name for name in names if _which(name) is None]
     if missing:
-        packages = sorted({PACKAGES.get(name, name) for name in missing})
         verb = "are" if len(missing) > 1 else "is"
         raise HostError(
             f"{', '.join(missing)} {verb} not installed",
-            hint=f"apt-get install {' '.join(packages)}",
+            hint=how_to_get(missing),
         )
+
+
+def how_to_get(tools: Iterable[str]) -> str:
+    """What to do about missing tools, in Debian's names for their packages."""
+    packages = " ".join(sorted({PACKAGES.get(tool, tool) for tool in tools}))
+    if _which("apt-get") is None:
+        return f"install what Debian has as {packages}, or use a container: docs/hosts.md"
+    return f"apt-get install {packages}"
 
 
 def _which(name: str) -> str | None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from harness.build.apt import private_apt
 from harness.build.disk import DiskSpec, dump_disk, size_for
 from harness.build.initramfs import (
     CONTENT,
@@ -30,7 +31,9 @@ from harness.build.kernel import (
 )
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
-from harness.build.packages import ROOT, judge_packages
+from harness.build.needs import Wanted, require
+from harness.build.packages import FOR_ALL_IMAGES, ROOT, judge_set, unpacked
+from harness.build.source import kernel_source
 from harness.build.store import Built, Store
 from harness.errors import HostError, UsageError
 from harness.progress import Progress
@@ -41,6 +44,8 @@ FILE_SYSTEM_PARMLINE = "root=/dev/ram0 possible_cpus=1 cgroup_disable=memory"
 
 OWN_CRASHED_KERNEL, OWN_DUMP_KERNEL = KernelSpec(Role.CRASHED), KernelSpec(Role.DUMP)
 SYSTEM_DISK_SIZE = 128 << 20
+# what every run takes, unless kernels are given by path
+MAIN_JOB = Wanted((OWN_CRASHED_KERNEL, OWN_DUMP_KERNEL), FOR_ALL_IMAGES, machine=True)
 _DUMP_INITRAMFS = "initramfs-dump"
 
 # the names that zfcpdump 2 and today's s390-tools know
@@ -71,12 +76,12 @@ class Images:
                 f"vmlinux {vmlinux} is for a kernel given by path, and there is none",
                 hint="the harness's own kernel has its own; or give --kernel, too",
             )
-        return self._built_kernel(spec)
+        return self.own_kernel(spec)
 
     def dump_kernel(self, image: Path | None = None, spec: KernelSpec = OWN_DUMP_KERNEL) -> Kernel:
         """The one that ``spec`` describes, or the one given by path, if it is able to dump."""
         if image is None:
-            return self._built_kernel(spec)
+            return self.own_kernel(spec)
         kernel = self.given_kernel(image)
         require_crash_dump(kernel)
         return kernel
@@ -165,9 +170,9 @@ class Images:
         )
 
     def judge_initramfs(self, suite: str | None = None) -> Built:
-        """The guest in which zgetdump judges dumps: this release's, or another ``suite``'s."""
+        """The guest in which zgetdump judges dumps: Debian 12's, or another ``suite``'s."""
         lists = JUDGE if suite is None else NEWER_JUDGE
-        packages = judge_packages(self.store, self.progress, suite)
+        packages = unpacked(self.store, self.progress, judge_set(suite))
         variables = {"JUDGE": str(packages.path / ROOT)}
         return initramfs(self.store, self.progress, "initramfs-judge", lists, variables)
 
@@ -189,8 +194,26 @@ class Images:
                 for name in names
             ]
 
-    def _built_kernel(self, spec: KernelSpec) -> Kernel:
+    def provide(self, wanted: Wanted) -> None:
+        """Ask for all that ``wanted`` takes, then fetch it; kernels are compiled after this.
+
+        Raises HostError if this host or the mirror lacks something.
+        """
+        lacking = wanted.lacking(self.store, self.progress)
+        if not lacking:
+            return
+        with private_apt() as apt:
+            with self.progress.task("see whether all that is lacking can be had"):
+                require(lacking, self.store.root, apt)
+            for packages in lacking.packages:
+                unpacked(self.store, self.progress, packages, apt)
+            for package in lacking.sources:
+                kernel_source(self.store, self.progress, str(package), apt)
+
+    def own_kernel(self, spec: KernelSpec) -> Kernel:
+        """The kernel that ``spec`` describes; one is looked up once."""
         if spec not in self._kernels:
+            self.provide(Wanted(kernels=(spec,)))
             self._kernels[spec] = built_kernel(self.store, spec, self.progress)
         return self._kernels[spec]
 
@@ -200,7 +223,7 @@ class Images:
         On a host that cannot build it, the given dump kernel, which must drive the disk anyway.
         """
         try:
-            return self._built_kernel(OWN_DUMP_KERNEL)
+            return self.own_kernel(OWN_DUMP_KERNEL)
         except HostError:
             return given
 

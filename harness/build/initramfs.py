@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from harness.build import cpio, gen_init
-from harness.build.bytecode import precompiled
+from harness.build.bytecode import images_python, precompiled
 from harness.build.layout import DiskLayout
-from harness.build.packages import ROOT, user_space
+from harness.build.packages import ROOT, USER_SPACE, unpacked
 from harness.build.store import Built, Store
 from harness.paths import data_dir
 from harness.progress import Progress
@@ -49,8 +49,9 @@ def initramfs(
     ``variables`` as in ``cpio_of``, beside ${ROOT}.
     The same lists and files give the same bytes. Raises UsageError naming list, line and field.
     """
-    packages = user_space(store, progress)
-    archive = cpio_of(lists, {"ROOT": str(packages.path / ROOT), **variables})
+    packages = unpacked(store, progress, USER_SPACE)
+    entries = _entries(lists, {"ROOT": str(packages.path / ROOT), **variables})
+    archive = cpio.archive(precompiled(entries, lambda: images_python(store, progress)))
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         (directory / IMAGE).write_bytes(compress(archive))
@@ -68,9 +69,13 @@ def initramfs(
 
 def cpio_of(lists: Sequence[str], variables: Mapping[str, str]) -> bytes:
     """The archive of ``lists``; ${IMAGES} and ``variables`` may stand in their locations."""
+    return cpio.archive(_entries(lists, variables))
+
+
+def _entries(lists: Sequence[str], variables: Mapping[str, str]) -> Iterator[cpio.Entry]:
     images = data_dir() / "images"
     paths = [images / name for name in lists]
-    return cpio.archive(precompiled(gen_init.parse(paths, {"IMAGES": str(images), **variables})))
+    return gen_init.parse(paths, {"IMAGES": str(images), **variables})
 
 
 def compress(archive: bytes) -> bytes:

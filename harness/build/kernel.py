@@ -13,7 +13,7 @@ from harness.build import kernel_image
 from harness.build.command import Tools
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.make import Make, compiler, environment
-from harness.build.source import apply, kernel_source
+from harness.build.source import Source, apply, is_fetched, kernel_source, source_package
 from harness.build.store import Built, Store, sha256
 from harness.build.vmlinux import Vmlinux, vmlinux_of
 from harness.errors import HostError, UsageError
@@ -72,9 +72,7 @@ def kind_of(role: Role) -> str:
 
 def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
     """The kernel that ``spec`` describes; raises BuildError, HostError or UsageError."""
-    patches = spec.patch_files
-    for patch in patches:
-        require_file(patch, "patch")
+    patches = _patches(spec)
     source = kernel_source(store, progress, spec.source)
     images = data_dir() / "images"
     role = Template("".join(path.read_text() for path in spec.fragments))
@@ -108,16 +106,37 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
             "options unknown to this source": unknown,
         }
 
-    inputs = {
+    return kernel_from_store(store.get(kind_of(spec.role), _inputs(spec, source), build))
+
+
+def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:
+    """Whether the store has that kernel, as far as it can be told without fetching its source."""
+    package = source_package(spec.source)
+    if package is not None and not is_fetched(store, package):
+        return False
+    source = kernel_source(store, progress, spec.source)
+    return store.has(kind_of(spec.role), _inputs(spec, source))
+
+
+def _patches(spec: KernelSpec) -> tuple[Path, ...]:
+    """Raises UsageError for one that is not there."""
+    for patch in spec.patch_files:
+        require_file(patch, "patch")
+    return spec.patch_files
+
+
+def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
+    """JSON: what determines a kernel."""
+    return {
         "source": source.identity,
         "patches": [
-            [patch.name, patch.read_bytes().decode(errors="backslashreplace")] for patch in patches
+            [patch.name, patch.read_bytes().decode(errors="backslashreplace")]
+            for patch in _patches(spec)
         ],
         "base": BASE_CONFIG,
-        "configuration": _texts(images, spec),
+        "configuration": _texts(data_dir() / "images", spec),
         "changed": list(spec.configuration),
     }
-    return kernel_from_store(store.get(kind_of(spec.role), inputs, build))
 
 
 def _texts(images: Path, spec: KernelSpec) -> dict[str, str]:

@@ -24,8 +24,8 @@ class Role(StrEnum):
 class KernelSpec:
     """A kernel to be built: for what, of which source, and what is changed about either.
 
-    ``source`` is what :func:`harness.build.source.kernel_source` takes; None is the newest that
-    the distribution offers. ``patches`` are files for ``patch -p1``, or names of those that come
+    ``source`` is what :func:`harness.build.source.kernel_source` takes; None is Linux
+    6.12 of Debian 13. ``patches`` are files for ``patch -p1``, or names of those that come
     with the harness; ``configuration`` are lines of a configuration, which override the role's.
     A dump kernel that is not ``trimmed`` has all that its base configuration has.
     """

@@ -1,49 +1,85 @@
-"""s390x user space from the distribution's own packages, through a private apt root.
+"""Sets of Debian packages that the images are made of.
 
-The mirror, suites and keys are those that the host's apt already uses, so signatures are
-verified and no root rights are needed; nothing on the host changes. A package set is fetched
-once and then pinned: its versions and digests stand in its manifest.
+Each set is of a suite that was tried, whatever the host runs: the same packages on every host.
+Only the suite's main archive is asked, since no guest has a network. A set is fetched once and
+then pinned: its versions and digests stand in its manifest.
 """
 
 from __future__ import annotations
 
-import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.build.command import Tools, find_tool
+from harness.build.apt import Apt, host_architecture, private_apt
+from harness.build.command import Tools
 from harness.build.store import Built, Store, sha256
-from harness.errors import BuildError, HostError
 from harness.progress import Progress
 
 ARCHITECTURE = "s390x"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ROOT = "root"  # the unpacked tree within the image
 
-_TARGET = "$(ORIGIN)|$(CREATED_BY)|$(REPO_URI)|$(CODENAME)|$(COMPONENT)"
-_POCKETS = ("updates", "security")  # not backports and the like, which nobody asked for
 
-USER_SPACE = (
-    "busybox-static",
-    "e2fsprogs",
-    "libblkid1",
-    "libc6",
-    "libcom-err2",
-    "libexpat1",
-    "libext2fs2",
-    "libffi8",
-    "libpython3.11-minimal",
-    "libpython3.11-stdlib",
-    "libuuid1",
-    "python3.11-minimal",
-    "s390-tools",
-    "zlib1g",
+@dataclass(frozen=True)
+class PackageSet:
+    """Exactly these packages, without what they depend on; ``kind`` is that of the image.
+
+    A ``native`` set is for this host's own architecture: its programs run here.
+    """
+
+    kind: str
+    suite: str
+    names: tuple[str, ...]
+    native: bool = False
+
+    @property
+    def architecture(self) -> str:
+        """Raises HostError where a native one cannot be told."""
+        return host_architecture() if self.native else ARCHITECTURE
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """JSON: what determines the image."""
+        return {
+            "names": list(self.names),
+            "architecture": self.architecture,
+            "suite": self.suite,
+        }
+
+
+# Python 3.11 is the one that was seen to dump with 32 MiB of memory, and Debian 12 has reached its
+# last point release: what its main archive holds does not change any more
+USER_SPACE = PackageSet(
+    "packages",
+    "bookworm",
+    (
+        "busybox-static",
+        "e2fsprogs",
+        "libblkid1",
+        "libc6",
+        "libcom-err2",
+        "libexpat1",
+        "libext2fs2",
+        "libffi8",
+        "libpython3.11-minimal",
+        "libpython3.11-stdlib",
+        "libuuid1",
+        "python3.11-minimal",
+        "s390-tools",
+        "zlib1g",
+    ),
 )
-JUDGE = ("libfuse2",)
-NEWER_JUDGE = (
+# the same Python for this host: its bytecode is what the one in the images reads
+PYTHON = PackageSet(
+    "packages-python",
+    "bookworm",
+    ("libc6", "libexpat1", "libpython3.11-minimal", "python3.11-minimal", "zlib1g"),
+    native=True,
+)
+JUDGE = PackageSet("packages-judge", "bookworm", ("libfuse2",))
+_NEWER_JUDGE = (
     "libatomic1",
     "libc6",
     "libfuse3-4",
@@ -54,150 +90,45 @@ NEWER_JUDGE = (
     "s390-tools",
     "zlib1g",
 )
+FOR_ALL_IMAGES = (USER_SPACE, PYTHON)
 
 
-def user_space(store: Store, progress: Progress) -> Built:
-    """All s390x packages the images need, unpacked below ``root``.
-
-    Raises HostError if the host's apt has no Debian sources or they have no such package.
-    """
-    return package_set(store, progress, "packages", USER_SPACE)
+def judge_set(suite: str | None) -> PackageSet:
+    """What zgetdump needs and nothing else does: the images' own, or trixie's or a later one."""
+    return JUDGE if suite is None else PackageSet("packages-judge", suite, _NEWER_JUDGE)
 
 
-def judge_packages(store: Store, progress: Progress, suite: str | None = None) -> Built:
-    """What zgetdump needs and nothing else does.
+def unpacked(store: Store, progress: Progress, wanted: PackageSet, apt: Apt | None = None) -> Built:
+    """The packages of a set, unpacked below ``root``; fetched by ``apt`` if there is one already.
 
-    With ``suite``, trixie or a later one, that suite's zgetdump and everything it needs.
-    """
-    names = JUDGE if suite is None else NEWER_JUDGE
-    return package_set(store, progress, "packages-judge", names, suite=suite)
-
-
-def package_set(
-    store: Store,
-    progress: Progress,
-    kind: str,
-    names: Sequence[str],
-    architecture: str = ARCHITECTURE,
-    suite: str | None = None,
-) -> Built:
-    """Exactly the packages ``names``, without what they depend on, unpacked below ``root``.
-
-    They are of the host's release, or of another ``suite``.
+    Raises HostError if they cannot be fetched.
     """
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        with progress.task(f"fetch {len(names)} {architecture} packages", len(names), "packages"):
-            tools = Tools(log, kind)
-            debs = download(names, directory / "debs", tools, architecture, suite)
+        if apt is not None:
+            return fetch(apt, directory, log)
+        with private_apt() as own:
+            return fetch(own, directory, log)
+
+    def fetch(apt: Apt, directory: Path, log: Path) -> dict[str, Any]:
+        count, architecture = len(wanted.names), wanted.architecture
+        with progress.task(f"fetch {count} {architecture} packages", count, "packages"):
+            debs = apt.download(wanted.names, directory / "debs", architecture, wanted.suite)
             root = directory / ROOT
             root.mkdir()
+            tools = Tools(log, wanted.kind)
             for deb in debs:
                 tools.run(["dpkg-deb", "-x", str(deb), str(root)])
             facts = {"packages": [_describe(deb) for deb in debs]}
             shutil.rmtree(directory / "debs")
             return facts
 
-    release = suite or _release()
-    inputs = {"names": list(names), "architecture": architecture, "release": release}
-    return store.get(kind, inputs, build)
+    return store.get(wanted.kind, wanted.inputs, build)
 
 
-def download(
-    names: Sequence[str], into: Path, tools: Tools, architecture: str, suite: str | None = None
-) -> list[Path]:
-    """Fetch packages with apt, which verifies them; returns the ``.deb`` files, by name.
-
-    They are of the host's release, or of another ``suite`` on the same mirror. Raises HostError
-    in apt's own words if a source, a package or the network is missing.
-    """
-    into.mkdir()
-    private = _private_apt(into / "apt", architecture, tools, suite)
-    try:
-        # by default apt is content with old or missing lists, and fails later and less clearly
-        private.run(["apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update"])
-        private.run(["apt-get", "-q", "download", *names], cwd=into)
-    except BuildError as error:
-        raise HostError(
-            f"apt cannot fetch the {architecture} packages: {error.message.rpartition(': E: ')[2]}",
-            hint="check the network and the host's apt sources: apt-get update",
-        ) from error
-    return sorted(into.glob("*.deb"))
-
-
-def _private_apt(root: Path, architecture: str, tools: Tools, suite: str | None) -> Tools:
-    """An apt with its own lists and cache below ``root``."""
-    for directory in ("lists/partial", "archives/partial"):
-        (root / directory).mkdir(parents=True)
-    (root / "status").touch()
-    sources = _sources(architecture, suite)
-    (root / "sources.list").write_text("".join(f"{line}\n" for line in sources))
-    (root / "apt.conf").write_text(
-        f"""APT::Architecture "{architecture}";
-APT::Architectures {{ "{architecture}"; }};
-APT::Sandbox::User "";
-Acquire::Languages "none";
-Dir::Etc::SourceList "{root / "sources.list"}";
-Dir::Etc::SourceParts "/dev/null";
-Dir::State::Lists "{root / "lists"}";
-Dir::State::Status "{root / "status"}";
-Dir::Cache "{root}";
-Dir::Cache::Archives "{root / "archives"}";
-"""
-    )
-    return Tools(tools.log, tools.what, {"APT_CONFIG": str(root / "apt.conf")})
-
-
-def _sources(architecture: str, suite: str | None) -> list[str]:
-    """The host's Debian sources, for another architecture; or another suite beside them."""
-    listing = subprocess.run(
-        [find_tool("apt-get"), "indextargets", "--format", _TARGET],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    release = _release()
-    lines = _debian_sources(listing, release, architecture, suite)
-    if not lines:
-        raise HostError(
-            f"apt on this host knows no Debian package source for '{release}', so there is no "
-            f"{architecture} user space",
-            hint="on Debian: apt-get update; elsewhere: run the harness on Debian 12 or newer",
-        )
-    if not KEYRING.is_file():
-        raise HostError(
-            f"{KEYRING} is missing, so packages cannot be verified",
-            hint="apt-get install debian-archive-keyring",
-        )
-    return lines
-
-
-def _debian_sources(
-    listing: str, release: str, architecture: str, suite: str | None = None
-) -> list[str]:
-    """Lines of a sources.list from apt's index targets: only what Debian signed for ``release``.
-
-    Origin and code name come from the Release files that the host's apt has verified, so it does
-    not matter how its sources spell them. ``suite`` is taken from where ``release`` itself comes
-    from, without its pockets.
-    """
-    pockets = {release, *(f"{release}-{pocket}" for pocket in _POCKETS)}
-    wanted = pockets if suite is None else {release}
-    lines = set()
-    for line in listing.splitlines():
-        origin, created_by, uri, codename, component = line.split("|")
-        if (origin, created_by) == ("Debian", "Packages") and codename in wanted:
-            options = f"arch={architecture} signed-by={KEYRING}"
-            lines.add(f"deb [{options}] {uri} {suite or codename} {component}")
-    return sorted(lines)
-
-
-def _release() -> str:
-    """The host's release, which the sources follow."""
-    try:
-        return platform.freedesktop_os_release().get("VERSION_CODENAME", "unknown")
-    except OSError:
-        return "unknown"
+def is_unpacked(store: Store, wanted: PackageSet) -> bool:
+    """Whether the store has a set already."""
+    return store.has(wanted.kind, wanted.inputs)
 
 
 def _describe(deb: Path) -> dict[str, str]:

@@ -10,15 +10,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.build.apt import Apt, private_apt
 from harness.build.command import Tools, find_tool
-from harness.build.packages import download
+from harness.build.packages import ARCHITECTURE
 from harness.build.store import TREE, Built, Store, sha256
-from harness.errors import HostError, UsageError
+from harness.errors import UsageError
 from harness.paths import require_file
 from harness.progress import Progress
 
-KIND, DEFAULT = "linux-tree", "linux-default"
+KIND = "linux-tree"
 _PACKAGE = re.compile(r"(linux-source-(\d+)\.(\d+))(?:@([a-z][a-z-]*))?")
+# the suite whose main archive has a package, as far as that does not change any more
+SUITES = {
+    "linux-source-5.10": "bullseye",
+    "linux-source-6.1": "bookworm",
+    "linux-source-6.12": "trixie",
+}
+# not what the host's release offers: the same kernels on every host
+DEFAULT = "linux-source-6.12"
 _HINT = "a source is linux-source-X.Y, linux-source-X.Y@SUITE, an archive, or REPOSITORY@REVISION"
 
 
@@ -64,19 +73,63 @@ class _Commit(Source):
         index.unlink()
 
 
-def kernel_source(store: Store, progress: Progress, text: str | None = None) -> Source:
-    """What a user means by ``text``; without it the newest package that apt offers.
+@dataclass(frozen=True)
+class SourcePackage:
+    """A kernel source package of a Debian suite."""
 
-    ``linux-source-6.1`` is a package of the host's release, ``linux-source-5.10@bullseye`` one of
-    another release on the same mirror; a path is an archive (tar, compressed or not), or a git
-    repository with, after ``@``, any name of a commit (HEAD if there is none). A package is
-    fetched once and then pinned, until it is removed from the store. Raises UsageError if ``text``
-    means nothing, HostError if apt has no such package.
+    name: str
+    suite: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.suite}"
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """JSON: what determines its tree in the store."""
+        return {"package": self.name, "suite": self.suite}
+
+    def find(self, apt: Apt) -> int:
+        """Bytes to be fetched; raises HostError if the mirror does not have it."""
+        return apt.find((self.name,), ARCHITECTURE, self.suite)
+
+
+def source_package(text: str | None) -> SourcePackage | None:
+    """The package that ``text`` means, by default Linux 6.12's; None if it means none.
+
+    Raises UsageError for one whose suite has to be named.
     """
-    if text is None:
-        return _default(store, progress)
-    if match := _PACKAGE.fullmatch(text):
-        return _package(store, progress, match[1], match[4])
+    match = _PACKAGE.fullmatch(text or DEFAULT)
+    if match is None:
+        return None
+    name, suite = match[1], match[4] or SUITES.get(match[1])
+    if suite is None:
+        raise UsageError(
+            f"kernel source {name}: it is not known which suite of Debian has it",
+            hint=f"name the suite, as in {name}@sid",
+        )
+    return SourcePackage(name, suite)
+
+
+def is_fetched(store: Store, package: SourcePackage) -> bool:
+    """Whether the store has its tree already."""
+    return store.has(KIND, package.inputs)
+
+
+def kernel_source(
+    store: Store, progress: Progress, text: str | None = None, apt: Apt | None = None
+) -> Source:
+    """What a user means by ``text``; without it the source of Linux 6.12.
+
+    ``linux-source-6.1`` is a package of Debian, whose suite is known for the versions of its
+    releases; for others it is named, as in ``linux-source-7.2@sid``. A path is an archive (tar,
+    compressed or not), or a git repository with, after ``@``, any name of a commit (HEAD if there
+    is none). A package is fetched once, by ``apt`` if there is one already, and then pinned, until
+    it is removed from the store. Raises UsageError if ``text`` means nothing, HostError if the
+    mirror has no such package.
+    """
+    if package := source_package(text):
+        return _package(store, progress, package, apt)
+    assert text is not None
     path, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
     archive, repository = Path(text).expanduser(), Path(path).expanduser()
     if archive.is_file():
@@ -94,28 +147,25 @@ def apply(patch: Path, tree: Path, tools: Tools) -> None:
     tools.run(["patch", "-d", str(tree), "-p1", "--batch", "-i", str(patch.resolve())])
 
 
-def _default(store: Store, progress: Progress) -> Source:
-    """The newest package of apt's when this was first asked: that is kept, too."""
-
+def _package(store: Store, progress: Progress, package: SourcePackage, apt: Apt | None) -> Source:
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        return {"package": _newest()}
+        if apt is not None:
+            return fetch(apt, directory, log)
+        with private_apt() as own:
+            return fetch(own, directory, log)
 
-    return _package(store, progress, store.get(DEFAULT, {}, build).manifest["package"], None)
-
-
-def _package(store: Store, progress: Progress, name: str, suite: str | None) -> Source:
-    def build(directory: Path, log: Path) -> dict[str, Any]:
-        tools = Tools(log, KIND)
+    def fetch(apt: Apt, directory: Path, log: Path) -> dict[str, Any]:
+        name, tools, debs = package.name, Tools(log, KIND), directory / "debs"
         with progress.task(f"fetch and unpack {name}"):
-            debs = directory / "debs"
-            (deb,) = download([name], debs, tools, _host_architecture(), suite)
+            # it is for all architectures, so the index that the images need anyway has it, too
+            (deb,) = apt.download((name,), debs, ARCHITECTURE, package.suite)
             tools.run(["dpkg-deb", "-x", str(deb), str(directory / "package")])
             (archive,) = (directory / "package" / "usr" / "src").glob("linux-source-*.tar.xz")
             _unpack(archive, directory / TREE, tools)
             tools.run(["rm", "-r", str(debs), str(directory / "package")])
         return {"package": name, "identity": {"package": deb.name}}
 
-    return _stored(store.get(KIND, {"package": name, "suite": suite}, build))
+    return _stored(store.get(KIND, package.inputs, build))
 
 
 def _archive(store: Store, progress: Progress, path: Path) -> Source:
@@ -154,29 +204,3 @@ def revision_of(repository: Path, name: str, hint: str | None = _HINT) -> str:
         what = answer.stderr.strip() or f"no commit '{name.partition('^')[0]}'"
         raise UsageError(f"kernel source {repository}: {what}", hint=hint)
     return answer.stdout.strip()
-
-
-def _newest() -> str:
-    find_tool("apt-cache")
-    names = subprocess.run(
-        ["apt-cache", "pkgnames", "linux-source-"], capture_output=True, text=True, check=False
-    ).stdout.split()
-    packages = [name for name in names if _PACKAGE.fullmatch(name)]
-    if not packages:
-        raise HostError(
-            "apt on this host offers no linux-source package to build kernels from",
-            hint="apt-get update, or give kernels by path: --kernel and --dump-kernel",
-        )
-    return max(packages, key=_version)
-
-
-def _version(package: str) -> tuple[int, int]:
-    match = _PACKAGE.fullmatch(package)
-    assert match is not None
-    return int(match[2]), int(match[3])
-
-
-def _host_architecture() -> str:
-    return subprocess.run(
-        [find_tool("dpkg"), "--print-architecture"], capture_output=True, text=True, check=True
-    ).stdout.strip()

@@ -27,9 +27,13 @@ def build(
     memory: options.Memory = None,
     disk_layout: options.Layout = None,
     store: options.StorePath = None,
+    debian_mirror: options.DebianMirror = None,
     json: options.Json = False,
 ) -> None:
-    """Build what a scenario needs and the store lacks."""
+    """Build what a scenario needs and the store lacks.
+
+    What cannot be had is said first; then everything is fetched, then kernels are compiled.
+    """
     from harness.run.inputs import CrashInputs, DumpInputs
     from harness.scenario.load import load, plan_of
 
@@ -38,7 +42,9 @@ def build(
         "dump": {"layout": disk_layout},
     }
     plan = plan_of(scenario, load(scenario, overrides))
+    options.use_mirror(debian_mirror)
     images = options.images(store, json=json)
+    images.provide(CrashInputs.wanted(plan) | DumpInputs.wanted(plan))
     identity = {
         **CrashInputs.prepare(images, plan).identity(),
         **DumpInputs.prepare(images, plan).identity(),

@@ -24,7 +24,7 @@ Source = Annotated[
     typer.Option(
         "--source",
         help="linux-source-X.Y[@SUITE], an archive, or REPOSITORY[@REVISION].",
-        show_default="the newest package that apt offers",
+        show_default="linux-source-6.12",
     ),
 ]
 Patches = Annotated[
@@ -69,19 +69,19 @@ def build(
         bool, typer.Option(help="Leave out of a dump kernel what only costs memory.")
     ] = True,
     store: options.StorePath = None,
+    debian_mirror: options.DebianMirror = None,
     json: options.Json = False,
 ) -> None:
     """Build a kernel, or say which it is if the store has it already.
 
     Its name, or the path of its image, is what --kernel and --dump-kernel take.
     """
-    from harness.build.kernel import built_kernel
-
     lines = [line for path in fragment or () for line in _lines(path)]
     lines += [_line(setting) for setting in set_ or ()]
     spec = KernelSpec(role, source, tuple(patch or ()), tuple(lines), trim)
+    options.use_mirror(debian_mirror)
     images = options.images(store, json=json)
-    kernel = built_kernel(images.store, spec, images.progress)
+    kernel = images.own_kernel(spec)
     if json:
         say_json({"name": kernel.origin, "image": str(kernel.image)})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -185,6 +186,15 @@ StorePath = Annotated[
     Path | None,
     typer.Option("--store", envvar="ZHARNESS_STORE", help="Image store.", show_default=False),
 ]
+DebianMirror = Annotated[
+    str | None,
+    typer.Option(
+        "--debian-mirror",
+        metavar="URI",
+        help="Debian mirror to fetch from; else $ZHARNESS_DEBIAN_MIRROR, or apt's own.",
+        show_default=False,
+    ),
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep the written dump disk, too.")]
 Judges = Annotated[
     bool,
@@ -212,6 +222,14 @@ TimeFactor = Annotated[
 
 def store_path(chosen: Path | None) -> Path:
     return default_store() if chosen is None else chosen
+
+
+def use_mirror(chosen: str | None) -> None:
+    """Fetch packages from there, in this process and in those that it starts."""
+    from harness.build.mirror import ENVIRONMENT
+
+    if chosen is not None:
+        os.environ[ENVIRONMENT] = chosen
 
 
 def images(chosen: Path | None, *, json: bool) -> Images:

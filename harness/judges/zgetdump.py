@@ -18,9 +18,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.build.command import Tools
-from harness.build.images import Images
+from harness.build.images import OWN_DUMP_KERNEL, Images
 from harness.build.initramfs import IMAGE
 from harness.build.job import run_job
+from harness.build.needs import Wanted
+from harness.build.packages import FOR_ALL_IMAGES, judge_set
 from harness.build.store import Store
 from harness.dump.c_s390 import SECTOR
 from harness.dump.content import File
@@ -81,7 +83,7 @@ class Opinion:
 
 
 class Zgetdump:
-    """The zgetdump of the host's release, or of another Debian ``suite``, trixie or later.
+    """The zgetdump of Debian 12, or of another Debian ``suite``, trixie or later.
 
     Needs the builder guest's kernel and packages; raises BuildError and HostError for those.
     ``time_factor`` multiplies its deadline.
@@ -98,8 +100,14 @@ class Zgetdump:
         self._progress, self._suite, self._factor = progress, suite, time_factor
         self._images = Images(store, progress)
 
+    @property
+    def wanted(self) -> Wanted:
+        """What its guest is built of."""
+        return Wanted((OWN_DUMP_KERNEL,), (*FOR_ALL_IMAGES, judge_set(self._suite)), machine=True)
+
     def prepare(self) -> None:
         """Build what is missing, so that it is ready before a run needs it."""
+        self._images.provide(self.wanted)
         self._images.judge_initramfs(self._suite)
         self._images.dump_kernel()
 

@@ -27,7 +27,7 @@ SANDBOX = (
 
 _PROBE_SECONDS = 30
 _INSTALL = (
-    "install Debian's package qemu-system-misc (on releases after Debian 12: qemu-system-s390x), "
+    "apt-get install qemu-system-s390x (on Debian 12 that brings qemu-system-misc), "
     f"or set {ENVIRONMENT} to a qemu-system-s390x"
 )
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 from harness import sparse
 from harness.build.disk import DISK
 from harness.build.images import Images
+from harness.build.needs import Wanted
 from harness.build.store import Store
 from harness.dump.filesystem import collect_file
 from harness.dump.partition import collect_partition
@@ -231,6 +232,7 @@ class _Run:
         """Crash a system, dump it, judge the dump; a stored crash does unless ``fresh``."""
         with self._phases.work("images"):
             # both sides' before anything boots: what is wrong with the request shows here
+            self._images.provide(self._wanted())
             crash = CrashInputs.prepare(self._images, self._plan)
             dump = self._prepare_dump()
         self._describe(crash.identity(), dump.identity())
@@ -249,6 +251,11 @@ class _Run:
             crash = CrashInputs.prepare(self._images, self._plan)
         self._describe(crash.identity())
         self._crash(crash, fresh=False)
+
+    def _wanted(self) -> Wanted:
+        """All that this run takes; what is lacking is to be known before a kernel is compiled."""
+        wanted = CrashInputs.wanted(self._plan) | DumpInputs.wanted(self._plan)
+        return wanted if self._zgetdump is None else wanted | self._zgetdump.wanted
 
     def _prepare_dump(self) -> DumpInputs:
         """Everything for the dump, the disk that it will be written to included."""

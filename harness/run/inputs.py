@@ -13,6 +13,8 @@ from harness.build.disk import DISK
 from harness.build.images import Images
 from harness.build.initramfs import IMAGE
 from harness.build.kernel import Kernel
+from harness.build.needs import Wanted
+from harness.build.packages import FOR_ALL_IMAGES
 from harness.build.store import Built
 from harness.qemu.binary import QemuBinary
 from harness.qemu.spec import MachineSpec
@@ -28,9 +30,17 @@ class CrashInputs:
     initramfs: Built
     disk: Built | None
 
+    @staticmethod
+    def wanted(plan: Plan) -> Wanted:
+        """What they are built of."""
+        crashed = plan.scenario.crashed
+        kernels = () if crashed.kernel else (crashed.kernel_spec,)
+        return Wanted(kernels, FOR_ALL_IMAGES, machine=True)
+
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> CrashInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
+        images.provide(cls.wanted(plan))
         crashed = plan.scenario.crashed
         kernel = images.crashed_kernel(crashed.kernel, crashed.vmlinux, crashed.kernel_spec)
         initramfs = images.crashed_initramfs(kernel, with_content=crashed.content is not None)
@@ -81,9 +91,16 @@ class DumpInputs:
     initramfs: Built
     disk: Built
 
+    @staticmethod
+    def wanted(plan: Plan) -> Wanted:
+        """What they are built of."""
+        dump = plan.scenario.dump
+        return Wanted(() if dump.kernel else (dump.kernel_spec,), FOR_ALL_IMAGES, machine=True)
+
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> DumpInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
+        images.provide(cls.wanted(plan))
         dump = plan.scenario.dump
         kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
         parameters = dump.format.parameters

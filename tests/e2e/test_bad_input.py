@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
+from harness.build.apt import private_apt
 from harness.build.command import Tools
-from harness.build.packages import download
 from tests.e2e.conftest import command
 
 pytestmark = pytest.mark.e2e
@@ -47,10 +47,11 @@ def debian_kernel(tmp_path_factory):
     directory = tmp_path_factory.mktemp("debian")
     tools = Tools(directory / "log", "Debian's kernel")
     # an empty package, which depends on the current one by name
-    (current,) = download(["linux-image-s390x"], directory / "current", tools, "s390x")
-    control = ["dpkg-deb", "-f", str(current), "Depends"]
-    depends = subprocess.run(control, capture_output=True, text=True, check=True).stdout
-    (package,) = download([depends.split()[0]], directory / "package", tools, "s390x")
+    with private_apt() as apt:
+        (current,) = apt.download(["linux-image-s390x"], directory / "current", "s390x", "bookworm")
+        control = ["dpkg-deb", "-f", str(current), "Depends"]
+        depends = subprocess.run(control, capture_output=True, text=True, check=True).stdout
+        (package,) = apt.download([depends.split()[0]], directory / "package", "s390x", "bookworm")
     tools.run(["dpkg-deb", "-x", str(package), str(directory / "root")])
     (image,) = (directory / "root/boot").glob("vmlinuz-*")
     return image

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.build.bytecode import precompiled
+from harness.build.bytecode import Interpreter, precompiled
 from harness.build.cpio import Entry
-from harness.errors import UsageError
+from harness.errors import BuildError, UsageError
 
 THIS = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+MINE = Interpreter((sys.executable,), THIS.removeprefix("python"))
 OTHER = f"python{sys.version_info[0]}.{sys.version_info[1] + 1}"
 MODULE = b'''"""Doc."""
 NAMES = {"a", "b", "c"}
@@ -28,7 +29,7 @@ def file(name: str, data: bytes = MODULE) -> Entry:
 
 
 def one(entry: Entry) -> Entry:
-    (only,) = precompiled([entry])
+    (only,) = precompiled([entry], lambda: MINE)
     return only
 
 
@@ -74,7 +75,7 @@ def test_all_else_stays(entry: Entry):
 
 def test_order_stays():
     entries = [file("init"), file(f"usr/lib/{THIS}/b.py"), file(f"usr/lib/{THIS}/a.py")]
-    assert [entry.name.rpartition("/")[2] for entry in precompiled(entries)] == [
+    assert [entry.name.rpartition("/")[2] for entry in precompiled(entries, lambda: MINE)] == [
         "init",
         "b.pyc",
         "a.pyc",
@@ -109,3 +110,14 @@ def test_reproducible_in_other_processes(seed: str):
 def test_a_module_that_does_not_compile_is_named(source: bytes):
     with pytest.raises(UsageError, match=rf"/usr/lib/{THIS}/module\.py in the initramfs does not"):
         one(file(f"usr/lib/{THIS}/module.py", source))
+
+
+def test_no_interpreter_is_asked_for_without_modules():
+    entries = [file("init"), file(f"usr/lib/{THIS}/os.py", b"")]
+    assert list(precompiled(entries, lambda: pytest.fail("it is not needed"))) == entries
+
+
+def test_an_interpreter_that_does_not_run():
+    broken = Interpreter(("/bin/sh", "-c", "echo no libm >&2; exit 127"), MINE.version)
+    with pytest.raises(BuildError, match="cannot compile for the images: no libm"):
+        list(precompiled([file(f"usr/lib/{THIS}/module.py")], lambda: broken))

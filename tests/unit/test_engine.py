@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.build.disk import DISK
+from harness.build.needs import Wanted
 from harness.build.store import Store
 from harness.dump.collected import Collected
 from harness.errors import (
@@ -57,6 +58,9 @@ def describe(crash: Path) -> Snapshot:
     machine = json.loads((crash / "machine.json").read_text())
     cpus = json.loads((crash / "cpus.json").read_text())["cpus"]
     return Snapshot.create(crash, tuple(CpuState.from_json(cpu) for cpu in cpus), machine)
+
+
+NOTHING = staticmethod(lambda plan: Wanted())
 
 
 @dataclass
@@ -155,8 +159,12 @@ def machines(tmp_path, monkeypatch):
         qemu.touch()
         binary = QemuBinary(qemu, (7, 2, 0))
         monkeypatch.setattr(engine, "find_qemu", lambda: binary)
-        monkeypatch.setattr(engine, "CrashInputs", SimpleNamespace(prepare=machines.crash_inputs))
-        monkeypatch.setattr(engine, "DumpInputs", SimpleNamespace(prepare=machines.dump_inputs))
+        monkeypatch.setattr(
+            engine, "CrashInputs", SimpleNamespace(prepare=machines.crash_inputs, wanted=NOTHING)
+        )
+        monkeypatch.setattr(
+            engine, "DumpInputs", SimpleNamespace(prepare=machines.dump_inputs, wanted=NOTHING)
+        )
         monkeypatch.setattr(engine, "crash", machines.crash)
         monkeypatch.setattr(engine, "Dumper", machines.dumper)
         monkeypatch.setattr(engine, "reipl", machines.reipl)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.build.images import Images
 from harness.build.kernel import Kernel
 from harness.build.store import Built, Store, sha256
 from harness.errors import HostError
@@ -56,6 +57,7 @@ class Played:
 def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
     played = Played(tmp_path)
     monkeypatch.setattr(CrashInputs, "prepare", played.inputs)
+    monkeypatch.setattr(Images, "provide", lambda self, wanted: None)
     monkeypatch.setattr(engine, "crash", played.crash)
     monkeypatch.setattr(engine, "find_qemu", lambda: QemuBinary(played.qemu, (9, 0, 0)))
     monkeypatch.setattr(engine._Run, "_prepare_dump", lambda run: played.inputs())

@@ -61,6 +61,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
     played = Played(tmp_path)
     for name in ("built_kernel", "initramfs", "dump_disk"):
         monkeypatch.setattr(images, name, getattr(played, name))
+    monkeypatch.setattr(Images, "provide", lambda self, wanted: None)
     return played
 
 

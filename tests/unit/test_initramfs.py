@@ -28,7 +28,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
         return {"packages": [{"name": "tool", "version": "1", "sha256": "0"}]}
 
     packages = store.get("packages", {}, build)
-    monkeypatch.setattr(initramfs, "user_space", lambda *_: packages)
+    monkeypatch.setattr(initramfs, "unpacked", lambda *_: packages)
     return store
 
 

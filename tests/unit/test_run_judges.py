@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.build.needs import Wanted
 from harness.build.store import Store
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
@@ -39,6 +40,8 @@ class FakeZgetdump:
     ) -> None:
         self.said, self.trouble, self.unfit = said, trouble, unfit
         self.asked: list[str] = []
+
+    wanted = Wanted()
 
     def prepare(self) -> None:
         if self.unfit:

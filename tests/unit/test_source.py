@@ -130,17 +130,6 @@ def test_a_directory_without_git_is_refused(store: Store, tmp_path: Path):
         source.kernel_source(store, NoProgress(), str(tmp_path))
 
 
-def test_the_default_is_what_apt_offered_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Whatever other package has been asked for since, and whatever apt offers by now."""
-    store, asked = Store(tmp_path / "store", NoProgress()), []
-    monkeypatch.setattr(source, "_package", lambda store, progress, name, suite: asked.append(name))
-    for newest in ("linux-source-6.12", "linux-source-6.13"):
-        monkeypatch.setattr(source, "_newest", lambda newest=newest: newest)
-        source.kernel_source(store, NoProgress())
-        source.kernel_source(store, NoProgress(), "linux-source-6.1")
-    assert asked == ["linux-source-6.12", "linux-source-6.1"] * 2
-
-
 def test_a_home_directory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "linux").mkdir()
     git(tmp_path / "linux", "init", "-q", "-b", "main")
