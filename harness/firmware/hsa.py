@@ -32,12 +32,18 @@ class Hsa:
         """Give the area up, as DIAGNOSE X'308' subcode 2 does. It cannot be had back."""
         self.released = True
 
-    def read(self, page: int, count: int) -> bytes:
-        """Up to ``count`` pages from ``page``: fewer at the end, none once released."""
+    def held(self, page: int, count: int) -> int:
+        """How many of ``count`` pages from ``page`` there are: none once released."""
         if self.released or not 0 <= page < self.pages or count <= 0:
+            return 0
+        return min(count, self.pages - page)
+
+    def read(self, page: int, count: int) -> bytes:
+        """As many pages from ``page`` as are ``held``."""
+        size = self.held(page, count) * PAGE_SIZE
+        if not size:
             return b""
         start = page * PAGE_SIZE
-        size = min(count, self.pages - page) * PAGE_SIZE
         data = self._saved.read(start, size)
         if start <= STATUS_AREA < start + size:
             at = STATUS_AREA - start

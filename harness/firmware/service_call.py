@@ -31,6 +31,7 @@ _RESPONSE_OFFSET = c_sclp.sccb_header.fields["response_code"].offset
 _FLAGS_OFFSET = _offset("hdr") + c_sclp.evbuf_header.fields["flags"].offset
 _STATUS_OFFSET = _offset("event_status")
 _COUNT_OFFSET = _offset("blk_cnt")
+_PIECE_PAGES = 256
 _RESPONSE_OK = sclp.RESPONSE_EVENT_OK.to_bytes(2, "big")
 
 
@@ -120,12 +121,12 @@ class ServiceCalls:
         return answer
 
     def _store(self, hsa: Hsa, page: int, count: int, address: int) -> SdiasAnswered:
-        data = hsa.read(page, count)
-        if not within(self._storage, address, len(data)):
-            data = b""
-        if data:
-            self._storage.write(address, data)
-        stored = len(data) // PAGE_SIZE
+        stored = hsa.held(page, count)
+        if not within(self._storage, address, stored * PAGE_SIZE):
+            stored = 0
+        for at in range(0, stored, _PIECE_PAGES):  # one request may be for all of it
+            data = hsa.read(page + at, min(_PIECE_PAGES, stored - at))
+            self._storage.write(address + at * PAGE_SIZE, data)
         if stored == 0:
             status = SdiasStatus.NO_DATA
         else:

@@ -174,11 +174,11 @@ class DumpSession(PlayedMachine):
             if stop is not None:
                 return stop
             self._qemu.check()
+            if deadline.expired:  # so this was no long wait
+                return Ended.OUT_OF_TIME
             last = max(self._last_signal, self._console.last_line)
             if time.monotonic() - last > stall_seconds:
                 return Ended.STALLED
-            if deadline.expired:
-                return Ended.OUT_OF_TIME
 
     def _has_all_status(self) -> None:
         """The kernel has every CPU's status, and so stands where it stays."""

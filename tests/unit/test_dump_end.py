@@ -141,6 +141,12 @@ def test_who_never_stops_stopping_has_no_more_time():
     assert machine.resumed > 1
 
 
+def test_a_short_wait_before_the_deadline_is_no_hang():
+    machine = Machine()
+    machine.watch.last_line = -math.inf
+    assert machine.session().run(Deadline(0), SOON) is Ended.OUT_OF_TIME
+
+
 def test_an_end_in_the_last_moment_counts():
     machine = Machine("SHUTDOWN", STOP)
     assert machine.session().run(Deadline(0), 60) is Ended.POWERED_OFF

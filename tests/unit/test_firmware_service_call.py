@@ -110,6 +110,18 @@ def test_a_request_across_the_end_is_stored_in_part():
     assert answered(storage).evbuf.blk_cnt == 1
 
 
+def test_a_request_for_all_of_it_is_answered_in_pieces(monkeypatch):
+    monkeypatch.setattr(service_call, "_PIECE_PAGES", 1)
+    storage, _, calls = machine()
+    put_sdias(storage, count=0xFFFFFFFF, page=2)
+    storage.writes.clear()
+    answer = calls.completed(SCCB)
+    assert isinstance(answer, SdiasAnswered)
+    assert (answer.status, answer.stored) == (SdiasStatus.PART_STORED, 2)
+    assert storage.read(TARGET, 2 * PAGE) == SAVED[2 * PAGE : 4 * PAGE]
+    assert [size for at, size in storage.writes if at >= TARGET] == [PAGE, PAGE]
+
+
 @given(
     page=st.integers(0, 2**32 - 3),
     count=st.integers(0, 2**32 - 1),

@@ -1,0 +1,6 @@
+# DIAGNOSE X'308' without end: each is a stop, and a line for the journal.
+	.include "entry.inc"
+	lghi	%r1,6
+	llilf	%r4,0x20000
+0:	DIAG308	%r4,%r1
+	j	0b

@@ -1,0 +1,3 @@
+# Does nothing, for ever.
+	.include "entry.inc"
+0:	j	0b

@@ -1,0 +1,40 @@
+"""Dump systems that play foul: a failed dump each, in time, and never an error of the harness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Zharness
+from tests.e2e.hostile.running import Hostility, asked, run_all, stored_crash
+
+pytestmark = pytest.mark.e2e
+
+KERNELS = {
+    "diagnose_oddly": "out-of-time",
+    "moves_away": "out-of-time",
+    "lookalikes": "out-of-time",
+    "talks_for_ever": "out-of-time",
+    "line_without_end": "out-of-time",
+    "sdias_absurd": "out-of-time",
+    "reads_interruptions": "out-of-time",
+    "powers_off": "ended-silently",
+}
+
+
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest,
+    zharness: Zharness,
+    images: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Hostility]:
+    """Those that are asked for, on one crash."""
+    names = asked(request, KERNELS)
+    return run_all(names, stored_crash(zharness), tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_hostile_dump_system_is_a_failed_dump(runs: dict[str, Hostility], kernel: str):
+    runs[kernel].must_be_a_failed_dump(KERNELS[kernel])
