@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.errors import EvidenceError
 from harness.plain_file import read_plain
+from harness.schema_words import first_fault
 
 MAX_BYTES = 8 << 20  # a verdict with findings of every page of many gigabytes has less
 MAX_DEPTH = 64
@@ -58,13 +59,6 @@ def as_model(model: type[Model], data: Any, path: Path) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise EvidenceError(f"{path}: {first_fault(error)}") from error
-
-
-def first_fault(error: ValidationError) -> str:
-    """The first thing that a shape did not allow: where, and what is wrong with it."""
-    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(map(str, fault["loc"]))
-    return f"{where}: {fault['msg']}" if where else str(fault["msg"])
 
 
 def _integer(text: str) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.paths import data_dir
+from harness.schema_words import did_you_mean
 
 PATCH_SUFFIX = ".patch"
 
@@ -61,7 +61,6 @@ def _patch_file(name: str) -> Path:
         return Path(name)
     known = museum()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "zharness kernel museum shows them"
+        hint = did_you_mean(name, known) or "zharness kernel museum shows them"
         raise UsageError(f"no patch '{name}' comes with the harness", hint=hint)
     return known[name]

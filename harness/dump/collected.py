@@ -10,8 +10,9 @@ from typing import Annotated, Self
 from pydantic import Field, StrictStr, TypeAdapter, ValidationError
 
 from harness.errors import EvidenceError
-from harness.json_file import first_fault, read_object
+from harness.json_file import read_object
 from harness.plain_file import is_there
+from harness.schema_words import first_fault
 
 COLLECTED = "collected.json"
 

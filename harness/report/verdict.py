@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from harness.errors import EvidenceError, ExitCode, HarnessError
-from harness.json_file import first_fault
+from harness.schema_words import first_fault
 from harness.verify import outcome
 from harness.verify.judge import Judgement
 

@@ -12,11 +12,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import EvidenceError
-from harness.json_file import as_model, first_fault
+from harness.json_file import as_model
 from harness.machine.crash import Crash
 from harness.machine.snapshot import FORMAT
 from harness.scenario.model import Load, Scenario
 from harness.scenario.triggers import trigger_named, workload_named
+from harness.schema_words import first_fault
 
 CRASH_PARMLINE = "console=ttysclp0 panic=0"
 # 255 empty targets would take 15 s; images/crash/init asks for the system's disk itself

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import re
@@ -18,11 +17,11 @@ from harness.errors import OverrideError, UsageError
 from harness.machine.snapshot import Snapshot
 from harness.paths import data_dir, require_file
 from harness.run.plan import Plan
+from harness.scenario.faults import first_fault, syntax
 from harness.scenario.model import SECTIONS, Load, Scenario, section_of
-from harness.scenario.sizes import format_size
+from harness.schema_words import did_you_mean
 
 SUFFIX = ".toml"
-SIZES = ("memory", "_size")  # how the names of such fields end
 MATRIX_LIMIT = 256  # concrete scenarios of one file
 
 # a path ends in .toml, and brackets before that are its own
@@ -112,7 +111,7 @@ def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: f
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        field, what = _first(error)
+        field, what = first_fault(error)
         if field.removeprefix("dump.") in given:
             where = [("dump", field.removeprefix("dump."))]
             raise OverrideError(where, f"{what} ({snapshot.name})") from None
@@ -138,11 +137,12 @@ class _File:
             raise UsageError(f"{path}: extends itself")
         require_file(path, "scenario")
         try:
-            data = tomllib.loads(path.read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from error
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{path}: {error}") from error
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: byte {error.start} is not UTF-8") from error
+        data = _parsed(path, text)
         parent, matrix = data.pop("extends", None), data.pop("matrix", {})
         if parent is None:
             return cls(path, data, _checked_matrix(path, matrix))
@@ -186,7 +186,7 @@ class _File:
         try:
             return self._validated({**written, **given})
         except ValidationError as error:
-            field, what = _first(error)
+            field, what = first_fault(error)
         section_and_field = tuple(field.split(".")[:2])
         for each in given:
             if each == section_and_field:
@@ -204,6 +204,17 @@ class _File:
             if isinstance(written, dict):  # or else it is refused
                 data[section] = {**written, field: value}
         return Scenario.model_validate(data)
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    """Raises UsageError with the line and column of what is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, column, what = syntax(error, text)
+        raise UsageError(f"{path}:{line}:{column}: not TOML: {what}") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply") from error
 
 
 def _checked_matrix(path: Path, matrix: Any) -> dict[str, list[Any]]:
@@ -235,22 +246,8 @@ def _find(name: str, beside: Path | None = None) -> Path:
             f"{name} is no scenario: its name does not end in {SUFFIX}",
             hint="name the directory, and other files in it are left out",
         )
-    near = difflib.get_close_matches(name, files, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "zharness scenario list shows them"
+    hint = did_you_mean(name, files) or "zharness scenario list shows them"
     raise UsageError(f"no scenario '{name}'", hint=hint)
-
-
-def _first(error: ValidationError) -> tuple[str, str]:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    what = first["msg"].removeprefix("Value error, ")
-    if field.endswith(SIZES):
-        for limit in first.get("ctx", {}).values():
-            what = what.replace(str(limit), format_size(limit)) if isinstance(limit, int) else what
-    rule = re.fullmatch(r"([\w.]+): (.*)", what)
-    if rule and (not field or field in SECTIONS):  # a rule about the whole names its field itself
-        return ".".join(filter(None, (field, rule[1]))), rule[2]
-    return field, what
 
 
 def _refused(path: Path, field: str, what: str) -> UsageError:

@@ -24,6 +24,7 @@ from harness.build.layout import DiskLayout
 from harness.errors import UsageError
 from harness.scenario.sizes import format_size, parse_size
 from harness.scenario.triggers import trigger_named, workload_named
+from harness.schema_words import did_you_mean
 
 MIB = 1 << 20
 MIN_MEMORY = 128 * MIB
@@ -241,7 +242,10 @@ def section_of(name: str) -> tuple[str, str]:
         field = section
         owners = [key for key, model in SECTIONS.items() if field in model.model_fields]
     if not owners:
-        raise ValueError("no such field")
+        near = did_you_mean(
+            field, [name for model in SECTIONS.values() for name in model.model_fields]
+        )
+        raise ValueError("no such field" + (f"; {near}" if near else ""))
     if len(owners) > 1:
         choices = " or ".join(f"{owner}.{field}" for owner in owners)
         raise ValueError(f"write {choices}")

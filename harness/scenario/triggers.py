@@ -6,7 +6,6 @@ who stops the machine. Each was seen to work with Linux 6.12.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -23,6 +22,7 @@ from harness.scenario.trigger import (
     Trigger,
     sysctl,
 )
+from harness.schema_words import did_you_mean
 from harness.wiring import DUMP_DISK
 
 
@@ -219,6 +219,5 @@ _Row = TypeVar("_Row")
 def _named(name: str, what: str, table: Mapping[str, _Row]) -> _Row:
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name, table, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(table))}"
+    hint = did_you_mean(name, table) or f"there are: {', '.join(sorted(table))}"
     raise UsageError(f"no {what} '{name}'", hint=hint)

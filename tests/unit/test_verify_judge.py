@@ -100,7 +100,7 @@ DAMAGE = {
     "no machine": (remove("crash/machine.json"), "crash/machine.json: No such file"),
     "no memory size": (
         write("crash/machine.json", "{}"),
-        "machine.json: memory: Field required",
+        "machine.json: memory: is missing",
     ),
     "no CPUs": (remove("crash/cpus.json"), "crash/cpus.json: No such file"),
     "empty CPUs": (write("crash/cpus.json", '{"cpus": []}'), "crash/cpus.json: holds no CPU"),
@@ -112,7 +112,7 @@ DAMAGE = {
         write("dump/outcome.json", '{"outcome": ""}'),
         "json: result_line: Field",
     ),
-    "odd layout": (set_in("dump/outcome.json", layout="fat"), "json: layout: Input should"),
+    "odd layout": (set_in("dump/outcome.json", layout="fat"), "json: layout: must be"),
     "no console": (remove("dump/console.log"), "dump/console.log: No such file"),
     "no superblock": (remove("dump/superblock.bin"), "dump/superblock.bin: No such file"),
     "never collected": (remove("dump/collected.json"), "so the dump was never collected"),

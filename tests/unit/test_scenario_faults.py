@@ -1,0 +1,131 @@
+"""What is said of a scenario that is wrong: in our words, and the likely cause first."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from harness.errors import UsageError
+from harness.scenario.load import load_all
+from harness.scenario.model import SECTIONS, Scenario
+from harness.schema_words import OTHER, typos_first, words
+
+# as they stand in a TOML file
+VALUES = (
+    "''", "'x'", "'é'", "true", "-1", "0", "1", "3", "5", "1.5", "nan", "inf", "-inf", "1e400",
+    "99999999999999999999999999", "[]", "[1]", "['(']", "[[]]", "['']", "{}", "{a = 1}",
+    "1979-05-27", "07:32:00", "'5M'", "'4097'", "'-1'",
+)  # fmt: skip
+FOREIGN = re.compile(
+    r"Input should|Extra inputs|Field required|Value error|valid (string|integer|number)"
+    r"|dictionary|instance of|pydantic|Assertion failed|error_type"
+)
+
+
+def refusal(text: str, tmp_path) -> str:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load_all(str(path))
+    assert caught.value.message.count(str(path)) == 1
+    return caught.value.message.replace(f"{path}:", "")
+
+
+def said_of(text: str, tmp_path) -> str | None:
+    """The refusal of a file, None if it is right."""
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    try:
+        load_all(str(path))
+    except UsageError as error:
+        return error.message
+    return None
+
+
+@pytest.mark.parametrize(
+    ("section", "field"),
+    [(name, field) for name, model in SECTIONS.items() for field in model.model_fields],
+)
+def test_every_fault_of_a_field_has_plain_words(section, field, tmp_path):
+    texts = (f"description = 'x'\n[{section}]\n{field} = {value}\n" for value in VALUES)
+    refused = list(filter(None, (said_of(text, tmp_path) for text in texts)))
+    assert len(refused) > 3
+    for said in refused:
+        assert re.search(rf":3: {section}\.{field}[.:]", said), said
+        assert not FOREIGN.search(said), said
+        assert OTHER not in said, said
+
+
+@pytest.mark.parametrize("name", ["description", *SECTIONS])
+def test_every_fault_of_a_section_or_the_description_has_plain_words(name, tmp_path):
+    before = "" if name == "description" else "description = 'x'\n"
+    texts = (f"{before}{name} = {value}" for value in VALUES)
+    refused = list(filter(None, (said_of(text, tmp_path) for text in texts)))
+    assert len(refused) > 3
+    for said in refused:
+        assert not FOREIGN.search(said), said
+        assert OTHER not in said, said
+
+
+@pytest.mark.parametrize("value", ["x", None, 3, 1.5, [], ["x"], {}, {"a": 1}, {"smp": None}])
+@pytest.mark.parametrize("where", ["description", "crashed", "dump", "expect", "wings"])
+def test_every_type_of_fault_is_known(where, value):
+    with pytest.raises(ValidationError) as caught:
+        Scenario.model_validate({"description": "", "wings": 2, where: value})
+    for fault in typos_first(caught.value):
+        assert words(fault) != OTHER, json.dumps(fault, default=str)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("descripton = 'x'", "1: descripton: no such key; did you mean 'description'?"),
+        (
+            "description = 'x'\n[crashed]\nmemroy = '1G'\nsmp = 0",
+            "3: crashed.memroy: no such key; did you mean 'memory'?",
+        ),
+        ("description = 'x'\n[crashed]\nwings = 2", "3: crashed.wings: no such key"),
+        (
+            "description = 'x'\nhsa_size = '64M'",
+            "2: hsa_size: no such key here; it belongs to [dump]",
+        ),
+        (
+            "description = 'x'\n[crashed]\nlayout = 'ext4'",
+            "3: crashed.layout: no such key here; it belongs to [dump]",
+        ),
+        ("description = 'x'\n[dmup]\n", "2: dmup: no such section; did you mean 'dump'?"),
+        (
+            "description = 'x'\n[matrix]\nhsasize = ['64M']",
+            "3: matrix.hsasize: no such field; did you mean 'hsa_size'?",
+        ),
+    ],
+)
+def test_a_misspelt_name_is_said_first_and_put_right(text, what, tmp_path):
+    assert refusal(text, tmp_path).strip() == what
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("description = 'x'\nsmp 2\n", "2:5: not TOML: "),
+        ("description = 'x'\n[crashed\nsmp = 2\n", "2:9: not TOML: "),
+        ("description = 'x", "1:17: not TOML: "),
+        ("description = 'x'\n[dump]\npatches = ['a',\n", "3:16: not TOML: "),
+        ("a = 1\na = 2\n", "2:6: not TOML: "),
+        ("a = " + "[" * 5000, " nested too deeply"),
+    ],
+)
+def test_what_is_not_toml_is_said_with_line_and_column(text, where, tmp_path):
+    said = refusal(text, tmp_path)
+    assert said.startswith(where)
+    assert "(at " not in said
+
+
+def test_what_is_not_utf_8_is_said_so(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"description = '\xff'\n")
+    with pytest.raises(UsageError, match="byte 15 is not UTF-8"):
+        load_all(str(path))
