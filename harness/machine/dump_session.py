@@ -118,7 +118,7 @@ class DumpSession(PlayedMachine):
             if isinstance(stop, Ended):
                 ended = stop
             elif not self.handle(stop):
-                ended = self._why_ended(deadline)
+                ended = self._why_ended()
             elif self.gone:
                 ended = Ended.RE_IPL
             elif deadline.expired:  # a system that never stops stopping
@@ -185,9 +185,9 @@ class DumpSession(PlayedMachine):
         self.kernel_stays()
         self._intercept.forget(Opcode.SIGP)
 
-    def _why_ended(self, deadline: Deadline) -> Ended:
-        """The VM stopped, but not for us: QMP says why."""
-        wait = deadline.at_most(LAST_WORDS_SECONDS)
+    def _why_ended(self) -> Ended:
+        """The VM stopped, but not for us: QMP says why, however late the stop came."""
+        wait = Deadline(LAST_WORDS_SECONDS)
         event = self._qemu.monitor.wait_event(tuple(_END_EVENTS), wait)
         if event is None:
             self._qemu.check()

@@ -118,6 +118,18 @@ def test_qemu_is_locked_up(start: Start, binary: QemuBinary, tmp_path: Path):
         assert sizes["Max file size"] == [str(most), str(most)]
 
 
+def test_a_disk_does_not_grow(start: Start, tmp_path: Path):
+    disk = tmp_path / "disk"
+    with disk.open("wb") as file:
+        file.truncate(1 << 20)
+    with start(MachineSpec(MEMORY, cpus=1, disks=(Disk(disk),))) as qemu:
+        for offset in ("1020k", "1M"):  # the last sectors, and those behind
+            line = f'qemu-io disk0 "write -P 1 {offset} 4k"'
+            asked = {"command-line": line}
+            qemu.monitor.execute("human-monitor-command", asked, deadline=Deadline(SECONDS))
+    assert disk.read_bytes() == bytes((1 << 20) - 4096) + b"\1" * 4096
+
+
 def test_nobody_else_can_reach_qemu(start: Start):
     with start() as qemu:
         process = Path("/proc", str(qemu.process.pid))

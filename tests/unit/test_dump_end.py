@@ -149,7 +149,16 @@ def test_a_short_wait_before_the_deadline_is_no_hang():
 
 def test_an_end_in_the_last_moment_counts():
     machine = Machine("SHUTDOWN", STOP)
+    waited: list[float] = []
+    told = machine.monitor.wait_event
+
+    def wait_event(names, deadline):
+        waited.append(deadline.remaining)
+        return told(names, deadline)
+
+    machine.monitor.wait_event = wait_event
     assert machine.session().run(Deadline(0), 60) is Ended.POWERED_OFF
+    assert waited[0] > 1, "QMP is given its time"
 
 
 def test_a_silent_machine_is_given_all_its_time(monkeypatch):
