@@ -86,8 +86,8 @@ def _cpu(dump: Dump, number: int, *, json: bool) -> None:
     if json:
         say_json(cpu.to_json())
         return
-    for name, width, value, _ in paired_registers(cpu, cpu):
-        say(f"{name:{_NAME_WIDTH}} {value:0{width // 4}x}")
+    for pair in paired_registers(cpu, cpu):
+        say(f"{pair.name:{_NAME_WIDTH}} {pair.shown(pair.one)}")
 
 
 def hex_lines(data: bytes, address: int) -> Iterator[str]:

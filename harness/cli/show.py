@@ -142,6 +142,8 @@ def _show_check(console: SafeConsole, check: Mapping[str, Any], rest: str) -> No
     """``rest`` is where to find what is too much to show."""
     mark = plain("ok  ", "green") if check["passed"] else plain("FAIL", "red")
     what = f"{check['compared']} {check['unit']}"
+    if check.get("nonzero") is not None:  # evidence of an earlier version has no such count
+        what += f", {check['nonzero']} of them not zero"
     if check["skipped"]:
         mark, what = plain("skip", "dim"), check["skipped"]
     console.print(Text.assemble(mark, plain(f" {check['check']}: {what}")))

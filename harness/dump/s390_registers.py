@@ -37,8 +37,8 @@ class Patch(NamedTuple):
 def stored_cpu(read: Read, prefix: int, end: int) -> CpuState:
     """The CPU whose lowcore is at ``prefix``, in memory up to ``end``.
 
-    V16-V31 and the right halves of V0-V15 are 0 where they are not stored. What ``read`` raises
-    is passed on.
+    V16-V31 and the right halves of V0-V15 are unknown where they are not stored. What ``read``
+    raises is passed on.
     """
     area = read(prefix + STATUS_AREA, STATUS_AREA_SIZE)
     vectors_at = vector_area(read, prefix, end)
@@ -82,7 +82,7 @@ def register_patches(dump: Dump, cpus: Sequence[CpuState], end: int) -> tuple[Pa
             ) from error
     read = _patched(dump.read, patches)
     for number, cpu in enumerate(cpus):
-        if stored_cpu(read, cpu.prefix, end) != _keepable(read, cpu, end):
+        if not _keeps(read, cpu, end):
             raise EvidenceError(
                 f"{dump.name}: CPU {number}: another CPU's registers would be kept at the same "
                 f"place as its own, in the lowcore at {cpu.prefix:#x}"
@@ -91,21 +91,23 @@ def register_patches(dump: Dump, cpus: Sequence[CpuState], end: int) -> tuple[Pa
 
 
 def _patches_of(read: Read, cpu: CpuState, end: int) -> Iterator[Patch]:
-    if stored_cpu(read, cpu.prefix, end) == _keepable(read, cpu, end):
+    if _keeps(read, cpu, end):
         return
     at = cpu.prefix + STATUS_AREA
     # status_area() shifts the comparator, which in a dump is shifted already
     unshifted = replace(cpu, clock_comparator=cpu.clock_comparator << 8)
     yield Patch(at, status_area(unshifted, read(at, STATUS_AREA_SIZE)))
     vectors_at = vector_area(read, cpu.prefix, end)
-    if vectors_at is not None:
+    if vectors_at is not None and cpu.vxrs is not None:
         yield Patch(vectors_at, additional_status_area(cpu))
 
 
-def _keepable(read: Read, cpu: CpuState, end: int) -> CpuState:
-    if vector_area(read, cpu.prefix, end) is not None:
-        return cpu
-    return replace(cpu, vxrs_low=(0,) * 16, vxrs_high=(0,) * 16)
+def _keeps(read: Read, cpu: CpuState, end: int) -> bool:
+    """Whether memory has what is known of the CPU, as far as there is room for it."""
+    stored = stored_cpu(read, cpu.prefix, end)
+    if stored.vxrs is None or cpu.vxrs is None:
+        return stored.without_vectors() == cpu.without_vectors()
+    return stored == cpu
 
 
 def _patched(read: Read, patches: Sequence[Patch]) -> Read:

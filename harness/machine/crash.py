@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from harness.scenario.triggers import Workload
 from harness.sparse import data_extents
 
 SEARCH_BYTES = 1 << 20
+SHOWN_REGISTERS = 8
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def crash_booted(
     with booter.steps.phase("snapshot") as deadline:
         cpus = cpu_states(system.qemu, directory, deadline)
         system.ram.save(directory / RAM)
-        must_prove(how.trigger, system.ram, cpus[0])
+        must_prove(how.trigger, system.ram, cpus)
     facts = {
         "kernel": dict(kernel),
         "qemu": booter.binary.release,
@@ -117,22 +118,31 @@ def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuStat
         notes.unlink()
 
 
-def must_prove(trigger: Trigger, ram: GuestRam, cpu: CpuState) -> None:
-    """Raises HarnessError unless memory holds what shows that it was this trigger.
+def must_prove(trigger: Trigger, ram: GuestRam, cpus: Sequence[CpuState]) -> None:
+    """Raises HarnessError unless memory and registers show that it was this trigger.
 
-    ``cpu`` is CPU 0. What the console must show has been looked for before, as it came.
+    ``cpus`` are by CPU address. What the console must show has been looked for as it came.
     """
     if trigger.log:
         _must_log(trigger, ram)
+    if trigger.registers:
+        _must_have_values(trigger, cpus)
     # Linux restarts CPU 0 itself only to have it ask for a load (arch/s390/kernel/smp.c,
     # smp_call_ipl_cpu), which it does on CPU 0 already after the operator's restart
-    old_psw = cpu.prefix + RESTART_OLD_PSW
+    old_psw = cpus[0].prefix + RESTART_OLD_PSW
     if trigger.restart and not (
         within(ram, old_psw, PSW_SIZE) and any(ram.read(old_psw, PSW_SIZE))
     ):
         raise HarnessError(
             f"trigger {trigger.name}: CPU 0 has no restart old PSW, so this is another death"
         )
+
+
+def _must_have_values(trigger: Trigger, cpus: Sequence[CpuState]) -> None:
+    zero = [f"CPU {at}: {name}" for at, cpu in enumerate(cpus) for name in cpu.zero_registers()]
+    if zero:
+        shown = ", ".join(zero[:SHOWN_REGISTERS]) + (", ..." if zero[SHOWN_REGISTERS:] else "")
+        raise HarnessError(f"trigger {trigger.name}: {len(zero)} registers are zero: {shown}")
 
 
 def _must_log(trigger: Trigger, ram: GuestRam) -> None:

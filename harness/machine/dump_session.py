@@ -159,8 +159,8 @@ class DumpSession(PlayedMachine):
         cpu = self._cpus[IPL_CPU]
         for prefix, suffix, first, values in (
             ("f", "", 0, cpu.fprs),
-            ("v", "l", 0, cpu.vxrs_low),
-            ("v", "", 16, cpu.vxrs_high),
+            ("v", "l", 0, cpu.vxrs_low or ()),
+            ("v", "", 16, cpu.vxrs_high or ()),
         ):
             for number, value in enumerate(values, first):
                 name = f"{prefix}{number}{suffix}"

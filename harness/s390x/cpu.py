@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 
 GPRS = ACRS = CRS = FPRS = 16
 VXRS = 32
@@ -17,7 +17,8 @@ class CpuState:
     Widths in bits: ``psw_mask``, ``psw_addr``, ``gprs``, ``crs``, ``fprs``, ``cpu_timer`` and
     ``clock_comparator`` 64; ``acrs``, ``fpc``, ``prefix`` and ``tod_programmable`` 32;
     ``vxrs_low`` 64 (bits 64-127 of V0-V15, whose left halves are the FPRs); ``vxrs_high`` 128
-    (V16-V31). Sources: Principles of Operation, chapter 4 "Store Status"; Linux
+    (V16-V31). Both are None where nothing tells what they were, as in a dump that has no room for
+    vector registers. Sources: Principles of Operation, chapter 4 "Store Status"; Linux
     ``arch/s390/include/asm/elf.h`` and ``arch/s390/kernel/crash_dump.c`` (struct save_area).
     """
 
@@ -32,23 +33,39 @@ class CpuState:
     tod_programmable: int
     cpu_timer: int
     clock_comparator: int
-    vxrs_low: tuple[int, ...] = (0,) * 16
-    vxrs_high: tuple[int, ...] = (0,) * 16
+    vxrs_low: tuple[int, ...] | None = None
+    vxrs_high: tuple[int, ...] | None = None
 
     @property
-    def vxrs(self) -> tuple[int, ...]:
-        """V0-V31, 128 bits each."""
+    def vxrs(self) -> tuple[int, ...] | None:
+        """V0-V31, 128 bits each; None if they are not known."""
+        if self.vxrs_low is None or self.vxrs_high is None:
+            return None
         low = tuple(fpr << 64 | rest for fpr, rest in zip(self.fprs, self.vxrs_low, strict=True))
         return low + self.vxrs_high
 
+    def zero_registers(self) -> Iterator[str]:
+        """Fields of registers that are zero or unknown, with the position in a bank."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple):
+                yield from (f"{field.name}[{at}]" for at, each in enumerate(value) if not each)
+            elif not value:
+                yield field.name
+
+    def without_vectors(self) -> CpuState:
+        """The same CPU, with nothing known of its vector registers but the FPRs."""
+        return replace(self, vxrs_low=None, vxrs_high=None)
+
     def to_json(self) -> dict[str, str | list[str]]:
-        """Hexadecimal strings without a prefix, one per register."""
+        """Hexadecimal strings without a prefix, one per register; nothing of unknown ones."""
         out: dict[str, str | list[str]] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            out[field.name] = (
-                [f"{item:x}" for item in value] if isinstance(value, tuple) else f"{value:x}"
-            )
+            if value is not None:
+                out[field.name] = (
+                    [f"{item:x}" for item in value] if isinstance(value, tuple) else f"{value:x}"
+                )
         return out
 
     @classmethod
@@ -56,6 +73,8 @@ class CpuState:
         """The inverse of :meth:`to_json`; raises KeyError, TypeError or ValueError on all else."""
         values: dict[str, int | tuple[int, ...]] = {}
         for field in fields(cls):
+            if field.default is None and field.name not in data:
+                continue
             raw, (count, bits) = data[field.name], _SHAPES[field.name]
             if count == 1:
                 values[field.name] = _register(field.name, raw, bits)

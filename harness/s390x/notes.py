@@ -40,7 +40,6 @@ _SIZES = {
     NT_S390_VXRS_LOW: 128,
     NT_S390_VXRS_HIGH: 256,
 }
-_OPTIONAL = {NT_S390_VXRS_LOW: bytes(128), NT_S390_VXRS_HIGH: bytes(256)}
 
 
 class Note(NamedTuple):
@@ -86,14 +85,25 @@ def _by_cpu(notes: Iterable[Note]) -> list[dict[int, bytes]]:
 
 def _cpu_state(number: int, group: dict[int, bytes]) -> CpuState:
     def desc(note_type: int) -> bytes:
-        data = group.get(note_type, _OPTIONAL.get(note_type))
+        data = group.get(note_type)
         if data is None or len(data) < _SIZES[note_type]:
             state = "is missing" if data is None else f"has only {len(data)} bytes"
             raise ValueError(f"CPU {number}: ELF note {note_type:#x} {state}")
         return data
 
     prstatus, fpregs = desc(NT_PRSTATUS), desc(NT_PRFPREG)
-    high = desc(NT_S390_VXRS_HIGH)
+
+    def low_vectors() -> tuple[int, ...] | None:
+        if NT_S390_VXRS_LOW not in group:  # a machine without vector registers
+            return None
+        return struct.unpack_from(">16Q", desc(NT_S390_VXRS_LOW))
+
+    def high_vectors() -> tuple[int, ...] | None:
+        if NT_S390_VXRS_HIGH not in group:
+            return None
+        high = desc(NT_S390_VXRS_HIGH)
+        return tuple(int.from_bytes(high[i : i + 16], "big") for i in range(0, 256, 16))
+
     psw_mask, psw_addr = struct.unpack_from(">2Q", prstatus, _PR_PSW)
     return CpuState(
         psw_mask=psw_mask,
@@ -107,8 +117,8 @@ def _cpu_state(number: int, group: dict[int, bytes]) -> CpuState:
         tod_programmable=struct.unpack_from(">I", desc(NT_S390_TODPREG))[0],
         cpu_timer=struct.unpack_from(">Q", desc(NT_S390_TIMER))[0],
         clock_comparator=struct.unpack_from(">Q", desc(NT_S390_TODCMP))[0],
-        vxrs_low=struct.unpack_from(">16Q", desc(NT_S390_VXRS_LOW)),
-        vxrs_high=tuple(int.from_bytes(high[i : i + 16], "big") for i in range(0, 256, 16)),
+        vxrs_low=low_vectors(),
+        vxrs_high=high_vectors(),
     )
 
 
@@ -122,7 +132,6 @@ def cpu_notes(cpu: CpuState, number: int) -> Iterator[tuple[bytes, Note]]:
     struct.pack_into(">2Q", prstatus, _PR_PSW, cpu.psw_mask, cpu.psw_addr)
     struct.pack_into(">16Q", prstatus, _PR_GPRS, *cpu.gprs)
     struct.pack_into(">16I", prstatus, _PR_ACRS, *cpu.acrs)
-    high = b"".join(register.to_bytes(16, "big") for register in cpu.vxrs_high)
     yield b"CORE", Note(NT_PRSTATUS, bytes(prstatus))
     yield b"CORE", Note(NT_PRFPREG, struct.pack(">I4x16Q", cpu.fpc, *cpu.fprs))
     for kind, desc in (
@@ -131,7 +140,10 @@ def cpu_notes(cpu: CpuState, number: int) -> Iterator[tuple[bytes, Note]]:
         (NT_S390_TODPREG, struct.pack(">I", cpu.tod_programmable)),
         (NT_S390_CTRS, struct.pack(">16Q", *cpu.crs)),
         (NT_S390_PREFIX, struct.pack(">I", cpu.prefix)),
-        (NT_S390_VXRS_HIGH, high),
-        (NT_S390_VXRS_LOW, struct.pack(">16Q", *cpu.vxrs_low)),
     ):
         yield b"LINUX", Note(kind, desc)
+    if cpu.vxrs_high is not None:
+        high = b"".join(register.to_bytes(16, "big") for register in cpu.vxrs_high)
+        yield b"LINUX", Note(NT_S390_VXRS_HIGH, high)
+    if cpu.vxrs_low is not None:
+        yield b"LINUX", Note(NT_S390_VXRS_LOW, struct.pack(">16Q", *cpu.vxrs_low))

@@ -34,22 +34,27 @@ def status_area(cpu: CpuState, before: bytes = bytes(STATUS_AREA_SIZE)) -> bytes
 
 
 def additional_status_area(cpu: CpuState) -> bytes:
-    """V0-V31, 16 bytes each: 512 bytes."""
+    """V0-V31, 16 bytes each: 512 bytes. Raises ValueError if they are not known."""
+    if cpu.vxrs is None:
+        raise ValueError("the CPU's vector registers are not known")
     return b"".join(register.to_bytes(16, "big") for register in cpu.vxrs)
 
 
-def cpu_state(area: bytes, additional: bytes = bytes(ADDITIONAL_STATUS_SIZE)) -> CpuState:
-    """The inverse of :func:`status_area` and :func:`additional_status_area`.
+def cpu_state(area: bytes, additional: bytes | None = None) -> CpuState:
+    """The inverse of :func:`status_area` and :func:`additional_status_area`, if there is one.
 
     Except for the clock comparator, which stays as it is stored: shifted right by 8 bits. The
     left halves of V0-V15 are taken from ``area``, which has them as FPRs. Raises ValueError if
     either is shorter than 512 bytes.
     """
-    if len(area) < STATUS_AREA_SIZE or len(additional) < ADDITIONAL_STATUS_SIZE:
-        raise ValueError(f"status areas of {len(area)} and {len(additional)} bytes are too short")
+    if len(area) < STATUS_AREA_SIZE:
+        raise ValueError(f"a status area of {len(area)} bytes is too short")
+    if additional is not None and len(additional) < ADDITIONAL_STATUS_SIZE:
+        raise ValueError(f"an additional status area of {len(additional)} bytes is too short")
     psw_mask, psw_addr = struct.unpack_from(">2Q", area, 0x100)
     prefix, fpc = struct.unpack_from(">2I", area, 0x118)
-    vxrs = [int.from_bytes(additional[at : at + 16], "big") for at in range(0, 512, 16)]
+    halves = struct.unpack_from(">64Q", additional) if additional else ()
+    vxrs = [high << 64 | low for high, low in zip(halves[::2], halves[1::2], strict=True)]
     return CpuState(
         psw_mask=psw_mask,
         psw_addr=psw_addr,
@@ -62,6 +67,6 @@ def cpu_state(area: bytes, additional: bytes = bytes(ADDITIONAL_STATUS_SIZE)) ->
         tod_programmable=struct.unpack_from(">I", area, 0x124)[0],
         cpu_timer=struct.unpack_from(">Q", area, 0x128)[0],
         clock_comparator=struct.unpack_from(">Q", area, 0x130)[0],
-        vxrs_low=tuple(register & (1 << 64) - 1 for register in vxrs[:16]),
-        vxrs_high=tuple(vxrs[16:]),
+        vxrs_low=tuple(register & (1 << 64) - 1 for register in vxrs[:16]) or None,
+        vxrs_high=tuple(vxrs[16:]) or None,
     )

@@ -28,7 +28,8 @@ class Trigger:
     At least one of these proves that it was this death and no other. ``console`` (a regular
     expression): what the console shows of it. ``log`` (likewise): what the kernel's log in memory
     holds, where the console cannot show it. ``restart``: after the command the operator presses
-    PSW restart (QMP inject-nmi), which leaves CPU 0 a restart old PSW.
+    PSW restart (QMP inject-nmi), which leaves CPU 0 a restart old PSW. ``registers``: no register
+    of any CPU is zero when the machine stands still.
 
     ``function`` is one that a CPU is in when all stands still, ``task`` the process that called it:
     what a dump must show. Both are "" where it is not known, or not the same each time. They have
@@ -45,6 +46,7 @@ class Trigger:
     stopped: Stopped = Stopped.DISABLED_WAIT
     restart: bool = False
     log: str = ""
+    registers: bool = False
     function: str = field(default="", repr=False)
     task: str = field(default="", repr=False)
 

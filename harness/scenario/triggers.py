@@ -121,6 +121,23 @@ def _panic_dump(action: str, summary: str) -> Trigger:
     )
 
 
+# what CPU 0 does in the end: images/crash/zcrash/registers.h
+_FIRST_CPU = {"wait": "in a disabled wait", "running": "running", "stopped": "stopped"}
+
+
+def _registers(first: str) -> Trigger:
+    return Trigger(
+        f"registers-{first}",
+        f"no register of any CPU is zero, and CPU 0 is {_FIRST_CPU[first]}",
+        f"echo registers-{first} > /sys/kernel/debug/zcrash",
+        r"(?m)^zcrash: every register is loaded\r?$",
+        ZCRASH,
+        cpus=4,
+        stopped=Stopped.BY_OPERATOR,
+        registers=True,
+    )
+
+
 _OTHERS = (
     Trigger(
         "sysrq-c",
@@ -198,6 +215,7 @@ _OTHERS = (
         cpus=2,
         stopped=Stopped.BY_OPERATOR,
     ),
+    *map(_registers, _FIRST_CPU),
 )
 
 TRIGGERS = {trigger.name: trigger for trigger in (*_OTHERS, *LKDTM)}

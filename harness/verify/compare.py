@@ -9,7 +9,6 @@ from typing import NamedTuple
 from harness.dump.page_runs import PagedDump
 from harness.dump.reader import Dump, Range, refuse_repeats
 from harness.progress import Progress
-from harness.s390x.cpu import CpuState
 from harness.verify import registers
 from harness.verify.compare_status import StoredStatus
 from harness.verify.differing import (
@@ -36,7 +35,6 @@ VECTOR_REASON = (
     "an area to store them into"
 )
 NO_VECTORS = ("lkcd", "s390", "s390_ext")  # formats whose headers have no room for them
-_VECTORS = ("right half of vr", "vr")
 _STEP = 64 << 20
 _SHOWN_RANGES = 16
 
@@ -155,16 +153,16 @@ def _registers(one: Dump, other: Dump) -> CheckResult:
         findings.append(Finding(REGISTERS, message, {"cpu": at, "only": side.key}))
     for cpu, position in matching.pairs:
         state = theirs[position]
-        for name, width, left, right in registers.paired_registers(cpu.state, state):
+        for pair in registers.paired_registers(cpu.state, state):
             compared += 1
-            if left == right:
+            if pair.one == pair.other:
                 continue
-            reason = _reason(name, left, right, (one.format, cpu.state), (other.format, state))
+            reason = _reason(pair, one.format, other.format)
             if reason:
                 where = f"{reason[0]} of CPU {cpu.address}"
                 allowed[AllowedDifference(where, reason[1])] = None
             else:
-                findings.append(_register(cpu.address, name, width, left, right))
+                findings.append(_register(cpu.address, pair))
     positions = [position for _, position in matching.pairs]
     if positions != sorted(positions):
         message = f"the second dump has the first one's CPUs in the order {positions}"
@@ -172,27 +170,24 @@ def _registers(one: Dump, other: Dump) -> CheckResult:
     return CheckResult(REGISTERS, compared, registers.UNIT, tuple(findings), tuple(allowed))
 
 
-def _reason(
-    name: str, left: int, right: int, one: tuple[str, CpuState], other: tuple[str, CpuState]
-) -> tuple[str, str] | None:
-    """What it is that may differ, and why; None if it may not."""
-    if name == "clock comparator" and (left == right >> 8 or right == left >> 8):
-        return name, registers.COMPARATOR_REASON
-    if name.startswith(_VECTORS):
-        for form, cpu in (one, other):
-            if form in NO_VECTORS and not any((*cpu.vxrs_low, *cpu.vxrs_high)):
-                return "vector registers", VECTOR_REASON.format(form)
+def _reason(pair: registers.Pair, one: str, other: str) -> tuple[str, str] | None:
+    """What may differ, and why; None if it may not. ``one`` and ``other`` are the formats."""
+    left, right = pair.one, pair.other
+    if left is None or right is None:
+        form = one if left is None else other
+        return ("vector registers", VECTOR_REASON.format(form)) if form in NO_VECTORS else None
+    if pair.name == "clock comparator" and (left == right >> 8 or right == left >> 8):
+        return pair.name, registers.COMPARATOR_REASON
     return None
 
 
-def _register(cpu: int, name: str, width: int, left: int, right: int) -> Finding:
-    digits = width // 4
+def _register(cpu: int, pair: registers.Pair) -> Finding:
     one, other = SIDES
     return Finding(
         REGISTERS,
-        f"CPU {cpu}: {name} is {left:0{digits}x} in the {one.name}, {right:0{digits}x} in the "
-        f"{other.name}",
-        {"cpu": cpu, "register": name, one.key: f"{left:x}", other.key: f"{right:x}"},
+        f"CPU {cpu}: {pair.name} is {pair.shown(pair.one)} in the {one.name}, "
+        f"{pair.shown(pair.other)} in the {other.name}",
+        {"cpu": cpu, "register": pair.name, **pair.details(one.key, other.key)},
     )
 
 

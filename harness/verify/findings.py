@@ -35,7 +35,8 @@ class CheckResult:
     """One check's outcome: ``compared`` things, counted in ``unit``, and what was wrong.
 
     ``skipped_reason`` tells why the check does not apply to this evidence. ``notes`` say what was
-    looked at, for people who want to know how much a pass means.
+    looked at, for people who want to know how much a pass means. ``nonzero`` is how many of the
+    things compared were not zero, where that is counted: zeros that equal zeros prove little.
     """
 
     check: str
@@ -45,6 +46,7 @@ class CheckResult:
     allowed: tuple[AllowedDifference, ...] = ()
     skipped_reason: str | None = None
     notes: tuple[str, ...] = ()
+    nonzero: int | None = None
 
     @classmethod
     def failed(cls, check: str, unit: str, message: str) -> CheckResult:
@@ -72,6 +74,7 @@ class CheckResult:
             "passed": self.passed,
             "compared": self.compared,
             "unit": self.unit,
+            "nonzero": self.nonzero,
             "findings": [finding.to_json() for finding in self.findings],
             "allowed": [asdict(difference) for difference in self.allowed],
             "skipped": self.skipped_reason,

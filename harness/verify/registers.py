@@ -23,6 +23,7 @@ PREFIX_REASON = (
 )
 
 TOD_PROGRAMMABLE = "TOD programmable register"
+VECTORS = ("right half of vr", "vr")
 
 # field of CpuState: (name, width in bits), and the number of the first one for a bank
 _NAMES = {
@@ -37,8 +38,8 @@ _NAMES = {
     "tod_programmable": (TOD_PROGRAMMABLE, 32, 0),
     "cpu_timer": ("CPU timer", 64, 0),
     "clock_comparator": ("clock comparator", 64, 0),
-    "vxrs_low": ("right half of vr", 64, 0),
-    "vxrs_high": ("vr", 128, 16),
+    "vxrs_low": (VECTORS[0], 64, 0),
+    "vxrs_high": (VECTORS[1], 128, 16),
 }
 
 
@@ -59,8 +60,30 @@ class Matching:
     surplus: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Pair:
+    """One register of a CPU as two sides have it: ``width`` in bits, None where a side does not."""
+
+    name: str
+    width: int
+    one: int | None
+    other: int | None
+
+    def shown(self, value: int | None) -> str:
+        """In hexadecimal, with all digits."""
+        return "unknown" if value is None else f"{value:0{self.width // 4}x}"
+
+    def details(self, one: str, other: str) -> dict[str, str | None]:
+        """Both values in hexadecimal, under the names of the sides."""
+        values = {one: self.one, other: self.other}
+        return {side: None if value is None else f"{value:x}" for side, value in values.items()}
+
+
 def check(evidence: Evidence) -> CheckResult:
-    """Match the CPUs and compare each register; the dump lists them in CPU address order."""
+    """Match the CPUs and compare each register; the dump lists them in CPU address order.
+
+    What a CPU had and the dump does not show is a finding.
+    """
     if evidence.dump is None:
         return CheckResult.failed(CHECK, UNIT, f"no register compared: {evidence.dump_fault}")
     try:
@@ -75,13 +98,28 @@ def check(evidence: Evidence) -> CheckResult:
     matching = match(expected, dumped)
     findings = [Finding(CHECK, message) for message in evidence.dump.misfits]
     findings += _unmatched(matching, expected, dumped)
-    compared = 0
+    compared = nonzero = 0
+    notes = []
     for cpu, position in matching.pairs:
-        for name, width, want, got in paired_registers(cpu.state, dumped[position]):
+        unshown = []
+        for pair in paired_registers(cpu.state, dumped[position]):
+            if pair.one is None or pair.other is None:
+                unshown.append(pair)
+                continue
             compared += 1
-            if want != got:
-                findings.append(_differs(cpu.address, name, width, want, got))
-    return CheckResult(CHECK, compared, UNIT, tuple(findings), _allowed(evidence, expected))
+            nonzero += pair.one != 0
+            if pair.one != pair.other:
+                findings.append(_differs(cpu.address, pair))
+        findings += [_lacks(cpu.address, pair) for pair in unshown if pair.one]
+        if unshown and not any(pair.one for pair in unshown):
+            notes.append(
+                f"CPU {cpu.address}: the dump shows no {unshown[0].name}-{unshown[-1].name}; "
+                "at the crash they were zero, or the CPU had none"
+            )
+    allowed = _allowed(evidence, expected)
+    return CheckResult(
+        CHECK, compared, UNIT, tuple(findings), allowed, notes=tuple(notes), nonzero=nonzero
+    )
 
 
 def match(expected: Sequence[Expected], dumped: Sequence[CpuState]) -> Matching:
@@ -131,24 +169,34 @@ def _unmatched(
         yield Finding(CHECK, f"the CPUs are not in CPU address order: {order}", {"order": order})
 
 
-def paired_registers(want: CpuState, got: CpuState) -> Iterator[tuple[str, int, int, int]]:
-    """(name, width in bits, value at the crash, value in the dump) of each register."""
+def paired_registers(one: CpuState, other: CpuState) -> Iterator[Pair]:
+    """Each register in both; vector registers only if either has them."""
     for item in fields(CpuState):
         name, width, first = _NAMES[item.name]
-        one, other = getattr(want, item.name), getattr(got, item.name)
-        if isinstance(one, tuple):
-            for number, (left, right) in enumerate(zip(one, other, strict=True), first):
-                yield f"{name}{number}", width, left, right
-        else:
-            yield name, width, one, other
+        left, right = getattr(one, item.name), getattr(other, item.name)
+        if item.type == "int":
+            yield Pair(name, width, left, right)
+            continue
+        numbers = range(first, first + len(left or right or ()))
+        for at, number in enumerate(numbers):
+            yield Pair(f"{name}{number}", width, left and left[at], right and right[at])
 
 
-def _differs(address: int, name: str, width: int, want: int, got: int) -> Finding:
-    digits = width // 4
+def _differs(address: int, pair: Pair) -> Finding:
     return Finding(
         CHECK,
-        f"CPU {address}: {name} is {got:0{digits}x} in the dump, {want:0{digits}x} at the crash",
-        {"cpu": address, "register": name, "dump": f"{got:x}", "crash": f"{want:x}"},
+        f"CPU {address}: {pair.name} is {pair.shown(pair.other)} in the dump, "
+        f"{pair.shown(pair.one)} at the crash",
+        {"cpu": address, "register": pair.name, **pair.details("crash", "dump")},
+    )
+
+
+def _lacks(address: int, pair: Pair) -> Finding:
+    return Finding(
+        CHECK,
+        f"CPU {address}: the dump does not show {pair.name}, which was {pair.shown(pair.one)} at "
+        "the crash",
+        {"cpu": address, "register": pair.name, **pair.details("crash", "dump")},
     )
 
 

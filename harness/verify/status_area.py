@@ -130,7 +130,7 @@ def stored_registers(cpu: CpuState) -> Iterator[Stored]:
 
 def stored_vectors(cpu: CpuState) -> Iterator[Stored]:
     """V0-V31 in an additional status area, of which they are all."""
-    for number, value in enumerate(cpu.vxrs):
+    for number, value in enumerate(cpu.vxrs or ()):
         yield Stored(f"vr{number}", number * 16, value.to_bytes(16, "big"))
 
 

@@ -60,7 +60,7 @@ def cpu_notes(cpu: CpuState, *, vector: bool = True) -> bytes:
         elf_note(b"LINUX", 0x304, struct.pack(">16Q", *cpu.crs)),
         elf_note(b"LINUX", 0x305, struct.pack(">I", cpu.prefix)),
     ]
-    if vector:
+    if vector and cpu.vxrs_low is not None and cpu.vxrs_high is not None:
         high = b"".join(register.to_bytes(16, "big") for register in cpu.vxrs_high)
         notes += [
             elf_note(b"LINUX", 0x30A, high),

@@ -36,7 +36,7 @@ SIZE = 4 * MIB
 NOTE_AT = 0x8000
 LOWCORES = (0x10000, 0x14000, 0x200000, 3 * MIB - 0x2000)
 VECTORS = (0x20000, 0x20400, 0x20800, 0x3FFC00)
-NO_VECTORS = {"vxrs_low": (0,) * 16, "vxrs_high": (0,) * 16}
+NO_VECTORS = {"vxrs_low": None, "vxrs_high": None}
 
 
 @contextmanager

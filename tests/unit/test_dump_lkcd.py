@@ -22,7 +22,7 @@ PAGE = 4096
 HEADER_SIZE = 0x10000
 RAW, COMPRESSED, END = 1, 2, 4
 PAGES = 80
-CPUS = [replace(make_cpu(n), prefix=n * 0x2000, vxrs_low=(0,) * 16, vxrs_high=(0,) * 16)
+CPUS = [replace(make_cpu(n), prefix=n * 0x2000, vxrs_low=None, vxrs_high=None)
         for n in (1, 2)]  # fmt: skip
 
 

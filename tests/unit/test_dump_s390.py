@@ -39,7 +39,7 @@ from tests.unit.s390_dumps import (
 from tests.unit.strategies import cpu_states
 
 CPUS = (stored(make_cpu(1)), stored(make_cpu(2)))
-NO_VECTORS = replace(CPUS[1], vxrs_low=(0,) * 16, vxrs_high=(0,) * 16)
+NO_VECTORS = replace(CPUS[1], vxrs_low=None, vxrs_high=None)
 PREFIXES = tuple(cpu.prefix for cpu in CPUS)
 NAME = "some.dump"
 
@@ -345,7 +345,7 @@ def test_cpu_whose_lowcore_is_missing_is_named():
 def test_vector_registers_in_no_memory_are_none():
     at = PAGE + PREFIXES[0] + 0x11B0
     dump = opened(patched(PLAIN_DUMP, at, struct.pack(">Q", 1 << 40)))
-    assert dump.cpus[0] == replace(CPUS[0], vxrs_low=(0,) * 16, vxrs_high=(0,) * 16)
+    assert dump.cpus[0] == replace(CPUS[0], vxrs_low=None, vxrs_high=None)
 
 
 def test_prefixes_are_in_the_header_since_version_5_only():

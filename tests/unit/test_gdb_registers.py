@@ -102,7 +102,7 @@ def test_every_vector_register_of_the_ipl_cpu_is_restored(behind):
     assert [values[f"f{number}"] for number in range(16)] == list(cpu.fprs)
     assert [values[f"v{number}l"] for number in range(16)] == list(cpu.vxrs_low)
     assert [values[f"v{number}"] for number in range(16, 32)] == list(cpu.vxrs_high)
-    assert 0 not in (*cpu.fprs, *cpu.vxrs_low, *cpu.vxrs_high)
+    assert 0 not in (*cpu.fprs, *(cpu.vxrs_low or ()), *(cpu.vxrs_high or ()))
 
 
 @pytest.mark.parametrize("name", ["fpc", "f0", "f15", "v0l", "v15l", "v16", "v31"])

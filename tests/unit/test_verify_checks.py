@@ -299,7 +299,7 @@ def test_every_single_register_counts(tmp_path: Path):
                 found
                 for cpu, at in matching.pairs
                 for found in registers.paired_registers(cpu.state, wrong[at])
-                if found[2] != found[3]
+                if found.one != found.other
             ]
             assert len(differing) == 1, (name, number)
 
@@ -325,6 +325,35 @@ def test_differing_register_is_named_with_both_values(tmp_path: Path):
 def test_vector_registers_are_numbered_as_the_architecture_does(tmp_path: Path):
     high = (*SECOND.vxrs_high[:15], 1)
     assert "CPU 1: vr31 is 0000" in said(dumped(tmp_path, FIRST, replace(SECOND, vxrs_high=high)))
+
+
+def test_values_that_are_not_zero_are_counted(tmp_path: Path):
+    result = dumped(tmp_path / "all", FIRST, SECOND)
+    assert (result.passed, result.compared, result.nonzero) == (True, 206, 206)
+    cpus = (make_cpu(1), replace(make_cpu(2), gprs=(0,) * 16, fpc=0))
+    run = SyntheticRun(memory=bytes(MEMORY), cpus=cpus)
+    result = checked(registers.check, run.write(tmp_path / "zeros"))
+    assert (result.passed, result.compared, result.nonzero) == (True, 206, 206 - 17)
+
+
+def test_what_the_dump_does_not_show_is_a_finding(tmp_path: Path):
+    result = dumped(tmp_path, FIRST, SECOND.without_vectors())
+    assert len(result.findings) == 32
+    assert result.findings[0].message == (
+        "CPU 1: the dump does not show right half of vr0, which was "
+        f"{SECOND.vxrs_low[0]:016x} at the crash"
+    )
+    assert result.compared == 206 - 32
+
+
+def test_zeros_that_the_dump_does_not_show_are_not_compared(tmp_path: Path):
+    cpus = (make_cpu(1), replace(make_cpu(2), vxrs_low=(0,) * 16, vxrs_high=(0,) * 16))
+    run = SyntheticRun(
+        memory=bytes(MEMORY), cpus=cpus, dumped_cpus=[FIRST, SECOND.without_vectors()]
+    )
+    result = checked(registers.check, run.write(tmp_path))
+    assert (result.passed, result.compared, result.nonzero) == (True, 206 - 32, 206 - 32)
+    assert "CPU 1: the dump shows no right half of vr0-vr31" in result.notes[0]
 
 
 def test_shifted_comparator_must_be_shifted(tmp_path: Path):

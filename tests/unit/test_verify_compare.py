@@ -184,7 +184,7 @@ def test_a_clock_comparator_may_be_shifted():
 
 
 def without_vectors(cpu: CpuState) -> CpuState:
-    return replace(cpu, vxrs_low=(0,) * 16, vxrs_high=(0,) * 16)
+    return replace(cpu, vxrs_low=None, vxrs_high=None)
 
 
 def test_vector_registers_may_be_absent_where_the_format_has_no_room():

@@ -57,6 +57,7 @@ def test_verdict_is_json(tmp_path: Path):
         "passed": False,
         "compared": 4,
         "unit": "observations",
+        "nonzero": None,
         "findings": [{"check": "outcome", "message": "the HSA was not released", "details": {}}],
         "allowed": [],
         "skipped": None,

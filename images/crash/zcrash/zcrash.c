@@ -15,6 +15,8 @@
 #include <linux/timer.h>
 #include <linux/uaccess.h>
 
+#include "registers.h"
+
 static atomic_t arrived;
 
 /* a store to the lowcore's first bytes: low-address protection makes it a protection exception */
@@ -80,6 +82,12 @@ static ssize_t crash(struct file *unused, const char __user *from, size_t count,
 		panic("zcrash: panic with the console lock held");
 	} else if (sysfs_streq(name, "panic-two-cpus")) {
 		error = panic_on_two_cpus();
+	} else if (sysfs_streq(name, "registers-wait")) {
+		error = load_registers(REGISTERS_WAIT);
+	} else if (sysfs_streq(name, "registers-running")) {
+		error = load_registers(REGISTERS_RUNNING);
+	} else if (sysfs_streq(name, "registers-stopped")) {
+		error = load_registers(REGISTERS_STOPPED);
 	} else {
 		error = -EINVAL;
 	}
