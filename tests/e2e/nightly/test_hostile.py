@@ -26,6 +26,7 @@ KERNELS = {
     "diagnose_for_ever": "out-of-time",
     "moves_for_ever": "out-of-time",
     "overwrites_itself": "out-of-time",
+    "hides_its_lowcore": "out-of-time",
     "resets_for_ever": "out-of-time",
 }
 ON_TWO_CPUS = {"signals_for_ever": "out-of-time", "powers_off": "ended-silently"}
