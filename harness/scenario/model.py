@@ -22,6 +22,7 @@ from harness.build import configuration
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.layout import DiskLayout
 from harness.errors import UsageError
+from harness.printable import printable
 from harness.scenario.sizes import format_size, parse_size
 from harness.scenario.triggers import trigger_named, workload_named
 from harness.schema_words import did_you_mean
@@ -29,14 +30,29 @@ from harness.schema_words import did_you_mean
 MIB = 1 << 20
 MIN_MEMORY = 128 * MIB
 MIN_HSA = 16 * MIB
+# the least HSA that the default dump kernel (6.12, with its ramdisk) was seen to dump from; with
+# 1 MiB less it panics: "System is deadlocked on memory"
+LEAST_HSA, LEAST_HSA_FILE_SYSTEM = 26 * MIB, 28 * MIB
 MAX_CPUS = 64  # CONFIG_NR_CPUS of the crashed kernel
+
+
+def _refusal(what: str) -> ValueError:
+    """For pydantic, which takes a text with half a surrogate pair for a fault of its own."""
+    return ValueError(printable(what))
+
+
+def _size(value: object) -> int:
+    try:
+        return parse_size(str(value))
+    except ValueError as error:
+        raise _refusal(str(error)) from None
 
 
 def _compilable(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"'{pattern}' is no regular expression: {error}") from None
+        raise _refusal(f"'{pattern}' is no regular expression: {error}") from None
     return pattern
 
 
@@ -44,7 +60,7 @@ def _known(name: str, find: Callable[[str], object]) -> str:
     try:
         find(name)
     except UsageError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from None
+        raise _refusal(f"{error.message}; {error.hint}") from None
     return name
 
 
@@ -52,13 +68,13 @@ def _configuration_line(line: str) -> str:
     try:
         configuration.parse(line)
     except UsageError as error:
-        raise ValueError(f"{error.message}; {error.hint}") from None
+        raise _refusal(f"{error.message}; {error.hint}") from None
     return line
 
 
 Size = Annotated[
     int,
-    BeforeValidator(lambda value: parse_size(str(value))),
+    BeforeValidator(_size),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
 ]
 Pattern = Annotated[str, AfterValidator(_compilable)]
@@ -161,6 +177,18 @@ class Dump(_WithKernel):
     @property
     def kernel_spec(self) -> KernelSpec:
         return self.spec_for(Role.DUMP)
+
+    @model_validator(mode="after")
+    def _default_kernel_fits(self) -> Self:
+        least = LEAST_HSA_FILE_SYSTEM if self.layout.is_file_system else LEAST_HSA
+        own = self.kernel or self.source or self.patches or self.config
+        if not own and self.hsa_size < least:
+            raise ValueError(
+                f"hsa_size: the default dump kernel does not run in {format_size(self.hsa_size)}; "
+                f"with layout {self.layout} it needs {format_size(least)}, a kernel of your own "
+                "may need less"
+            )
+        return self
 
 
 class Expect(_Strict):

@@ -129,3 +129,37 @@ def test_what_is_not_utf_8_is_said_so(tmp_path):
     path.write_bytes(b"description = '\xff'\n")
     with pytest.raises(UsageError, match="byte 15 is not UTF-8"):
         load_all(str(path))
+
+
+@pytest.mark.parametrize("where", ["trigger", "workload", "memory", "config"])
+def test_half_a_surrogate_pair_is_refused_like_any_other_text(where):
+    value = ["\ud800"] if where == "config" else "\ud800"
+    with pytest.raises(ValidationError):
+        Scenario.model_validate({"description": "x", "crashed": {where: value}})
+
+
+@pytest.mark.parametrize(
+    ("fields", "least"),
+    [
+        ("hsa_size = '16M'", "26M"),
+        ("hsa_size = '25M'", "26M"),
+        ("hsa_size = '27M'\nlayout = 'ext4'", "28M"),
+    ],
+)
+def test_an_hsa_too_small_for_the_default_dump_kernel_is_refused(fields, least, tmp_path):
+    said = refusal(f"description = 'x'\n[dump]\n{fields}\n", tmp_path)
+    assert said.startswith("3: dump.hsa_size: the default dump kernel does not run in ")
+    assert f"it needs {least}" in said
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "hsa_size = '26M'",
+        "hsa_size = '28M'\nlayout = 'ext4'",
+        "hsa_size = '16M'\nkernel = 'bzImage'",
+        "hsa_size = '16M'\nconfig = ['# CONFIG_PRINTK is not set']",
+    ],
+)
+def test_an_hsa_that_may_do_is_not_refused(fields, tmp_path):
+    assert said_of(f"description = 'x'\n[dump]\n{fields}\n", tmp_path) is None

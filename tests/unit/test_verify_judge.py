@@ -111,7 +111,7 @@ DAMAGE = {
     "outcome no JSON": (write("dump/outcome.json", "{"), "dump/outcome.json: not JSON"),
     "no layout": (
         write("dump/outcome.json", '{"outcome": ""}'),
-        "json: result_line: Field",
+        "json: result_line: is missing",
     ),
     "odd layout": (set_in("dump/outcome.json", layout="fat"), "json: layout: must be"),
     "no console": (remove("dump/console.log"), "dump/console.log: No such file"),
