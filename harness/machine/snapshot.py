@@ -92,7 +92,10 @@ class Snapshot:
     @property
     def limits(self) -> tuple[str, ...]:
         """What of the system's doings was not kept, because there was too much of it."""
-        return tuple(f"crashed system: {what}" for what in self.machine.get("limits", ()))
+        limits = self.machine.get("limits")
+        if not isinstance(limits, list):  # a crash of before, or of others
+            return ()
+        return tuple(f"crashed system: {what}" for what in limits)
 
     @property
     def dump_block(self) -> bytes | None:

@@ -293,3 +293,15 @@ def test_digests_are_those_of_the_files(tmp_path: Path):
         path = crash.directory / name
         assert saved == {"size": path.stat().st_size, "digest": sparse.digest(path)}
     assert crash.machine["format"] == 2
+
+
+@pytest.mark.parametrize(
+    ("machine", "limits"),
+    [
+        ({"limits": ["the log was cut"]}, ("crashed system: the log was cut",)),
+        ({"limits": 5}, ()),
+        ({}, ()),
+    ],
+)
+def test_what_of_the_system_was_not_kept(tmp_path: Path, machine, limits):
+    assert make_crash(tmp_path / "crash", **machine).limits == limits
