@@ -30,7 +30,9 @@ class ExitCode(IntEnum):
     USAGE = 2
     ERROR = 3
     NO_ANSWER = 128  # bisect step: git takes what is less for an answer, and stops here
-    INTERRUPTED = 130
+    HUNG_UP = 129  # SIGHUP
+    INTERRUPTED = 130  # Ctrl-C, SIGINT
+    TERMINATED = 143  # SIGTERM
 
 
 class HarnessError(Exception):

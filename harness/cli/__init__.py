@@ -1,56 +1,82 @@
-"""``zharness``: a thin front over ``harness.run`` and ``harness.build``."""
+"""``zharness``: a thin front over ``harness.run`` and ``harness.build``.
+
+Nothing that may fail for want of memory or of files is imported here: that would end in a
+traceback and exit code 1, which means a wrong dump.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 
-import typer
-
-from harness.cli.app import app
-from harness.cli.options import OVERRIDES
-from harness.cli.say import complain
-from harness.errors import ExitCode, HarnessError, OverrideError
+from harness.cli.complaint import complain
+from harness.cli.streams import Streams
+from harness.errors import ExitCode
+from harness.host_fault import host_fault
+from harness.signals import Ending, exit_code_of
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command line and exit with one of :class:`harness.errors.ExitCode`."""
-    code = _run()
+    with Ending() as ending:
+        try:
+            code = _with_streams()
+        except KeyboardInterrupt:
+            code = _interrupted(ending)
     if sys.argv[1:3] == ["bisect", "step"] and code in (ExitCode.USAGE, ExitCode.ERROR):
         code = ExitCode.NO_ANSWER
     sys.exit(code)
 
 
-def _run() -> int:
-    try:
-        result = app(standalone_mode=False, prog_name="zharness")
-    except OverrideError as error:
-        return _complain(error.naming(OVERRIDES), error.hint, error.exit_code)
-    except HarnessError as error:
-        return _complain(error.message, error.hint, error.exit_code)
-    except typer.TyperException as error:
-        if not error.format_message():  # no arguments at all: the help has been shown
-            return ExitCode.USAGE
-        return _complain(error.format_message(), "zharness --help", ExitCode.USAGE)
-    except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted", None, ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # whoever read our output has gone; so that Python does not say so again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.ERROR
-    except Exception as error:  # the last resort: no traceback for a user, all of it on request
-        if os.environ.get("ZHARNESS_DEBUG"):
-            traceback.print_exc()
-        hint = "ZHARNESS_DEBUG=1 shows where; please report it"
-        return _complain(f"internal error: {type(error).__name__}: {error}", hint, ExitCode.ERROR)
-    if result == ExitCode.INTERRUPTED:  # Typer's own translation of KeyboardInterrupt
-        return _complain("interrupted", None, ExitCode.INTERRUPTED)
-    return result if isinstance(result, int) else ExitCode.PASS
-
-
-def _complain(message: str, hint: str | None, code: ExitCode) -> ExitCode:
+def _ended(message: str, hint: str | None, code: int) -> int:
     complain(message, hint)
     return code
+
+
+def _with_streams() -> int:
+    with Streams() as streams:
+        if streams.no_output:
+            hint = "if it is not wanted, send it to /dev/null"
+            return _ended("standard output is closed", hint, ExitCode.ERROR)
+        code = _run()
+        streams.flush()
+        if streams.failure is not None:
+            what = f"standard output cannot be written: {streams.failure.strerror}"
+            return _ended(what, None, ExitCode.ERROR)
+    return code
+
+
+def _run() -> int:
+    try:
+        from harness.cli.command import run_command
+
+        code = run_command()
+    except SystemExit as error:  # what Typer makes of a broken pipe, of whichever connection
+        return _trouble(error.__context__ or error)
+    except Exception as error:
+        return _trouble(error)
+    if code == ExitCode.INTERRUPTED:  # what Typer makes of KeyboardInterrupt
+        raise KeyboardInterrupt
+    return code
+
+
+def _trouble(error: BaseException) -> int:
+    """The last resort: no traceback for a user, all of it on request."""
+    if os.environ.get("ZHARNESS_DEBUG"):
+        traceback.print_exception(error)
+    fault = host_fault(error)
+    if fault is not None:
+        return _ended(fault.message, fault.hint, fault.exit_code)
+    hint = "ZHARNESS_DEBUG=1 shows where; please report it"
+    return _ended(f"internal error: {type(error).__name__}: {error}", hint, ExitCode.ERROR)
+
+
+def _interrupted(ending: Ending) -> int:
+    number = ending.requests.first or signal.SIGINT
+    by = "" if number == signal.SIGINT else f" by {number.name}"
+    with Streams():  # so that the line is written whatever has become of the others
+        return _ended(f"interrupted{by}", None, exit_code_of(number))

@@ -23,7 +23,7 @@ from harness.cli.say import say
 
 EXIT_CODES = (
     "Exit codes: 0 the dump is right, 1 the dump is wrong, 2 usage, "
-    "3 environment or harness error, 130 interrupted."
+    "3 environment or harness error, 130, 143, 129 interrupted by SIGINT, SIGTERM, SIGHUP."
 )
 
 app = typer.Typer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.run.schedule import Tokens
 from harness.run.worker import RunJob
 from harness.scenario.load import Concrete, plan_of
 from harness.scenario.select import word_for
+from harness.signals import Interrupted
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,13 @@ def run_many(
         if chosen.json and not report.interrupted:
             say_json(report.to_json())
         else:
-            show_report(report, stderr=report.interrupted)
+            show_report(report, stderr=report.interrupted is not None)
     finally:  # as for a single run
         if junit is not None:
             junit_xml.write(report, junit)
-    if report.interrupted:
-        raise KeyboardInterrupt
+    if report.interrupted is not None:  # now it may do what it does everywhere else
+        signal.raise_signal(report.interrupted)
+        raise Interrupted(report.interrupted)
     return int(report.exit_code)
 
 

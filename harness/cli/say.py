@@ -18,8 +18,6 @@ from rich.text import Text
 from harness.json_file import to_text
 from harness.printable import TAB, printable, printable_lines
 
-_INDENT = "  "
-
 
 def say(text: str = "") -> None:
     """One line on standard output; a line end within it is shown as one."""
@@ -54,19 +52,6 @@ def say_bytes(data: bytes) -> None:
 def tell(text: str) -> None:
     """One line on standard error, at once."""
     print(printable(text, keep=TAB), file=sys.stderr, flush=True)
-
-
-def complain(message: str, hint: str | None = None) -> None:
-    """What went wrong, and what to do about it, on standard error."""
-    print(f"zharness: {indented(message)}", file=sys.stderr)
-    if hint:
-        print(f"zharness: hint: {indented(hint)}", file=sys.stderr)
-
-
-def indented(text: str) -> str:
-    """A text that may have several lines, none of which begins where a line of ours does."""
-    first, *rest = printable_lines(text).split("\n")
-    return "\n".join([first, *(_INDENT + line.removeprefix(_INDENT) for line in rest)])
 
 
 def plain(text: str, style: str = "") -> Text:

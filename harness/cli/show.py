@@ -8,7 +8,8 @@ from typing import Any
 from rich.table import Column, Table
 from rich.text import Text
 
-from harness.cli.say import SafeConsole, indented, plain
+from harness.cli.complaint import indented
+from harness.cli.say import SafeConsole, plain
 from harness.report.runs import REFUSED, SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result, Verdict
 
@@ -16,6 +17,7 @@ _COLOURS = {
     Result.PASS: "green",
     Result.FAIL: "red",
     Result.ERROR: "yellow",
+    Result.INTERRUPTED: "dim",
     REFUSED: "yellow",
     SKIPPED: "dim",
 }
@@ -61,7 +63,7 @@ def show_report(report: Report, *, stderr: bool = False) -> None:
     """
     console = _console(stderr=stderr)
     for run in report.runs:
-        if run.result == SKIPPED and report.interrupted:
+        if run.result in (SKIPPED, Result.INTERRUPTED) and report.interrupted is not None:
             continue
         console.print(plain(one_line(run), _COLOURS[run.result]))
     for run in report.runs:
@@ -95,6 +97,8 @@ def tally(counts: Mapping[str, int]) -> str:
     ]
     if counts[REFUSED]:
         parts.append(f"{counts[REFUSED]} refused")
+    if counts[Result.INTERRUPTED]:
+        parts.append(f"{counts[Result.INTERRUPTED]} interrupted")
     if counts[SKIPPED]:
         parts.append(f"{counts[SKIPPED]} skipped")
     return ", ".join(parts)

@@ -7,13 +7,11 @@ import resource
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Self
 
 from harness.deadline import Deadline
@@ -26,6 +24,7 @@ from harness.qemu.last_words import LastWords
 from harness.qemu.monitor import Event, Monitor
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
+from harness.signals import deferred
 
 ARGV_FILE = "qemu-argv.json"
 CONSOLE_LOG = "console.log"
@@ -83,7 +82,7 @@ class Qemu:
         started = time.monotonic()
         stack = ExitStack()
         try:
-            with _interrupts_deferred():
+            with deferred():
                 ours, theirs = _socketpairs(stack, spec.gdb)
                 console = Console(
                     ours.console,
@@ -119,7 +118,7 @@ class Qemu:
                 raise process.death() or error from error
         finally:
             try:
-                with _interrupts_deferred():
+                with deferred():
                     stack.close()
             finally:
                 stack.close()  # in case an interrupt came before it could be deferred
@@ -218,31 +217,11 @@ def _socketpairs(stack: ExitStack, gdb: bool) -> tuple[_Ends, _Ends]:
     return _Ends(qmp, console, our_gdb), _Ends(their_qmp, their_console, their_gdb)
 
 
-@contextmanager
-def _interrupts_deferred() -> Iterator[None]:
-    """Let a Ctrl-C take effect only at the end, so that nothing is left half started or ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is ever interrupted
-        return
-    pending: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        pending.append(number)
-
-    previous = signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
-        if pending:
-            signal.raise_signal(signal.SIGINT)
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name
 
 
 def _file_limit(spec: MachineSpec) -> int:
     """Bytes beyond which no file of QEMU's may grow: disk images and memory have their size."""
     sizes = [disk.path.stat().st_size for disk in spec.disks if disk.path.exists()]
     return max([spec.memory, *sizes]) + _FILE_SLACK
-
-
-def _signal_name(number: int) -> str:
-    return signal.Signals(number).name

@@ -59,8 +59,8 @@ def document(report: Report) -> JUnitXml:
 
 def _case(run: ReportedRun) -> TestCase:
     case = TestCase(_xml(run.name), _xml(str(run.file)), round(run.seconds, 3))
-    if run.result == SKIPPED:
-        case.result = [Skipped(_xml(run.skipped or "not run"))]
+    if run.result in (SKIPPED, Result.INTERRUPTED):
+        case.result = [Skipped(_xml(run.headline or "not run"))]
         return case
     if run.is_bad:
         kind = Failure if run.result == Result.FAIL else Error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 from harness.errors import ExitCode, UsageError
@@ -12,7 +13,8 @@ from harness.report.verdict import Result, Verdict
 
 REFUSED, SKIPPED = ExitCode.USAGE.name, "SKIPPED"  # no verdicts: nothing was run
 
-_WORST_FIRST = (Result.ERROR, REFUSED, Result.FAIL, Result.PASS)
+_JUDGED = (Result.PASS, Result.FAIL, Result.ERROR)
+_WORST_FIRST = (Result.INTERRUPTED, Result.ERROR, REFUSED, Result.FAIL, Result.PASS)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ReportedRun:
     @property
     def is_bad(self) -> bool:
         """FAIL, ERROR, or refused."""
-        return self.result not in (Result.PASS, SKIPPED)
+        return self.result not in (Result.PASS, Result.INTERRUPTED, SKIPPED)
 
     @property
     def error(self) -> str | None:
@@ -82,15 +84,15 @@ class ReportedRun:
 
 @dataclass(frozen=True)
 class Report:
-    """All runs of one request; ``seconds`` of wall time."""
+    """All runs of one request; ``seconds`` of wall time; the signal that ``interrupted`` it."""
 
     runs: tuple[ReportedRun, ...]
     seconds: float
-    interrupted: bool = False
+    interrupted: Signals | None = None
 
     @property
     def worst(self) -> str:
-        """ERROR if any run is one, or else USAGE, FAIL, PASS; of no run, ERROR."""
+        """INTERRUPTED if any run is, or else ERROR, USAGE, FAIL, PASS; of no run, ERROR."""
         found = {run.result for run in self.runs}
         return next((str(result) for result in _WORST_FIRST if result in found), str(Result.ERROR))
 
@@ -101,7 +103,7 @@ class Report:
 
     @property
     def runs_per_minute(self) -> float:
-        done = sum(run.verdict is not None for run in self.runs)
+        done = sum(run.result in _JUDGED for run in self.runs)
         return round(60 * done / self.seconds, 2) if self.seconds else 0.0
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from signal import Signals
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
@@ -20,6 +21,7 @@ class Result(StrEnum):
     PASS = "PASS"  # noqa: S105 - a verdict, not a password
     FAIL = "FAIL"
     ERROR = "ERROR"
+    INTERRUPTED = "INTERRUPTED"  # somebody ended the run before it came to one of the others
 
     @property
     def exit_code(self) -> ExitCode:
@@ -61,6 +63,14 @@ class Verdict:
         """ERROR, in ``phase``; ``context`` are the other fields."""
         context |= {"error": error.message, "hint": error.hint, "cause": type(error).__name__}
         return cls(Result.ERROR, phase=phase, **context)
+
+    @classmethod
+    def interrupted(cls, number: int, phase: str | None, **context: Any) -> Verdict:
+        """INTERRUPTED by the signal ``number``, in ``phase``; ``context`` are the other fields."""
+        name = Signals(number).name
+        return cls(
+            Result.INTERRUPTED, phase=phase, error=f"interrupted by {name}", cause=name, **context
+        )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], directory: Path) -> Verdict:

@@ -28,7 +28,6 @@ TICK_SECONDS = 0.5  # how often the display is brought up to date
 GRACE_SECONDS = 4.0  # for workers to clean up after an interrupt; then they are killed
 
 AFTER_FAILURE = "not run: another run failed before"
-INTERRUPTED = "interrupted"
 NOT_STARTED = "not run: interrupted before"
 
 
@@ -125,7 +124,7 @@ class _Batch(Closing):
                 break
             self._serve()
         runs = tuple(self._runs[number] for number in range(len(self._items)))
-        return Report(runs, time.monotonic() - start, interrupted=self._ending is not None)
+        return Report(runs, time.monotonic() - start, interrupted=self._interrupts.requests.first)
 
     def _begin(self, number: int, command: Sequence[str], limit: float | None) -> None:
         item = self._items[number]
@@ -140,11 +139,11 @@ class _Batch(Closing):
         self._watch(running.death, partial(self._bury, number, running))
 
     def _serve(self) -> None:
-        """Wait a little for workers and for Ctrl-C, and do what follows."""
+        """Wait a little for workers and for a request to end, and do what follows."""
         for key, _ in self._selector.select(TICK_SECONDS):
             if key.fileobj in self._selector.get_map():  # still: an earlier event may have ended it
                 key.data()
-        if self._interrupts.count:
+        if self._interrupts.requests.count:
             self._end()
         for running in self._running.values():
             running.kill_if_overdue()
@@ -152,12 +151,14 @@ class _Batch(Closing):
 
     def _end(self) -> None:
         """After an interrupt: start nothing, let workers clean up, kill those that take long."""
+        number = self._interrupts.requests.first
+        assert number is not None
         if self._ending is None:
             self._ending = Deadline(self._grace)
             self._drop(NOT_STARTED)
             for running in self._running.values():
-                running.interrupt()
-        if self._ending.expired or self._interrupts.count > 1:
+                running.interrupt(number)
+        if self._ending.expired or self._interrupts.requests.count > 1:
             for running in self._running.values():
                 running.kill()
 
@@ -184,9 +185,9 @@ class _Batch(Closing):
             came = running.conclude()
         self._conclude(number, time.monotonic() - running.started, came)
 
-    def _conclude(self, number: int, seconds: float, came: Verdict | UsageError | None) -> None:
+    def _conclude(self, number: int, seconds: float, came: Verdict | UsageError) -> None:
         self._schedule.finished(number)
-        self._report(number, seconds, came or INTERRUPTED)
+        self._report(number, seconds, came)
         if self._fail_fast and self._runs[number].is_bad:
             self._drop(AFTER_FAILURE)
 

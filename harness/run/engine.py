@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from harness.build.store import Store
 from harness.dump.filesystem import collect_file
 from harness.dump.partition import collect_partition
 from harness.errors import HarnessError, HostError, UsageError
+from harness.host_fault import NO_SPACE, host_fault, no_space
 from harness.json_file import read_object
 from harness.judges import run_dump
 from harness.judges.zgetdump import Zgetdump
@@ -41,6 +41,7 @@ from harness.run.inputs import CrashInputs, DumpInputs, host_identity
 from harness.run.journal import Journal
 from harness.run.phases import Phases
 from harness.run.plan import Plan
+from harness.signals import deferred, signal_of
 from harness.verify.evidence import Evidence
 from harness.verify.judge import Judgement, judge
 
@@ -188,45 +189,65 @@ class _Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._phases.note("ended early", why=kind.__name__)
-        if not self._keep:
-            self._directory.drop_disk()
-        with suppress(OSError):  # of a full disk there has been said enough
-            self._journal.close()
-        if isinstance(error, UsageError):  # nothing ran, so there is no evidence of anything
-            self._directory.discard()
+        with deferred():
+            with suppress(OSError):  # of a full disk there has been said enough
+                if kind is not None:
+                    self._phases.note("ended early", why=kind.__name__)
+            if not self._keep:
+                self._directory.drop_disk()
+            if isinstance(error, KeyboardInterrupt) and not self._directory.verdict.exists():
+                self._write(
+                    Verdict.interrupted(signal_of(error), self._phases.current, **self._context())
+                )
+            with suppress(OSError):
+                self._journal.close()
+            if isinstance(error, UsageError):  # nothing ran, so there is no evidence of anything
+                self._directory.discard()
 
     def conclude(self, work: Callable[[], Judgement]) -> Verdict:
         """Do the work; its judgement, or the trouble on the way, becomes the verdict."""
-        context: Callable[[], dict[str, Any]] = partial(
-            dict,
-            directory=self._directory.root,
-            fidelity=_fidelity(self._plan),
-            timings=self._phases.timings,
-            inputs=self._inputs,
-        )
         try:
-            verdict = Verdict.of(self._without_space_errors(work), **context())
+            verdict = Verdict.of(work(), **self._context())
         except UsageError:
             raise
         except HarnessError as error:
-            verdict = Verdict.trouble(error, self._phases.current, **context())
+            verdict = Verdict.trouble(error, self._phases.current, **self._context())
         except Exception as error:  # a mistake of ours must not leave a run without a verdict
             with suppress(OSError):
                 self._phases.note("internal error", traceback=traceback.format_exc())
-            what = HarnessError(
-                f"internal error: {type(error).__name__}: {error}",
-                hint=f"{self._directory.journal} has the traceback; please report it",
-            )
-            verdict = Verdict.trouble(what, self._phases.current, **context())
+            what = self._explained(error)
+            verdict = Verdict.trouble(what, self._phases.current, **self._context())
+        unwritten = self._write(verdict)
+        if unwritten is not None and verdict.result is not Result.ERROR:
+            what = HostError(f"{self._directory.verdict} cannot be written: {unwritten.strerror}")
+            return Verdict.trouble(what, None, **self._context())
+        return verdict
+
+    def _context(self) -> dict[str, Any]:
+        """What every verdict of this run says beside its result."""
+        return {
+            "directory": self._directory.root,
+            "fidelity": _fidelity(self._plan),
+            "timings": self._phases.timings,
+            "inputs": self._inputs,
+        }
+
+    def _write(self, verdict: Verdict) -> OSError | None:
+        """Write ``verdict.json``; returns what prevented it."""
         try:
             self._directory.write_json(self._directory.verdict, verdict.to_json())
         except OSError as error:
-            if verdict.result is not Result.ERROR:
-                what = HostError(f"{self._directory.verdict} cannot be written: {error.strerror}")
-                return Verdict.trouble(what, None, **context())
-        return verdict
+            return error
+        return None
+
+    def _explained(self, error: Exception) -> HarnessError:
+        """What came from nobody of ours: the host's fault, if it can be told, or our mistake."""
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            return no_space(error, error.filename or self._directory.root)
+        return host_fault(error) or HarnessError(
+            f"internal error: {type(error).__name__}: {error}",
+            hint=f"{self._directory.journal} has the traceback; please report it",
+        )
 
     def crash_and_dump(self, *, fresh: bool) -> Judgement:
         """Crash a system, dump it, judge the dump; a stored crash does unless ``fresh``."""
@@ -367,13 +388,3 @@ class _Run:
             collected = collect_partition(disk, into, self._progress)
         collected.save(into)
         self._phases.note("collected", size=collected.size, note=collected.note)
-
-    def _without_space_errors(self, work: Callable[[], Judgement]) -> Judgement:
-        """A full disk can show anywhere; wherever it does, it is the host's trouble."""
-        try:
-            return work()
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
-            where = error.filename or self._directory.root
-            raise HostError(f"no space left for {where}", hint="free some space") from error

@@ -1,4 +1,4 @@
-"""Ctrl-C as something to read, for a loop that must not be torn apart in the middle of a step."""
+"""Requests to end as something to read, for a loop that must not be torn apart in a step."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ import socket
 from types import FrameType
 
 from harness.closing import Closing
+from harness.signals import ENDING, Requests
 
 
 class Interrupts(Closing):
-    """Counts SIGINT instead of raising KeyboardInterrupt; ``fd`` is readable when one comes.
+    """Counts requests to end instead of raising; ``fd`` is readable when one comes.
 
     For the main thread only, as signals are.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.requests = Requests()
         self._reader, self._writer = socket.socketpair()
         for end in (self._reader, self._writer):
             end.setblocking(False)
         self.fd = self._reader.fileno()
         self._former_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._former = signal.signal(signal.SIGINT, self._counted)
+        self._former = {
+            number: signal.signal(number, self._counted)
+            for number in ENDING
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
 
     def close(self) -> None:
         if self.fd >= 0:
-            signal.signal(signal.SIGINT, self._former)
+            for number, former in self._former.items():
+                signal.signal(number, former)
             signal.set_wakeup_fd(self._former_fd)
             self._reader.close()
             self._writer.close()
@@ -37,4 +43,4 @@ class Interrupts(Closing):
         self._reader.recv(4096)
 
     def _counted(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
+        self.requests.add(number)

@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.closing import Closing
 from harness.deadline import Deadline
 from harness.errors import HarnessError, UsageError
-from harness.report.verdict import Verdict
+from harness.json_file import read_object
+from harness.report.verdict import Result, Verdict
 from harness.run.directory import RunDirectory
 from harness.run.messages import AtTask, Concluded, ConsoleLine, Refused
 from harness.run.phases import GIB, LIMITS, WHAT, WORK_LIMITS
@@ -44,7 +45,7 @@ class Running(Closing):
         self._phase: str | None = None
         self._verdict: Verdict | UsageError | None = None
         self._trouble: HarnessError | None = None
-        self._interrupted = False
+        self._interrupted: int | None = None  # by this signal
         self._worker = WorkerProcess(job, command)
         self.output, self.death = self._worker.output, self._worker.death
 
@@ -83,16 +84,16 @@ class Running(Closing):
                 HarnessError(f"the run had not ended after {seconds:.0f} s; it was at: {self._at}")
             )
 
-    def interrupt(self) -> None:
-        """Ask it to end, with no verdict unless it is nearly there."""
-        self._interrupted = True
-        self._worker.interrupt()
+    def interrupt(self, number: int) -> None:
+        """Ask it to end by a signal, with no other verdict than that unless it is nearly there."""
+        self._interrupted = number
+        self._worker.interrupt(number)
 
     def kill(self) -> None:
         self._worker.kill()
 
-    def conclude(self) -> Verdict | UsageError | None:
-        """What came of it, once the worker is dead: None if it was interrupted.
+    def conclude(self) -> Verdict | UsageError:
+        """What came of it, once the worker is dead.
 
         The error if the request made no sense, so that there is no evidence. No verdict for any
         other reason is an ERROR, and is in the evidence as such.
@@ -105,8 +106,8 @@ class Running(Closing):
             return self._verdict
         if not self._job.keep:
             directory.drop_disk()
-        if self._interrupted and self._trouble is None:
-            return None
+        if self._interrupted is not None and self._trouble is None:
+            return self._ended_early(directory, self._interrupted)
         error = self._trouble or HarnessError(
             f"the run's process ended {how} and left no verdict; "
             f"it said: {self._worker.last_words()}"
@@ -116,10 +117,23 @@ class Running(Closing):
         verdict = Verdict.trouble(
             HarnessError(error.message, hint=hint), self._phase, directory=directory.root
         )
+        self._write(directory, verdict)
+        return verdict
+
+    def _ended_early(self, directory: RunDirectory, number: int) -> Verdict:
+        """The verdict of a run that was interrupted; the worker's own, if there was time for it."""
+        with suppress(HarnessError):
+            said = Verdict.from_json(read_object(directory.verdict), directory.root)
+            if said.result is Result.INTERRUPTED:
+                return said
+        verdict = Verdict.interrupted(number, self._phase, directory=directory.root)
+        self._write(directory, verdict)
+        return verdict
+
+    def _write(self, directory: RunDirectory, verdict: Verdict) -> None:
         with suppress(OSError):  # a full disk must not take the report along
             directory.root.mkdir(parents=True, exist_ok=True)
             directory.write_json(directory.verdict, verdict.to_json())
-        return verdict
 
     def _give_up(self, error: HarnessError) -> None:
         self._trouble = error

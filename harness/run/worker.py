@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from harness.errors import ExitCode, HarnessError, UsageError
+from harness.errors import HarnessError, UsageError
+from harness.host_fault import host_fault
 from harness.report.verdict import Verdict
 from harness.run.messages import MessageProgress, Messages
 from harness.run.plan import Plan
+from harness.signals import Ending, exit_code_of, signal_of
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,17 @@ def work(job: RunJob, messages: Messages) -> Verdict:
         raise
     except HarnessError as error:  # nowhere to write evidence
         return Verdict.trouble(error, None, directory=job.output)
+    except Exception as error:
+        if (fault := host_fault(error)) is None:
+            raise
+        return Verdict.trouble(fault, None, directory=job.output)
 
 
 def main() -> None:
     """Exits with 0 once a verdict or a refusal was told, whichever it is."""
-    # also where a shell ignores it on our behalf: the parent interrupts us by this signal
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # also where a shell ignores one on our behalf: the parent interrupts us by such a signal
     try:
-        with _own_output() as output:
+        with Ending(always=True), _own_output() as output:
             messages = Messages(output)
             try:
                 verdict = work(RunJob.from_json(json.load(sys.stdin)), messages)
@@ -99,8 +103,8 @@ def main() -> None:
                 messages.refuse(error.message, error.hint)
             else:
                 messages.conclude(verdict.to_json())
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+    except KeyboardInterrupt as error:
+        sys.exit(exit_code_of(signal_of(error)))
 
 
 @contextmanager

@@ -59,9 +59,9 @@ class WorkerProcess(Closing):
                 yield from self._reader.feed(data)
             self.silent = True
 
-    def interrupt(self) -> None:
-        """Ask it to end; it cleans up."""
-        self._popen.send_signal(signal.SIGINT)
+    def interrupt(self, number: int) -> None:
+        """Ask it to end, by this signal; it cleans up."""
+        self._popen.send_signal(number)
 
     def kill(self) -> None:
         self._popen.kill()

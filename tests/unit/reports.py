@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 from harness.errors import UsageError
@@ -59,5 +60,5 @@ def refused(name: str, message: str, hint: str | None = None) -> ReportedRun:
     return run(name, directory=None, replay="zharness run", refused=error, skipped=None)
 
 
-def report(*runs: ReportedRun, seconds: float = 60.0, interrupted: bool = False) -> Report:
+def report(*runs: ReportedRun, seconds: float = 60.0, interrupted: Signals | None = None) -> Report:
     return Report(runs, seconds, interrupted)

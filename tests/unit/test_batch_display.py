@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 from pathlib import Path
 
 import pytest
@@ -208,7 +209,7 @@ def test_the_report_names_what_failed_and_how_to_run_it_again(capsys):
 
 
 def test_after_an_interrupt_only_what_had_finished_is_listed(capsys):
-    show_report(report(passed("a"), run("b"), run("c"), interrupted=True), stderr=True)
+    show_report(report(passed("a"), run("b"), run("c"), interrupted=signal.SIGINT), stderr=True)
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [

@@ -107,7 +107,7 @@ def test_every_end_has_its_exit_code_and_line(monkeypatch, capsys, raised, code,
         raise raised
 
     monkeypatch.delenv("ZHARNESS_DEBUG", raising=False)
-    monkeypatch.setattr(cli, "app", lambda **_: fail())
+    monkeypatch.setattr("harness.cli.command.app", lambda **_: fail())
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == code

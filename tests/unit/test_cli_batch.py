@@ -301,7 +301,7 @@ def test_an_interrupt_is_told_after_what_had_finished(zharness, capsys, here, mo
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines()[0].startswith("passing: PASS")
-    assert "1 passed, 0 failed, 0 errors, 1 skipped" in err
+    assert "1 passed, 0 failed, 0 errors, 1 interrupted" in err
     (suite,) = JUnitXml.fromfile("junit.xml")
     assert (suite.tests, suite.skipped) == (2, 1)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ from harness.run.fidelity import statement
 from harness.run.plan import Plan
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import Scenario
+from harness.signals import Interrupted
 from tests.unit.evidence import CONSOLE, SyntheticRun, stored, timed, vmcore
 from tests.unit.test_dump_filesystem import make_disk
 from tests.unit.test_dump_partition import disk_with
@@ -281,13 +283,23 @@ def test_a_surprise_is_an_error_with_its_traceback(machines, options, evidence):
     assert json.loads((evidence / "verdict.json").read_bytes()) == verdict.to_json()
 
 
-def test_an_interrupt_leaves_no_verdict(machines, options, evidence):
-    machines(at={"dump": fail(KeyboardInterrupt())})
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [(KeyboardInterrupt(), "SIGINT"), (Interrupted(signal.SIGTERM), "SIGTERM")],
+)
+@pytest.mark.parametrize("phase", ["boot", "dump"])
+def test_an_interrupt_leaves_a_verdict_that_says_so(
+    machines, options, evidence, error, name, phase
+):
+    machines(at={phase: fail(error)})
     with pytest.raises(KeyboardInterrupt):
         engine.run(plan(), **options)
-    assert not (evidence / "verdict.json").exists()
+    verdict = Verdict.from_json(json.loads((evidence / "verdict.json").read_bytes()), evidence)
+    assert (verdict.result, verdict.phase) == (Result.INTERRUPTED, phase)
+    assert (verdict.error, verdict.cause) == (f"interrupted by {name}", name)
+    assert verdict.inputs
     assert not (evidence / "disk.img").exists()
-    assert journal(evidence)[-1]["why"] == "KeyboardInterrupt"
+    assert journal(evidence)[-1]["why"] == type(error).__name__
 
 
 def test_a_verdict_that_cannot_be_kept_is_an_error(machines, options):

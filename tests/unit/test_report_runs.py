@@ -77,6 +77,7 @@ def test_counts_name_every_result():
         "PASS": 1,
         "FAIL": 2,
         "ERROR": 0,
+        "INTERRUPTED": 0,
         "USAGE": 1,
         "SKIPPED": 1,
     }

@@ -1,0 +1,36 @@
+"""One command of ``zharness``, to its exit code."""
+
+from __future__ import annotations
+
+import typer
+
+from harness.cli.app import app
+from harness.cli.complaint import complain
+from harness.cli.options import OVERRIDES
+from harness.errors import ExitCode, HarnessError, OverrideError
+
+
+def run_command() -> int:
+    """Run what the command line asks for, and say what is wrong with it.
+
+    Returns a command's own exit code, INTERRUPTED for KeyboardInterrupt. Raises what no command
+    raises on purpose.
+    """
+    try:
+        result = app(standalone_mode=False, prog_name="zharness")
+    except OverrideError as error:
+        return _refused(error.naming(OVERRIDES), error.hint, error.exit_code)
+    except HarnessError as error:
+        return _refused(error.message, error.hint, error.exit_code)
+    except typer.TyperException as error:
+        if not error.format_message():  # no arguments at all: the help has been shown
+            return ExitCode.USAGE
+        return _refused(error.format_message(), "zharness --help", ExitCode.USAGE)
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    return result if isinstance(result, int) else ExitCode.PASS
+
+
+def _refused(message: str, hint: str | None, code: ExitCode) -> ExitCode:
+    complain(message, hint)
+    return code

@@ -1,0 +1,73 @@
+"""Which errors of Python and of the operating system are the host's fault, and what to do then."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+
+from harness.errors import HostError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FILES = (errno.EMFILE, errno.ENFILE)
+_MEMORY = (errno.ENOMEM,)
+_PROCESSES = (errno.EAGAIN,)
+_DEVICE = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENODEV)
+
+
+def host_fault(error: BaseException) -> HostError | None:
+    """What ``error`` says about the host; None if it may as well be a mistake of ours."""
+    if isinstance(error, MemoryError):
+        return _no_memory()
+    if isinstance(error, ImportError):
+        return HostError(
+            f"a part of the harness or of Python cannot be loaded: {error}",
+            hint="is it installed whole, and do limits leave room for it? ulimit -a shows them",
+        )
+    if isinstance(error, OSError):
+        return _of_system(error)
+    return None
+
+
+def no_space(error: OSError, where: object) -> HostError:
+    """``error`` is one of ``NO_SPACE``; ``where`` is the file or the directory that is full."""
+    if error.errno == errno.EFBIG:
+        limit = _limit(resource.RLIMIT_FSIZE)
+        return HostError(
+            f"{where} would become larger than a file may be here ({limit})",
+            hint="raise the limit (ulimit -f), or choose another file system",
+        )
+    return HostError(f"no space left for {where}", hint="free some space, or choose another place")
+
+
+def _of_system(error: OSError) -> HostError | None:
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    if error.errno in NO_SPACE:
+        return no_space(error, "a file" if error.filename is None else error.filename)
+    if error.errno in _FILES:
+        return HostError(
+            f"{where}too many files are open ({_limit(resource.RLIMIT_NOFILE)})",
+            hint="raise the limit: ulimit -n 1024",
+        )
+    if error.errno in _MEMORY:
+        return _no_memory()
+    if error.errno in _PROCESSES:
+        return HostError(
+            f"{where}no process can be started ({_limit(resource.RLIMIT_NPROC)})",
+            hint="raise the limit (ulimit -u), or end other programs",
+        )
+    if error.errno in _DEVICE:
+        return HostError(f"{where}{error.strerror}")
+    return None
+
+
+def _no_memory() -> HostError:
+    return HostError(
+        f"there is not enough memory ({_limit(resource.RLIMIT_AS)})",
+        hint="raise the limit (ulimit -v), or end other programs",
+    )
+
+
+def _limit(which: int) -> str:
+    soft, _ = resource.getrlimit(which)
+    return "no limit is set" if soft == resource.RLIM_INFINITY else f"the limit is {soft}"
