@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from harness.dump.reader import Dump
 from harness.progress import Progress
 from harness.verify.compare import Layers
-from harness.verify.differing import CHUNK, PAGE, pieces
+from harness.verify.differing import CHUNK, PAGE, Piece, pieces
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "content", "pages"
@@ -25,20 +25,20 @@ def check(dump: Dump, progress: Progress) -> CheckResult:
     """
     once = Layers.of(dump).once
     total = sum(end - start for start, end, _ in once)
+    count = sum(-(-end // PAGE) - start // PAGE for start, end, _ in once)
     nonzero = repeated = done = 0
     seen = array("I", bytes(4 * _SLOTS))
     with progress.task("look at the pages", total, "B") as task:
         for piece in once:
-            for start, end in piece.memory.data_ranges(piece.start, piece.end):
+            for start, end in _pages_with_data(piece):
                 for at, upto in pieces(start, end, CHUNK):
-                    for page in _nonzero(piece.memory.read(at, upto - at)):
+                    for page in _nonzero(piece.memory.read(at, upto - at), at):
                         nonzero += 1
                         checksum = zlib.crc32(page)
                         repeated += seen[checksum % _SLOTS] == checksum
                         seen[checksum % _SLOTS] = checksum
                     task.update(done + upto - piece.start)
             done += piece.end - piece.start
-    count = -(-total // PAGE)
     findings = []
     if not nonzero:
         findings.append(Finding(CHECK, f"all {count} pages are zero"))
@@ -51,11 +51,25 @@ def check(dump: Dump, progress: Progress) -> CheckResult:
     return CheckResult(CHECK, count, UNIT, tuple(findings), notes=notes)
 
 
-def _nonzero(chunk: bytes) -> Iterator[bytes]:
+def _pages_with_data(piece: Piece) -> Iterator[tuple[int, int]]:
+    """Whole pages, as far as the piece has them; each once, though its data may be in parts."""
+    begin = upto = piece.start
+    for start, end in piece.memory.data_ranges(piece.start, piece.end):
+        first, last = max(piece.start, start - start % PAGE), min(piece.end, -(-end // PAGE) * PAGE)
+        if first > upto:
+            if begin < upto:
+                yield begin, upto
+            begin = first
+        upto = max(upto, last)
+    if begin < upto:
+        yield begin, upto
+
+
+def _nonzero(chunk: bytes, address: int) -> Iterator[bytes]:
     if chunk == _ZERO_CHUNK[: len(chunk)]:
         return
-    for at in range(0, len(chunk), PAGE):
-        page = chunk[at : at + PAGE]
+    for start, end in pieces(address, address + len(chunk), PAGE):
+        page = chunk[start - address : end - address]
         if page != _ZERO_PAGE[: len(page)]:
             yield page
 
