@@ -123,6 +123,7 @@ main() {
     demo)
         set_up
         "$venv/bin/zharness" images build
+        say "to have zharness on the PATH afterwards: source $venv/bin/activate"
         exec "$venv/bin/zharness" run panic
         ;;
     test)
@@ -130,7 +131,10 @@ main() {
         cd "$here"
         exec "$venv/bin/tox" run
         ;;
-    setup) set_up ;;
+    setup)
+        set_up
+        say "to have zharness on the PATH: source $venv/bin/activate"
+        ;;
     help | -h | --help) usage ;;
     *)
         usage >&2

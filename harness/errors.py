@@ -5,6 +5,7 @@
     HarnessError              exit 3   the harness or its environment is at fault
     +-- UsageError            exit 2   the user asked for something that cannot be
     |   +-- OverrideError              what was given beside a scenario does not fit it
+    |   +-- UnknownNameError           there is nothing of that name
     +-- HostError             exit 3   this host lacks a tool, a version, memory or space
     +-- BuildError            exit 3   an image could not be built
     +-- ProtocolError         exit 3   a peer (QMP, gdbstub, SCLP) broke its protocol
@@ -53,6 +54,10 @@ class UsageError(HarnessError):
     """The request makes no sense: unknown scenario, contradictory sizes, missing file."""
 
     exit_code = ExitCode.USAGE
+
+
+class UnknownNameError(UsageError):
+    """There is nothing of that name."""
 
 
 class OverrideError(UsageError):

@@ -22,7 +22,12 @@ app = typer.Typer(help="Find the commit that broke dumping.", no_args_is_help=Tr
 RepositoryPath = Annotated[
     Path, typer.Option("--repository", "-C", help="Git repository of the kernel.")
 ]
-OneRole = Annotated[Role, typer.Option("--role", help="Which kernel is of the commit in question.")]
+OneRole = Annotated[
+    Role,
+    typer.Option(
+        "--role", help="Which kernel is built from the commit: the one that dumps, or crashes."
+    ),
+]
 Fixed = Annotated[
     Path | None,
     typer.Option("--fixed", help="The other kernel.", show_default="the harness's own"),
@@ -31,16 +36,16 @@ FindingPattern = Annotated[
     str | None,
     typer.Option(
         "--finding",
-        help="Only a dump is bad of which a check says so: a regular expression for 'CHECK: what'.",
+        help="Call a commit bad only if a finding ('CHECK: text') matches this regular expression.",
         show_default="any wrong dump is",
     ),
 ]
 Often = Annotated[
-    int, typer.Option("--repeat", min=1, help="Dump so often; a commit is bad if one is wrong.")
+    int, typer.Option("--repeat", min=1, help="Dump N times; one wrong dump makes the commit bad.")
 ]
 State = Annotated[
     Path | None,
-    typer.Option("--output", help="Directory for answers and evidence; an earlier one goes on."),
+    typer.Option("--output", help="Directory for results; name an earlier one to resume it."),
 ]
 STEP_HELP = (
     "Exit codes: 0 good, 1 bad, 125 cannot be told; 128, on which git bisect run stops: this host "

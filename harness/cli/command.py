@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from harness.cli.app import app
 from harness.cli.complaint import complain
 from harness.cli.options import OVERRIDES
+from harness.cli.usage import answer_as_json, explain
 from harness.errors import ExitCode, HarnessError, OverrideError
 
 
@@ -25,12 +28,13 @@ def run_command() -> int:
     except typer.TyperException as error:
         if not error.format_message():  # no arguments at all: the help has been shown
             return ExitCode.USAGE
-        return _refused(error.format_message(), "zharness --help", ExitCode.USAGE)
+        return _refused(*explain(error), ExitCode.USAGE)
     except typer.Abort:
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else ExitCode.PASS
 
 
 def _refused(message: str, hint: str | None, code: ExitCode) -> ExitCode:
+    answer_as_json(sys.argv, message, hint, code)
     complain(message, hint)
     return code

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
+
+from harness.errors import UnknownNameError, UsageError
+from harness.schema_words import did_you_mean
+
+_FIRST_WORD = __name__  # in a context's dictionary
 
 
 class DefaultCommandGroup(TyperGroup):
@@ -21,8 +27,24 @@ class DefaultCommandGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            ctx.meta[_FIRST_WORD] = args[0]
             args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Raises UsageError for a first word that looks like a command, misspelt."""
+        word = ctx.meta.get(_FIRST_WORD, "")
+        try:
+            return super().invoke(ctx)
+        except (UnknownNameError, typer.TyperException) as error:
+            near = did_you_mean(word, self.commands)
+            if near is None or isinstance(error, typer.BadParameter):
+                raise
+            raise UsageError(
+                f"'{word}' is no command of '{ctx.command_path}', nor is it enough for "
+                f"'{ctx.command_path} {self.default}'",
+                hint=f"{near} See: {ctx.command_path} --help",
+            ) from error
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         super().format_help(ctx, formatter)

@@ -152,7 +152,8 @@ def judge(
 ) -> int:
     """Ask the genuine zgetdump of s390-tools, in a guest, and libkdumpfile, if it is installed.
 
-    Exit codes: 0 they agree with us, 1 one does not, 3 there is no dump to be opened, or no guest.
+    Exit codes: 0 they agree with us, 1 one does not, 2 zgetdump does not know such a dump, 3 there
+    is no dump to be opened, or no guest.
     """
     from harness.build.store import Store
     from harness.dump.detect import open_dump

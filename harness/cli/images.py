@@ -70,7 +70,13 @@ def list_(store: options.StorePath = None, json: options.Json = False) -> None:
 
 
 @app.command(epilog=examples("zharness images show kernel-dump"))
-def show(image: Name, store: options.StorePath = None, content: bool = False) -> None:
+def show(
+    image: Name,
+    store: options.StorePath = None,
+    content: Annotated[
+        bool, typer.Option("--content", help="List the files in an initramfs instead.")
+    ] = False,
+) -> None:
     """Show the manifest of images; with --content, what is in an initramfs."""
     for found in _find(store, image):
         if content:

@@ -40,6 +40,7 @@ Set = Annotated[
 KernelName = Annotated[
     str, typer.Argument(help="A kernel image, or a name in the store or its beginning.")
 ]
+ImageVmlinux = Annotated[Path | None, typer.Option("--vmlinux", help="The image's vmlinux.")]
 HsaSizes = Annotated[
     list[int] | None,
     typer.Option(
@@ -116,7 +117,7 @@ def show(kernel: KernelName, store: options.StorePath = None) -> None:
 def import_(
     role: RoleOf,
     image: Annotated[Path, typer.Argument(help="Bootable image: arch/s390/boot/bzImage.")],
-    vmlinux: options.Vmlinux = None,
+    vmlinux: ImageVmlinux = None,
     config: Annotated[
         Path | None,
         typer.Option("--config", help="Its .config.", show_default="what it carries itself"),

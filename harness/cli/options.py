@@ -124,7 +124,7 @@ Jobs = Annotated[
 Repeat = Annotated[
     int,
     typer.Option(
-        "--repeat", min=1, help="Run each scenario so often; implies --fresh; 10000 runs at most."
+        "--repeat", min=1, help="Run each scenario N times; implies --fresh; at most 10000 runs."
     ),
 ]
 FailFast = Annotated[
@@ -198,7 +198,7 @@ DebianMirror = Annotated[
 Keep = Annotated[bool, typer.Option("--keep", help="Keep the written dump disk, too.")]
 Judges = Annotated[
     bool,
-    typer.Option("--judges", help="Also hear what the genuine zgetdump, in a guest, makes of it."),
+    typer.Option("--judges", help="Also check the dump with the real zgetdump (in a guest)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 LimitFactor = Annotated[

@@ -23,7 +23,7 @@ RUN_EXAMPLES = examples(
     "zharness run panic  # the main job",
     "zharness run panic --disk-layout ext4 --hsa-size 32M",
     "zharness run panic --dump-kernel bzImage -v  # validate your own dump kernel",
-    "zharness run panic --judges  # does the genuine zgetdump agree?",
+    "zharness run panic --judges  # does the real zgetdump agree?",
     "zharness run panic --json --output evidence > verdict.json",
     "zharness run 'lkdtm*' mine.toml  # by name and by path",
     "zharness run 'scenarios/**' -j auto --junit junit.xml  # all of them",

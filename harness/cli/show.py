@@ -89,11 +89,10 @@ def totals(report: Report) -> str:
 
 def tally(counts: Mapping[str, int]) -> str:
     """How many of each result; of those refused or skipped only if there are any."""
-    errors = counts[Result.ERROR]
     parts = [
         f"{counts[Result.PASS]} passed",
         f"{counts[Result.FAIL]} failed",
-        f"{errors} error{'s' * (errors != 1)}",
+        counted(counts[Result.ERROR], "error"),
     ]
     if counts[REFUSED]:
         parts.append(f"{counts[REFUSED]} refused")
@@ -102,6 +101,11 @@ def tally(counts: Mapping[str, int]) -> str:
     if counts[SKIPPED]:
         parts.append(f"{counts[SKIPPED]} skipped")
     return ", ".join(parts)
+
+
+def counted(number: int, what: str) -> str:
+    """``1 piece``, ``2 pieces``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.cli.say import say
-from harness.cli.show import table
+from harness.cli.show import counted, table
 from harness.scenario.sizes import format_size
 
 _SHOWN_RANGES = 32
@@ -33,7 +33,7 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield "found in", info["container"]
     yield "complete", "yes" if info["complete"] else f"no: {info['incomplete']}"
     yield "size", f"{info['size']} bytes; {info['length']} by the dump's own headers"
-    yield "memory", f"{format_size(info['memory'])} in {info['pieces']} pieces"
+    yield "memory", f"{format_size(info['memory'])} in {counted(info['pieces'], 'piece')}"
     yield from _map(info["memory_map"], info["pieces"])
     if info["uts"]:
         for name in ("nodename", "release", "version"):

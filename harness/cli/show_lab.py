@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.cli.say import say
-from harness.cli.show import table
+from harness.cli.show import counted, table
 from harness.lab.check import Remark, dumps
 from harness.lab.comparison import Pair
 from harness.lab.difference import Difference
@@ -49,7 +49,10 @@ def show_differences(explained: Sequence[Difference], others: Sequence[str]) -> 
     for each in explained:
         values = f"{each.first} -> {each.second} (should be {each.rule.want})"
         say(f"{each.option}: {values}: {each.rule.why}")
-    say(f"{len(others)} other options differ, of which no rule speaks")
+    if others:
+        verb = "differs" if len(others) == 1 else "differ"
+        what = counted(len(others), "other option")
+        say(f"{what} {verb}; no dump rule covers {'it' if len(others) == 1 else 'them'}")
 
 
 def show_pairs(names: tuple[str, str], pairs: Sequence[Pair]) -> None:

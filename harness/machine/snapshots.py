@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness import sparse
 from harness.build.store import Store, publish, seal
-from harness.errors import EvidenceError, UsageError
+from harness.errors import EvidenceError, UnknownNameError, UsageError
 from harness.machine.snapshot import DIGESTS, Snapshot
 from harness.paths import default_store
 from harness.plain_file import require_plain
@@ -69,7 +69,7 @@ class Snapshots:
             return matches[0]
         if matches:
             raise UsageError(f"'{wanted}' could be any of: {', '.join(matches)}")
-        raise UsageError(f"no snapshot '{wanted}'", hint="zharness snapshot list shows them")
+        raise UnknownNameError(f"no snapshot '{wanted}'", hint="zharness snapshot list shows them")
 
     @contextmanager
     def making(self, name: str) -> Iterator[None]:

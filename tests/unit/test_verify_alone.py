@@ -493,7 +493,7 @@ class InParts(Memory):
 
 
 def notes_on_content(content: Memory, size: int, start: int = 0) -> tuple[str, ...]:
-    dump = OtherDump([Segment(start, size, content, 0, size)])
+    dump = OtherDump([Segment(start, size, content)])
     return checked(dump)["content"].notes
 
 
