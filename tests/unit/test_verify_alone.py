@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -485,7 +485,8 @@ def test_whatever_is_damaged_is_a_finding(damages: list[tuple[int, int]]):
 class InParts(Memory):
     """Content whose data stands in pieces of 1 KiB, as on a file system with such blocks."""
 
-    def data_extents(self, start: int, end: int):
+    def data_extents(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+        end = self.size if end is None else end
         for at in range(start, end, 1024):
             size = min(1024, end - at)
             if any(self.read(at, size)):
