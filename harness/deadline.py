@@ -1,12 +1,17 @@
-"""One monotonic deadline, made once and passed down."""
+"""One deadline, made once and passed down."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from harness import clock
+
+_Found = TypeVar("_Found")
 
 
 class Deadline:
-    """A moment on the monotonic clock by which something must have happened.
+    """A moment by which something must have happened, on a clock that stands still with us.
 
     >>> Deadline(60).expired
     False
@@ -14,12 +19,12 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._at = time.monotonic() + seconds
+        self._at = clock.now() + seconds
 
     @property
     def remaining(self) -> float:
         """Seconds left, never negative."""
-        return max(0.0, self._at - time.monotonic())
+        return max(0.0, self._at - clock.now())
 
     @property
     def expired(self) -> bool:
@@ -28,3 +33,14 @@ class Deadline:
     def at_most(self, seconds: float) -> Deadline:
         """A deadline ``seconds`` from now, or this one if that is earlier."""
         return Deadline(min(seconds, self.remaining))
+
+    def wait(self, attempt: Callable[[float], _Found]) -> _Found:
+        """What ``attempt`` returns: the first time that is true, or when the deadline has passed.
+
+        ``attempt`` gets the seconds that it may wait at most. Waiting that ends too early, because
+        the process was stopped meanwhile, is tried again.
+        """
+        while True:
+            found = attempt(self.remaining)
+            if found or self.expired:
+                return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+
+from harness import clock
 
 RESULT_PREFIX = "zfcpdump result: "  # the dump tool's last word, alone on a console line
 RESULT_OK = "ok"
@@ -15,11 +16,11 @@ class ConsoleWatch:
     def __init__(self, forward: Callable[[str], None] | None) -> None:
         self._forward = forward
         self.result: str | None = None
-        self.last_line = time.monotonic()
+        self.last_line = clock.now()
 
     def line(self, text: str) -> None:
         """Take one line, without line end."""
-        self.last_line = time.monotonic()
+        self.last_line = clock.now()
         if text.startswith(RESULT_PREFIX):
             self.result = text.removeprefix(RESULT_PREFIX)
         if self._forward is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness import clock
 from harness.deadline import Deadline
 from harness.dump.elf import ElfDump
 from harness.errors import HarnessError
@@ -62,9 +62,9 @@ def crash(
     ``Booter.booted``. Raises what that raises; PhaseTimeout too if the system does not stop,
     HarnessError if it stops otherwise than the trigger says.
     """
-    started = time.monotonic()
+    started = clock.now()
     with booter.booted(spec, directory, system_disk) as system:
-        boot_seconds = time.monotonic() - started
+        boot_seconds = clock.now() - started
         remains = crash_booted(booter, system, spec, how, directory, kernel, boot_seconds)
     return Snapshot.create(directory, *remains)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import clock
 from harness.build.layout import DiskLayout
 from harness.errors import HarnessError
 from harness.machine.boot_disk import BootDisk
@@ -82,10 +82,10 @@ class Dumper:
                 session.load("ipl", deadline)
                 boot_disk.show_as_written()
                 session.take_over(deadline)
-            started = time.monotonic()
+            started = clock.now()
             with self.steps.phase("dump") as deadline:
                 ended = session.run(deadline, self.stall_seconds)
-            seconds = time.monotonic() - started
+            seconds = clock.now() - started
         # the console is complete only now that QEMU has gone
         return DumpOutcome(
             outcome=_classify(ended, console),

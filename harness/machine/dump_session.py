@@ -14,12 +14,12 @@ finish, whatever it is at: that is an outcome, like its panic.
 
 from __future__ import annotations
 
-import time
 from enum import Enum
 from typing import TypedDict
 
+from harness import clock
 from harness.deadline import Deadline
-from harness.errors import ProtocolError
+from harness.errors import HostError, ProtocolError
 from harness.firmware.diag308 import Diag308
 from harness.firmware.hsa import Hsa
 from harness.firmware.service_call import SdiasAnswered, ServiceCalls
@@ -33,6 +33,7 @@ from harness.machine.steps import Steps
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.rsp import StopReply
+from harness.qemu.scheduling import RunTime, Scheduling
 from harness.s390x.instructions import Opcode
 from harness.s390x.ipl import fcp_block
 from harness.wiring import DUMP_DISK
@@ -110,7 +111,9 @@ class DumpSession(PlayedMachine):
 
     def run(self, deadline: Deadline, stall_seconds: float) -> Ended:
         """Until the dump system ends or hangs, at the latest until the deadline."""
-        self._last_signal = time.monotonic()  # a slow load is no silence of the dump system's
+        self._last_signal = clock.now()  # a slow load is no silence of the dump system's
+        self._quiet = 0.0
+        self._run_time = RunTime(self._qemu.scheduling(), clock.now())
         ended = None
         while ended is None:
             self.go_on()
@@ -168,17 +171,32 @@ class DumpSession(PlayedMachine):
                     self._gdb.write_register(name, value)
 
     def _next_stop(self, deadline: Deadline, stall_seconds: float) -> StopReply | Ended:
-        """The next stop, or why it is awaited no more."""
+        """The next stop, or why it is awaited no more.
+
+        Raises HostError at the deadline if the host has not let QEMU run.
+        """
         while True:
+            asked = clock.now()
             stop = self._gdb.wait_stop(deadline.at_most(min(CHECK_SECONDS, stall_seconds)))
             if stop is not None:
                 return stop
             self._qemu.check()
+            scheduling, now = self._qemu.scheduling(), clock.now()
+            ran = self._run_time.advance(scheduling, now)
             if deadline.expired:  # so this was no long wait
+                self._require_host(scheduling)
                 return Ended.OUT_OF_TIME
-            last = max(self._last_signal, self._console.last_line)
-            if time.monotonic() - last > stall_seconds:
+            alive = max(self._last_signal, self._console.last_line) > asked
+            self._quiet = 0.0 if alive else self._quiet + ran
+            if self._quiet > stall_seconds:
                 return Ended.STALLED
+
+    def _require_host(self, scheduling: Scheduling | None) -> None:
+        if scheduling is not None and scheduling.stopped:
+            raise HostError(
+                "QEMU was stopped by a signal, and nothing let it go on",
+                hint="kill -CONT continues a process that SIGSTOP has stopped",
+            )
 
     def _has_all_status(self) -> None:
         """The kernel has every CPU's status, and so stands where it stays."""

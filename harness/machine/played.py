@@ -12,8 +12,7 @@ like any other, for which nothing waits here: the guest can see to it that it ne
 
 from __future__ import annotations
 
-import time
-
+from harness import clock
 from harness.deadline import Deadline
 from harness.errors import HarnessError, PhaseTimeout, ProtocolError
 from harness.firmware.diag308 import GONE, Diag308
@@ -75,7 +74,7 @@ class PlayedMachine:
         # absolute address of the last SDIAS requester's external interruption parameters: guest
         # memory is shared, so they are read there without asking QEMU
         self._lowcore: int | None = None
-        self._last_signal = time.monotonic()
+        self._last_signal = clock.now()
 
     @property
     def gone(self) -> bool:
@@ -184,7 +183,7 @@ class PlayedMachine:
         """``interruption``: parameter (4 bytes), CPU address (2) and code (2)."""
         if int.from_bytes(interruption[6:], "big") != EXT_INT_SERVICE_SIGNAL:
             return None
-        self._last_signal = time.monotonic()
+        self._last_signal = clock.now()
         played = self._calls.completed(int.from_bytes(interruption[:4], "big") & SCCB_ADDRESS_MASK)
         if isinstance(played, MachineReported):
             self.on_machine_reported(played)

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pexpect
 from pexpect.spawnbase import SpawnBase
 
+from harness.deadline import Deadline
 from harness.qemu.console_log import LINE_END, LOG_LIMIT, ConsoleLog
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Console(_Spawn):
         self._log = ConsoleLog(log, started)
         self._incoming = threading.Condition()
         self._unread = ""
+        self._until: Deadline | None = None  # of the expect() under way
+        self._looked = False
         self._ended = False
         self._failure: Exception | None = None
         self._reader = threading.Thread(target=self._read, name=f"console {name}", daemon=True)
@@ -75,14 +78,40 @@ class Console(_Spawn):
             "of which it has the last lines",
         )
 
-    def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> str:
-        """Up to ``size`` characters, as soon as there are any; pexpect calls this.
+    # nothing here awaits, so neither takes ``async_``
+    def expect_list(  # type: ignore[override]
+        self, patterns: list[Any], timeout: float | None = -1, window: int | None = -1, *_: bool
+    ) -> int:
+        """What ``expect`` ends in."""
+        self._begin(timeout)
+        return super().expect_list(patterns, None, window)
 
-        Raises ``pexpect.TIMEOUT`` after ``timeout`` seconds, ``pexpect.EOF`` at the end, and
-        HostError if the log could not be written.
+    def expect_exact(  # type: ignore[override]
+        self, patterns: Any, timeout: float | None = -1, window: int | None = -1
+    ) -> int:
+        self._begin(timeout)
+        return super().expect_exact(patterns, None, window)
+
+    def _begin(self, timeout: float | None) -> None:
+        """Count the time ourselves: pexpect asks the host's wall clock, which can be set."""
+        seconds = self.timeout if timeout == -1 else timeout
+        self._until = None if seconds is None else Deadline(seconds)
+        self._looked = False
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> str:
+        """Up to ``size`` characters, as soon as there are any; pexpect calls this in ``expect``.
+
+        Raises ``pexpect.TIMEOUT`` when the time of that has passed, but not before the first look;
+        ``pexpect.EOF`` at the end, and HostError if the log could not be written.
         """
         with self._incoming:
-            self._incoming.wait_for(self._has_news, timeout)
+            if self._until is None:
+                self._incoming.wait_for(self._has_news, timeout)
+            elif self._looked and self._until.expired:
+                raise pexpect.TIMEOUT(f"{self.name}: not found in {self._until.seconds} s")
+            else:
+                self._until.wait(lambda wait: self._incoming.wait_for(self._has_news, wait))
+            self._looked = True
             if self._failure is not None:
                 raise self._failure
             if self._unread:
@@ -91,7 +120,7 @@ class Console(_Spawn):
             if self._ended:
                 self.flag_eof = True
                 raise pexpect.EOF(f"{self.name} ended")
-            raise pexpect.TIMEOUT(f"{self.name} said nothing for {timeout} s")
+            raise pexpect.TIMEOUT(f"{self.name} said nothing more")
 
     def send(self, text: str) -> None:
         """Type ``text``. Nothing happens if the guest has gone; reading says so."""

@@ -290,17 +290,22 @@ class GdbClient:
                     self._send_raw(b"-")
                 elif packet.kind is PacketKind.NAK:
                     raise ProtocolError("QEMU's gdbstub received a packet with errors")
-            try:
-                # a timeout of 0 would make the socket non-blocking
-                self._sock.settimeout(max(deadline.remaining, 1e-6))
-                data = self._sock.recv(_RECEIVE_BYTES)
-            except TimeoutError:
+            if not deadline.wait(self._receive_more):
                 return None
-            except OSError as error:
-                raise _gone() from error
-            if not data:
-                raise _gone()
-            self._received.extend(self._decoder.feed(data))
+
+    def _receive_more(self, seconds: float) -> bool:
+        """Whether QEMU has sent something in so many seconds."""
+        try:
+            self._sock.settimeout(max(seconds, 1e-6))  # 0 would make the socket non-blocking
+            data = self._sock.recv(_RECEIVE_BYTES)
+        except TimeoutError:
+            return False
+        except OSError as error:
+            raise _gone() from error
+        if not data:
+            raise _gone()
+        self._received.extend(self._decoder.feed(data))
+        return True
 
     def _trace(self, direction: bytes, payload: bytes) -> None:
         if self._transcript is not None:

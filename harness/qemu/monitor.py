@@ -119,7 +119,9 @@ class Monitor(Closing):
     def wait_connected(self, deadline: Deadline) -> None:
         """Until QEMU has greeted. Raises QemuDied if it ends instead, ProtocolError if neither."""
         with self._news:
-            self._news.wait_for(lambda: self._connected or self.lost, deadline.remaining)
+            deadline.wait(
+                lambda seconds: self._news.wait_for(lambda: self._connected or self.lost, seconds)
+            )
             if self._loss is not None:
                 raise self._loss
             if not self._connected:
@@ -146,7 +148,8 @@ class Monitor(Closing):
             self._client.execute(command, arguments), self._loop
         )
         try:
-            return future.result(deadline.remaining)
+            deadline.wait(lambda seconds: concurrent.futures.wait([future], seconds).done)
+            return future.result(0)
         except concurrent.futures.TimeoutError:
             raise ProtocolError(
                 f"QEMU '{self._name}' did not answer {command} in {deadline.seconds:.0f} s"
@@ -169,10 +172,7 @@ class Monitor(Closing):
         raises QemuDied if the connection is lost before.
         """
         with self._news:
-            self._news.wait_for(
-                lambda: self._loss is not None or self._find(names) is not None,
-                deadline.remaining,
-            )
+            deadline.wait(lambda seconds: self._news.wait_for(lambda: self._has(names), seconds))
             event = self._find(names)
             if event is not None:
                 self._waiting.remove(event)
@@ -180,6 +180,9 @@ class Monitor(Closing):
             if self._loss is not None:
                 raise self._loss
             return None
+
+    def _has(self, names: Collection[str]) -> bool:
+        return self._loss is not None or self._find(names) is not None
 
     def _find(self, names: Collection[str]) -> Event | None:
         return next((event for event in self._waiting if event.name in names), None)

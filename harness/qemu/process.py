@@ -23,6 +23,7 @@ from harness.qemu.gdb import GdbClient, Trace
 from harness.qemu.last_words import LastWords
 from harness.qemu.monitor import Event, Monitor
 from harness.qemu.ram import GuestRam
+from harness.qemu.scheduling import Scheduling, scheduling_of
 from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
 from harness.signals import deferred
 
@@ -122,6 +123,10 @@ class Qemu:
                     stack.close()
             finally:
                 stack.close()  # in case an interrupt came before it could be deferred
+
+    def scheduling(self) -> Scheduling | None:
+        """How the host treats QEMU at this moment; None if it is not there any more."""
+        return scheduling_of(self.process.pid)
 
     def check(self) -> None:
         """Raise QemuDied, with QEMU's last words, if QEMU is not there any more."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from harness import clock
 from harness.build.images import Images
 from harness.build.kernel import Kernel
 from harness.build.store import Store
@@ -71,9 +71,9 @@ class CrashedSystem:
             with phases.work("images"):
                 inputs = CrashInputs.prepare(Images(store, progress), plan)
             booter, spec = Booter(find_qemu(), phases, on_line), inputs.spec(plan)
-            started = time.monotonic()
+            started = clock.now()
             system = power.enter_context(booter.booted(spec, paths.crash, inputs.system_disk))
-            boot_seconds = time.monotonic() - started
+            boot_seconds = clock.now() - started
             running = _Running(system, booter, spec, inputs.kernel, boot_seconds, power)
             yield cls(plan, paths.crash, phases, running)
 

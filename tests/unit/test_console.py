@@ -245,3 +245,31 @@ def test_an_error_of_the_echo_is_told(tmp_path: Path):
     with pytest.raises(RuntimeError, match="bad line"):
         guest.end()
     assert logged(guest.log) == "bad line\ngood line\n"
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_wall_clock_that_is_set_changes_no_deadline(guest, monkeypatch, jump: float):
+    real, calls = time.time, itertools.count()
+    monkeypatch.setattr(time, "time", lambda: real() + jump * next(calls))
+    guest.say("tick\n")
+    start = time.monotonic()
+    with pytest.raises(pexpect.TIMEOUT):
+        guest.console.expect("never", timeout=0.5)
+    assert 0.5 <= time.monotonic() - start < 60
+
+
+def test_a_guest_that_never_stops_talking_does_not_stop_the_clock(guest):
+    talking = threading.Event()
+
+    def talk() -> None:
+        while not talking.wait(0.001):
+            guest.say("x" * 100 + "\n")
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    try:
+        with pytest.raises(pexpect.TIMEOUT):
+            guest.console.expect("never", timeout=0.3)
+    finally:
+        talking.set()
+        thread.join()

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 
 from harness.deadline import Deadline
-from harness.errors import ProtocolError, QemuDied
+from harness.errors import HostError, ProtocolError, QemuDied
 from harness.machine.console_watch import ConsoleWatch
 from harness.machine.dump import _classify
 from harness.machine.dump_session import DumpSession, Ended
 from harness.machine.outcome import Outcome
 from harness.qemu.monitor import Event
 from harness.qemu.rsp import StopReply
+from harness.qemu.scheduling import Scheduling
 from tests.unit.conftest import make_cpu
 from tests.unit.memory import FakeStorage
 
@@ -49,6 +50,7 @@ class Machine:
         self.monitor = SimpleNamespace(wait_event=self._wait_event)
         self.notes: list[tuple[str, dict]] = []
         self.watch = ConsoleWatch(None)
+        self.scheduling = lambda: None
 
     def check(self) -> None:
         if not self.alive:
@@ -161,21 +163,64 @@ def test_an_end_in_the_last_moment_counts():
     assert waited[0] > 1, "QMP is given its time"
 
 
-def test_a_silent_machine_is_given_all_its_time(monkeypatch):
-    clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+@pytest.fixture
+def time_passes(monkeypatch):
+    """Each wait for a stop takes 20 s, in which the host treats QEMU as is set."""
+    time = SimpleNamespace(now=0.0, waits=0)
+    monkeypatch.setattr("harness.clock.now", lambda: time.now)
+
+    def pass_by(machine: Machine, treated=lambda time: None) -> SimpleNamespace:
+        def wait_stop(deadline):
+            time.waits += 1
+            time.now += 20.0
+
+        machine.gdb.wait_stop = wait_stop
+        machine.scheduling = lambda: treated(time)
+        return time
+
+    return pass_by
+
+
+def test_a_silent_machine_is_given_all_its_time(time_passes):
     machine = Machine()
-    machine.watch.last_line = 0.0
-    waits = 0
-
-    def wait_stop(deadline):
-        nonlocal waits
-        waits += 1
-        clock.now += 20.0
-
-    machine.gdb.wait_stop = wait_stop
+    machine.watch.last_line = -math.inf
+    time = time_passes(machine)
     assert machine.session().run(Deadline(1000), 60.0) is Ended.STALLED
-    assert waits == 4  # after 20, 40 and 60 s it is not yet more than 60
+    assert time.waits == 4  # after 20, 40 and 60 s it is not yet more than 60
+
+
+def test_a_line_in_between_is_no_silence(time_passes):
+    machine = Machine()
+    machine.watch.last_line = 50.0
+    time = time_passes(machine)
+    assert machine.session().run(Deadline(1000), 60.0) is Ended.STALLED
+    assert time.waits == 7  # 60 s from the end of the wait in which it came
+
+
+def test_time_without_a_cpu_is_no_silence(time_passes):
+    machine = Machine()
+    machine.watch.last_line = -math.inf
+    # of 20 s, 15 on the run queue
+    time = time_passes(machine, lambda time: Scheduling(False, {1: 0.75 * time.now, 2: 0.0}))
+    assert machine.session().run(Deadline(1000), 60.0) is Ended.STALLED
+    assert time.waits == 13  # of 5 s each
+
+
+def test_a_qemu_that_a_signal_has_stopped_is_the_hosts_fault(time_passes):
+    machine = Machine()
+    machine.watch.last_line = -math.inf
+    time = time_passes(machine, lambda time: Scheduling(True))
+    with pytest.raises(HostError, match="QEMU was stopped by a signal"):
+        machine.session().run(Deadline(1000), 60.0)
+    assert time.waits == 50
+
+
+def test_a_qemu_that_goes_on_is_given_all_its_time(time_passes):
+    machine = Machine()
+    machine.watch.last_line = -math.inf
+    time = time_passes(machine, lambda time: Scheduling(100 <= time.now <= 500))
+    assert machine.session().run(Deadline(1000), 100.0) is Ended.STALLED
+    assert time.waits > 25
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""Does the verdict hold on a host that has no time? Many runs, each of them disturbed.
+
+    python benchmarks/soak.py --runs 100 --busy 4 --output soak
+
+Beside the runs as many processes compute as ``--busy`` says. Each run's processes, the harness and
+its QEMU, are stopped (SIGSTOP) and continued again and again: all of them, as when a host is
+suspended, or one. When, which and for how long follows from ``--seed``. Every run must PASS; the
+exit code is 1 if one does not. ``--scenario`` is the one that runs, ``--jobs`` how many at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+PAUSES = (0.5, 8.0)  # seconds between two stops
+STOPS = (0.1, 5.0)  # seconds that one takes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--busy", type=int, default=4)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=390)
+    parser.add_argument("--scenario", default="quick")
+    parser.add_argument("--output", type=Path, required=True)
+    wanted = parser.parse_args()
+    wanted.output.mkdir(parents=True)
+    start = time.monotonic()
+    with ExitStack() as stack:
+        for _ in range(wanted.busy):
+            stack.enter_context(busy())
+        pool = stack.enter_context(ThreadPoolExecutor(wanted.jobs))
+        counts = Counter(
+            pool.map(
+                lambda number: one_run(wanted.scenario, wanted.output, wanted.seed, number),
+                range(wanted.runs),
+            )
+        )
+    print(json.dumps({"verdicts": counts, "seconds": round(time.monotonic() - start)}))
+    return 0 if counts == {"PASS": wanted.runs} else 1
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """A process that takes all the CPU that it gets."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
+        try:
+            yield
+        finally:
+            child.kill()
+
+
+def one_run(scenario: str, output: Path, seed: int, number: int) -> str:
+    """The verdict of a run that is disturbed from its start to its end."""
+    evidence = output / f"{number:04}"
+    chance = random.Random(f"{seed}-{number}")  # noqa: S311 - it is to be foretold
+    command = [sys.executable, "-m", "harness", "run", scenario, "--fresh", "--json"]
+    with subprocess.Popen(
+        [*command, "--output", str(evidence)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        ended = threading.Event()
+        tormentor = threading.Thread(target=disturb, args=(child.pid, chance, ended))
+        tormentor.start()
+        try:
+            out, err = child.communicate()
+        finally:
+            ended.set()
+            tormentor.join()
+    try:
+        verdict = str(json.loads(out)["verdict"])
+    except (ValueError, KeyError):
+        verdict = f"none: exit {child.returncode}: {err.decode(errors='replace')[-200:]}"
+    print(f"{number:4} {verdict}", flush=True)
+    return verdict
+
+
+def disturb(root: int, chance: random.Random, ended: threading.Event) -> None:
+    """Stop and continue the process ``root`` and those below it until it has ``ended``."""
+    while not ended.wait(chance.uniform(*PAUSES)):
+        tree = [root, *below(root)]
+        chosen = tree if chance.random() < 0.6 else [chance.choice(tree)]
+        for pid in chosen:
+            send(pid, signal.SIGSTOP)
+        # a process that is stopped does not end, so nobody else has its number
+        ended.wait(chance.uniform(*STOPS))
+        for pid in reversed(chosen):
+            send(pid, signal.SIGCONT)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def below(root: int) -> Iterator[int]:
+    """All descendants of a process."""
+    try:
+        children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    except OSError:
+        return
+    for child in map(int, children):
+        yield child
+        yield from below(child)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
