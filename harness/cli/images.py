@@ -34,7 +34,7 @@ def build(
 
     What cannot be had is said first; then everything is fetched, then kernels are compiled.
     """
-    from harness.run.inputs import CrashInputs, DumpInputs
+    from harness.run.inputs import CrashInputs, DumpInputs, wanted
     from harness.scenario.load import load, plan_of
 
     overrides: dict[str, dict[str, Any]] = {
@@ -44,7 +44,7 @@ def build(
     plan = plan_of(scenario, load(scenario, overrides))
     options.use_mirror(debian_mirror)
     images = options.images(store, json=json)
-    images.provide(CrashInputs.wanted(plan) | DumpInputs.wanted(plan))
+    images.provide(wanted(plan))
     identity = {
         **CrashInputs.prepare(images, plan).identity(),
         **DumpInputs.prepare(images, plan).identity(),

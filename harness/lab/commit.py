@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.build.images import Images
-from harness.build.kernel import built_kernel
 from harness.build.kernel_spec import KernelSpec, Role
 from harness.build.store import Store
 from harness.errors import BuildError, HostError
@@ -17,6 +16,8 @@ from harness.lab.bisect import Answer, Repository, Step
 from harness.progress import Progress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
+from harness.run.inputs import wanted
+from harness.run.plan import Plan
 from harness.scenario.load import load, plan_of
 
 
@@ -65,8 +66,10 @@ class Trying:
 
     def _answer(self, commit: str) -> tuple[Answer, str, str | None]:
         source = f"{self.repository.path}@{commit}"
+        images = Images(self.store, self.progress)
+        images.provide(wanted(self._plan(source)))  # what this host lacks is no answer
         try:
-            built_kernel(self.store, KernelSpec(self.role, source), self.progress)
+            images.own_kernel(KernelSpec(self.role, source))
         except BuildError as error:
             return Answer.SKIP, error.message, None
         wrong: list[tuple[str, str]] = []
@@ -91,13 +94,16 @@ class Trying:
             return Answer.SKIP, f"wrong, but not with '{self.finding}'", wrong[0][1]
         return Answer.GOOD, "", None
 
-    def _run(self, source: str, output: Path) -> Verdict:
+    def _plan(self, source: str) -> Plan:
         other = {Role.DUMP: "crashed", Role.CRASHED: "dump"}[self.role]
         overrides: dict[str, dict[str, Any]] = {
             str(self.role): {"source": source},
             other: {"kernel": self.fixed},
         }
-        plan = plan_of(self.scenario, load(self.scenario, overrides))
+        return plan_of(self.scenario, load(self.scenario, overrides))
+
+    def _run(self, source: str, output: Path) -> Verdict:
+        plan = self._plan(source)
         # to crash anew is part of the question only if the kernel that crashes is
         fresh = self.role is Role.CRASHED and self.repeat > 1
         return engine.run(

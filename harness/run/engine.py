@@ -37,7 +37,7 @@ from harness.qemu.binary import QemuBinary, find_qemu
 from harness.report.verdict import Result, Verdict
 from harness.run.directory import RunDirectory
 from harness.run.fidelity import statement
-from harness.run.inputs import CrashInputs, DumpInputs, host_identity
+from harness.run.inputs import CrashInputs, DumpInputs, host_identity, wanted
 from harness.run.journal import Journal
 from harness.run.phases import Phases
 from harness.run.plan import Plan
@@ -275,8 +275,8 @@ class _Run:
 
     def _wanted(self) -> Wanted:
         """All that this run takes; what is lacking is to be known before a kernel is compiled."""
-        wanted = CrashInputs.wanted(self._plan) | DumpInputs.wanted(self._plan)
-        return wanted if self._zgetdump is None else wanted | self._zgetdump.wanted
+        both = wanted(self._plan)
+        return both if self._zgetdump is None else both | self._zgetdump.wanted
 
     def _prepare_dump(self) -> DumpInputs:
         """Everything for the dump, the disk that it will be written to included."""

@@ -125,6 +125,11 @@ class DumpInputs:
         }
 
 
+def wanted(plan: Plan) -> Wanted:
+    """What both systems of a plan are built of, to be asked for before either is."""
+    return CrashInputs.wanted(plan) | DumpInputs.wanted(plan)
+
+
 def host_identity(binary: QemuBinary) -> dict[str, Any]:
     """JSON: the versions of what the run stands on."""
     return {

@@ -1,8 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from harness.build import mirror
 from harness.s390x.cpu import CpuState
+
+NO_MIRROR = "file:/no/such/mirror"
+
+
+@pytest.fixture(scope="package", autouse=True)
+def no_network() -> Iterator[None]:
+    """A test that would fetch and build something fails at once; processes it starts, too."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv(mirror.ENVIRONMENT, NO_MIRROR)
+        yield
 
 
 def make_cpu(seed: int) -> CpuState:

@@ -15,11 +15,10 @@ from harness.build.store import Store
 from harness.cli import doctor, options
 from harness.errors import ExitCode, HostError
 from harness.progress import NoProgress
+from tests.unit.conftest import NO_MIRROR
 from tests.unit.fake_apt import FakeApt, fake_apt
 from tests.unit.read_only import run_read_only
 from tests.unit.test_cli import zharness
-
-NO_MIRROR = "file:/no/such/mirror"  # so that nothing here depends on a network
 
 
 @pytest.fixture

@@ -62,9 +62,6 @@ def describe(crash: Path) -> Snapshot:
     return Snapshot.create(crash, tuple(CpuState.from_json(cpu) for cpu in cpus), machine)
 
 
-NOTHING = staticmethod(lambda plan: Wanted())
-
-
 @dataclass
 class Machines:
     """Plays every machine. ``at`` is what happens at the end of a phase instead of success."""
@@ -161,12 +158,9 @@ def machines(tmp_path, monkeypatch):
         qemu.touch()
         binary = QemuBinary(qemu, (7, 2, 0))
         monkeypatch.setattr(engine, "find_qemu", lambda: binary)
-        monkeypatch.setattr(
-            engine, "CrashInputs", SimpleNamespace(prepare=machines.crash_inputs, wanted=NOTHING)
-        )
-        monkeypatch.setattr(
-            engine, "DumpInputs", SimpleNamespace(prepare=machines.dump_inputs, wanted=NOTHING)
-        )
+        monkeypatch.setattr(engine, "wanted", lambda plan: Wanted())
+        monkeypatch.setattr(engine, "CrashInputs", SimpleNamespace(prepare=machines.crash_inputs))
+        monkeypatch.setattr(engine, "DumpInputs", SimpleNamespace(prepare=machines.dump_inputs))
         monkeypatch.setattr(engine, "crash", machines.crash)
         monkeypatch.setattr(engine, "Dumper", machines.dumper)
         monkeypatch.setattr(engine, "reipl", machines.reipl)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.build.images import Images
 from harness.build.kernel_spec import Role
 from harness.build.store import Store
 from harness.errors import BuildError, ExitCode, HarnessError, HostError, PhaseTimeout
@@ -49,7 +50,8 @@ def trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def trying(*runs: Run, role: Role = Role.DUMP, **more: Any) -> tuple[Trying, Engine]:
         engine, store = Engine(*runs), Store(tmp_path / "store", NoProgress())
         monkeypatch.setattr(commit, "engine", engine)
-        monkeypatch.setattr(commit, "built_kernel", lambda *arguments: None)
+        monkeypatch.setattr(Images, "provide", lambda self, wanted: None)
+        monkeypatch.setattr(Images, "own_kernel", lambda self, spec: None)
         made = Trying(
             repository, role, "quick", tmp_path, store, NoProgress(), repeat=len(runs), **more
         )
@@ -101,8 +103,19 @@ def test_what_does_not_build_cannot_be_told(trying, monkeypatch: pytest.MonkeyPa
         raise BuildError("make: error")
 
     made, _ = trying(RIGHT)
-    monkeypatch.setattr(commit, "built_kernel", broken)
+    monkeypatch.setattr(Images, "own_kernel", broken)
     assert tried(made) == (Answer.SKIP, "make: error")
+
+
+def test_what_the_host_lacks_is_no_answer(trying, monkeypatch: pytest.MonkeyPatch):
+    def lacking(*arguments: object) -> None:
+        raise HostError("no mirror")
+
+    made, _ = trying(RIGHT)
+    monkeypatch.setattr(Images, "provide", lacking)
+    monkeypatch.setattr(Images, "own_kernel", lambda *_: pytest.fail("it is asked before"))
+    with pytest.raises(HostError, match="no mirror"):
+        tried(made)
 
 
 @pytest.mark.parametrize(("role", "anew"), [(Role.CRASHED, True), (Role.DUMP, False)])
