@@ -27,6 +27,8 @@ _ARCHITECTURES = {
 # 'URI' FILE SIZE DIGEST (apt-get(8), --print-uris)
 _PRINTED_URI = re.compile(r"^'[^']+' \S+ (\d+) ", re.MULTILINE)
 
+_INSTALLED = re.compile(r"^Inst (\S+) ", re.MULTILINE)  # apt-get(8), --simulate
+
 
 class Apt:
     """Fetches packages; the index of a suite is fetched once, when it is first needed."""
@@ -65,6 +67,18 @@ class Apt:
             tools = self._of(suite, architecture)
             tools.run(["apt-get", "-q", "download", *names], cwd=into)
         return sorted(into.glob("*.deb"))
+
+    def with_dependencies(self, name: str, architecture: str, suite: str) -> list[str]:
+        """Names of a package and of all that it needs in a system with nothing in it.
+
+        Raises HostError as ``find`` does.
+        """
+        self.find((name,), architecture, suite)
+        said: list[str] = []
+        with _refusals(architecture, suite):
+            install = ["apt-get", "-q", "-s", "--no-install-recommends", "install", name]
+            self._of(suite, architecture).run(install, on_line=said.append)
+        return sorted(_INSTALLED.findall("".join(said)))
 
     def _of(self, suite: str, architecture: str) -> Tools:
         """What runs apt for a suite, of which there is an index."""

@@ -119,7 +119,7 @@ def unpacked(store: Store, progress: Progress, wanted: PackageSet, apt: Apt | No
             tools = Tools(log, wanted.kind)
             for deb in debs:
                 tools.run(["dpkg-deb", "-x", str(deb), str(root)])
-            facts = {"packages": [_describe(deb) for deb in debs]}
+            facts = {"packages": [describe(deb) for deb in debs]}
             shutil.rmtree(directory / "debs")
             return facts
 
@@ -131,7 +131,8 @@ def is_unpacked(store: Store, wanted: PackageSet) -> bool:
     return store.has(wanted.kind, wanted.inputs)
 
 
-def _describe(deb: Path) -> dict[str, str]:
+def describe(deb: Path) -> dict[str, str]:
+    """Name, version and SHA-256 of a package."""
     fields = subprocess.run(
         ["dpkg-deb", "-f", str(deb), "Package", "Version"],
         capture_output=True,

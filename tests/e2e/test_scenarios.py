@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness import sparse
 from harness.build.images import Images
 from harness.build.initramfs import IMAGE
 from harness.build.store import Store
 from harness.deadline import Deadline
+from harness.dump.detect import open_dump
 from harness.machine.boot import Booter
 from harness.paths import data_dir, default_store
 from harness.progress import NoProgress
@@ -22,6 +27,8 @@ from harness.run.phases import Phases
 from harness.scenario.lkdtm import CRASHES, NO_CRASH
 from harness.scenario.load import load_all
 from harness.scenario.lockup import PROVOKE
+from harness.verify import registers
+from harness.verify.evidence import Evidence
 
 pytestmark = pytest.mark.e2e
 
@@ -60,6 +67,75 @@ def test_a_cpu_that_loops_with_interrupts_off_is_dumped_as_such(ran):
     assert int(last["psw_mask"], 16) & INTERRUPTIONS == 0
     # the others compute: any of them may be in the kernel for a moment, but not all
     assert any(int(cpu["psw_mask"], 16) & INTERRUPTIONS for cpu in others)
+
+
+# note type -> the registers in it: name, number of the first one, offset, bytes each, how many
+# (arch/s390/include/asm/elf.h; include/uapi/linux/elf.h)
+NOTES = {
+    0x1: (
+        ("PSW mask", None, 112, 8, 1),
+        ("PSW address", None, 120, 8, 1),
+        ("gpr", 0, 128, 8, 16),
+        ("acr", 0, 256, 4, 16),
+    ),
+    0x2: (("fpc", None, 0, 4, 1), ("fpr", 0, 8, 8, 16)),
+    0x301: (("CPU timer", None, 0, 8, 1),),
+    0x302: (("clock comparator", None, 0, 8, 1),),
+    0x303: (("TOD programmable register", None, 0, 4, 1),),
+    0x304: (("cr", 0, 0, 8, 16),),
+    0x305: (("prefix", None, 0, 4, 1),),
+    0x309: (("right half of vr", 0, 0, 8, 16),),
+    0x30A: (("vr", 16, 0, 16, 16),),
+}
+
+
+def places(path):
+    """(CPU, register, offset in the file, bytes) of each register in the notes of an ELF dump."""
+    with path.open("rb") as file:
+        head = file.read(1 << 20)
+    (table,), (entries,) = struct.unpack_from(">Q", head, 32), struct.unpack_from(">H", head, 56)
+    headers = [struct.unpack_from(">2I6Q", head, table + 56 * each) for each in range(entries)]
+    (at, size), cpu = next((each[2], each[5]) for each in headers if each[0] == 4), -1
+    end = at + size
+    while at < end:
+        name_size, size, kind = struct.unpack_from(">3I", head, at)
+        content = at + 12 + -(-name_size // 4) * 4
+        cpu += kind == 1
+        for name, first, offset, width, count in NOTES.get(kind, ()) if cpu >= 0 else ():
+            for number in range(count):
+                whole = name if first is None else f"{name}{first + number}"
+                yield cpu, whole, content + offset + number * width, width
+        at = content + -(-size // 4) * 4
+
+
+@pytest.mark.parametrize("first", ["wait", "running", "stopped"])
+def test_each_register_of_a_real_dump_that_is_damaged_is_named(ran, tmp_path, first):
+    directory = Path(ran[f"registers[trigger=registers-{first}]"]["directory"])
+    copy = tmp_path / "dump"
+    sparse.copy(directory / "dump/dump", copy)
+    seen = set()
+    with Evidence.open(directory) as evidence, copy.open("r+b", buffering=0) as file:
+        right = registers.check(evidence)
+        assert right.findings == ()
+        assert right.compared == right.nonzero == 4 * 103
+        for cpu, name, at, width in places(copy):
+            last = os.pread(file.fileno(), width, at)[-1]
+            os.pwrite(file.fileno(), bytes([last ^ 1]), at + width - 1)
+            with open_dump(copy) as dump:
+                result = registers.check(replace(evidence, dump=dump))
+            os.pwrite(file.fileno(), bytes([last]), at + width - 1)
+            (finding,) = result.findings
+            assert (finding.details["cpu"], finding.details["register"]) == (cpu, name)
+            seen.add((cpu, name))
+    assert len(seen) == 4 * 103
+
+
+def test_no_two_registers_of_a_cpu_had_the_same_value(ran):
+    for first in ("wait", "running", "stopped"):
+        for cpu in cpus(ran[f"registers[trigger=registers-{first}]"]):
+            for bank in ("gprs", "acrs", "fprs", "vxrs_low", "vxrs_high"):
+                assert "0" not in cpu[bank]
+                assert len(set(cpu[bank])) == 16, bank
 
 
 def test_the_original_system_is_up_again(ran):
