@@ -27,10 +27,11 @@ from qemu.qmp import (
 
 from harness.closing import Closing
 from harness.deadline import Deadline
-from harness.errors import ProtocolError, QemuDied
+from harness.errors import HostError, ProtocolError, QemuDied
 from harness.qemu.sieve import EventSieve
 
 CONNECT_SECONDS = 60.0
+BLOCK_IO_ERROR = "BLOCK_IO_ERROR"  # QEMU qapi/block-core.json
 # of one name; a guest can have as many as it likes (by resets, say), and one tells as much
 MOST_WAITING = 64
 
@@ -45,6 +46,19 @@ class Event:
     name: str
     data: Mapping[str, Any]
     seconds: float
+
+
+class DiskFailed(HostError):
+    """The file of a machine's disk could not be read or written, and QEMU stopped for it.
+
+    ``device`` is QEMU's name of the disk, ``reason`` the host's, ``no_space`` whether it is full.
+    """
+
+    def __init__(self, qemu: str, data: Mapping[str, Any]) -> None:
+        self.device, self.reason = str(data.get("device")), str(data.get("reason"))
+        self.no_space = data.get("nospace") is True
+        operation = data.get("operation", "use")
+        super().__init__(f"QEMU '{qemu}' could not {operation} {self.device}: {self.reason}")
 
 
 class _Tap(EventListener):
@@ -92,6 +106,7 @@ class Monitor(Closing):
         self._waiting: list[Event] = []
         self._connected = False
         self._loss: Exception | None = None
+        self._disk_failed: DiskFailed | None = None
         self._sieve = EventSieve(sock, name)
         self._client = _Client(name, self._sieve)
         self._client.register_listener(_Tap(self._take))
@@ -169,10 +184,12 @@ class Monitor(Closing):
         """Take the oldest event with one of ``names`` that was not taken yet.
 
         Other events stay, of one name the oldest ``MOST_WAITING``. Returns None at the deadline;
-        raises QemuDied if the connection is lost before.
+        raises QemuDied if the connection is lost before, DiskFailed if QEMU has stopped the machine
+        for a disk.
         """
         with self._news:
             deadline.wait(lambda seconds: self._news.wait_for(lambda: self._has(names), seconds))
+            self.check_disks()
             event = self._find(names)
             if event is not None:
                 self._waiting.remove(event)
@@ -181,8 +198,13 @@ class Monitor(Closing):
                 raise self._loss
             return None
 
+    def check_disks(self) -> None:
+        """Raise DiskFailed if QEMU has stopped the machine for a disk (-drive werror=stop)."""
+        if self._disk_failed is not None:
+            raise self._disk_failed
+
     def _has(self, names: Collection[str]) -> bool:
-        return self._loss is not None or self._find(names) is not None
+        return bool(self._loss or self._disk_failed) or self._find(names) is not None
 
     def _find(self, names: Collection[str]) -> Event | None:
         return next((event for event in self._waiting if event.name in names), None)
@@ -245,6 +267,8 @@ class Monitor(Closing):
             seconds=time.monotonic() - self._started,
         )
         with self._news:
+            if event.name == BLOCK_IO_ERROR and event.data.get("action") == "stop":
+                self._disk_failed = self._disk_failed or DiskFailed(self._name, event.data)
             if sum(other.name == event.name for other in self._waiting) < MOST_WAITING:
                 self._waiting.append(event)
             self._news.notify_all()

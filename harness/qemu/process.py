@@ -21,7 +21,7 @@ from harness.qemu.binary import QemuBinary
 from harness.qemu.console import Console
 from harness.qemu.gdb import GdbClient, Trace
 from harness.qemu.last_words import LastWords
-from harness.qemu.monitor import Event, Monitor
+from harness.qemu.monitor import DiskFailed, Event, Monitor
 from harness.qemu.ram import GuestRam
 from harness.qemu.scheduling import Scheduling, scheduling_of
 from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
@@ -34,6 +34,7 @@ HANDSHAKE_SECONDS = 60.0
 QUIT_SECONDS = 5.0  # after it QEMU is killed
 DEATH_SECONDS = 5.0  # from a lost connection to the process's end
 _STDERR_LINES = 5
+_BLOCK = 512  # bytes, the unit of st_blocks (stat(2))
 # beyond the largest file that is QEMU's to write: for small ones, and for headers of a dump
 _FILE_SLACK = 64 << 20
 
@@ -117,6 +118,8 @@ class Qemu:
                 process.quit(monitor)
             except QemuDied as error:
                 raise process.death() or error from error
+            except DiskFailed as error:
+                raise _disk_fault(spec, error) from error
         finally:
             try:
                 with deferred():
@@ -129,7 +132,11 @@ class Qemu:
         return scheduling_of(self.process.pid)
 
     def check(self) -> None:
-        """Raise QemuDied, with QEMU's last words, if QEMU is not there any more."""
+        """Raise QemuDied, with QEMU's last words, if QEMU is not there any more.
+
+        Raise DiskFailed if the host could not give it what is on a disk.
+        """
+        self.monitor.check_disks()
         if (self.monitor.lost or self.process.poll() is not None) and (
             death := self._process.death()
         ):
@@ -230,3 +237,18 @@ def _file_limit(spec: MachineSpec) -> int:
     """Bytes beyond which no file of QEMU's may grow: disk images and memory have their size."""
     sizes = [disk.path.stat().st_size for disk in spec.disks if disk.path.exists()]
     return max([spec.memory, *sizes]) + _FILE_SLACK
+
+
+def _disk_fault(spec: MachineSpec, failed: DiskFailed) -> HostError:
+    """With the disk's file, and how much of it is not there yet."""
+    disk = next((disk for disk in spec.disks if disk.device == failed.device), None)
+    if disk is None:
+        return failed
+    status = disk.path.stat()
+    missing = status.st_size - status.st_blocks * _BLOCK
+    if failed.no_space:
+        return HostError(
+            f"no space left for {disk.path}: up to {missing} bytes more are needed",
+            hint="free some space, or choose another place with --output",
+        )
+    return HostError(f"{disk.path}, a disk of the machine: {failed.reason}")

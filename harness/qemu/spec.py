@@ -18,6 +18,11 @@ class Disk:
     boot: bool = False
     read_only: bool = False
 
+    @property
+    def device(self) -> str:
+        """QEMU's name of it, in events, too."""
+        return f"disk{self.lun}"
+
 
 @dataclass(frozen=True)
 class MachineSpec:
@@ -117,11 +122,13 @@ def _disk_options(spec: MachineSpec) -> list[str]:
         # file.filename takes the path as it is, colons included; commas are doubled
         path = str(disk.path).replace(",", ",,")
         backend = f"file.driver=file,file.filename={path},format=raw,cache=unsafe"
-        device = f"scsi-hd,drive=disk{disk.lun},bus=hba.0,channel=0,scsi-id=0,lun={disk.lun}"
+        # what the host cannot do is not for the guest to see: the machine stops, QMP says why
+        backend += ",werror=stop,rerror=stop"
+        device = f"scsi-hd,drive={disk.device},bus=hba.0,channel=0,scsi-id=0,lun={disk.lun}"
         if disk.boot:
             device += ",bootindex=1"
         if disk.read_only:
             backend += ",read-only=on"
-        options += ["-drive", f"if=none,id=disk{disk.lun},{backend}"]
+        options += ["-drive", f"if=none,id={disk.device},{backend}"]
         options += ["-device", device]
     return options

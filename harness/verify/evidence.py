@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -40,17 +39,21 @@ IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
 
 @dataclass(frozen=True)
 class RamImage:
-    """The crashed memory, mapped for reading; absolute address = file offset."""
+    """The crashed memory; absolute address = file offset.
+
+    It is not mapped: there a hole in a full tmpfs, a bad sector or a file that is cut is a signal
+    that ends us (SIGBUS).
+    """
 
     file: BufferedReader
-    map: mmap.mmap
-
-    @property
-    def size(self) -> int:
-        return len(self.map)
+    size: int
 
     def read(self, address: int, size: int) -> bytes:
-        return self.map[address : address + size]
+        """Up to ``size`` bytes, less at the end; raises EvidenceError if the file was cut."""
+        data = os.pread(self.file.fileno(), size, address)
+        if len(data) < min(size, self.size - address):
+            raise EvidenceError(f"{self.file.name} became shorter while it was read")
+        return data
 
     def data_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """(start, end) of what is no hole between two addresses, ascending."""
@@ -159,9 +162,7 @@ def _ram(crash: Path, machine: MachineFile, stack: ExitStack) -> RamImage:
     size = os.fstat(file.fileno()).st_size
     if size != machine.memory:
         raise EvidenceError(f"{path}: {size} bytes, but the machine had {machine.memory}")
-    content = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
-    stack.callback(content.close)
-    return RamImage(file, content)
+    return RamImage(file, size)
 
 
 def _dump(path: Path, collected: Collected, stack: ExitStack) -> tuple[Dump | None, str | None]:

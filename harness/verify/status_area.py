@@ -89,7 +89,7 @@ def _kept(owner: str, cpu: CpuState, ram: RamImage) -> Iterator[Area]:
     if status.end > ram.size:
         return
     yield status
-    start = int.from_bytes(ram.map[cpu.prefix + MCESAD : cpu.prefix + MCESAD + 8], "big")
+    start = int.from_bytes(ram.read(cpu.prefix + MCESAD, 8), "big")
     if start and start % ADDITIONAL_ALIGNMENT == 0 and start + ADDITIONAL_SIZE <= ram.size:
         yield vectors_of(cpu, start, owner)
 

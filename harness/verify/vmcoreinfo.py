@@ -50,15 +50,18 @@ def note_in_memory(ram: RamImage) -> bytes | None:
     """Descriptor of the note to which the absolute lowcore points; None if there is none."""
     if ram.size < LOWCORE_VMCORE_INFO + 8:
         return None
-    (address,) = struct.unpack_from(">Q", ram.map, LOWCORE_VMCORE_INFO)
+    (address,) = struct.unpack(">Q", ram.read(LOWCORE_VMCORE_INFO, 8))
     if address == 0 or address + NHDR_SIZE + _NAME_SIZE > ram.size:
         return None
-    header = c_elf.Elf64_Nhdr(ram.map[address : address + NHDR_SIZE])
+    header = c_elf.Elf64_Nhdr(ram.read(address, NHDR_SIZE))
     name_at = address + NHDR_SIZE
     start = name_at + _NAME_SIZE
-    if ram.map[name_at:start].rstrip(b"\0") != VMCOREINFO or start + header.n_descsz > ram.size:
+    if (
+        ram.read(name_at, start - name_at).rstrip(b"\0") != VMCOREINFO
+        or start + header.n_descsz > ram.size
+    ):
         return None
-    return ram.map[start : start + int(header.n_descsz)]
+    return ram.read(start, int(header.n_descsz))
 
 
 def contents(lines: Sequence[str]) -> Iterator[str]:

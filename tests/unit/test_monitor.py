@@ -13,7 +13,7 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
-from harness.qemu.monitor import MOST_WAITING, Event, Monitor
+from harness.qemu.monitor import MOST_WAITING, DiskFailed, Event, Monitor
 
 GREETING = {"QMP": {"version": {"qemu": {"major": 7}, "package": ""}, "capabilities": []}}
 SECONDS = 10
@@ -157,6 +157,19 @@ def test_a_guest_that_resets_for_ever_fills_no_memory_and_hides_no_end():
         while event := monitor.wait_event(["RESET"], Deadline(0)):
             kept.append(event.data["number"])
         assert kept == list(range(MOST_WAITING))
+
+
+def test_a_machine_that_stopped_for_a_disk_is_the_hosts_fault():
+    told = {"device": "disk0", "operation": "write", "reason": "No space left on device"}
+    with monitored() as (monitor, peer):
+        peer.event("BLOCK_IO_ERROR", action="report", **told)
+        assert monitor.wait_event(["BLOCK_IO_ERROR"], Deadline(SECONDS)) is not None
+        peer.event("BLOCK_IO_ERROR", action="stop", nospace=True, **told)
+        with pytest.raises(DiskFailed, match="disk0: No space left on device") as failed:
+            monitor.wait_event(["SHUTDOWN"], Deadline(SECONDS))
+        assert (failed.value.device, failed.value.no_space) == ("disk0", True)
+        with pytest.raises(DiskFailed):
+            monitor.check_disks()
 
 
 def test_stop_and_resume_are_not_told():
