@@ -90,7 +90,9 @@ class Images:
         """The kernel at a path, or in the store under that name; raises UsageError."""
         name = str(image)
         if vmlinux is None and name.startswith(tuple(map(kind_of, Role))) and not image.exists():
-            return kernel_from_store(self.kernel_named(name))
+            kernel = self.kernel_named(name)
+            self.store.require_whole(kernel)
+            return kernel_from_store(kernel)
         return foreign_kernel(image, vmlinux)
 
     def kernel_named(self, name: str) -> Built:

@@ -6,6 +6,7 @@
     ROOT/.building/*/           images under construction; their builder holds a lock on them
     ROOT/.locks/KIND-KEY        held while an image is built, so that a second builder waits
     ROOT/.failed/KIND-KEY.log   what the last build of an image said, if it failed
+    ROOT/.verified/KIND-KEY     what its files looked like when their content was last read
 
 All locks are flock(2), which the kernel drops when their holder dies, however it dies.
 """
@@ -37,7 +38,7 @@ LOG = "build.log"
 # a directory of this name within an image (kernel source) is too large to be listed or checked
 TREE = "tree"
 
-_BUILDING, _LOCKS, _FAILED = ".building", ".locks", ".failed"
+_BUILDING, _LOCKS, _FAILED, _VERIFIED = ".building", ".locks", ".failed", ".verified"
 _SWEEP_LOCK = "sweep"
 _KEY_DIGITS = 20
 _NAME = re.compile(rf"[a-z0-9][a-z0-9-]*-[0-9a-f]{{{_KEY_DIGITS}}}")
@@ -85,6 +86,8 @@ class Store:
     def get(self, kind: str, inputs: Mapping[str, Any], build: Build) -> Built:
         """The image that ``inputs`` (JSON) determine, built if it is not there or damaged.
 
+        Its content is read and compared with the manifest's digests if that was never done, or if
+        the time, size or number of a file has changed since.
         ``build`` gets an empty directory and the path of the log, and returns what else the
         manifest shall say. Raises what ``build`` raises; HostError if the store has no space or
         cannot be written.
@@ -92,6 +95,7 @@ class Store:
         name = f"{kind}-{_key(kind, inputs)}"
         with self.using(name), suppress(_DamagedError):
             if (found := self._open(name)) is not None:
+                self._require_content(found)
                 return self._touch(found)
         with self.using(name), self.lock(name):
             found = self._open_or_bury(name)  # another process may have been quicker
@@ -125,19 +129,49 @@ class Store:
     def verify(self, image: Built) -> None:
         """Raises EvidenceError naming the first file whose content is not what was built.
 
-        ``get`` itself looks at sizes only; this reads everything that the manifest lists.
+        This reads everything that the manifest lists; ``get`` does so only now and then.
         """
+        for path in self.damaged(image):
+            raise EvidenceError(
+                f"{path} is not what was built",
+                hint=f"zharness images clean {image.name} removes it",
+            )
+
+    def require_whole(self, image: Built) -> None:
+        """What ``get`` does with an image that it finds, for one that cannot be built again.
+
+        Raises EvidenceError if it is damaged.
+        """
+        try:
+            self._require_content(image)
+        except _DamagedError as damage:
+            raise EvidenceError(
+                f"image {image.name} is damaged ({damage})",
+                hint=f"zharness images clean {image.name} removes it",
+            ) from None
+
+    def damaged(self, image: Built) -> Iterator[Path]:
+        """The files whose content is not what was built; reads everything."""
+        try:
+            looks = _looks(image)
+        except OSError:  # a file is missing
+            looks = ""
+        whole = True
         for name, entry in image.manifest["files"].items():
             path = image.path / name
             try:
-                whole = sha256(path) == entry["sha256"]
+                if sha256(path) == entry["sha256"]:
+                    continue
             except OSError:
-                whole = False
-            if not whole:
-                raise EvidenceError(
-                    f"{path} is not what was built",
-                    hint=f"zharness images clean {image.name} removes it",
-                )
+                pass
+            whole = False
+            yield path
+        with suppress(OSError):  # somebody else's store, read-only to us
+            remembered = self._directory(_VERIFIED) / image.name
+            if whole:
+                replace_text(remembered, looks)
+            else:
+                remembered.unlink(missing_ok=True)
 
     def remove(self, image: Built) -> None:
         """Take one image out; whoever has its files open keeps them."""
@@ -234,14 +268,27 @@ class Store:
             raise _DamagedError(MANIFEST) from error
         return Built(kind, key, path, manifest)
 
+    def _require_content(self, image: Built) -> None:
+        """Raises _DamagedError if a file is not what was built."""
+        try:
+            if (self.root / _VERIFIED / image.name).read_text() == _looks(image):
+                return
+        except (OSError, UnicodeDecodeError):
+            pass  # it was not verified yet
+        for path in self.damaged(image):
+            raise _DamagedError(f"content of {path.name}")
+
     def _open_or_bury(self, name: str) -> Built | None:
         """Under its lock: the image if it is whole; a damaged one is reported and removed."""
         try:
-            return self._open(name)
+            image = self._open(name)
+            if image is not None:
+                self._require_content(image)
         except _DamagedError as damage:
             with self._progress.task(f"image {name} is damaged ({damage}): building it again"):
                 self.bury(self.root / name)
             return None
+        return image
 
     def _is_damaged(self, name: str) -> bool:
         try:
@@ -343,6 +390,22 @@ def sha256(path: Path) -> str:
     """Hexadecimal digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file so that any reader finds the old content or the new one, whole."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+    Path(file.name).replace(path)
+
+
+def _looks(image: Built) -> str:
+    """What changes when somebody writes to a file of the image, without reading its content."""
+    looks = []
+    for name in sorted(image.manifest["files"]):
+        found = (image.path / name).stat()
+        looks.append([name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino])
+    return json.dumps(looks)
 
 
 def _key(kind: str, inputs: Mapping[str, Any]) -> str:

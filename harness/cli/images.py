@@ -1,4 +1,4 @@
-"""images build, list, show, clean, export."""
+"""images build, list, show, verify, clean, export."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.build.layout import DiskLayout
 from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.say import say, say_json
-from harness.errors import UsageError
+from harness.errors import EvidenceError, UsageError
 from harness.progress import NoProgress
 
 app = typer.Typer(help="Kernels, initramfs and disks in the image store.", no_args_is_help=True)
@@ -83,6 +83,39 @@ def show(
             _show_content(found.path)
         else:
             say_json(_describe(found))
+
+
+@app.command(epilog=examples("zharness images verify", "zharness images verify kernel-dump --json"))
+def verify(
+    images: Names = None, store: options.StorePath = None, json: options.Json = False
+) -> None:
+    """Read all content of images, and compare it with what was built; exit code 3 if one differs.
+
+    Without names: of all images.
+    """
+    from harness.build.store import Store
+    from harness.cli.progress import progress_for
+
+    progress = progress_for(json=json, verbose=False)
+    place = Store(options.store_path(store), progress)
+    chosen = [one for name in images for one in _find(store, name)] if images else place.images()
+    damaged: dict[str, list[str]] = {}
+    with progress.task("read the images", total=len(chosen), unit="images") as task:
+        for number, image in enumerate(chosen):
+            task.update(number, image.name)
+            damaged[image.name] = [str(path) for path in place.damaged(image)]
+    bad = {name: files for name, files in damaged.items() if files}
+    if json:
+        say_json(damaged)
+    else:
+        for name, files in damaged.items():
+            say(f"{'damaged' if files else 'ok     '} {name}")
+    if bad:
+        first = next(iter(bad))
+        raise EvidenceError(
+            "not what was built: " + ", ".join(file for files in bad.values() for file in files),
+            hint=f"zharness images clean {first} removes it; it is built again when it is needed",
+        )
 
 
 @app.command(epilog=examples("zharness images clean kernel-dump", "zharness images clean --all"))

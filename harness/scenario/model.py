@@ -197,7 +197,8 @@ class Expect(_Strict):
     verdict: Literal["PASS", "FAIL"] = Field("PASS", description="of the dump itself")
     findings: tuple[Pattern, ...] = Field(
         (),
-        description="with FAIL: regular expressions, each matches a finding, 'CHECK: what it says'",
+        description="with FAIL: regular expressions for the findings, 'CHECK: what it says'; each "
+        "matches one, and each finding is matched",
     )
     crash_console: tuple[Pattern, ...] = Field(
         (), description="regular expressions that the crashed system's console must match"
@@ -217,6 +218,8 @@ class Expect(_Strict):
     def _findings_are_of_wrong_dumps(self) -> Self:
         if self.findings and self.verdict == "PASS":
             raise ValueError("findings: a right dump has none; verdict = 'FAIL' expects them")
+        if self.verdict == "FAIL" and not self.findings:
+            raise ValueError("findings: needed with verdict = 'FAIL': say what is to be wrong")
         return self
 
 

@@ -82,7 +82,8 @@ class Evidence:
     asks for.
     ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
     ``trigger`` is what made it crash, None if nobody knows it any more. ``vmlinux`` is the crashed
-    kernel's, which may be gone; None if none was recorded. ``dump_release`` is the dump kernel's
+    kernel's, which may be gone; None if none was recorded. ``vmlinux_digest`` is the SHA-256 that
+    it had then, None for one that was never recorded. ``dump_release`` is the dump kernel's
     ``uname -r``, None or "unknown" if nobody knows it.
     """
 
@@ -104,6 +105,7 @@ class Evidence:
     trigger: Trigger | None = None
     dump_path: Path | None = None
     vmlinux: Path | None = None
+    vmlinux_digest: str | None = None
     dump_release: str | None = None
 
     @property
@@ -130,6 +132,7 @@ class Evidence:
         expect = run.plan.scenario.expect
         console = _console(dump_dir / "console.log")
         collected = Collected.load(dump_dir)
+        recorded, digest = _recorded_vmlinux(run, machine)
         with ExitStack() as stack:
             ram = _ram(crash, machine, stack)
             dump, fault = _dump(dump_dir / DUMP, collected, stack)
@@ -151,7 +154,8 @@ class Evidence:
                 content_seed=machine.content_seed,
                 trigger=TRIGGERS.get(str(machine.trigger)),
                 dump_path=dump_dir / DUMP,
-                vmlinux=vmlinux or _recorded_vmlinux(run, machine),
+                vmlinux=vmlinux or recorded,
+                vmlinux_digest=None if vmlinux else digest,
                 dump_release=run.inputs.dump_release,
             )
 
@@ -210,12 +214,12 @@ def _reipl(directory: Path, outcome: OutcomeFile, expect: Expect) -> ReIpl | Non
     return ReIpl(told.model_dump(), _console(console) if is_there(console) else ())
 
 
-def _recorded_vmlinux(run: RunFile, machine: MachineFile) -> Path | None:
-    """The run's own, or that of the run that made the crash."""
+def _recorded_vmlinux(run: RunFile, machine: MachineFile) -> tuple[Path | None, str | None]:
+    """Path and SHA-256 of the run's own, or of that of the run that made the crash."""
     for kernel in (run.inputs.crashed_kernel, machine.kernel):
         if kernel is not None and kernel.vmlinux is not None:
-            return Path(kernel.vmlinux.path)
-    return None
+            return Path(kernel.vmlinux.path), kernel.vmlinux.sha256
+    return None, None
 
 
 def _console(path: Path) -> tuple[str, ...]:

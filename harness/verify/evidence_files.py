@@ -28,7 +28,10 @@ class _Part(BaseModel):
 
 
 class VmlinuxFile(_Part):
+    """``sha256`` is what it was when it was recorded."""
+
     path: PathName
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 class KernelFile(_Part):

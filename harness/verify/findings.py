@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from harness.errors import HarnessError
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -37,6 +39,7 @@ class CheckResult:
     ``skipped_reason`` tells why the check does not apply to this evidence. ``notes`` say what was
     looked at, for people who want to know how much a pass means. ``nonzero`` is how many of the
     things compared were not zero, where that is counted: zeros that equal zeros prove little.
+    ``trouble`` kept the check from being made: it is no fault of the dump's.
     """
 
     check: str
@@ -47,6 +50,7 @@ class CheckResult:
     skipped_reason: str | None = None
     notes: tuple[str, ...] = ()
     nonzero: int | None = None
+    trouble: HarnessError | None = None
 
     @classmethod
     def failed(cls, check: str, unit: str, message: str) -> CheckResult:
@@ -56,6 +60,10 @@ class CheckResult:
     @classmethod
     def skipped(cls, check: str, unit: str, reason: str) -> CheckResult:
         return cls(check, 0, unit, skipped_reason=reason)
+
+    @classmethod
+    def unable(cls, check: str, unit: str, trouble: HarnessError) -> CheckResult:
+        return cls(check, 0, unit, skipped_reason=trouble.message, trouble=trouble)
 
     @property
     def passed(self) -> bool:

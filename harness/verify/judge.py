@@ -83,9 +83,13 @@ class Judgement:
 
 
 def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
-    """Run every check; one that compared nothing gets a finding that says so."""
+    """Run every check; one that compared nothing gets a finding that says so.
+
+    Raises what kept a check from being made, unless the dump is wrong even without it.
+    """
     dump = tuple(check(evidence).judged() for check in checks)
     rest = tuple(check(evidence).judged() for check in RUN_CHECKS)
+    _require_checks(evidence, dump)
     if evidence.expect.verdict == "PASS":
         return Judgement(dump, rest)
     wrong = tuple(Finding(VERDICT, message) for message in _not_as_wrong(evidence, dump))
@@ -93,12 +97,30 @@ def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
     return Judgement(dump, (*rest, verdict), expected_wrong=True)
 
 
+def _require_checks(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:
+    """A dump that one check finds wrong is so, whatever another one would have said.
+
+    But where a wrong dump is expected, what that one would have said counts.
+    """
+    trouble = next((result.trouble for result in dump if result.trouble), None)
+    right = all(result.passed for result in dump)
+    if trouble is not None and (right or evidence.expect.verdict == "FAIL"):
+        raise trouble
+
+
 def _not_as_wrong(evidence: Evidence, dump: tuple[CheckResult, ...]) -> Iterator[str]:
-    """What is said of a dump that should be wrong in a certain way, and is not."""
+    """What is said of a dump that should be wrong in a certain way, and is not.
+
+    Or is wrong in another way as well: a fault that is expected must not hide one that is not.
+    """
     found = [f"{item.check}: {item.message}" for result in dump for item in result.findings]
     if not found:
         yield "the dump was expected to be wrong, but it is right"
         return
-    for pattern in evidence.expect.findings:
+    patterns = evidence.expect.findings
+    for pattern in patterns:
         if not any(re.search(pattern, finding) for finding in found):
             yield f"the dump is wrong, but no finding matches '{pattern}'"
+    for finding in found:
+        if not any(re.search(pattern, finding) for pattern in patterns):
+            yield f"the dump is wrong in a way that was not expected: {finding}"

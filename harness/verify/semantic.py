@@ -6,13 +6,14 @@ dump as its users do, with drgn and the kernel's vmlinux.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from harness.build.vmlinux import build_id_of
-from harness.errors import EvidenceError, UsageError
+from harness.errors import EvidenceError, HostError, UsageError
 from harness.plain_file import is_file
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
@@ -34,8 +35,8 @@ _HINT = "zharness verify EVIDENCE --vmlinux FILE takes another one"
 def check(evidence: Evidence) -> CheckResult:
     """CPUs and their tasks, the way to the crash, log, names, lists of tasks and of free memory.
 
-    Skipped without vmlinux. Raises EvidenceError if that is another kernel's, HostError if drgn
-    cannot be started.
+    Skipped without vmlinux. Raises EvidenceError if that is another kernel's. A drgn that cannot
+    be started, or does not come to its end, is the result's ``trouble``.
     """
     if evidence.vmlinux is None:
         return _skipped("no vmlinux of the crashed kernel is recorded")
@@ -45,9 +46,15 @@ def check(evidence: Evidence) -> CheckResult:
     if wanted is None:
         return _skipped("the crashed kernel does not say which vmlinux is its own (BUILD-ID)")
     _require(evidence.vmlinux, wanted)
+    if evidence.vmlinux_digest is not None:
+        _require_unchanged(evidence.vmlinux, evidence.vmlinux_digest)
     if evidence.dump is None or evidence.dump_path is None:
         return CheckResult.failed(CHECK, UNIT, f"no kernel: {evidence.dump_fault}")
-    return judge_kernel(read_kernel(evidence.dump_path, evidence.vmlinux), evidence)
+    try:
+        facts = read_kernel(evidence.dump_path, evidence.vmlinux)
+    except HostError as error:
+        return CheckResult.unable(CHECK, UNIT, error)
+    return judge_kernel(facts, evidence)
 
 
 def judge_kernel(facts: KernelFacts, evidence: Evidence) -> CheckResult:
@@ -87,6 +94,18 @@ def _require(vmlinux: Path, wanted: str) -> None:
         raise EvidenceError(
             f"vmlinux {vmlinux} is not that of the kernel that crashed: its build-id is {which}, "
             f"the kernel's {wanted}",
+            hint=_HINT,
+        )
+
+
+def _require_unchanged(vmlinux: Path, digest: str) -> None:
+    """Raises EvidenceError unless the file has the content that it had when it was recorded."""
+    with vmlinux.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != digest:
+        raise EvidenceError(
+            f"vmlinux {vmlinux} has changed since it was recorded: its SHA-256 is {found}, "
+            f"not {digest}",
             hint=_HINT,
         )
 

@@ -265,11 +265,12 @@ class TestFixtures:
         pytester.path.joinpath("sub/test_it.py").write_text("""
 import pytest
 pytestmark = pytest.mark.zharness(memory="1G", smp=4, dump={"parmline": "a"})
+WRONG = pytest.mark.zharness(verdict="FAIL", findings=["x"])
 
 @pytest.mark.zharness(smp=8, scenario="set[1]/mine.toml")
 class TestIt:
     @pytest.mark.zharness(layout="ext4", memory="2G")
-    @pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.zharness(verdict="FAIL"))])
+    @pytest.mark.parametrize("x", [pytest.param(1, marks=WRONG)])
     def test_it(self, dump, x): pass
 """)
         run(pytester).assert_outcomes(passed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -275,7 +276,9 @@ def checked(root: Path, vmlinux: Path | None = None) -> CheckResult:
 
 
 def recorded(path: Path) -> dict[str, object]:
-    return {"kernel": {"vmlinux": {"path": str(path), "sha256": "", "build_id": ID.hex()}}}
+    content = path.read_bytes() if path.exists() else b""
+    sha256 = hashlib.sha256(content).hexdigest()
+    return {"kernel": {"vmlinux": {"path": str(path), "sha256": sha256, "build_id": ID.hex()}}}
 
 
 def test_no_vmlinux_is_a_reason_to_skip(tmp_path):
@@ -322,6 +325,16 @@ def test_another_kernels_vmlinux_is_an_error(tmp_path, content, which):
     assert str(path) in caught.value.message
     assert which in caught.value.message
     assert "--vmlinux" in str(caught.value.hint)
+
+
+def test_a_vmlinux_that_has_changed_is_an_error(tmp_path):
+    path = tmp_path / "vmlinux"
+    path.write_bytes(vmlinux(ID))
+    root = replace(crash_of(ID), machine=recorded(path)).write(tmp_path / "run")
+    path.write_bytes(vmlinux(ID) + b"x")  # its build-id is the same
+    with pytest.raises(EvidenceError, match=r"vmlinux has changed since it was recorded: .*SHA"):
+        checked(root)
+    checked(root, path)  # one that is given was never recorded
 
 
 def with_run_inputs(root: Path, path: Path) -> None:

@@ -140,6 +140,54 @@ def test_same_size_damage_is_found_by_verify(store: Store) -> None:
         store.verify(image)
 
 
+def flip(path: Path) -> None:
+    """One bit of a read-only file, its size as it was."""
+    mode = path.stat().st_mode
+    path.chmod(0o600)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    with path.open("r+b") as file:
+        file.write(content)
+    path.chmod(mode)
+
+
+def test_one_flipped_bit_is_noticed_when_the_image_is_taken(store: Store, said: Said) -> None:
+    image = store.get("thing", {"a": 1}, a_file)
+    flip(image.path / "image")
+    again = store.get("thing", {"a": 1}, a_file)
+    assert any("content of image): building it again" in what for what in said.lines)
+    store.verify(again)
+    flip(again.path / "image")
+    with pytest.raises(EvidenceError, match=r"is damaged \(content of image\)"):
+        store.require_whole(again)
+
+
+def test_content_is_read_once_for_each_change(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = store.get("thing", {"a": 1}, a_file)
+    read = []
+    real = store_module.sha256
+    monkeypatch.setattr(store_module, "sha256", lambda path: read.append(path) or real(path))
+    for _ in range(3):
+        store.get("thing", {"a": 1}, unexpected)
+        store.require_whole(image)
+    assert read == []
+    os.utime(image.path / "image")
+    for _ in range(3):
+        store.get("thing", {"a": 1}, unexpected)
+    assert read == [image.path / "image"]
+
+
+def test_what_is_remembered_of_one_image_is_no_word_for_another(store: Store) -> None:
+    first, second = (store.get("thing", {"a": number}, a_file) for number in (1, 2))
+    flip(second.path / "image")
+    remembered = store.root / ".verified"
+    (remembered / second.name).write_bytes((remembered / first.name).read_bytes())
+    with pytest.raises(EvidenceError, match="is damaged"):
+        store.require_whole(second)
+
+
 def test_verify_names_a_file_that_is_gone(store: Store) -> None:
     image = store.get("thing", {}, a_file)
     (image.path / "image").unlink()

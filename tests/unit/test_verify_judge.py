@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, HostError
 from harness.verify import content, outcome
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
@@ -169,3 +169,33 @@ def test_an_odd_seed_is_an_error_that_names_the_file(tmp_path: Path, seed: objec
     machine.write_text(json.dumps(json.loads(machine.read_bytes()) | {"content_seed": seed}))
     with pytest.raises(EvidenceError, match=r"machine\.json: (content_seed|not JSON.* 64 bits)"):
         opened(root)
+
+
+def unable(evidence: Evidence) -> CheckResult:
+    return CheckResult.unable("semantic", "kernel objects", HostError("drgn was killed"))
+
+
+def test_what_keeps_a_check_from_being_made_is_an_error(tmp_path: Path):
+    with (
+        Evidence.open(SyntheticRun().write(tmp_path)) as evidence,
+        pytest.raises(HostError, match="drgn was killed"),
+    ):
+        judge(evidence, (*CHECKS, unable))
+
+
+def test_a_dump_that_is_wrong_anyway_stays_so(tmp_path: Path):
+    run = SyntheticRun(outcome={"hsa_released": False})
+    with Evidence.open(run.write(tmp_path)) as evidence:
+        judgement = judge(evidence, (*CHECKS, unable))
+    assert not judgement.passed
+    assert judgement.results[len(CHECKS)].to_json()["skipped"] == "drgn was killed"
+
+
+def test_where_a_wrong_dump_is_expected_every_check_counts(tmp_path: Path):
+    expect = {"verdict": "FAIL", "findings": ["HSA"]}
+    run = SyntheticRun(outcome={"hsa_released": False}, expect=expect)
+    with (
+        Evidence.open(run.write(tmp_path)) as evidence,
+        pytest.raises(HostError, match="drgn was killed"),
+    ):
+        judge(evidence, (*CHECKS, unable))

@@ -8,7 +8,7 @@ from harness.errors import EvidenceError
 from harness.verify import expectations, reipl
 from harness.verify.evidence import Evidence
 from harness.verify.judge import judge
-from tests.unit.evidence import SyntheticRun
+from tests.unit.evidence import CONSOLE, SyntheticRun
 
 LOADED = {"named": "the original system", "loaded": True}
 ASKED = {"reipl_block": "00"}
@@ -126,7 +126,8 @@ WRONG = {"outcome": {"hsa_released": False}}
     [("PASS", {}, True), ("PASS", WRONG, False), ("FAIL", {}, False), ("FAIL", WRONG, True)],
 )
 def test_a_wrong_dump_can_be_what_is_expected(tmp_path, expected, run, passed):
-    root = SyntheticRun(expect={"verdict": expected}, **run).write(tmp_path / "run")
+    expect = {"verdict": expected, "findings": ["HSA"] if expected == "FAIL" else []}
+    root = SyntheticRun(expect=expect, **run).write(tmp_path / "run")
     with Evidence.open(root) as evidence:
         judgement = judge(evidence)
     assert judgement.passed is passed
@@ -137,30 +138,48 @@ def test_a_wrong_dump_can_be_what_is_expected(tmp_path, expected, run, passed):
 
 
 def test_a_wrong_dump_that_is_expected_excuses_nothing_else(tmp_path):
-    expect = {"verdict": "FAIL", "dump_console": ["no such line"]}
+    expect = {"verdict": "FAIL", "findings": ["HSA"], "dump_console": ["no such line"]}
     root = SyntheticRun(expect=expect, **WRONG).write(tmp_path / "run")
     with Evidence.open(root) as evidence:
         assert not judge(evidence).passed
 
 
+KEPT = "outcome: the HSA was not released"
+UNMATCHED = "the dump is wrong, but no finding matches '{}'"
+UNEXPECTED = "the dump is wrong in a way that was not expected: {}"
+
+
 @pytest.mark.parametrize(
-    ("patterns", "passed"),
+    ("patterns", "messages"),
     [
-        (["^outcome: .*HSA was not released"], True),
-        (["^outcome: ", "^pages: "], False),
-        (["^registers: .*HSA was not released"], False),
+        (["^outcome: .*HSA was not released"], []),
+        (["^outcome: ", "^outcome: .*HSA"], []),
+        (["^outcome: ", "^pages: "], [UNMATCHED.format("^pages: ")]),
+        (
+            ["^registers: .*HSA was not released"],
+            [UNMATCHED.format("^registers: .*HSA was not released"), UNEXPECTED.format(KEPT)],
+        ),
     ],
 )
-def test_a_dump_must_be_wrong_in_the_way_that_is_expected(tmp_path, patterns, passed):
+def test_a_dump_must_be_wrong_in_the_way_that_is_expected(tmp_path, patterns, messages):
     expect = {"verdict": "FAIL", "findings": patterns}
     root = SyntheticRun(expect=expect, **WRONG).write(tmp_path / "run")
     with Evidence.open(root) as evidence:
         judgement = judge(evidence)
-    assert judgement.passed is passed
     said = [finding.message for finding in judgement.findings if finding.check == "verdict"]
-    assert said == (
-        [] if passed else [f"the dump is wrong, but no finding matches '{patterns[-1]}'"]
-    )
+    assert said == messages
+    assert judgement.passed is (not messages)
+
+
+def test_a_fault_that_is_expected_does_not_hide_another(tmp_path):
+    expect = {"verdict": "FAIL", "findings": ["^console: "]}
+    console = (*CONSOLE, "Kernel panic - not syncing: x")
+    root = SyntheticRun(expect=expect, console=console, **WRONG).write(tmp_path / "run")
+    with Evidence.open(root) as evidence:
+        judgement = judge(evidence)
+    said = [finding.message for finding in judgement.findings if finding.check == "verdict"]
+    assert said == [UNEXPECTED.format(KEPT)]
+    assert not judgement.passed
 
 
 def test_evidence_that_does_not_tell_what_was_expected(tmp_path):

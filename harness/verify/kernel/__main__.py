@@ -5,6 +5,7 @@ Writes a JSON object with one part, or its fault, to each line of the standard o
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable
@@ -29,6 +30,7 @@ READERS: dict[str, Callable[[Program, Dump], Any]] = {
     "zones": read_zones,
     "slabs": read_slabs,
 }
+_HOST = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 
 def main(path: Path, vmlinux: Path) -> None:
@@ -36,6 +38,7 @@ def main(path: Path, vmlinux: Path) -> None:
         try:
             program = open_kernel(dump, path, vmlinux)
         except Exception as error:
+            _raise_if_host(error)
             _tell({"faults": dict.fromkeys(READERS, _line(error))})
             return
         for part, read in READERS.items():
@@ -44,7 +47,14 @@ def main(path: Path, vmlinux: Path) -> None:
             except (AttributeError, ObjectNotFoundError) as error:  # by vmlinux, not by the dump
                 _tell({"unknown": {part: _line(error)}})
             except Exception as error:
+                _raise_if_host(error)
                 _tell({"faults": {part: _line(error)}})
+
+
+def _raise_if_host(error: Exception) -> None:
+    """What this host lacks is no fault of the dump's: it ends the process."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _HOST):
+        raise error
 
 
 def _tell(document: dict[str, Any]) -> None:

@@ -10,21 +10,25 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.deadline import Deadline
+from harness.errors import HostError
 from harness.pdeathsig import dying_with_us, our_module
 from harness.verify.kernel.facts import PARTS, KernelFacts
 
 SECONDS = 120.0  # it takes about one, on a host that is not busy
+_HINT = "the dump was not judged; zharness verify EVIDENCE judges it again"
 
 
 def read_kernel(dump: Path, vmlinux: Path) -> KernelFacts:
-    """What the kernel in ``dump`` says of itself; raises HostError if nothing can be started."""
+    """What the kernel in ``dump`` says of itself; raises what :func:`collect` does."""
     return collect([*our_module("harness.verify.kernel"), str(dump), str(vmlinux)], SECONDS)
 
 
 def collect(command: Sequence[str], seconds: float) -> KernelFacts:
-    """What ``command`` told until it ended, or was ended after so many ``seconds``.
+    """What ``command`` tells until it ends. What it could not read of the dump is in its faults.
 
-    Whatever it did not come to is a fault that says what became of it.
+    Raises HostError if it does not come to every part: killed, out of memory, crashed, or not done
+    after so many ``seconds``. That is no fault of the dump's.
     """
     process = subprocess.Popen(
         dying_with_us(command),
@@ -34,20 +38,37 @@ def collect(command: Sequence[str], seconds: float) -> KernelFacts:
     )
     with process:
         try:
-            out, err = process.communicate(timeout=seconds)
-            end = _end(process.returncode, err)
-        except subprocess.TimeoutExpired:
+            out, err = _communicate(process, Deadline(seconds))
+        finally:
             process.kill()
-            out, _ = process.communicate()
-            end = f"it took longer than {seconds:g} s"
-        except BaseException:
-            process.kill()
-            raise
-    return _facts(out, end)
+    told, missing = _told(out)
+    if missing or process.returncode:
+        raise HostError(
+            f"drgn's process {_end(process.returncode, err)}, so the kernel in the dump was not "
+            "read to its end",
+            hint=_HINT,
+        )
+    try:
+        return TypeAdapter(KernelFacts).validate_python(told)
+    except ValidationError as error:
+        what = error.errors()[0]
+        raise HostError(f"drgn's process told nonsense: {what['loc']}: {what['msg']}") from error
 
 
-def _facts(out: bytes, end: str) -> KernelFacts:
-    told: dict[str, object] = {}
+def _communicate(process: subprocess.Popen[bytes], deadline: Deadline) -> tuple[bytes, bytes]:
+    while True:
+        try:
+            return process.communicate(timeout=deadline.remaining)
+        except subprocess.TimeoutExpired as error:
+            if deadline.expired:
+                raise HostError(
+                    f"drgn's process was not done after {deadline.seconds:g} s", hint=_HINT
+                ) from error
+
+
+def _told(out: bytes) -> tuple[dict[str, object], set[str]]:
+    """The fields of KernelFacts, and the parts of which nothing was told."""
+    parts: dict[str, object] = {}
     faults: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for line in out.splitlines():
@@ -55,23 +76,16 @@ def _facts(out: bytes, end: str) -> KernelFacts:
             part = json.loads(line)
         except ValueError:  # it died while it wrote
             continue
-        if not isinstance(part, dict):
-            continue
-        faults |= part.pop("faults", {})
-        unknown |= part.pop("unknown", {})
-        told |= part
-    missing = PARTS.keys() - told.keys() - faults.keys() - unknown.keys()
-    faults |= dict.fromkeys(missing, f"drgn did not come to it: {end}")
-    try:
-        return TypeAdapter(KernelFacts).validate_python(
-            told | {"faults": faults, "unknown": unknown}
-        )
-    except ValidationError as error:
-        return KernelFacts(faults=dict.fromkeys(PARTS, f"drgn's process told nonsense: {error}"))
+        if isinstance(part, dict):
+            faults |= part.pop("faults", {})
+            unknown |= part.pop("unknown", {})
+            parts |= part
+    missing = PARTS.keys() - parts.keys() - faults.keys() - unknown.keys()
+    return parts | {"faults": faults, "unknown": unknown}, missing
 
 
 def _end(code: int, err: bytes) -> str:
     if code < 0:
-        return f"it died of {signal.Signals(-code).name}"
+        return f"was ended by {signal.Signals(-code).name}"
     last = err.decode(errors="replace").strip().rpartition("\n")[2]
-    return f"it ended with {code}: {last or 'without a word'}"
+    return f"ended with {code}: {last or 'without a word'}"
