@@ -15,6 +15,7 @@ from harness.paths import default_store
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
 from harness.run.batch import Item, run_batch
+from harness.run.batch_directory import batch_directory
 from harness.run.capacity import capacity, tokens, usable_cpus
 from harness.run.directory import RunDirectory, directory_names
 from harness.run.plan import rooted_source
@@ -77,6 +78,7 @@ def run_many(
     repeat: int,
     fail_fast: bool,
     junit: Path | None,
+    resume: bool = False,
 ) -> int:
     """Run them all, show how it goes and what came of it; returns the exit code.
 
@@ -84,6 +86,7 @@ def run_many(
     what cannot be run at all.
     """
     from harness.cli.batch_display import display_for
+    from harness.cli.report_files import ReportFiles
     from harness.cli.show import show_report
     from harness.report import junit as junit_xml
 
@@ -91,14 +94,14 @@ def run_many(
     room = capacity(slots)
     evidence = options.output_path(output, "batch").absolute()
     items = _items(_repeated(scenarios, repeat), chosen, evidence, room)
-    RunDirectory.create(evidence)
     slots = min(slots, len(items))
-    try:
+    with batch_directory(evidence, items, resume=resume) as kept:
+        files = ReportFiles(evidence, junit)
         with display_for(len(items), slots, json=chosen.json, verbose=chosen.verbose) as display:
-            report = run_batch(items, room, display, fail_fast=fail_fast)
-    finally:
-        if not any(evidence.iterdir()):
-            evidence.rmdir()
+            report = run_batch(
+                items, room, display, fail_fast=fail_fast, kept=kept, save=files.save
+            )
+        files.write(report)
     try:
         if chosen.json and not report.interrupted:
             say_json(report.to_json())

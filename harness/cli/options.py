@@ -130,6 +130,13 @@ Repeat = Annotated[
 FailFast = Annotated[
     bool, typer.Option("--fail-fast", "-x", help="Start no more runs after one has failed.")
 ]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the batch that left --output: PASS and FAIL are kept, the rest is run.",
+    ),
+]
 Junit = Annotated[
     Path | None, typer.Option("--junit", help="Write the results to this file as JUnit XML.")
 ]

@@ -28,6 +28,7 @@ RUN_EXAMPLES = examples(
     "zharness run 'lkdtm*' mine.toml  # by name and by path",
     "zharness run 'scenarios/**' -j auto --junit junit.xml  # all of them",
     "zharness run panic --repeat 20 -x  # until it fails",
+    "zharness run 'scenarios/**' --output DIR --resume  # go on after it was ended",
 )
 DUMP_EXAMPLES = examples(
     "zharness dump sysrq-c-2cpu-512M --hsa-size 128M  # dump a stored crash again",
@@ -59,6 +60,7 @@ def run(
     repeat: options.Repeat = 1,
     fresh: options.Fresh = False,
     fail_fast: options.FailFast = False,
+    resume: options.Resume = False,
     junit: options.Junit = None,
     output: options.Output = None,
     keep: options.Keep = False,
@@ -114,7 +116,9 @@ def run(
         )
     if junit is not None:
         junit_xml.check_writable(junit)
-    if len(found) * repeat > 1 or jobs is not None:
+    if resume and output is None:
+        raise UsageError("--resume goes on in a directory", hint="name it with --output DIR")
+    if len(found) * repeat > 1 or jobs is not None or resume:
         return batch.run_many(
             found,
             chosen,
@@ -123,6 +127,7 @@ def run(
             repeat=repeat,
             fail_fast=fail_fast,
             junit=junit,
+            resume=resume,
         )
     plan = plan_of(found[0].name, found[0].scenario, time_factor=time_factor)
     verdict = run_plan(plan, chosen, output)

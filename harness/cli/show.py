@@ -84,7 +84,14 @@ def one_line(run: ReportedRun) -> str:
 def totals(report: Report) -> str:
     """How many of each result, in which time."""
     rate = f"{report.runs_per_minute:g} runs a minute"
-    return f"{tally(report.counts)} in {report.seconds:.1f} s ({rate})"
+    kept = sum(run.kept for run in report.runs)
+    before = f"; {kept} of them kept from before" if kept else ""
+    return f"{tally(report.counts)} in {report.seconds:.1f} s ({rate}){before}"
+
+
+def summary(report: Report) -> str:
+    """A line for each run, and the totals; as plain text."""
+    return "".join(f"{line}\n" for line in (*map(one_line, report.runs), "", totals(report)))
 
 
 def tally(counts: Mapping[str, int]) -> str:

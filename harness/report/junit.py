@@ -39,11 +39,21 @@ def check_writable(path: Path) -> None:
 
 
 def write(report: Report, path: Path) -> None:
-    """Raises HostError if ``path`` cannot be written."""
+    """Write the file at once or, if it is none, such as a pipe, as it comes; raises HostError."""
     try:
-        document(report).write(str(path), pretty=True)
+        if is_replaceable(path):
+            new = path.with_name(f"{path.name}.new")
+            document(report).write(str(new), pretty=True)
+            new.replace(path)
+        else:
+            document(report).write(str(path), pretty=True)
     except OSError as error:
         raise HostError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether it is a file of its own, or will be: no link, pipe or device."""
+    return not path.is_symlink() and (path.is_file() or not path.exists())
 
 
 def document(report: Report) -> JUnitXml:

@@ -23,7 +23,8 @@ class ReportedRun:
     makes no sense, or ``skipped``, and that says why.
 
     ``file`` is the scenario's, ``directory`` its evidence, None if there is none, ``replay`` the
-    command that runs it again, ``seconds`` how long it took.
+    command that runs it again, ``seconds`` how long it took. ``kept`` is a run of an earlier batch,
+    with which this one goes on.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ReportedRun:
     verdict: Verdict | None = None
     refused: UsageError | None = None
     skipped: str | None = None
+    kept: bool = False
 
     @property
     def result(self) -> str:
@@ -79,6 +81,7 @@ class ReportedRun:
             "seconds": round(self.seconds, 3),
             "directory": None if self.directory is None else str(self.directory),
             "replay": self.replay,
+            "kept": self.kept,
         }
 
 
@@ -103,7 +106,7 @@ class Report:
 
     @property
     def runs_per_minute(self) -> float:
-        done = sum(run.result in _JUDGED for run in self.runs)
+        done = sum(run.result in _JUDGED and not run.kept for run in self.runs)
         return round(60 * done / self.seconds, 2) if self.seconds else 0.0
 
     @property

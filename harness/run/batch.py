@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from harness.closing import Closing
@@ -29,6 +30,7 @@ GRACE_SECONDS = 4.0  # for workers to clean up after an interrupt; then they are
 
 AFTER_FAILURE = "not run: another run failed before"
 NOT_STARTED = "not run: interrupted before"
+UNFINISHED = "not finished yet"
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,26 @@ def run_batch(
     command: Sequence[str] | None = None,
     grace: float = GRACE_SECONDS,
     limit: float | None = None,
+    kept: Mapping[int, Verdict] = MappingProxyType({}),
+    save: Callable[[Report], bool] = lambda report: True,
 ) -> Report:
     """Run all items within ``room``; with ``fail_fast`` start none after the first that fails.
 
     ``command`` is the worker's, ``grace`` the seconds it has to clean up after an interrupt,
     ``limit`` the seconds for one run, by default what all its phases may take. An interrupt ends
     the batch; the report says so, and holds what had finished. Trouble with one run is that run's
-    ERROR.
+    ERROR. Runs that are ``kept``, by their number in ``items``, have their verdict from before.
+
+    ``save`` is given the report as far as it is, when a run has ended; if it returns False, again
+    soon.
 
     Call it from the main thread. Raises HostError if one of the items can never run.
     """
-    schedule = Schedule([Job(item.name, item.tokens, item.crash) for item in items], room)
-    with _Batch(items, schedule, watcher, fail_fast, grace) as batch:
+    schedule = Schedule(
+        [Job(item.name, item.tokens, item.crash) for item in items], room, done=kept
+    )
+    with _Batch(items, schedule, watcher, fail_fast, grace, save) as batch:
+        batch.keep(kept)
         return batch.run(command or worker_command(), limit)
 
 
@@ -98,7 +108,9 @@ class _Batch(Closing):
         watcher: Watcher,
         fail_fast: bool,
         grace: float,
+        save: Callable[[Report], bool],
     ) -> None:
+        self._save, self._unsaved, self._start = save, False, time.monotonic()
         self._items, self._schedule, self._watcher = items, schedule, watcher
         self._fail_fast, self._grace = fail_fast, grace
         self._running: dict[int, Running] = {}
@@ -115,16 +127,30 @@ class _Batch(Closing):
             self._running.popitem()[1].close()
         self._stack.close()
 
+    def keep(self, kept: Mapping[int, Verdict]) -> None:
+        """Take the verdicts of an earlier batch for those of runs of this one."""
+        for number, verdict in kept.items():
+            self._report(number, sum(verdict.timings.values()), verdict, kept=True)
+        if self._fail_fast and any(run.is_bad for run in self._runs.values()):
+            self._drop(AFTER_FAILURE)
+
     def run(self, command: Sequence[str], limit: float | None) -> Report:
-        start = time.monotonic()
         while True:
             for number in self._schedule.start():
                 self._begin(number, command, limit)
             if not self._running and not self._schedule.waiting:
                 break
             self._serve()
-        runs = tuple(self._runs[number] for number in range(len(self._items)))
-        return Report(runs, time.monotonic() - start, interrupted=self._interrupts.requests.first)
+        return self._so_far()
+
+    def _so_far(self) -> Report:
+        """What came of all runs; of those that have not ended, that."""
+        runs = tuple(
+            self._runs.get(number) or self._reported(number, 0.0, UNFINISHED)
+            for number in range(len(self._items))
+        )
+        seconds = time.monotonic() - self._start
+        return Report(runs, seconds, interrupted=self._interrupts.requests.first)
 
     def _begin(self, number: int, command: Sequence[str], limit: float | None) -> None:
         item = self._items[number]
@@ -147,6 +173,8 @@ class _Batch(Closing):
             self._end()
         for running in self._running.values():
             running.kill_if_overdue()
+        if self._unsaved:
+            self._unsaved = not self._save(self._so_far())
         self._watcher.tick()
 
     def _end(self) -> None:
@@ -195,11 +223,21 @@ class _Batch(Closing):
         for number in self._schedule.stop():
             self._report(number, 0.0, reason)
 
-    def _report(self, number: int, seconds: float, came: Verdict | UsageError | str) -> None:
+    def _report(
+        self, number: int, seconds: float, came: Verdict | UsageError | str, *, kept: bool = False
+    ) -> None:
         """Say what came of an item: a string tells why it was skipped."""
+        run = self._reported(number, seconds, came, kept=kept)
+        self._runs[number] = run
+        self._unsaved = True
+        self._watcher.ended(number, run)
+
+    def _reported(
+        self, number: int, seconds: float, came: Verdict | UsageError | str, *, kept: bool = False
+    ) -> ReportedRun:
         item = self._items[number]
         evidence = RunDirectory(item.job.output)
-        run = ReportedRun(
+        return ReportedRun(
             item.name,
             item.file,
             None if isinstance(came, UsageError) else evidence.if_there,
@@ -208,9 +246,8 @@ class _Batch(Closing):
             verdict=came if isinstance(came, Verdict) else None,
             refused=came if isinstance(came, UsageError) else None,
             skipped=came if isinstance(came, str) else None,
+            kept=kept,
         )
-        self._runs[number] = run
-        self._watcher.ended(number, run)
 
     def _watch(self, fd: int, then: Callable[[], None]) -> None:
         self._selector.register(fd, selectors.EVENT_READ, then)

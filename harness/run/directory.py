@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.atomic import replace_text
 from harness.errors import HostError, UsageError
 from harness.json_file import to_text
 
@@ -77,7 +78,7 @@ class RunDirectory:
         shutil.rmtree(self.root)
 
     def write_json(self, path: Path, data: Any) -> None:
-        path.write_text(to_text(data) + "\n")
+        replace_text(path, to_text(data) + "\n")
 
     def drop_disk(self) -> None:
         self.disk.unlink(missing_ok=True)

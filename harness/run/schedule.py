@@ -12,7 +12,7 @@ overtaken either, since they could not have run.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import HostError
@@ -54,13 +54,21 @@ class Job:
 class Schedule:
     """The jobs of one batch, by their number in ``jobs``.
 
-    Raises HostError, naming the job and the numbers, if one is larger than ``capacity``.
+    Those that are ``done`` never start. Raises HostError, naming the job and the numbers, if one
+    of the others is larger than ``capacity``.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], capacity: Tokens, *, max_overtaken: int = MAX_OVERTAKEN
+        self,
+        jobs: Sequence[Job],
+        capacity: Tokens,
+        *,
+        max_overtaken: int = MAX_OVERTAKEN,
+        done: Collection[int] = (),
     ) -> None:
-        for job in jobs:
+        for number, job in enumerate(jobs):
+            if number in done:
+                continue
             if not job.tokens.within(capacity):
                 raise HostError(
                     f"{job.name} takes {job.tokens}, more than the {capacity} there are for runs",
@@ -69,7 +77,7 @@ class Schedule:
         self._jobs = jobs
         self._free = capacity
         self._limit = max_overtaken
-        self._waiting = list(range(len(jobs)))
+        self._waiting = [number for number in range(len(jobs)) if number not in done]
         self._overtaken = [0] * len(jobs)
         self._running: set[int] = set()
         self._makers: dict[Hashable, int] = {}  # crash -> the job that is making it

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+OUTPUT = []  # the evidence directory
 LONG = 600  # seconds; the tests do not wait for it
 
 
@@ -29,7 +30,10 @@ def conclude(result, **fields):
         "skipped": None,
     }
     checks = [check]
-    say(verdict={"verdict": result, "checks": checks, **fields})
+    verdict = {"verdict": result, "checks": checks, **fields}
+    if result != "MAYBE":
+        (OUTPUT[0] / "verdict.json").write_text(json.dumps(verdict))
+    say(verdict=verdict)
 
 
 def wait_for(path):
@@ -134,6 +138,7 @@ def main():
     what, _, argument = job["plan"]["name"].partition(":")
     output = Path(job["output"])
     output.mkdir(parents=True)
+    OUTPUT.append(output)
     (output / "disk.img").touch()
     (output.parent / f"started-{output.name}").touch()
     say(task="boot the system to be crashed", note="")

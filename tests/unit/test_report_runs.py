@@ -49,6 +49,7 @@ def test_the_document_for_programs():
         "seconds": 2.5,
         "directory": "/runs/batch/a",
         "replay": "zharness replay /runs/batch/a",
+        "kept": False,
     }
     assert (second["phase"], second["error"]) == ("snapshot", "no space left")
     assert (third["verdict"], third["error"]) == ("SKIPPED", "interrupted")
