@@ -65,9 +65,7 @@ def test_what_is_too_slow_is_the_hosts_fault():
     ],
 )
 def test_an_end_before_its_time_is_the_hosts_fault(code, end):
-    with pytest.raises(
-        HostError, match=f"drgn's process {end}, so the kernel"
-    ):
+    with pytest.raises(HostError, match=f"drgn's process {end}, so the kernel"):
         told(code)
 
 
