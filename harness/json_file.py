@@ -1,4 +1,4 @@
-"""JSON in files: written for anyone, read from anyone."""
+"""JSON in files that anyone may have written."""
 
 from __future__ import annotations
 
@@ -19,12 +19,6 @@ MAX_DEPTH = 64
 _MAX_INTEGER = 1 << 64
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def to_text(document: Any) -> str:
-    """A document as text that a terminal shows as it is: plain ASCII, on lines of its own."""
-    # json escapes all that is not ASCII and all control characters but this one
-    return json.dumps(document, indent=1, default=str).replace("\x7f", "\\u007f")
 
 
 def read_object(path: Path) -> dict[str, Any]:

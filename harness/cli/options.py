@@ -219,6 +219,10 @@ LimitFactor = Annotated[
     ),
 ]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the guests' consoles.")]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Build what the evidence names, whose Makefiles run as you."),
+]
 TimeFactor = Annotated[
     float,
     typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,12 @@ import typer
 from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.run import run_plan, show
+from harness.cli.say import tell
 
-EXAMPLES = examples("zharness replay evidence  # the same once more")
+EXAMPLES = examples(
+    "zharness replay evidence  # the same once more",
+    "zharness replay evidence --trust  # and build the kernel source that it names, unasked",
+)
 
 
 def replay(
@@ -21,6 +26,7 @@ def replay(
     output: options.Output = None,
     keep: options.Keep = False,
     judges: options.Judges = False,
+    trust: options.Trust = False,
     store: options.StorePath = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
@@ -31,6 +37,7 @@ def replay(
     from harness.json_file import read_object
     from harness.run.directory import RunDirectory
     from harness.run.plan import Plan
+    from harness.run.trust import executed
 
     former = RunDirectory(evidence)
     document = read_object(former.run)
@@ -43,6 +50,7 @@ def replay(
             f"{evidence} is a dump of a stored crash, so there is no crash to be made again",
             hint=f"zharness dump {former.crash}{os.sep} dumps it once more",
         )
+    _require_trust(executed(plan, evidence), trust)
     chosen = batch.Chosen(
         {},
         options.store_path(store),
@@ -53,3 +61,21 @@ def replay(
         json=json,
     )
     return show(run_plan(plan, chosen, output), json)
+
+
+def _require_trust(executed: list[str], trusted: bool) -> None:
+    """Say what this host would execute, and ask; raises UsageError if the answer is not yes."""
+    from harness.errors import UsageError
+
+    for line in executed:
+        tell(line)
+    if not executed or trusted:
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        tell("Build that on this host? Type yes if you trust whoever made this evidence:")
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+    raise UsageError(
+        "what the evidence names was not built, because nobody said that it is to be trusted",
+        hint="--trust, if you trust whoever made it; see docs/security.md",
+    )

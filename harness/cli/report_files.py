@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.atomic import replace_text
 from harness.cli.show import summary
 from harness.errors import HostError
-from harness.json_file import to_text
+from harness.json_text import to_text
 from harness.report import junit as junit_xml
 from harness.report.runs import Report
 from harness.run.batch_directory import REPORT, SUMMARY

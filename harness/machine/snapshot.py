@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness import sparse
 from harness.errors import EvidenceError
-from harness.json_file import as_model, read_object, to_text
+from harness.json_file import as_model, read_object
+from harness.json_text import to_text
 from harness.plain_file import read_plain, require_plain
 from harness.s390x.cpu import CpuState
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from harness.atomic import replace_text
 from harness.errors import EvidenceError, HostError, UsageError
-from harness.json_file import read_object, to_text
+from harness.json_file import read_object
+from harness.json_text import to_text
 from harness.report.verdict import Result, Verdict
 from harness.run.batch import Item
 from harness.run.directory import RunDirectory

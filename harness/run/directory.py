@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.atomic import replace_text
 from harness.errors import HostError, UsageError
-from harness.json_file import to_text
+from harness.json_text import to_text
 
 _NAME_LENGTH = 80  # bytes; a file system takes 255, but people read these
 

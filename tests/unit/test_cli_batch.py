@@ -425,10 +425,23 @@ def test_a_replay_runs_the_plan_of_the_evidence(zharness, engine_runs, evidence,
     assert json.loads(capsys.readouterr().out)["verdict"] == "PASS"
 
 
+def test_a_replay_builds_what_is_trusted_and_says_so(zharness, engine_runs, evidence, capsys):
+    (concrete,) = select(["m.toml[hsa_size=32M]"])
+    plan = plan_of(concrete.name, concrete.scenario).to_json()
+    plan["scenario"]["dump"]["source"] = "/elsewhere/linux@v6.9"
+    former = evidence(plan=plan, inputs={"crashed kernel": {}})
+    with pytest.raises(UsageError, match="trusted"):
+        zharness("replay", former)
+    assert engine_runs == []
+    assert zharness("replay", former, "--trust") == 0
+    assert len(engine_runs) == 1
+    assert capsys.readouterr().err.count("builds the source /elsewhere/linux@v6.9") == 2
+
+
 def test_a_replay_of_what_is_none(zharness, evidence, here):
     with pytest.raises(EvidenceError, match=r"run\.json: No such file"):
         zharness("replay", here)
-    with pytest.raises(EvidenceError, match="not a run's plan"):
+    with pytest.raises(EvidenceError, match=r"run\.json: name"):
         zharness("replay", evidence(plan={}, inputs={}))
 
 

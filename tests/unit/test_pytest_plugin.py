@@ -76,7 +76,7 @@ class TestOff:
         result.assert_outcomes(passed=1)
         result.stdout.fnmatch_lines(
             [
-                "*ours: harness harness.errors harness.pytest_plugin harness.run "
+                "*ours: harness harness.errors harness.json_text harness.pytest_plugin harness.run "
                 "harness.run.directory harness.testing harness.testing.evidence "
                 "harness.testing.report",
                 "False",

@@ -151,6 +151,7 @@ def test_what_a_dump_says_of_itself_is_harmless(capsys):
         "length": 1,
         "memory": 4096,
         "memory_map": [[0, 4096]],
+        "pieces": 1,
         "uts": dict.fromkeys(("nodename", "release", "version"), HOSTILE),
         "log": {"records": 1, "last_seconds": 1.0},
         "times": {},
