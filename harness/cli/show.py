@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -22,6 +23,7 @@ _COLOURS = {
     SKIPPED: "dim",
 }
 MAX_FINDINGS = 20
+_INDENT = " " * 7  # of what is said of a check, below its name
 UNLIMITED = 1 << 16  # columns of what is no terminal
 MAX_SUMMARY_FINDINGS = 5  # of each run, where there are many
 
@@ -53,7 +55,7 @@ def show_checks(checks: Iterable[Mapping[str, Any]]) -> None:
     for check in checks:
         _show_check(console, check, "--json")
         for note in check["notes"]:
-            console.print(plain(f"       {note}"))
+            _show_prose(console, _INDENT, note)
 
 
 def show_report(report: Report, *, stderr: bool = False) -> None:
@@ -70,7 +72,7 @@ def show_report(report: Report, *, stderr: bool = False) -> None:
         if run.is_bad:
             _show_bad(console, run)
     console.print()
-    console.print(totals(report))
+    _show_prose(console, "", totals(report))
 
 
 def one_line(run: ReportedRun) -> str:
@@ -137,6 +139,15 @@ def _console(*, stderr: bool = False) -> SafeConsole:
     return SafeConsole(stderr=stderr, soft_wrap=True)
 
 
+def _show_prose(console: SafeConsole, indent: str, text: str, style: str = "") -> None:
+    """On a terminal in lines that end between words; else in one, for programs."""
+    if console.is_terminal:
+        padded = Padding(plain(text, style), (0, 0, 0, len(indent)), expand=False)
+        console.print(padded, soft_wrap=False)
+    else:
+        console.print(plain(f"{indent}{text}", style))
+
+
 def _show_bad(console: SafeConsole, run: ReportedRun) -> None:
     where = f" in phase {run.verdict.phase}" if run.verdict and run.verdict.phase else ""
     console.print()
@@ -163,14 +174,14 @@ def _show_check(console: SafeConsole, check: Mapping[str, Any], rest: str) -> No
         mark, what = plain("skip", "dim"), check["skipped"]
     console.print(Text.assemble(mark, plain(f" {check['check']}: {what}")))
     for difference in check["allowed"]:
-        console.print(plain(f"       allowed: {difference['where']}: {difference['reason']}"))
-    _show_findings(console, check["findings"], MAX_FINDINGS, "       ", rest)
+        _show_prose(console, _INDENT, f"allowed: {difference['where']}: {difference['reason']}")
+    _show_findings(console, check["findings"], MAX_FINDINGS, _INDENT, rest)
 
 
 def _show_findings(
     console: SafeConsole, findings: Sequence[Mapping[str, Any]], limit: int, indent: str, rest: str
 ) -> None:
     for finding in findings[:limit]:
-        console.print(plain(f"{indent}{finding['message']}", "red"))
+        _show_prose(console, indent, finding["message"], "red")
     if len(findings) > limit:
         console.print(f"{indent}and {len(findings) - limit} more, in {rest}")
