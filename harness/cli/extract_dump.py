@@ -12,7 +12,7 @@ from harness.dump.kernel_log import read_log
 from harness.dump.reader import PAGE, Dump
 from harness.dump.vmcoreinfo import Vmcoreinfo
 from harness.errors import EvidenceError, UsageError
-from harness.verify.registers import paired_registers
+from harness.verify.registers import as_it_was, paired_registers
 
 _LINE = 16
 _NAME_WIDTH = 25
@@ -84,7 +84,7 @@ def _cpu(dump: Dump, number: int, *, json: bool) -> None:
         raise UsageError(f"{dump.name}: no CPU {number}: the dump has {len(cpus)}, from 0 on")
     cpu = cpus[number]
     if json:
-        say_json(cpu.to_json())
+        say_json(as_it_was(cpu).to_json())
         return
     for pair in paired_registers(cpu, cpu):
         say(f"{pair.name:{_NAME_WIDTH}} {pair.shown(pair.one)}")

@@ -40,6 +40,15 @@ def additional_status_area(cpu: CpuState) -> bytes:
     return b"".join(register.to_bytes(16, "big") for register in cpu.vxrs)
 
 
+def whole_comparator(stored: int) -> int:
+    """The clock comparator of eight bytes as :func:`cpu_state` and Linux's notes have them.
+
+    Its last 8 bits are not stored, and 0 here. QEMU's own dump has it whole: then the first byte,
+    0 otherwise, is not, and the value stays.
+    """
+    return stored if stored >> 56 else stored << 8
+
+
 def cpu_state(area: bytes, additional: bytes | None = None) -> CpuState:
     """The inverse of :func:`status_area` and :func:`additional_status_area`, if there is one.
 

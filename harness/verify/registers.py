@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
+from harness.s390x.storestatus import whole_comparator
 from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 
@@ -22,6 +23,7 @@ PREFIX_REASON = (
     "notes_init): they were never started"
 )
 
+COMPARATOR = "clock comparator"
 TOD_PROGRAMMABLE = "TOD programmable register"
 VECTORS = ("right half of vr", "vr")
 
@@ -37,7 +39,7 @@ _NAMES = {
     "prefix": ("prefix", 32, 0),
     "tod_programmable": (TOD_PROGRAMMABLE, 32, 0),
     "cpu_timer": ("CPU timer", 64, 0),
-    "clock_comparator": ("clock comparator", 64, 0),
+    "clock_comparator": (COMPARATOR, 64, 0),
     "vxrs_low": (VECTORS[0], 64, 0),
     "vxrs_high": (VECTORS[1], 128, 16),
 }
@@ -70,8 +72,16 @@ class Pair:
     other: int | None
 
     def shown(self, value: int | None) -> str:
-        """In hexadecimal, with all digits."""
+        """In hexadecimal, with all digits; the clock comparator as the CPU had it, if it can be."""
+        if value is not None and self.name == COMPARATOR and self._differ_when_whole:
+            value = whole_comparator(value)
         return "unknown" if value is None else f"{value:0{self.width // 4}x}"
+
+    @property
+    def _differ_when_whole(self) -> bool:
+        """False if the two differ only in how they are stored: then they are shown as they are."""
+        values = {value for value in (self.one, self.other) if value is not None}
+        return len({whole_comparator(value) for value in values}) == len(values)
 
     def details(self, one: str, other: str) -> dict[str, str | None]:
         """Both values in hexadecimal, under the names of the sides."""
@@ -167,6 +177,11 @@ def _unmatched(
     order = [at for _, at in matching.pairs]
     if order != sorted(order):
         yield Finding(CHECK, f"the CPUs are not in CPU address order: {order}", {"order": order})
+
+
+def as_it_was(cpu: CpuState) -> CpuState:
+    """A dump's CPU with the clock comparator that it had, as far as that was stored."""
+    return replace(cpu, clock_comparator=whole_comparator(cpu.clock_comparator))
 
 
 def paired_registers(one: CpuState, other: CpuState) -> Iterator[Pair]:
