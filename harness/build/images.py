@@ -103,7 +103,7 @@ class Images:
             raise UsageError(f"no kernel '{name}' in the store", hint="zharness kernel list")
         if len(found) > 1:
             names = ", ".join(image.name for image in found)
-            raise UsageError(f"'{name}' may be each of {names}", hint="name one of them")
+            raise UsageError(f"'{name}' matches several: {names}", hint="name one of them")
         return found[0]
 
     def crashed_initramfs(self, kernel: Kernel, *, with_content: bool = False) -> Built:

@@ -75,9 +75,10 @@ def list_(store: options.StorePath = None, json: options.Json = False) -> None:
         say_json(found)
     else:
         rows = (
-            (item["name"], item["memory"], str(item["cpus"]), item["created"]) for item in found
+            (item["name"], item["memory"], str(item["cpus"]), item["qemu"] or "-", item["created"])
+            for item in found
         )
-        table(("name", "memory", "CPUs", "created"), rows)
+        table(("name", "memory", "CPUs", "QEMU", "created"), rows)
 
 
 @app.command(epilog=examples("zharness snapshot show sysrq-c"))
@@ -117,7 +118,9 @@ def remove(
     if every is bool(snapshots):
         raise UsageError("name the snapshots, or say --all")
     kept = _kept(store)
-    for name in kept.names() if every else [kept.find(name) for name in snapshots or ()]:
+    for name in (
+        kept.names() if every else [kept.find(each, strictly=True) for each in snapshots or ()]
+    ):
         kept.remove(name)
         say(f"{name}: removed")
 
@@ -137,6 +140,7 @@ def _describe(snapshot: Any) -> dict[str, Any]:
         "memory": format_size(snapshot.memory),
         "cpus": len(snapshot.cpus),
         "trigger": snapshot.trigger,
+        "qemu": snapshot.qemu,
         "created": snapshot.created,
         "directory": str(snapshot.directory),
     }

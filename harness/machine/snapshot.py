@@ -86,6 +86,12 @@ class Snapshot:
         return str(self.machine["trigger"])
 
     @property
+    def qemu(self) -> str | None:
+        """The release of the QEMU in which the system crashed; None if that is not recorded."""
+        release = self.machine.get("qemu")
+        return None if release is None else str(release)
+
+    @property
     def boot_seconds(self) -> float | None:
         """What the boot took: a measure of the host for time limits."""
         return self.machine.get("boot_seconds")

@@ -22,6 +22,7 @@ from harness.errors import EvidenceError, UnknownNameError, UsageError
 from harness.machine.snapshot import DIGESTS, Snapshot
 from harness.paths import default_store
 from harness.plain_file import require_plain
+from harness.qemu.binary import find_qemu
 
 
 class Snapshots:
@@ -59,17 +60,34 @@ class Snapshots:
             return Snapshot.open(Path(wanted))
         return self.open(self.find(wanted))
 
-    def find(self, wanted: str) -> str:
-        """The name that ``wanted`` is or unambiguously begins; raises UsageError."""
+    def find(self, wanted: str, *, strictly: bool = False) -> str:
+        """The name that ``wanted`` is or unambiguously begins; raises UsageError.
+
+        Of crashes that differ only in how they were made, the one of the QEMU that runs would use
+        now is meant, unless ``strictly``.
+        """
         names = self.names()
         if wanted in names:
             return wanted
         matches = [name for name in names if wanted and name.startswith(wanted)]
+        if len({name.rpartition("-")[0] for name in matches}) == 1 < len(matches) and not strictly:
+            release = find_qemu().release
+            matches = [name for name in matches if self._qemu_of(name) == release] or matches
         if len(matches) == 1:
             return matches[0]
         if matches:
-            raise UsageError(f"'{wanted}' could be any of: {', '.join(matches)}")
+            raise UsageError(
+                f"'{wanted}' matches several: {', '.join(matches)}",
+                hint="zharness snapshot list shows what they are of, and of which QEMU",
+            )
         raise UnknownNameError(f"no snapshot '{wanted}'", hint="zharness snapshot list shows them")
+
+    def _qemu_of(self, name: str) -> str | None:
+        """None of a damaged one, too."""
+        try:
+            return self.open(name).qemu
+        except EvidenceError:
+            return None
 
     @contextmanager
     def making(self, name: str) -> Iterator[None]:

@@ -182,7 +182,7 @@ def test_a_name_that_fits_no_kernel_or_several(tmp_path: Path):
         images.store.get("kernel-dump", {"number": number}, lambda directory, log: {}).name
         for number in range(2)
     ]
-    with pytest.raises(UsageError, match="'kernel-dump' may be each of") as refused:
+    with pytest.raises(UsageError, match="'kernel-dump' matches several") as refused:
         images.given_kernel(Path("kernel-dump"))
     assert all(name in refused.value.message for name in names)
 

@@ -18,6 +18,7 @@ from harness.errors import EvidenceError, HostError, UsageError
 from harness.machine.snapshot import Snapshot
 from harness.machine.snapshots import Snapshots
 from harness.progress import NoProgress
+from harness.qemu.binary import QemuBinary
 from tests.unit.crashes import make_crash
 from tests.unit.read_only import run_read_only
 from tests.unit.test_cli import zharness
@@ -196,7 +197,7 @@ def test_names_are_names_not_patterns(kept: Snapshots, tmp_path: Path):
     for pattern in ("sysrq-?", "*", "[s]ysrq-b", ".", "..", ""):
         with pytest.raises(UsageError, match="no snapshot"):
             kept.find(pattern)
-    with pytest.raises(UsageError, match=f"could be any of: sysrq-b, {NAME}"):
+    with pytest.raises(UsageError, match=f"matches several: sysrq-b, {NAME}"):
         kept.find("sysrq")
 
 
@@ -239,6 +240,7 @@ from harness.build.store import Store
 from harness.errors import HostError
 from harness.machine.snapshots import Snapshots
 from harness.progress import NoProgress
+from harness.qemu.binary import QemuBinary
 
 kept = Snapshots(Store(Path(sys.argv[1]), NoProgress()))
 crash = kept.take(kept.get("sysrq"), Path(sys.argv[2]))
@@ -305,3 +307,38 @@ def test_digests_are_those_of_the_files(tmp_path: Path):
 )
 def test_what_of_the_system_was_not_kept(tmp_path: Path, machine, limits):
     assert make_crash(tmp_path / "crash", **machine).limits == limits
+
+
+@pytest.fixture
+def of_two_qemus(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Snapshots:
+    """One crash each, of the same machine; runs would use 10.0.13 now."""
+    snapshots = Snapshots(store)
+    for qemu, digest in (("7.2.22", "0123456789"), ("10.0.13", "abcdef0123")):
+        name = f"sysrq-c-2cpu-3M-{digest}"
+        with snapshots.making(name):
+            snapshots.keep(make_crash(tmp_path / qemu, qemu=qemu), name)
+    binary = QemuBinary(tmp_path, (10, 0, 13))
+    monkeypatch.setattr("harness.machine.snapshots.find_qemu", lambda: binary)
+    return snapshots
+
+
+def test_of_two_qemus_crashes_the_one_of_todays_is_meant(of_two_qemus: Snapshots):
+    assert of_two_qemus.find("sysrq-c") == "sysrq-c-2cpu-3M-abcdef0123"
+    assert of_two_qemus.get("sysrq-c-2cpu").qemu == "10.0.13"
+    with pytest.raises(UsageError, match="matches several"):  # nothing is removed on a guess
+        of_two_qemus.find("sysrq-c", strictly=True)
+
+
+def test_of_different_machines_none_is_guessed(of_two_qemus: Snapshots, tmp_path: Path):
+    with of_two_qemus.making("sysrq-c-8cpu-3M-77"):
+        of_two_qemus.keep(make_crash(tmp_path / "other", qemu="10.0.13"), "sysrq-c-8cpu-3M-77")
+    with pytest.raises(UsageError, match="matches several"):
+        of_two_qemus.find("sysrq-c")
+
+
+def test_the_list_shows_the_qemu(of_two_qemus: Snapshots, store: Store):
+    done = zharness("snapshot", "list", "--store", store.root)
+    assert "QEMU" in done.stdout.splitlines()[0]
+    assert "7.2.22" in done.stdout
+    listed = json.loads(zharness("snapshot", "list", "--json", "--store", store.root).stdout)
+    assert {each["qemu"] for each in listed} == {"7.2.22", "10.0.13"}
