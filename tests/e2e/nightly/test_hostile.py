@@ -20,6 +20,8 @@ from tests.e2e.hostile.running import (
 
 pytestmark = pytest.mark.e2e
 
+# on a busy host the deadline may come before QEMU has run for long enough to be said to stall
+SILENT = ("quiet", "prefix_away")
 KERNELS = {
     "quiet": "stalled",
     "prefix_away": "stalled",
@@ -52,7 +54,8 @@ def runs(
 def test_a_hostile_dump_system_is_a_failed_dump(
     runs: dict[tuple[int, str], Hostility], kernel: str
 ):
-    runs[1, kernel].must_be_a_failed_dump(KERNELS[kernel])
+    late = ("out-of-time",) if kernel in SILENT else ()
+    runs[1, kernel].must_be_a_failed_dump(KERNELS[kernel], *late)
 
 
 @pytest.mark.parametrize("kernel", ON_TWO_CPUS)
