@@ -6,9 +6,14 @@ import errno
 import os
 import resource
 
-from harness.errors import HostError
+from harness.errors import HarnessError, HostError, UsageError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# what a name brings about that a user has got wrong; all else is for the host to answer
+_WRONG_NAME = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENXIO),
+)
 _FILES = (errno.EMFILE, errno.ENFILE)
 _MEMORY = (errno.ENOMEM,)
 _PROCESSES = (errno.EAGAIN,)
@@ -27,6 +32,15 @@ def host_fault(error: BaseException) -> HostError | None:
     if isinstance(error, OSError):
         return _of_system(error)
     return None
+
+
+def unusable(what: str, error: OSError, *, hint: str | None = None) -> HarnessError:
+    """UsageError for a name that is wrong, or HostError; ``what`` says what was to be used."""
+    message = f"{what}: {error.strerror}"
+    if error.errno in _WRONG_NAME:
+        return UsageError(message, hint=hint)
+    fault = host_fault(error)
+    return HostError(message, hint=fault.hint if fault and fault.hint else hint)
 
 
 def no_space(error: OSError, where: object) -> HostError:

@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import HarnessError, UsageError
+from harness.host_fault import unusable
 
 APP = "zharness"
 _PACKAGE = Path(__file__).parent
@@ -25,14 +26,15 @@ def data_dir() -> Path:
 
 
 def require_file(path: Path, what: str) -> None:
-    """Raises UsageError, naming ``what`` and ``path``, unless it is a regular file.
+    """Raises UsageError, naming ``what`` and ``path``, unless it is a regular file; HostError if
+    that cannot be told.
 
     A user's path can lead to a FIFO or to /dev/zero, which are never read to their end.
     """
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise UsageError(f"{what} {path}: {error.strerror}") from error
+        raise unusable(f"{what} {path}", error) from error
     if not stat.S_ISREG(mode):
         raise UsageError(f"{what} {path} is not a regular file")
 

@@ -4,7 +4,7 @@ Reference: Linux ``usr/gen_init_cpio.c`` (usage text). ``${NAME}`` in a location
 
 ::
 
-    file <name> <location> <mode> <uid> <gid> [<hard links>]
+    file <name> <location> <mode> <uid> <gid> [<hard links>]    (/dev/null is an empty file)
     dir <name> <mode> <uid> <gid>
     nod <name> <mode> <uid> <gid> <dev_type> <maj> <min>
     slink <name> <target> <mode> <uid> <gid>
@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.build.cpio import Entry
 from harness.errors import UsageError
+from harness.host_fault import unusable
 
 _OWNER = ("mode", "uid", "gid")
 _KINDS = {
@@ -73,7 +74,7 @@ def _lines(path: Path) -> list[list[str]]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+        raise unusable(str(path), error) from error
     return [[os.fsdecode(word) for word in line.split()] for line in lines]
 
 
@@ -118,14 +119,18 @@ def _number(name: str, text: str, base: int, limit: int) -> int:
 def _content(location: str, variables: Mapping[str, str]) -> bytes:
     try:
         path = _VARIABLE.sub(lambda match: variables[match[1]], location)
-        return Path(path).read_bytes()
+        # nothing is nothing on any host, also where this name leads to something else
+        return b"" if path == os.devnull else Path(path).read_bytes()
     except KeyError as error:
         known = ", ".join(sorted(variables))
         raise _Mistake(f"location: no variable {error}, only {known or 'none at all'}") from None
     except ValueError:
         raise _Mistake(f"location {location!r} is no path") from None
     except OSError as error:
-        raise _Mistake(f"location {error.filename}: {error.strerror}") from None
+        refused = unusable(f"location {error.filename}", error)
+        if isinstance(refused, UsageError):
+            raise _Mistake(refused.message) from None
+        raise refused from error
 
 
 def _node(entry: Entry, fields: Mapping[str, str]) -> Entry:

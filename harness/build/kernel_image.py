@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.host_fault import unusable
 from harness.paths import require_file
 
 # arch/s390/boot/head.S (Linux 6.12): EP_OFFSET, EP_STRING
@@ -44,7 +45,7 @@ def check(path: Path) -> bytes:
             if data[ENTRY_OFFSET:] == ENTRY_MARK:  # else it could be anything, of any size
                 return data + file.read()
     except OSError as error:
-        raise UsageError(f"kernel {path}: {error.strerror}") from error
+        raise unusable(f"kernel {path}", error) from error
     for offset, magic, what in _FOREIGN:
         if data[offset : offset + len(magic)] == magic:
             raise UsageError(f"kernel {path} is not an s390 kernel image: {what}")

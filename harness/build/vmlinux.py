@@ -15,6 +15,7 @@ from elftools.elf.segments import NoteSegment
 from harness.build import kernel_image
 from harness.build.store import sha256
 from harness.errors import UsageError
+from harness.host_fault import unusable
 from harness.paths import require_file
 
 _NOTE_HEADER = b"".join(size.to_bytes(4, "big") for size in (4, 20, 3))  # NT_GNU_BUILD_ID
@@ -80,7 +81,7 @@ def build_id_of(path: Path) -> bytes | None:
                     if note["n_type"] == "NT_GNU_BUILD_ID":
                         return bytes.fromhex(note["n_desc"])
     except OSError as error:
-        raise UsageError(f"vmlinux {path}: {error.strerror}") from error
+        raise unusable(f"vmlinux {path}", error) from error
     except (ELFError, ValueError, KeyError) as error:
         raise UsageError(f"vmlinux {path} is not an ELF file: {error}") from error
     return None

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.build.command import find_tool
 from harness.build.source import revision_of
 from harness.errors import BuildError, ProtocolError, UsageError
+from harness.host_fault import unusable
 from harness.json_file import as_model, read_object
 from harness.plain_file import is_there
 
@@ -79,7 +80,7 @@ class Memory:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise UsageError(f"{directory}: {error.strerror}", hint="--output DIR") from error
+                raise unusable(str(directory), error, hint="--output DIR") from error
             return cls(directory, question)
         state = as_model(_State, read_object(file), file)
         steps = [Step(**{**dict(each), "answer": _answer(each)}) for each in state.steps]

@@ -13,7 +13,8 @@ from typing import Any
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness import __version__
-from harness.errors import HostError, UsageError
+from harness.errors import HostError
+from harness.host_fault import unusable
 from harness.printable import printable_lines
 from harness.report.runs import SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result
@@ -32,10 +33,8 @@ def check_writable(path: Path) -> None:
         if not there:
             path.unlink()
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}",
-            hint="name a file in a directory that exists",
-        ) from error
+        hint = "name a file in a directory that exists"
+        raise unusable(f"{path} cannot be written", error, hint=hint) from error
 
 
 def write(report: Report, path: Path) -> None:

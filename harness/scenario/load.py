@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import OverrideError, UsageError
+from harness.host_fault import unusable
 from harness.machine.snapshot import Snapshot
 from harness.paths import data_dir, require_file
 from harness.run.plan import Plan
@@ -139,7 +140,7 @@ class _File:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}") from error
+            raise unusable(str(path), error) from error
         except UnicodeDecodeError as error:
             raise UsageError(f"{path}: byte {error.start} is not UTF-8") from error
         data = _parsed(path, text)
