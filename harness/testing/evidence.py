@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError, HostError, UsageError
+from harness.printable import TAB, printable
 from harness.run.directory import directory_names
 from harness.testing import report as words
 
@@ -47,7 +48,7 @@ class ItemEvidence:
 
     def console_line(self, machine: str, line: str) -> None:
         """Take one line that a guest printed; called from other threads."""
-        self._lines.append(f"{machine:5} | {line}")
+        self._lines.append(f"{machine:5} | {printable(line, keep=TAB)}")
 
     def judged(self, verdict: str, text: str | None) -> None:
         """Put a verdict, and its explanation if any, into the test's report."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+from harness.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from harness.report.verdict import Verdict
@@ -49,7 +50,7 @@ def verdict(judged: Verdict, again: str) -> str:
     lines.append(f"evidence: {judged.directory}")
     if judged.checks:
         lines.append(f"judge again: {command('verify', judged.directory)}")
-    return "\n".join([*lines, f"run again: {again}"])
+    return "\n".join(map(printable, [*lines, f"run again: {again}"]))
 
 
 def trouble(error: HarnessError, place: str | None, evidence: Path | None) -> str:
@@ -59,7 +60,7 @@ def trouble(error: HarnessError, place: str | None, evidence: Path | None) -> st
         lines.append(f"hint: {error.hint}")
     if evidence is not None:
         lines.append(f"evidence: {evidence}")
-    return "\n".join(lines)
+    return printable_lines("\n".join(lines))
 
 
 def trouble_of(judged: Verdict) -> HarnessError:

@@ -76,8 +76,9 @@ class TestOff:
         result.assert_outcomes(passed=1)
         result.stdout.fnmatch_lines(
             [
-                "*ours: harness harness.errors harness.json_text harness.pytest_plugin harness.run "
-                "harness.run.directory harness.testing harness.testing.evidence "
+                "*ours: harness harness.atomic harness.errors harness.json_text harness.printable "
+                "harness.pytest_plugin harness.run harness.run.directory harness.testing "
+                "harness.testing.evidence "
                 "harness.testing.report",
                 "False",
             ]

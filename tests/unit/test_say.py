@@ -22,9 +22,11 @@ from harness.cli import complaint, say
 from harness.cli.batch_display import LiveDisplay, Row, Tally
 from harness.cli.show import show_checks, show_report, show_verdict, table
 from harness.cli.show_dump import show_info
+from harness.errors import HostError
 from harness.report.junit import document
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Result, Verdict
+from harness.testing import report as words
 from tests.unit.test_cli import zharness
 
 MODULES = sorted(Path(cli.__file__).parent.glob("*.py"))
@@ -140,6 +142,16 @@ def test_no_verdict_finding_or_report_says_more_lines_than_it_has(capsys, tmp_pa
     xml = io.BytesIO()
     document(Report((run,), 1.0)).write(xml)
     assert hostile_characters(xml.getvalue().decode()) == set()
+
+
+def test_what_pytest_shows_of_a_test_is_harmless(tmp_path):
+    finding = {"check": "pages", "message": HOSTILE}
+    judged = Verdict(Result.FAIL, tmp_path / HOSTILE, checks=[{"findings": [finding]}])
+    text = words.verdict(judged, HOSTILE) + words.trouble(
+        HostError(HOSTILE, hint=HOSTILE), None, None
+    )
+    assert hostile_characters(text) == set()
+    assert not [line for line in words.verdict(judged, HOSTILE).splitlines() if line[:4] == "PASS"]
 
 
 def test_what_a_dump_says_of_itself_is_harmless(capsys):

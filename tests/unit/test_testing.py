@@ -234,8 +234,8 @@ class TestCrashedSystem:
 
         def crash_booted(booter, system, spec, how, directory, kernel, boot_seconds):
             (directory / "ram.img").write_bytes(b"memory")
-            machine = {"memory": 6, "trigger": how.trigger.name, "kernel": kernel}
-            return (make_cpu(1),), machine
+            facts = {"memory": 6, "created": "2026", "cpu_model": "max", "kernel": kernel}
+            return (make_cpu(1),), {**facts, "trigger": how.trigger.name}
 
         monkeypatch.setattr(crashed_system, "Booter", FakeBooter)
         monkeypatch.setattr(crashed_system, "CrashInputs", FakeInputs)
