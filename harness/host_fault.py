@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from pathlib import Path
 
 from harness.errors import HarnessError, HostError, UsageError
 
@@ -63,6 +64,8 @@ def _of_system(error: OSError) -> HostError | None:
             f"{where}too many files are open ({_limit(resource.RLIMIT_NOFILE)})",
             hint="raise the limit: ulimit -n 1024",
         )
+    if error.errno == errno.ENOENT and not _have_working_directory():
+        return HostError("the working directory has been removed", hint="change to another one: cd")
     if error.errno in _MEMORY:
         return _no_memory()
     if error.errno in _PROCESSES:
@@ -73,6 +76,14 @@ def _of_system(error: OSError) -> HostError | None:
     if error.errno in _DEVICE:
         return HostError(f"{where}{error.strerror}")
     return None
+
+
+def _have_working_directory() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _no_memory() -> HostError:

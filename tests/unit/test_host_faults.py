@@ -10,7 +10,7 @@ import pytest
 
 from harness.build import gen_init, kernel_image
 from harness.errors import ExitCode, HarnessError
-from harness.host_fault import unusable
+from harness.host_fault import host_fault, unusable
 from harness.paths import require_file
 from harness.report.junit import check_writable
 from harness.scenario.load import load
@@ -79,3 +79,16 @@ def test_nothing_is_nothing_on_any_host(tmp_path, monkeypatch):
     file.write_text("file /empty /dev/null 0644 0 0\n")
     (entry,) = gen_init.parse([file], {})
     assert entry.data == b""
+
+
+def test_a_working_directory_that_is_gone(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(FileNotFoundError) as raised:
+        Path.cwd()
+    fault = host_fault(raised.value)
+    assert fault.message == "the working directory has been removed"
+    monkeypatch.chdir(tmp_path)
+    assert host_fault(raised.value) is None  # a name that is not there may be our mistake
