@@ -117,8 +117,11 @@ def _output(path: Path, *arguments: str) -> str:
             timeout=_PROBE_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HostError(f"{path} cannot be run: {error}", hint=_INSTALL) from error
+    except subprocess.TimeoutExpired as error:
+        what = f"no answer within {error.timeout:.0f} s"
+        raise HostError(f"{path} cannot be run: {what}", hint=_INSTALL) from error
+    except OSError as error:
+        raise HostError(f"{path} cannot be run: {error.strerror}", hint=_INSTALL) from error
     return done.stdout.decode(errors="replace")
 
 

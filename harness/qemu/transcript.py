@@ -58,8 +58,10 @@ def load(path: Path) -> list[Line]:
     """Read a transcript. Raises EvidenceError if it is missing or damaged."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvidenceError(f"transcript {path} cannot be read: {error}") from error
+    except OSError as error:
+        raise EvidenceError(f"transcript {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise EvidenceError(f"transcript {path} cannot be read: not ASCII") from error
     return [parsed for line in lines if (parsed := parse_line(line)) is not None]
 
 
