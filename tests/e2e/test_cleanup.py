@@ -9,10 +9,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
+from harness.signals import ENDING
 from tests.e2e.conftest import command
 
 pytestmark = pytest.mark.e2e
@@ -75,15 +77,19 @@ def reached(evidence: Path, phase: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_an_interrupt_in_any_phase_leaves_nothing(started, zharness, phase):
+# every phase, and every signal in one of our own work and in one with a QEMU
+@pytest.mark.parametrize(("phase", "number"), list(zip(PHASES, cycle(ENDING))))
+def test_an_interrupt_in_any_phase_leaves_nothing(started, zharness, phase, number):
     process, evidence = started
     shared_before = set(SHARED_MEMORY.iterdir())
     wait_until(lambda: reached(evidence, phase) or process.poll() is not None, START_SECONDS, phase)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=END_SECONDS + 5)
-    assert process.returncode == 130, err
-    assert err.splitlines()[-1] == "zharness: interrupted"
+    assert process.returncode == 128 + number, err
+    by = "" if number == signal.SIGINT else f" by {number.name}"
+    assert err.splitlines()[-1] == f"zharness: interrupted{by}"
+    verdict = json.loads((evidence / "verdict.json").read_bytes())
+    assert (verdict["verdict"], verdict["cause"]) == ("INTERRUPTED", number.name)
     assert "Traceback" not in err
     wait_until(lambda: not qemus_of(evidence), END_SECONDS, "all QEMUs end")
     assert set(SHARED_MEMORY.iterdir()) == shared_before
