@@ -64,7 +64,7 @@ def test_every_command_has_help_with_examples(arguments):
         (("run", "--wings"), "--wings"),
         (("run", "nosuch"), "nosuch"),
         (("run", "panic", "--memory", "much"), "much"),
-        (("run", "panic", "--memory", "5"), "zharness: --memory: must be at least 128M"),
+        (("run", "panic", "--memory", "5"), "zharness: --memory: must be a multiple of 1M"),
         (("run", "panic", "--time-factor", "nan"), "nan"),
         (("run", "panic", "--time-factor", "inf"), "inf"),
         (("run", "panic", "--time-factor", "soon"), "soon"),

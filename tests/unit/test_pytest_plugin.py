@@ -125,7 +125,7 @@ class TestCollection:
         [
             ('description = "x"\n[crashed]\nsmp = 0\n', "m.toml:3: crashed.smp: "),
             ('description = "x"\n[crashed]\nwings = 2\n', "m.toml:3: crashed.wings: "),
-            ("description = \n", "m.toml: Invalid value*line 1"),
+            ("description = \n", "m.toml:1:15: not TOML: Invalid value"),
             ('extends = "panik"\n', "no scenario 'panik'"),
         ],
     )
