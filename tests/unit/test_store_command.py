@@ -65,14 +65,27 @@ def test_an_error_line_of_a_tool_that_succeeds_is_nothing(tools: Tools) -> None:
     tools.run(script("echo error: harmless"))
 
 
-def test_a_missing_tool_names_its_package(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_tool_names_its_package(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "_SUPER_USER_DIRS", "")
-    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "apt-get").touch(mode=0o755)
     with pytest.raises(HostError, match="sfdisk is not installed") as failure:
         find_tool("sfdisk")
     assert failure.value.hint == "apt-get install fdisk"
     with pytest.raises(HostError, match="setpriv is not installed"):
         tools.run(["/bin/true"])
+
+
+def test_a_host_without_apt_is_told_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_SUPER_USER_DIRS", "")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(HostError) as failure:
+        find_tool("sfdisk")
+    assert failure.value.hint == (
+        "install what Debian has as fdisk, or use a container: docs/hosts.md"
+    )
 
 
 def test_all_missing_tools_at_once() -> None:
