@@ -48,6 +48,11 @@ _UNUSABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
 )
+# what keeps a host from reading a file, whatever is in it
+_UNREADABLE = (
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO),
+    *(errno.EACCES, errno.EPERM, errno.ESTALE),
+)
 _OTHER_STORE = "name another store with --store or ZHARNESS_STORE"
 
 Build = Callable[[Path, Path], Mapping[str, Any]]
@@ -122,6 +127,16 @@ class Store:
                     found.append(image)
         return found
 
+    def broken(self) -> dict[str, str]:
+        """What is wrong with each image that a look shows to be damaged, by its name."""
+        found = {}
+        for name in self._names():
+            try:
+                self._open(name)
+            except _DamagedError as damage:
+                found[name] = str(damage)
+        return found
+
     def find(self, name: str) -> list[Built]:
         """The images whose names begin with ``name``."""
         return [image for image in self.images() if image.name.startswith(name)]
@@ -151,7 +166,11 @@ class Store:
             ) from None
 
     def damaged(self, image: Built) -> Iterator[Path]:
-        """The files whose content is not what was built; reads everything."""
+        """The files whose content is not what was built; reads everything.
+
+        Raises OSError for a file that is there, but that the host cannot read: nobody knows what
+        is in it.
+        """
         try:
             looks = _looks(image)
         except OSError:  # a file is missing
@@ -162,8 +181,9 @@ class Store:
             try:
                 if sha256(path) == entry["sha256"]:
                     continue
-            except OSError:
-                pass
+            except OSError as error:
+                if error.errno in _UNREADABLE:
+                    raise
             whole = False
             yield path
         with suppress(OSError):  # somebody else's store, read-only to us
@@ -262,6 +282,8 @@ class Store:
         except OSError as error:
             if not path.is_dir():
                 return None  # removed while we looked
+            if error.errno in _UNREADABLE:
+                raise
             what = Path(error.filename).name if error.filename else name
             raise _DamagedError(f"{what}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -98,8 +98,18 @@ def verify(
 
     progress = progress_for(json=json, verbose=False)
     place = Store(options.store_path(store), progress)
-    chosen = [one for name in images for one in _find(store, name)] if images else place.images()
-    damaged: dict[str, list[str]] = {}
+    broken = place.broken()
+    damaged = {
+        name: [f"{place.root / name} ({damage})"]
+        for name, damage in broken.items()
+        if name.startswith(tuple(images or ("",)))
+    }
+    chosen = place.images()
+    if images:
+        for one in images:
+            if not any(name.startswith(one) for name in damaged):
+                _find(store, one)
+        chosen = [image for image in chosen if image.name.startswith(tuple(images))]
     with progress.task("read the images", total=len(chosen), unit="images") as task:
         for number, image in enumerate(chosen):
             task.update(number, image.name)
@@ -114,7 +124,9 @@ def verify(
         first = next(iter(bad))
         raise EvidenceError(
             "not what was built: " + ", ".join(file for files in bad.values() for file in files),
-            hint=f"zharness images clean {first} removes it; it is built again when it is needed",
+            hint=f"zharness images clean {first} removes it; it is built again when it is needed"
+            if first not in broken
+            else "it is built again when it is needed",
         )
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from harness.build import store as store_module
 from harness.build.store import Built, Store
+from harness.cli.images import verify
 from harness.errors import BuildError, EvidenceError, HostError
 from harness.progress import NoProgress, Task
 from tests.unit.read_only import run_read_only
@@ -130,6 +131,61 @@ def test_a_damaged_image_is_reported_and_built_again(store: Store, said: Said, d
     assert len(said.lines) == 1
     assert f"{image.name} is damaged" in said.lines[0]
     assert store.images() == [again]
+
+
+@pytest.mark.parametrize("refused", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_an_image_that_the_host_cannot_read_is_not_removed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    image = store.get("thing", {}, a_file)
+    os.utime(image.path / "image")  # so that its content is read again
+
+    def refuse(path: Path) -> str:
+        raise OSError(refused, os.strerror(refused), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "sha256", refuse)
+        with pytest.raises((OSError, HostError)):
+            store.get("thing", {}, unexpected)
+    assert store.get("thing", {}, unexpected) == image
+
+
+def test_a_manifest_that_the_host_cannot_read_is_no_damage(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = store.get("thing", {}, a_file)
+
+    def refuse(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(OSError, match="Too many open files"):
+            store.get("thing", {}, unexpected)
+    assert store.get("thing", {}, unexpected) == image
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda image: rot(image, "image", b"short"), id="truncated"),
+        pytest.param(lambda image: rot(image, "image", b"CONTENT"), id="other content"),
+        pytest.param(lambda image: (image.path / "image").unlink(), id="file gone"),
+        pytest.param(lambda image: rot(image, "manifest.json", b"{"), id="manifest torn"),
+    ],
+)
+@pytest.mark.parametrize("named", [(), ("thing",)])
+def test_images_verify_says_so_of_every_damage(
+    store: Store, damage: Any, named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = store.get("thing", {}, a_file)
+    damage(image)
+    with pytest.raises(EvidenceError, match="not what was built") as raised:
+        verify(list(named), store.root, json=True)
+    assert image.name in str(raised.value)
+    (said,) = json.loads(capsys.readouterr().out).items()
+    assert said[0] == image.name
+    assert said[1]
 
 
 def test_same_size_damage_is_found_by_verify(store: Store) -> None:
