@@ -33,7 +33,7 @@ from harness.machine.steps import Steps
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.rsp import StopReply
-from harness.qemu.scheduling import RunTime, Scheduling
+from harness.qemu.scheduling import RunTime
 from harness.s390x.instructions import Opcode
 from harness.s390x.ipl import fcp_block
 from harness.wiring import DUMP_DISK
@@ -113,6 +113,7 @@ class DumpSession(PlayedMachine):
         """Until the dump system ends or hangs, at the latest until the deadline."""
         self._last_signal = clock.now()  # a slow load is no silence of the dump system's
         self._quiet = 0.0
+        self._was_stopped = False
         self._run_time = RunTime(self._qemu.scheduling(), clock.now())
         ended = None
         while ended is None:
@@ -183,19 +184,21 @@ class DumpSession(PlayedMachine):
             self._qemu.check()
             scheduling, now = self._qemu.scheduling(), clock.now()
             ran = self._run_time.advance(scheduling, now)
+            self._was_stopped |= scheduling is not None and scheduling.stopped
             if deadline.expired:  # so this was no long wait
-                self._require_host(scheduling)
+                self._require_host()
                 return Ended.OUT_OF_TIME
             alive = max(self._last_signal, self._console.last_line) > asked
             self._quiet = 0.0 if alive else self._quiet + ran
             if self._quiet > stall_seconds:
                 return Ended.STALLED
 
-    def _require_host(self, scheduling: Scheduling | None) -> None:
-        if scheduling is not None and scheduling.stopped:
+    def _require_host(self) -> None:
+        """A deadline that passed while a signal had stopped QEMU says nothing of the guest."""
+        if self._was_stopped:
             raise HostError(
-                "QEMU was stopped by a signal, and nothing let it go on",
-                hint="kill -CONT continues a process that SIGSTOP has stopped",
+                "QEMU was stopped by a signal, and the dump system did not finish in the time left",
+                hint="kill -CONT continues a process that SIGSTOP has stopped; run it again",
             )
 
     def _has_all_status(self) -> None:

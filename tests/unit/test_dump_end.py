@@ -215,6 +215,15 @@ def test_a_qemu_that_a_signal_has_stopped_is_the_hosts_fault(time_passes):
     assert time.waits == 50
 
 
+def test_a_qemu_that_goes_on_shortly_before_the_deadline_had_no_time(time_passes):
+    machine = Machine()
+    machine.watch.last_line = math.inf
+    time = time_passes(machine, lambda time: Scheduling(100 <= time.now <= 960))
+    with pytest.raises(HostError, match="QEMU was stopped by a signal"):
+        machine.session().run(Deadline(1000), 60.0)
+    assert time.waits == 50
+
+
 def test_a_qemu_that_goes_on_is_given_all_its_time(time_passes):
     machine = Machine()
     machine.watch.last_line = -math.inf
