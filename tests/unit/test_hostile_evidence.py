@@ -87,7 +87,7 @@ def run(tmp_path_factory) -> Path:
     )
     root = synthetic.write(tmp_path_factory.mktemp("run") / "evidence")
     described = json.loads((root / "run.json").read_bytes())
-    kernel = {"release": "6.12", "vmlinux": {"path": "/nowhere", "sha256": "0"}}
+    kernel = {"release": "6.12", "vmlinux": {"path": "/nowhere", "sha256": "0" * 64}}
     described["inputs"] = {"crashed kernel": kernel, "dump kernel": kernel}
     (root / "run.json").write_text(json.dumps(described))
     verdict = verdict_of(root)
