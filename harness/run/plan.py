@@ -15,6 +15,7 @@ from harness.errors import EvidenceError
 from harness.json_file import as_model
 from harness.machine.crash import Crash
 from harness.machine.snapshot import FORMAT
+from harness.plain_file import is_there
 from harness.scenario.model import Load, Scenario
 from harness.scenario.triggers import trigger_named, workload_named
 from harness.schema_words import first_fault
@@ -108,7 +109,7 @@ class Plan:
 
 def rooted(path: str) -> str:
     """A path in a form that means it from any working directory; a name stays what it is."""
-    return str(Path(path).resolve()) if Path(path).exists() else path
+    return str(Path(path).resolve()) if is_there(Path(path)) else path
 
 
 def rooted_source(source: str) -> str:
