@@ -27,6 +27,8 @@ from pathlib import Path
 
 PAUSES = (0.5, 8.0)  # seconds between two stops
 STOPS = (0.1, 5.0)  # seconds that one takes
+LONG_STOP, LONG_CHANCE = 70.0, 0.01  # longer than a dump system may be silent
+RUN_SECONDS = 3600.0
 
 
 def main() -> int:
@@ -76,6 +78,9 @@ def one_run(scenario: str, output: Path, seed: int, number: int) -> str:
         tormentor = threading.Thread(target=disturb, args=(child.pid, chance, ended))
         tormentor.start()
         try:
+            out, err = child.communicate(timeout=RUN_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.terminate()
             out, err = child.communicate()
         finally:
             ended.set()
@@ -92,11 +97,12 @@ def disturb(root: int, chance: random.Random, ended: threading.Event) -> None:
     """Stop and continue the process ``root`` and those below it until it has ``ended``."""
     while not ended.wait(chance.uniform(*PAUSES)):
         tree = [root, *below(root)]
-        chosen = tree if chance.random() < 0.6 else [chance.choice(tree)]
+        long = chance.random() < LONG_CHANCE
+        chosen = tree if long or chance.random() < 0.6 else [chance.choice(tree)]
         for pid in chosen:
             send(pid, signal.SIGSTOP)
         # a process that is stopped does not end, so nobody else has its number
-        ended.wait(chance.uniform(*STOPS))
+        ended.wait(LONG_STOP if long else chance.uniform(*STOPS))
         for pid in reversed(chosen):
             send(pid, signal.SIGCONT)
 

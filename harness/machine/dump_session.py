@@ -40,6 +40,7 @@ from harness.wiring import DUMP_DISK
 
 IPL_CPU = 0
 CHECK_SECONDS = 5.0  # how often a silent guest is looked at
+LEAST_SHARE = 0.5  # of a phase's time: who could not run for so long has not had it
 LAST_WORDS_SECONDS = 5.0  # from a VM's stop to the QMP event that explains it
 
 
@@ -113,7 +114,6 @@ class DumpSession(PlayedMachine):
         """Until the dump system ends or hangs, at the latest until the deadline."""
         self._last_signal = clock.now()  # a slow load is no silence of the dump system's
         self._quiet = 0.0
-        self._was_stopped = False
         self._run_time = RunTime(self._qemu.scheduling(), clock.now())
         ended = None
         while ended is None:
@@ -126,7 +126,7 @@ class DumpSession(PlayedMachine):
             elif self.gone:
                 ended = Ended.RE_IPL
             elif deadline.expired:  # a system that never stops stopping
-                ended = Ended.OUT_OF_TIME
+                ended = self._out_of_time(deadline)
         self._steps.note("dump system ended", how=ended.value)
         return ended
 
@@ -182,24 +182,30 @@ class DumpSession(PlayedMachine):
             if stop is not None:
                 return stop
             self._qemu.check()
-            scheduling, now = self._qemu.scheduling(), clock.now()
-            ran = self._run_time.advance(scheduling, now)
-            self._was_stopped |= scheduling is not None and scheduling.stopped
             if deadline.expired:  # so this was no long wait
-                self._require_host()
-                return Ended.OUT_OF_TIME
+                return self._out_of_time(deadline)
+            ran = self._run_time.advance(self._qemu.scheduling(), clock.now())
             alive = max(self._last_signal, self._console.last_line) > asked
             self._quiet = 0.0 if alive else self._quiet + ran
             if self._quiet > stall_seconds:
                 return Ended.STALLED
 
-    def _require_host(self) -> None:
-        """A deadline that passed while a signal had stopped QEMU says nothing of the guest."""
-        if self._was_stopped:
+    def _out_of_time(self, deadline: Deadline) -> Ended:
+        """The end of a dump system that had the time; raises HostError if the host had none."""
+        self._run_time.advance(self._qemu.scheduling(), clock.now())
+        if self._run_time.was_stopped:
             raise HostError(
                 "QEMU was stopped by a signal, and the dump system did not finish in the time left",
                 hint="kill -CONT continues a process that SIGSTOP has stopped; run it again",
             )
+        ran = self._run_time.seconds
+        if ran < deadline.seconds * LEAST_SHARE:
+            raise HostError(
+                f"this host let QEMU run for {ran:.0f} of the {deadline.seconds:.0f} s that the "
+                "dump system had, and it did not finish",
+                hint="run fewer at a time, or give all more time with --time-factor",
+            )
+        return Ended.OUT_OF_TIME
 
     def _has_all_status(self) -> None:
         """The kernel has every CPU's status, and so stands where it stays."""

@@ -42,10 +42,15 @@ def scheduling_of(pid: int) -> Scheduling | None:
 
 
 class RunTime:
-    """How long a process could run, of the time that has passed between two looks at it."""
+    """How long a process could run, of the time that has passed between two looks at it.
+
+    ``seconds`` is the sum; ``was_stopped`` tells whether a signal was seen to have stopped it.
+    """
 
     def __init__(self, scheduling: Scheduling | None, now: float) -> None:
         self._former, self._at = scheduling, now
+        self.seconds = 0.0
+        self.was_stopped = scheduling is not None and scheduling.stopped
 
     def advance(self, scheduling: Scheduling | None, now: float) -> float:
         """Seconds since the last call in which it ran or had nothing to do.
@@ -55,13 +60,20 @@ class RunTime:
         """
         former, elapsed = self._former, now - self._at
         self._former, self._at = scheduling, now
-        if former is None or scheduling is None:
-            return elapsed
-        if former.stopped or scheduling.stopped:
-            return 0.0
-        waited = (
-            seconds - former.waited[thread]
-            for thread, seconds in scheduling.waited.items()
-            if thread in former.waited
-        )
-        return max(0.0, elapsed - max(waited, default=0.0))
+        self.was_stopped |= scheduling is not None and scheduling.stopped
+        ran = _ran(former, scheduling, elapsed)
+        self.seconds += ran
+        return ran
+
+
+def _ran(former: Scheduling | None, scheduling: Scheduling | None, elapsed: float) -> float:
+    if former is None or scheduling is None:
+        return elapsed
+    if former.stopped or scheduling.stopped:
+        return 0.0
+    waited = (
+        seconds - former.waited[thread]
+        for thread, seconds in scheduling.waited.items()
+        if thread in former.waited
+    )
+    return max(0.0, elapsed - max(waited, default=0.0))

@@ -35,8 +35,8 @@ _HINT = "zharness verify EVIDENCE --vmlinux FILE takes another one"
 def check(evidence: Evidence) -> CheckResult:
     """CPUs and their tasks, the way to the crash, log, names, lists of tasks and of free memory.
 
-    Skipped without vmlinux. Raises EvidenceError if that is another kernel's. A drgn that cannot
-    be started, or does not come to its end, is the result's ``trouble``.
+    Skipped without vmlinux. A vmlinux that is another kernel's or has changed, and a drgn that does
+    not come to its end, are the result's ``trouble``.
     """
     if evidence.vmlinux is None:
         return _skipped("no vmlinux of the crashed kernel is recorded")
@@ -45,14 +45,14 @@ def check(evidence: Evidence) -> CheckResult:
     wanted = build_id(note_in_memory(evidence.ram) or b"")
     if wanted is None:
         return _skipped("the crashed kernel does not say which vmlinux is its own (BUILD-ID)")
-    _require(evidence.vmlinux, wanted)
-    if evidence.vmlinux_digest is not None:
-        _require_unchanged(evidence.vmlinux, evidence.vmlinux_digest)
-    if evidence.dump is None or evidence.dump_path is None:
-        return CheckResult.failed(CHECK, UNIT, f"no kernel: {evidence.dump_fault}")
     try:
+        _require(evidence.vmlinux, wanted)
+        if evidence.vmlinux_digest is not None:
+            _require_unchanged(evidence.vmlinux, evidence.vmlinux_digest)
+        if evidence.dump is None or evidence.dump_path is None:
+            return CheckResult.failed(CHECK, UNIT, f"no kernel: {evidence.dump_fault}")
         facts = read_kernel(evidence.dump_path, evidence.vmlinux)
-    except HostError as error:
+    except (EvidenceError, HostError) as error:
         return CheckResult.unable(CHECK, UNIT, error)
     return judge_kernel(facts, evidence)
 
