@@ -69,6 +69,16 @@ def report(here: Path) -> dict[str, str]:
     return {run["name"]: run["verdict"] for run in runs}
 
 
+def junit(here: Path) -> tuple[int, ...]:
+    """Tests, failures, errors and skipped ones; the file is always whole."""
+    (suite,) = JUnitXml.fromfile(str(here / "junit.xml"))
+    return suite.tests, suite.failures, suite.errors, suite.skipped
+
+
+def summary(here: Path) -> str:
+    return (here / "out/summary.txt").read_text()
+
+
 def began(here: Path) -> list[str]:
     """Runs that a worker has begun since this was last asked."""
     files = sorted((here / "out").glob("started-*"))
@@ -87,6 +97,7 @@ def killed(here: Path) -> Path:
     done = {"passing": "PASS", "failing": "FAIL", "erring": "ERROR", "hanging": "SKIPPED"}
     try:
         wait_until(lambda: report(here) == done and (here / "out/started-hanging").exists())
+        wait_until(lambda: junit(here) == (4, 1, 1, 1) and "erring: ERROR" in summary(here))
     finally:
         process.kill()
         process.communicate()
@@ -94,11 +105,10 @@ def killed(here: Path) -> Path:
 
 
 def test_a_killed_batch_has_what_had_finished(killed):
-    (suite,) = JUnitXml.fromfile(str(killed / "junit.xml"))
-    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (4, 1, 1, 1)
-    summary = (killed / "out/summary.txt").read_text().splitlines()
-    assert summary[0].startswith("passing: PASS")
-    assert summary[-1].startswith("1 passed, 1 failed, 1 error, 1 skipped")
+    assert junit(killed) == (4, 1, 1, 1)
+    first, *_, last = summary(killed).splitlines()
+    assert first.startswith("passing: PASS")
+    assert last.startswith("1 passed, 1 failed, 1 error, 1 skipped")
     assert not list(killed.rglob("*.new"))
 
 
