@@ -37,11 +37,11 @@ class Limits:
     dump_files: int = 1 << 15  # dump.N in one directory; zfcpdump 2 stops when the disk is full
     directory_bytes: int = 16 * _MIB  # what debugfs tells of a directory
     block_map_bytes: int = 32 * _MIB  # of a file's blocks: 1 TB on ext3 takes 10 MiB
-    debugfs_seconds: int = 6  # in which it is done with 100 GB on ext3
+    debugfs_seconds: int = 4  # in which it is done with 100 GB on ext3
     memory: int = 220 * _MIB  # that a command may take beside its programs
-    seconds: int = 12  # for a file of up to SMALL bytes
+    seconds: int = 15  # for a file of up to SMALL bytes
     kernel_image: int = 128 * _MIB  # a kernel image; Debian's has 10 MiB
-    kernel_unpacked: int = 512 * _MIB  # what all that looks compressed in it unpacks to
+    kernel_unpacked: int = 256 * _MIB  # what all that looks compressed in it unpacks to
     kernel_payloads: int = 64  # places in it that look like the begin of a compressed kernel
 
     def times(self, factor: int) -> Limits:

@@ -201,14 +201,14 @@ def foreign_kernel(image: Path, vmlinux: Path | None = None) -> Kernel:
     a build tree put it. Raises UsageError if it is not an s390 kernel image, or if ``vmlinux`` is
     not its own (see ``vmlinux_of``).
     """
-    data = kernel_image.check(image)
+    data, name = kernel_image.check(image), f"kernel {image}"
     release = kernel_image.release(data)
     return Kernel(
         image=image,
         release=release,
         sha256=hashlib.sha256(data).hexdigest(),
         origin=str(image),
-        config=kernel_image.embedded_config(data) or _config_beside(image, release),
+        config=kernel_image.embedded_config(data, name) or _config_beside(image, release),
         vmlinux=None if vmlinux is None else vmlinux_of(data, image, vmlinux),
     )
 
@@ -218,7 +218,7 @@ def require_crash_dump(kernel: Kernel) -> None:
 
     Its code is the surer witness; a configuration speaks where that cannot be decompressed.
     """
-    able = kernel_image.can_dump(kernel.image.read_bytes())
+    able = kernel_image.can_dump(kernel.image.read_bytes(), f"kernel {kernel.image}")
     if able is None and kernel.config is not None:
         able = "CONFIG_CRASH_DUMP=y" in kernel.config.splitlines()
     if able is False:

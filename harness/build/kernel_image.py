@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from harness.build.unpack import Between, Holds, unpacked
 from harness.errors import UsageError
 from harness.host_fault import unusable
+from harness.limits import limits, require
 from harness.paths import require_file
 
 # arch/s390/boot/head.S (Linux 6.12): EP_OFFSET, EP_STRING
@@ -22,6 +20,7 @@ VERSION_POINTER = 0x10428
 
 _IKCONFIG_START = b"IKCFG_ST"
 _IKCONFIG_END = b"IKCFG_ED"
+_LARGEST_CONFIG = 4 << 20  # bytes; 300 KB are usual
 _FOREIGN = (
     (0, b"\x7fELF", "an ELF file; the bootable image is arch/s390/boot/bzImage"),
     (0x202, b"HdrS", "an x86 bzImage"),
@@ -29,21 +28,21 @@ _FOREIGN = (
     (0, b"\x1f\x8b", "a gzip file"),
     (0, b"MZ", "an EFI program"),
 )
-_PAYLOADS: dict[bytes, Callable[[bytes], bytes]] = {  # how a payload begins, and what undoes it
-    b"\x1f\x8b\x08": lambda data: zlib.decompressobj(31).decompress(data),
-    b"\xfd7zXZ\0": lambda data: lzma.LZMADecompressor().decompress(data),
-    b"BZh": lambda data: bz2.BZ2Decompressor().decompress(data),
-}
 
 
 def check(path: Path) -> bytes:
-    """The content of an s390 kernel image; raises UsageError saying what it is instead."""
+    """The content of an s390 kernel image; raises UsageError saying what it is instead.
+
+    Raises LimitError if it is larger than any.
+    """
     require_file(path, "kernel")
     try:
         with path.open("rb") as file:
             data = file.read(_HEAD)
             if data[ENTRY_OFFSET:] == ENTRY_MARK:  # else it could be anything, of any size
-                return data + file.read()
+                data += file.read(limits().kernel_image - len(data) + 1)
+                require(f"kernel {path}", "bytes or more", len(data), limits().kernel_image)
+                return data
     except OSError as error:
         raise unusable(f"kernel {path}", error) from error
     for offset, magic, what in _FOREIGN:
@@ -64,36 +63,31 @@ def version(data: bytes) -> bytes:
     return data[pointer : pointer + 256].split(b"\0", 1)[0] if pointer else b""
 
 
-def embedded_config(data: bytes) -> str | None:
-    """The configuration that CONFIG_IKCONFIG put into an image."""
-    for kernel in decompressed(data):
-        start = kernel.find(_IKCONFIG_START)
-        end = kernel.find(_IKCONFIG_END, start)
-        if 0 <= start < end:
+class _Config(Between):
+    def __init__(self) -> None:
+        super().__init__(_IKCONFIG_START, _IKCONFIG_END, _LARGEST_CONFIG)
+
+
+def embedded_config(data: bytes, name: str) -> str | None:
+    """The configuration that CONFIG_IKCONFIG put into an image, which is called ``name``."""
+    for payload in unpacked(data, ENTRY_OFFSET, name, _Config):
+        if payload.found:
             try:
-                return gzip.decompress(kernel[start + len(_IKCONFIG_START) : end]).decode()
-            except (OSError, EOFError, zlib.error):
+                return zlib.decompressobj(31).decompress(payload.found, _LARGEST_CONFIG).decode()
+            except (ValueError, zlib.error):
                 continue
     return None
 
 
-def can_dump(data: bytes) -> bool | None:
+def can_dump(data: bytes, name: str) -> bool | None:
     """Whether the kernel has CONFIG_CRASH_DUMP, judged by its code; None if unreadable."""
-    found = None
-    for kernel in decompressed(data):
-        found = bool(found) or b"zcore" in kernel
-    return found
+    return holds(data, b"zcore", name)
 
 
-def decompressed(data: bytes) -> Iterator[bytes]:
-    """The kernel behind the decompressor, for each place where a payload could begin."""
-    for magic, decompress in _PAYLOADS.items():
-        start = data.find(magic, ENTRY_OFFSET)
-        while start >= 0:
-            try:
-                kernel = decompress(data[start:])
-            except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError):
-                kernel = b""
-            if len(kernel) > len(data) // 2:
-                yield kernel
-            start = data.find(magic, start + 1)
+def holds(data: bytes, wanted: bytes, name: str) -> bool | None:
+    """Whether ``wanted`` is in the kernel that an image unpacks; None if it unpacks none.
+
+    Raises LimitError, calling the image ``name``, if it unpacks to more than any kernel.
+    """
+    payloads = [item.found for item in unpacked(data, ENTRY_OFFSET, name, lambda: Holds(wanted))]
+    return any(payloads) if payloads else None

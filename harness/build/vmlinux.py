@@ -16,10 +16,12 @@ from harness.build import kernel_image
 from harness.build.store import sha256
 from harness.errors import UsageError
 from harness.host_fault import unusable
+from harness.limits import require
 from harness.paths import require_file
 
 _NOTE_HEADER = b"".join(size.to_bytes(4, "big") for size in (4, 20, 3))  # NT_GNU_BUILD_ID
 _OWNER = b"GNU\0"
+_MAX_NOTES = 1 << 20  # bytes; Linux has a few hundred
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,10 @@ def vmlinux_of(image: bytes, name: Path, path: Path) -> Vmlinux:
     """
     require_file(path, "vmlinux")
     build_id = build_id_of(path)
-    payloads = list(kernel_image.decompressed(image)) if build_id else []
-    if build_id and payloads:
-        same = any(_NOTE_HEADER + _OWNER + build_id in payload for payload in payloads)
+    note = _NOTE_HEADER + _OWNER + build_id if build_id else None
+    held = note and kernel_image.holds(image, note, f"kernel {name}")
+    if build_id and held is not None:
+        same = bool(held)
         what = f"its build-id {build_id.hex()} is not in that"
     else:
         version = kernel_image.version(image)
@@ -76,8 +79,13 @@ def build_id_of(path: Path) -> bytes | None:
             elf = ELFFile(file)
             if elf["e_machine"] != "EM_S390" or elf.elfclass != 64:
                 raise UsageError(f"vmlinux {path} is not of s390x, but of {elf.get_machine_arch()}")
+            read = 0
             for segment in elf.iter_segments():
-                for note in segment.iter_notes() if isinstance(segment, NoteSegment) else ():
+                if not isinstance(segment, NoteSegment):
+                    continue
+                read += segment["p_filesz"]
+                require(f"vmlinux {path}", "bytes of notes", read, _MAX_NOTES)
+                for note in segment.iter_notes():
                     if note["n_type"] == "NT_GNU_BUILD_ID":
                         return bytes.fromhex(note["n_desc"])
     except OSError as error:

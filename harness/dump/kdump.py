@@ -47,6 +47,7 @@ from harness.s390x.cpu import CpuState
 _ZERO_PAGES = 1  # the dump level that leaves out nothing else (makedumpfile(8))
 _MAX_PAGES = 1 << 51  # as many as 63 bits can address
 _SCANNED = 4096  # descriptors at a time
+_READ_AHEAD = 64  # the same, when pages are read
 _DESC = struct.Struct(">QIIQ")  # page_desc, for going through millions of them
 
 _UNPACK: Mapping[int, Callable[[bytes, int], bytes]] = MappingProxyType(
@@ -169,28 +170,44 @@ class _Pages(PagedMemory):
     def __init__(self, content: Content, runs: PageRuns, descriptors: int, pages: int) -> None:
         super().__init__(content, pages)
         self._runs, self._descriptors = runs, descriptors
+        self._known: tuple[int, bytes] = (0, b"")  # descriptors from this one on
 
     def page(self, number: int) -> bytes:
-        what, index = f"page {number * PAGE:#x}", self._runs.index_of(number)
+        index = self._runs.index_of(number)
         if index is None:
-            raise EvidenceError(f"{self.name}: {what} is not in the dump")
-        at = self._descriptors + index * PAGE_DESC_SIZE
-        desc = c_kdump.page_desc(self._content.read(at, PAGE_DESC_SIZE, f"descriptor of {what}"))
-        place = f"{self.name}: offset {at:#x}: {what}"
-        if desc.offset == 0:
-            raise EvidenceError(f"{place} was lost: offset is 0")
-        if desc.size > PAGE:
-            raise EvidenceError(f"{place} has size {desc.size}, more than a page")
-        data = self._content.read(desc.offset, desc.size, what)
-        method = desc.flags & _PACKED
+            raise EvidenceError(f"{self.name}: page {number * PAGE:#x} is not in the dump")
+        offset, size, flags = self._descriptor(index, number)
+        if not offset > 0 or size > PAGE:
+            what = f"has size {size}, more than a page" if offset else "was lost: offset is 0"
+            raise self._error(index, number, f" {what}")
+        data = self._content.upto(offset, size)
+        if len(data) < size:
+            self._content.read(offset, size, f"page {number * PAGE:#x}")  # raises
+        method = flags & _PACKED
         if method in _UNSUPPORTED:
-            raise EvidenceError(f"{place}: {_unsupported(method)}")
-        if method not in _UNPACK and (method or desc.size != PAGE):
-            raise EvidenceError(f"{place} has flags {desc.flags:#x} and size {desc.size}")
+            raise self._error(index, number, f": {_unsupported(method)}")
+        if method not in _UNPACK and (method or size != PAGE):
+            raise self._error(index, number, f" has flags {flags:#x} and size {size}")
         try:
             return _UNPACK[method](data, PAGE) if method else data
         except ValueError as error:
-            raise EvidenceError(f"{place} is damaged: {error}") from error
+            raise self._error(index, number, f" is damaged: {error}") from error
+
+    def _descriptor(self, index: int, number: int) -> tuple[int, int, int]:
+        """Offset, size and flags of page ``number``; pages are mostly read one after the other."""
+        first, data = self._known
+        if not first <= index < first + len(data) // PAGE_DESC_SIZE:
+            at = self._descriptors + index * PAGE_DESC_SIZE
+            first, data = index, self._content.upto(at, _READ_AHEAD * PAGE_DESC_SIZE)
+            if len(data) < PAGE_DESC_SIZE:
+                self._content.read(at, PAGE_DESC_SIZE, f"descriptor of page {number * PAGE:#x}")
+            self._known = first, data
+        offset, size, flags, _ = _DESC.unpack_from(data, (index - first) * PAGE_DESC_SIZE)
+        return offset, size, flags
+
+    def _error(self, index: int, number: int, what: str) -> EvidenceError:
+        at = self._descriptors + index * PAGE_DESC_SIZE
+        return EvidenceError(f"{self.name}: offset {at:#x}: page {number * PAGE:#x}{what}")
 
 
 def _header(content: Content) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from harness.verify import registers
 from harness.verify.compare_status import StoredStatus
 from harness.verify.differing import (
     CHECK,
+    CHUNK,
     LISTED,
     PAGE,
     Differing,
@@ -233,38 +234,39 @@ class Overlap(NamedTuple):
 
     def steps(self) -> Iterator[tuple[int, int]]:
         """(start, end) of what may be other than zero, in pieces for a progress bar."""
+        if self.size <= CHUNK:  # of which a filtered dump has a million
+            yield self.start, self.end
+            return
         for start, end in data_in(self.one, self.other, self.start, self.end):
             yield from pieces(start, end, _STEP)
 
 
-def overlaps(ours: Sequence[Piece], theirs: Sequence[Piece]) -> Iterator[Overlap]:
+def overlaps(ours: Iterable[Piece], theirs: Iterable[Piece]) -> Iterator[Overlap]:
     """Of two ascending lists of pieces that are each disjoint."""
-    left = right = 0
-    while left < len(ours) and right < len(theirs):
-        one, other = ours[left], theirs[right]
+    ones, others = iter(ours), iter(theirs)
+    one, other = next(ones, None), next(others, None)
+    while one is not None and other is not None:
         start, end = max(one.start, other.start), min(one.end, other.end)
         if start < end:
             yield Overlap(start, end, one.memory, other.memory)
         if one.end <= other.end:
-            left += 1
+            one = next(ones, None)
         else:
-            right += 1
+            other = next(others, None)
 
 
-def _without(ranges: Sequence[Range], others: Sequence[Range]) -> Iterator[tuple[int, int]]:
+def _without(ranges: Iterable[Range], others: Iterable[Range]) -> Iterator[tuple[int, int]]:
     """What of ``ranges`` is not in ``others``; both ascending and disjoint."""
-    number = 0
+    rest = iter(others)
+    other = next(rest, None)
     for start, end in ranges:
         at = start
-        while number < len(others) and others[number].end <= at:
-            number += 1
-        while number < len(others) and others[number].start < end:
-            if at < others[number].start:
-                yield at, others[number].start
-            at = max(at, others[number].end)
-            if at < end:
-                number += 1
-            else:
+        while at < end:
+            while other is not None and other.end <= at:
+                other = next(rest, None)
+            if other is None or other.start >= end:
+                yield at, end
                 break
-        if at < end:
-            yield at, end
+            if at < other.start:
+                yield at, other.start
+            at = other.end

@@ -144,7 +144,12 @@ def differences(one: Memory, other: Memory, start: int, end: int) -> Iterator[Di
 
 
 def data_in(one: Memory, other: Memory, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of what may be other than zero in one of them, ascending."""
+    """(start, end) of what may be other than zero in one of them, ascending.
+
+    Less than ``CHUNK`` is not worth the search.
+    """
+    if end - start <= CHUNK:
+        return iter(((start, end),) if start < end else ())
     return merged(heapq.merge(one.data_ranges(start, end), other.data_ranges(start, end)))
 
 
