@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import resource
+import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,19 +24,33 @@ class Cost(NamedTuple):
     errors: str
 
 
+# a process of few bytes between us and the command: Linux counts, for a child, what its parent had
+# when it was forked (fs/exec.c, exec_mmap), and a process full of tests has a lot
+_BETWEEN = """
+import json, os, resource, subprocess, sys
+room, seconds, *argv = sys.argv[1:]
+process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=2)
+resource.prlimit(process.pid, resource.RLIMIT_AS, (int(room), int(room)))
+resource.prlimit(process.pid, resource.RLIMIT_CPU, (int(seconds), int(seconds)))
+_, status, usage = os.wait4(process.pid, 0)
+code = os.waitstatus_to_exitcode(status)
+print(json.dumps([code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024]))
+"""
+
+
 def cost_of(*arguments: str | Path) -> Cost:
     """Of ``zharness`` with these arguments; its output goes nowhere."""
+    limits = [str(_ROOM), str(2 * MOST_SECONDS)]
     argv = [sys.executable, "-m", "harness", *map(str, arguments)]
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=errors)
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (_ROOM, _ROOM))
-        resource.prlimit(process.pid, resource.RLIMIT_CPU, (2 * MOST_SECONDS, 2 * MOST_SECONDS))
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        errors.seek(0)
-        said = errors.read().decode(errors="replace")
-    seconds = usage.ru_utime + usage.ru_stime
-    return Cost(process.returncode, seconds, usage.ru_maxrss * 1024, said)
+    done = subprocess.run(
+        [sys.executable, "-c", _BETWEEN, *limits, *argv],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=True,
+    )
+    code, seconds, peak = json.loads(done.stdout)
+    return Cost(code, seconds, peak, done.stderr)
 
 
 def assert_bounded(cost: Cost) -> None:
