@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 
@@ -40,9 +41,9 @@ def check(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_HEAD)
             if data[ENTRY_OFFSET:] == ENTRY_MARK:  # else it could be anything, of any size
-                data += file.read(limits().kernel_image - len(data) + 1)
-                require(f"kernel {path}", "bytes or more", len(data), limits().kernel_image)
-                return data
+                size = os.fstat(file.fileno()).st_size
+                require(f"kernel {path}", "bytes", size, limits().kernel_image)
+                return data + file.read(max(0, size - len(data)))
     except OSError as error:
         raise unusable(f"kernel {path}", error) from error
     for offset, magic, what in _FOREIGN:

@@ -1,4 +1,4 @@
-"""Damage right dumps at random, again and again, and see what every reader makes of them.
+"""Damage right dumps at random, again and again, and see what readers and commands make of them.
 
     python -m tests.fuzz [--count 20000] [--seed 390] [--reader NAME]
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.fuzz.attempt import memory_limit
 from tests.fuzz.campaign import campaign
+from tests.fuzz.commands import all_commands
 from tests.fuzz.seeds import all_readers
 
 _SHOWN = 5
@@ -28,10 +29,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20000, help="inputs for each reader")
     parser.add_argument("--seed", type=int, default=390)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
-    parser.add_argument("--reader", help="this one alone")
+    parser.add_argument("--reader", help="this reader or command alone")
     options = parser.parse_args()
     faulthandler.enable()
-    chosen = [item for item in all_readers() if options.reader in (None, item.name)]
+    rows = (*all_readers(), *all_commands())
+    chosen = [item for item in rows if options.reader in (None, item.name)]
     print("| reader | inputs | accepted | refused | escapes | slowest, ms of CPU |")
     print("|---|---|---|---|---|---|", flush=True)
     escaped = False

@@ -13,11 +13,14 @@ from harness.errors import EvidenceError
 from tests.fuzz import attempt as attempts
 from tests.fuzz.attempt import Result, attempt, memory_limit
 from tests.fuzz.campaign import campaign, input_of
+from tests.fuzz.commands import all_commands
 from tests.fuzz.mutate import mutated
 from tests.fuzz.seeds import Reader, all_readers
 
 READERS = {reader.name: reader for reader in all_readers()}
+COMMANDS = {command.name: command for command in all_commands()}
 INPUTS = 200  # of each reader; python -m tests.fuzz makes as many as one likes
+COMMAND_INPUTS = 100
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -36,6 +39,19 @@ def test_damaged_input_is_accepted_or_refused(tmp_path: Path, name: str):
     assert tally.escapes == []
     assert tally.results.total() == INPUTS
     assert tally.results[Result.REFUSED] > 0
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_takes_damaged_input_or_refuses_it(tmp_path: Path, name: str):
+    command = COMMANDS[name]
+    for seed in command.seeds:
+        outcome = attempt(command.read, seed.content, tmp_path / "right.img")
+        assert outcome.result is not Result.ESCAPED, outcome.why
+    with memory_limit():
+        tally = campaign(command, 390, range(COMMAND_INPUTS), tmp_path)
+    assert tally.escapes == []
+    assert tally.results.total() == COMMAND_INPUTS
+    assert tally.results[Result.ACCEPTED] > 0
 
 
 @settings(suppress_health_check=list(HealthCheck), max_examples=150)
