@@ -112,7 +112,7 @@ class DumpSession(PlayedMachine):
 
     def run(self, deadline: Deadline, stall_seconds: float) -> Ended:
         """Until the dump system ends or hangs, at the latest until the deadline."""
-        self._last_signal = clock.now()  # a slow load is no silence of the dump system's
+        self._last_signal = self._looked = clock.now()  # a slow load is no silence of its own
         self._quiet = 0.0
         self._run_time = RunTime(self._qemu.scheduling(), clock.now())
         ended = None
@@ -176,19 +176,26 @@ class DumpSession(PlayedMachine):
 
         Raises HostError at the deadline if the host has not let QEMU run.
         """
+        check_seconds = min(CHECK_SECONDS, stall_seconds)
         while True:
-            asked = clock.now()
-            stop = self._gdb.wait_stop(deadline.at_most(min(CHECK_SECONDS, stall_seconds)))
+            # a guest that only waits is stopped by its own timer, again and again
+            if clock.now() - self._looked >= check_seconds and self._is_stalled(stall_seconds):
+                return Ended.STALLED
+            stop = self._gdb.wait_stop(deadline.at_most(check_seconds))
             if stop is not None:
                 return stop
             self._qemu.check()
             if deadline.expired:  # so this was no long wait
                 return self._out_of_time(deadline)
-            ran = self._run_time.advance(self._qemu.scheduling(), clock.now())
-            alive = max(self._last_signal, self._console.last_line) > asked
-            self._quiet = 0.0 if alive else self._quiet + ran
-            if self._quiet > stall_seconds:
-                return Ended.STALLED
+
+    def _is_stalled(self, stall_seconds: float) -> bool:
+        """Whether it was silent for so many seconds in which QEMU could run."""
+        now = clock.now()
+        ran = self._run_time.advance(self._qemu.scheduling(), now)
+        alive = max(self._last_signal, self._console.last_line) > self._looked
+        self._looked = now
+        self._quiet = 0.0 if alive else self._quiet + ran
+        return self._quiet > stall_seconds
 
     def _out_of_time(self, deadline: Deadline) -> Ended:
         """The end of a dump system that had the time; raises HostError if the host had none."""

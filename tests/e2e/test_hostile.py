@@ -11,15 +11,17 @@ from tests.e2e.hostile.running import Hostility, asked, run_all, stored_crash
 
 pytestmark = pytest.mark.e2e
 
+# who neither prints nor calls the SCLP is stalled; on a busy host its deadline may come first
+SILENT = ("stalled", "out-of-time")
 KERNELS = {
-    "diagnose_oddly": "out-of-time",
-    "moves_away": "out-of-time",
-    "lookalikes": "out-of-time",
-    "talks_for_ever": "out-of-time",
-    "line_without_end": "out-of-time",
-    "sdias_absurd": "out-of-time",
-    "reads_interruptions": "out-of-time",
-    "powers_off": "ended-silently",
+    "diagnose_oddly": SILENT,
+    "moves_away": SILENT,
+    "lookalikes": SILENT,
+    "talks_for_ever": ("out-of-time",),
+    "line_without_end": ("out-of-time", "stalled"),
+    "sdias_absurd": ("out-of-time", "stalled"),
+    "reads_interruptions": SILENT,
+    "powers_off": ("ended-silently",),
 }
 
 
@@ -37,4 +39,4 @@ def runs(
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_hostile_dump_system_is_a_failed_dump(runs: dict[str, Hostility], kernel: str):
-    runs[kernel].must_be_a_failed_dump(KERNELS[kernel])
+    runs[kernel].must_be_a_failed_dump(*KERNELS[kernel])

@@ -189,6 +189,18 @@ def test_a_silent_machine_is_given_all_its_time(time_passes):
     assert time.waits == 4  # after 20, 40 and 60 s it is not yet more than 60
 
 
+def test_a_machine_that_its_timer_stops_is_silent_all_the_same(time_passes):
+    machine = Machine()
+    machine.watch.last_line = -math.inf
+    time = time_passes(machine)
+    silent = machine.gdb.wait_stop
+    machine.gdb.wait_stop = lambda deadline: silent(deadline) or STOP
+    session = machine.session()
+    session.ours = itertools.repeat(True)
+    assert session.run(Deadline(1000), 60.0) is Ended.STALLED
+    assert time.waits == 4
+
+
 def test_a_line_in_between_is_no_silence(time_passes):
     machine = Machine()
     machine.watch.last_line = 50.0
