@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 app = typer.Typer(help="Find the commit that broke dumping.", no_args_is_help=True)
 
 RepositoryPath = Annotated[
-    Path, typer.Option("--repository", "-C", help="Git repository of the kernel.")
+    Path, options.path_option("--repository", "-C", help="Git repository of the kernel.")
 ]
 OneRole = Annotated[
     Role,
@@ -30,7 +30,7 @@ OneRole = Annotated[
 ]
 Fixed = Annotated[
     Path | None,
-    typer.Option("--fixed", help="The other kernel.", show_default="the harness's own"),
+    options.path_option("--fixed", help="The other kernel.", show_default="the harness's own"),
 ]
 FindingPattern = Annotated[
     str | None,
@@ -45,7 +45,7 @@ Often = Annotated[
 ]
 State = Annotated[
     Path | None,
-    typer.Option("--output", help="Directory for results; name an earlier one to resume it."),
+    options.path_option("--output", help="Directory for results; an earlier one is resumed."),
 ]
 STEP_HELP = (
     "Exit codes: 0 good, 1 bad, 125 cannot be told; 128, on which git bisect run stops: this host "

@@ -52,7 +52,7 @@ JUDGE_EXAMPLES = examples(
 )
 
 DumpFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A dump, of any format that is known.")
+    Path, options.path_argument(metavar="FILE", help="A dump, of any format that is known.")
 ]
 
 
@@ -97,8 +97,8 @@ def info(file: DumpFile, json: options.Json = False, limit_factor: options.Limit
 
 @app.command(epilog=COMPARE_EXAMPLES)
 def compare(
-    one: Annotated[Path, typer.Argument(metavar="A", help="A dump, of any known format.")],
-    other: Annotated[Path, typer.Argument(metavar="B", help="Another, of any known format.")],
+    one: Annotated[Path, options.path_argument(metavar="A", help="A dump, of any known format.")],
+    other: Annotated[Path, options.path_argument(metavar="B", help="Another, of any format.")],
     json: options.Json = False,
     limit_factor: options.LimitFactor = 1,
 ) -> int:
@@ -197,7 +197,7 @@ def extract(
 @app.command(epilog=CONVERT_EXAMPLES)
 def convert(
     file: DumpFile,
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="The new dump; must not exist.")],
+    target: Annotated[Path, options.path_argument(metavar="OUT", help="A new file.")],
     to: Annotated[str, typer.Option(metavar="FORMAT", help="elf, s390 or s390_ext.")],
     json: options.Json = False,
     limit_factor: options.LimitFactor = 1,

@@ -151,7 +151,7 @@ def clean(
 
 @app.command(epilog=examples("zharness images export boot/ --disk-layout ext4"))
 def export(
-    directory: Annotated[Path, typer.Argument(help="Where to put kernel and ramdisk.")],
+    directory: Annotated[Path, options.path_argument(help="Where to put kernel and ramdisk.")],
     disk_layout: OneLayout = DiskLayout.PARTITION,
     store: options.StorePath = None,
 ) -> None:

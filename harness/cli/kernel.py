@@ -32,7 +32,7 @@ Patches = Annotated[
     typer.Option("--patch", help="A patch: a file called *.patch, or a name of the museum."),
 ]
 Fragments = Annotated[
-    list[Path] | None, typer.Option("--fragment", help="A file of lines of a configuration.")
+    list[Path] | None, options.path_option("--fragment", help="A file of lines of a configuration.")
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="One such line, as CONFIG_X=y or CONFIG_X=n.")
@@ -40,7 +40,7 @@ Set = Annotated[
 KernelName = Annotated[
     str, typer.Argument(help="A kernel image, or a name in the store or its beginning.")
 ]
-ImageVmlinux = Annotated[Path | None, typer.Option("--vmlinux", help="The image's vmlinux.")]
+ImageVmlinux = Annotated[Path | None, options.path_option("--vmlinux", help="The image's vmlinux.")]
 HsaSizes = Annotated[
     list[int] | None,
     typer.Option(
@@ -116,11 +116,11 @@ def show(kernel: KernelName, store: options.StorePath = None) -> None:
 )
 def import_(
     role: RoleOf,
-    image: Annotated[Path, typer.Argument(help="Bootable image: arch/s390/boot/bzImage.")],
+    image: Annotated[Path, options.path_argument(help="Bootable image: arch/s390/boot/bzImage.")],
     vmlinux: ImageVmlinux = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="Its .config.", show_default="what it carries itself"),
+        options.path_option("--config", help="Its .config.", show_default="what it carries itself"),
     ] = None,
     store: options.StorePath = None,
 ) -> None:

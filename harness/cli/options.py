@@ -95,6 +95,19 @@ def size(text: str) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
+def path_option(*names: str, **settings: Any) -> Any:
+    """An option that names a file or directory; who uses it says what is wrong with it.
+
+    Typer itself would call a file that this user may not read a mistake in the request.
+    """
+    return typer.Option(*names, readable=False, **settings)
+
+
+def path_argument(**settings: Any) -> Any:
+    """The same for an argument."""
+    return typer.Argument(readable=False, **settings)
+
+
 def _size_option(name: str, what: str) -> Any:
     return typer.Option(name, parser=size, metavar="SIZE", help=f"{what}, such as 512M or 1G.")
 
@@ -138,7 +151,7 @@ Resume = Annotated[
     ),
 ]
 Junit = Annotated[
-    Path | None, typer.Option("--junit", help="Write the results to this file as JUnit XML.")
+    Path | None, path_option("--junit", help="Write the results to this file as JUnit XML.")
 ]
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Crash anew, even if the store has this very crash.")
@@ -161,15 +174,15 @@ Format = Annotated[
     typer.Option("--dump-format", help="What the dump tool writes: ELF, or the s390 formats."),
 ]
 KernelImage = Annotated[
-    Path | None, typer.Option("--kernel", help="Kernel image of the system to be crashed.")
+    Path | None, path_option("--kernel", help="Kernel image of the system to be crashed.")
 ]
 CrashedVmlinux = Annotated[
-    Path | None, typer.Option("--vmlinux", help="The crashed kernel's, if not the recorded one.")
+    Path | None, path_option("--vmlinux", help="The crashed kernel's, if not the recorded one.")
 ]
 Vmlinux = Annotated[
-    Path | None, typer.Option("--vmlinux", help="vmlinux of the kernel given with --kernel.")
+    Path | None, path_option("--vmlinux", help="vmlinux of the kernel given with --kernel.")
 ]
-DumpKernel = Annotated[Path | None, typer.Option("--dump-kernel", help="Kernel image that dumps.")]
+DumpKernel = Annotated[Path | None, path_option("--dump-kernel", help="Kernel image that dumps.")]
 DumpSource = Annotated[
     str | None,
     typer.Option("--dump-source", help="Source of the kernel that dumps, if it is to be built."),
@@ -187,11 +200,11 @@ DumpParmline = Annotated[
     typer.Option("--dump-parmline", help="Kernel parameters for the dump tool (dump_mode=...)."),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", help="Evidence directory; must be new or empty.")
+    Path | None, path_option("--output", help="Evidence directory; must be new or empty.")
 ]
 StorePath = Annotated[
     Path | None,
-    typer.Option("--store", envvar="ZHARNESS_STORE", help="Image store.", show_default=False),
+    path_option("--store", envvar="ZHARNESS_STORE", help="Image store.", show_default=False),
 ]
 DebianMirror = Annotated[
     str | None,

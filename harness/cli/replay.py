@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.run import run_plan, show
@@ -21,7 +19,7 @@ EXAMPLES = examples(
 
 
 def replay(
-    evidence: Annotated[Path, typer.Argument(help="Evidence directory of an earlier run.")],
+    evidence: Annotated[Path, options.path_argument(help="Evidence directory of an earlier run.")],
     fresh: options.Fresh = False,
     output: options.Output = None,
     keep: options.Keep = False,

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.progress import progress_for
@@ -202,7 +200,7 @@ def dump(
 
 
 def verify(
-    evidence: Annotated[Path, typer.Argument(help="Evidence directory of an earlier run.")],
+    evidence: Annotated[Path, options.path_argument(help="Evidence directory of an earlier run.")],
     vmlinux: options.CrashedVmlinux = None,
     judges: options.Judges = False,
     store: options.StorePath = None,

@@ -75,7 +75,7 @@ def check(files: Files) -> None:
 
 @app.command(epilog=examples("zharness scenario new mine.toml --extends panic"))
 def new(
-    file: Annotated[Path, typer.Argument(help="The file to write; must not exist.")],
+    file: Annotated[Path, options.path_argument(help="The file to write; must not exist.")],
     extends: Annotated[
         str,
         typer.Option(help="Scenario to start from.", autocompletion=options.complete_scenario),

@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+import typer
 
 from harness.build import gen_init, kernel_image
+from harness.cli.app import app
 from harness.errors import ExitCode, HarnessError
 from harness.host_fault import host_fault, unusable
 from harness.paths import require_file
@@ -92,3 +94,21 @@ def test_a_working_directory_that_is_gone(tmp_path, monkeypatch):
     assert fault.message == "the working directory has been removed"
     monkeypatch.chdir(tmp_path)
     assert host_fault(raised.value) is None  # a name that is not there may be our mistake
+
+
+def commands(group):
+    for command in getattr(group, "commands", {}).values():
+        yield command
+        yield from commands(command)
+
+
+def test_no_option_calls_a_file_that_may_not_be_read_a_users_mistake():
+    """Typer's own check would: whoever uses the file says that this user may not read it."""
+    described = [
+        (command.name, parameter.name, parameter.type_descriptor)
+        for command in commands(typer.main.get_command(app))
+        for parameter in command.params
+        if "Path" in str(parameter.type_descriptor.annotation)
+    ]
+    assert len(described) > 20
+    assert [where for *where, kind in described if kind.parameter_info.readable] == []
