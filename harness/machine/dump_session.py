@@ -40,7 +40,7 @@ from harness.wiring import DUMP_DISK
 
 IPL_CPU = 0
 CHECK_SECONDS = 5.0  # how often a silent guest is looked at
-LEAST_SHARE = 0.5  # of a phase's time: who could not run for so long has not had it
+LEAST_SHARE = 0.25  # of a phase's time, which is many times what a dump system needs
 LAST_WORDS_SECONDS = 5.0  # from a VM's stop to the QMP event that explains it
 
 

@@ -221,15 +221,15 @@ def test_time_without_a_cpu_is_no_silence(time_passes):
 def test_a_deadline_without_a_cpu_is_the_hosts_fault(time_passes):
     machine = Machine()
     machine.watch.last_line = math.inf
-    time_passes(machine, lambda time: Scheduling(False, {1: 0.75 * time.now}))
-    with pytest.raises(HostError, match=r"let QEMU run for 25. of the 1000 s"):
+    time_passes(machine, lambda time: Scheduling(False, {1: 0.9 * time.now}))
+    with pytest.raises(HostError, match=r"let QEMU run for 10. of the 1000 s"):
         machine.session().run(Deadline(1000), 60.0)
 
 
 def test_a_deadline_with_half_a_cpu_has_passed(time_passes):
     machine = Machine()
     machine.watch.last_line = math.inf
-    time_passes(machine, lambda time: Scheduling(False, {1: 0.4 * time.now}))
+    time_passes(machine, lambda time: Scheduling(False, {1: 0.5 * time.now}))
     assert machine.session().run(Deadline(1000), 60.0) is Ended.OUT_OF_TIME
 
 
