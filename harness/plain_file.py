@@ -75,7 +75,8 @@ def read_plain(path: Path, limit: int) -> bytes:
     """All of a regular file of at most ``limit`` bytes; raises EvidenceError, naming it."""
     with open_plain(path) as file:
         try:
-            data = file.read(limit + 1)
+            # as much as there is: a buffer for ``limit`` bytes would be made at once
+            data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
         except OSError as error:
             raise EvidenceError(f"{path}: {_why(error)}") from error
     if len(data) > limit:

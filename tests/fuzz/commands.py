@@ -22,7 +22,7 @@ from harness.dump.convert import WRITERS, convert
 from harness.dump.detect import open_dump
 from harness.dump.ext import FileSystem
 from harness.dump.partition import DUMP, collect_partition
-from harness.errors import EvidenceError, UsageError
+from harness.errors import EvidenceError, HostError, UsageError
 from harness.progress import NoProgress
 from harness.verify.compare import compare
 from harness.verify.evidence import Evidence
@@ -133,11 +133,14 @@ def read_kernel_image(data: bytes, path: Path) -> None:
 
 @contextmanager
 def _refused() -> Iterator[None]:
-    """A refusal of another kind counts as one of a damaged file."""
+    """A refusal of another kind counts as one of a damaged file.
+
+    A dump can be of more bytes than any file system takes: that is a HostError.
+    """
     try:
         yield
-    except UsageError as error:
-        raise EvidenceError(error.message) from error
+    except (UsageError, HostError) as error:
+        raise EvidenceError(f"fuzzed.img: {error.message}") from error
 
 
 @contextmanager
