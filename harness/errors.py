@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     FAIL = 1
     USAGE = 2
     ERROR = 3
-    NO_ANSWER = 128  # bisect step: git takes what is less for an answer, and stops here
+    NO_ANSWER = 128  # bisect step: git bisect run takes lower codes as answers and stops at 128
     HUNG_UP = 129  # SIGHUP
     INTERRUPTED = 130  # Ctrl-C, SIGINT
     TERMINATED = 143  # SIGTERM

@@ -34,7 +34,7 @@ from tests.fuzz.seeds import Reader
 from tests.unit.crashed_kernel import CrashedKernel
 from tests.unit.evidence import PAGE, SyntheticRun, collect_again
 
-_SEGMENTS = 50
+_FILES = 50  # that are looked into
 _RIGHT = "right.elf"
 
 
@@ -99,12 +99,12 @@ def read_file_system(data: bytes, path: Path) -> None:
     path.write_bytes(data)
     with File.open(path) as disk:
         system = FileSystem(disk, 0, disk.size)
-        for file in (*islice(system.dumps(), _SEGMENTS), system.find("dump.0")):
+        for file in (*islice(system.dumps(), _FILES), system.find("dump.0")):
             if file is not None:
                 content = system.content(file)
                 content.upto(0, 4 * PAGE)
                 content.upto(max(0, content.size - PAGE), PAGE)
-                list(islice(content.data_extents(), _SEGMENTS))
+                list(islice(content.data_extents(), _FILES))
 
 
 def judge_run(data: bytes, path: Path) -> None:
