@@ -18,12 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.build.command import Tools
-from harness.build.kernel_spec import museum
-from harness.build.source import apply, kernel_source
-from harness.build.store import Store
+from harness.host.paths import default_store
+from harness.images.command import Tools
+from harness.images.kernel.source import apply, kernel_source
+from harness.images.kernel.spec import museum
+from harness.images.store import Store
 from harness.lab.bisect import STATE
-from harness.paths import default_store
 from harness.progress import NoProgress
 
 FILE = "arch/s390/kernel/crash_dump.c"  # each commit adds a comment at its end

@@ -20,22 +20,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.build import configuration
-from harness.build.command import Tools
-from harness.build.configuration import OFF
-from harness.build.kernel import Kernel, built_kernel, foreign_kernel
-from harness.build.kernel_spec import KernelSpec, Role
-from harness.build.layout import DiskLayout
-from harness.build.make import Make, environment
-from harness.build.source import kernel_source
-from harness.build.store import Store
 from harness.errors import BuildError, HostError, UsageError
+from harness.host.paths import default_store
+from harness.images.command import Tools
+from harness.images.kernel import configuration
+from harness.images.kernel.build import Kernel, built_kernel, foreign_kernel
+from harness.images.kernel.configuration import OFF
+from harness.images.kernel.make import Make, environment
+from harness.images.kernel.source import kernel_source
+from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.store import Store
 from harness.lab.check import check, dumps
 from harness.lab.rules import Target, rules, version_of
 from harness.lab.trial import Laboratory
-from harness.paths import default_store
 from harness.progress import NoProgress
 from harness.report.verdict import Result
+from harness.s390x.disk_layout import DiskLayout
 
 HSA = 64 << 20
 

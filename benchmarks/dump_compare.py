@@ -28,12 +28,12 @@ DATA_AT = 4096
 OPENED = "from pathlib import Path; from harness.dump.detect import open_dump; "
 IDLE = "from harness.progress import NoProgress as N; "
 COMPARE = (
-    f"import sys; {OPENED}{IDLE}from harness.verify.compare import compare; "
+    f"import sys; {OPENED}{IDLE}from harness.inspect.compare import compare; "
     "a, b = (open_dump(Path(name)) for name in sys.argv[1:]); "
     "assert compare(a, b, N())[1].passed"
 )
 CHECK = (
-    f"import sys; {OPENED}{IDLE}from harness.verify.alone import check; "
+    f"import sys; {OPENED}{IDLE}from harness.inspect.check import check; "
     "assert check(open_dump(Path(sys.argv[1])), None, N())[-1].passed"
 )
 

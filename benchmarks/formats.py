@@ -20,21 +20,21 @@ from itertools import combinations, permutations
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.build.layout import DiskLayout
-from harness.build.store import Store
 from harness.dump.convert import WRITERS, convert
 from harness.dump.detect import open_dump
+from harness.host.paths import default_store
+from harness.images.store import Store
+from harness.inspect.compare import compare
 from harness.judges import agreement
 from harness.judges.zgetdump import Zgetdump
-from harness.paths import default_store
 from harness.progress import NoProgress
 from harness.report.verdict import Result
 from harness.run import engine
-from harness.run.plan import Plan
-from harness.scenario.load import load, plan_of, plan_of_crash
-from harness.scenario.model import DumpFormat
+from harness.run.plan import Plan, plan_of, plan_of_crash
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.expect import DumpFormat
+from harness.scenario.load import load
 from harness.scenario.sizes import format_size, parse_size
-from harness.verify.compare import compare
 
 QUIET = NoProgress()
 

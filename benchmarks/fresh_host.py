@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.build.mirror import KEYRING, OPTION, mirror
+from harness.images.debian.mirror import KEYRING, OPTION, mirror
 
 CHECKOUT = Path(__file__).parents[1]
 PLACE = "/harness"  # of the clone, in the new host

@@ -20,26 +20,26 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import sparse
-from harness.build.disk import DISK, DiskSpec, dump_disk, size_for
-from harness.build.images import Images
-from harness.build.initramfs import initramfs
-from harness.build.layout import DiskLayout
-from harness.build.store import Store
-from harness.machine.boot import Booter
-from harness.machine.crash import crash
-from harness.machine.dump import Dumper
-from harness.machine.outcome import Outcome
-from harness.paths import default_store
+from harness.evidence.journal import Journal
+from harness.evidence.outcome import Outcome
+from harness.files import sparse
+from harness.host.paths import default_store
+from harness.images.disk import DISK, DiskSpec, dump_disk, size_for
+from harness.images.initramfs.build import initramfs
+from harness.images.provide import Images
+from harness.images.store import Store
+from harness.machine.dump_load.dumper import Dumper
+from harness.machine.system.boot import Booter
+from harness.machine.system.crash import crash
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.report.verdict import Result
 from harness.run import engine
 from harness.run.inputs import CrashInputs
-from harness.run.journal import Journal
 from harness.run.phases import Phases
-from harness.run.plan import Plan
-from harness.scenario.load import load, plan_of
+from harness.run.plan import Plan, plan_of
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.load import load
 from harness.scenario.sizes import parse_size
 
 HERE = Path(__file__).parent

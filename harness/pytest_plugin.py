@@ -15,7 +15,7 @@ import pytest
 from harness.testing.evidence import KEY, TROUBLE
 
 if TYPE_CHECKING:
-    from harness.machine.snapshot import Snapshot
+    from harness.evidence.snapshot import Snapshot
     from harness.testing.crashed_system import CrashedSystem
     from harness.testing.dump import Dump, DumpMachine
     from harness.testing.marked import MarkedTest

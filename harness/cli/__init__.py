@@ -1,4 +1,4 @@
-"""``zharness``: a thin front over ``harness.run`` and ``harness.build``.
+"""``zharness``: a thin front over ``harness.run`` and ``harness.images``.
 
 Nothing that may fail for want of memory or of files is imported here: that would end in a
 traceback and exit code 1, which means a wrong dump.
@@ -14,8 +14,8 @@ import traceback
 from harness.cli.complaint import complain
 from harness.cli.streams import Streams
 from harness.errors import ExitCode
-from harness.host_fault import host_fault
-from harness.signals import Ending, exit_code_of
+from harness.host.fault import host_fault
+from harness.host.signals import Ending, exit_code_of
 
 __all__ = ["main"]
 

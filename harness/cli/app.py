@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import (
+from harness.cli.commands import (
     bisect,
     config,
     doctor,

@@ -8,9 +8,9 @@ import typer
 
 from harness.cli.app import app
 from harness.cli.complaint import complain
-from harness.cli.options import OVERRIDES
 from harness.cli.usage import answer_as_json, explain
 from harness.errors import ExitCode, HarnessError, OverrideError
+from harness.scenario.options import OVERRIDES
 
 
 def run_command() -> int:

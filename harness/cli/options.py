@@ -10,33 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.build.layout import DiskLayout
 from harness.errors import UsageError
+from harness.evidence.directory import directory_names
+from harness.host.paths import default_runs, default_store
 from harness.limits import OPTION, VARIABLE, factor_of
-from harness.paths import default_runs, default_store
-from harness.run.directory import directory_names
-from harness.scenario.model import DumpFormat
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.expect import DumpFormat
 from harness.scenario.sizes import parse_size
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
-    from harness.build.images import Images
-
-# the schema's section and field -> the option that overrides it
-OVERRIDES = {
-    ("crashed", "memory"): "--memory",
-    ("crashed", "smp"): "--smp",
-    ("crashed", "kernel"): "--kernel",
-    ("crashed", "vmlinux"): "--vmlinux",
-    ("dump", "hsa_size"): "--hsa-size",
-    ("dump", "layout"): "--disk-layout",
-    ("dump", "format"): "--dump-format",
-    ("dump", "disk_size"): "--disk-size",
-    ("dump", "kernel"): "--dump-kernel",
-    ("dump", "source"): "--dump-source",
-    ("dump", "patches"): "--dump-patch",
-    ("dump", "config"): "--dump-config",
-    ("dump", "parmline"): "--dump-parmline",
-}
+    from harness.images.provide import Images
 
 
 def examples(*lines: str) -> str:
@@ -51,7 +34,7 @@ def complete_scenario(incomplete: str) -> list[str]:
 
 
 def _complete_snapshot(incomplete: str) -> list[str]:
-    from harness.build.store import Store
+    from harness.images.store import Store
     from harness.machine.snapshots import Snapshots
     from harness.progress import NoProgress
 
@@ -60,7 +43,7 @@ def _complete_snapshot(incomplete: str) -> list[str]:
 
 
 def _job_count(text: str) -> int:
-    from harness.run.capacity import usable_cpus
+    from harness.run.batch.capacity import usable_cpus
 
     if text == "auto":
         return usable_cpus()
@@ -250,7 +233,7 @@ def store_path(chosen: Path | None) -> Path:
 
 def use_mirror(chosen: str | None) -> None:
     """Fetch packages from there, in this process and in those that it starts."""
-    from harness.build.mirror import ENVIRONMENT
+    from harness.images.debian.mirror import ENVIRONMENT
 
     if chosen is not None:
         os.environ[ENVIRONMENT] = chosen
@@ -258,9 +241,9 @@ def use_mirror(chosen: str | None) -> None:
 
 def images(chosen: Path | None, *, json: bool) -> Images:
     """The images in a store, with progress for people unless there shall be ``json``."""
-    from harness.build.images import Images
-    from harness.build.store import Store
-    from harness.cli.progress import progress_for
+    from harness.cli.show.progress import progress_for
+    from harness.images.provide import Images
+    from harness.images.store import Store
 
     progress = progress_for(json=json, verbose=False)
     return Images(Store(store_path(chosen), progress), progress)

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from harness.json_text import to_text
+from harness.files.json_text import to_text
 from harness.printable import TAB, printable, printable_lines
 
 

@@ -13,9 +13,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Self
 
-from harness import sparse
 from harness.closing import Closing
 from harness.errors import EvidenceError
+from harness.files import sparse
 
 
 class Content(Closing):

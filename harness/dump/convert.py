@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.dump.elf_writer import write_elf
+from harness.dump.formats.elf.writer import write_elf
+from harness.dump.formats.s390.writer import write_s390, write_s390_ext
 from harness.dump.reader import Dump
-from harness.dump.s390_writer import write_s390, write_s390_ext
 from harness.errors import EvidenceError, UsageError
 from harness.progress import Progress, Task
 

@@ -16,9 +16,9 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from threading import Timer
 
-from harness.build.command import find_tool
 from harness.dump.content import File
 from harness.errors import EvidenceError, HostError
+from harness.host.tools import find_tool
 from harness.limits import exceeded, limits
 
 # what debugfs says of its own trouble (errno(3), e2fsprogs lib/ext2fs/ext2_err.et)

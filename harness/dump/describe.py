@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from harness.dump.kernel import Kernel, uts_names
-from harness.dump.kernel_log import panic_in, read_log
+from harness.dump.linux.kernel import Kernel, uts_names
+from harness.dump.linux.kernel_log import panic_in, read_log
+from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import Dump
-from harness.dump.vmcoreinfo import Vmcoreinfo
 from harness.errors import EvidenceError, LimitError
 from harness.s390x.cpu import CpuState
 

@@ -7,19 +7,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.dump import containers
-from harness.dump.c_elf import ELFMAG
-from harness.dump.c_kdump import FLAT_SIGNATURE, KDUMP_SIGNATURE
-from harness.dump.c_lkcd import DF_LKCD_MAGIC
-from harness.dump.c_s390 import DF_S390_MAGIC, DF_S390_MAGIC_EXT
 from harness.dump.content import Content, File
-from harness.dump.elf import ElfDump
-from harness.dump.flattened import flattened
-from harness.dump.kdump import KdumpDump
-from harness.dump.lkcd import LkcdDump
+from harness.dump.disk import containers
+from harness.dump.formats.elf.c_elf import ELFMAG
+from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.formats.kdump.c_kdump import FLAT_SIGNATURE, KDUMP_SIGNATURE
+from harness.dump.formats.kdump.flattened import flattened
+from harness.dump.formats.kdump.reader import KdumpDump
+from harness.dump.formats.lkcd.c_lkcd import DF_LKCD_MAGIC
+from harness.dump.formats.lkcd.reader import LkcdDump
+from harness.dump.formats.s390.c_s390 import DF_S390_MAGIC, DF_S390_MAGIC_EXT
+from harness.dump.formats.s390.extended import S390ExtDump
+from harness.dump.formats.s390.reader import S390Dump
 from harness.dump.reader import Dump
-from harness.dump.s390 import S390Dump
-from harness.dump.s390_ext import S390ExtDump
 from harness.errors import EvidenceError
 
 BUSY_MARKER = b"zfcpdump busy\0"  # what zfcpdump 3 writes first, and overwrites last

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.dump.collected import Collected
 from harness.dump.content import File
-from harness.dump.ext import FileSystem
-from harness.dump.partition import DUMP
-from harness.dump.partition_table import partition_extent
-from harness.dump.sparse_file import copy_content
+from harness.dump.disk.ext import FileSystem
+from harness.dump.disk.partition_table import partition_extent
+from harness.dump.disk.sparse_file import copy_content
 from harness.errors import EvidenceError
+from harness.evidence.collected import Collected
+from harness.evidence.directory import DUMP
 from harness.progress import Progress
 
 

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from harness.closing import Closing
-from harness.dump.c_elf import NHDR_SIZE, c_elf
 from harness.dump.content import Content
+from harness.dump.formats.elf.c_elf import NHDR_SIZE, c_elf
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from harness.dump.reader import Dump, Range
 from harness.errors import EvidenceError
+from harness.inspect import compare
 from harness.judges.zgetdump import Opinion, Said
 from harness.progress import Progress
-from harness.verify import compare, registers
+from harness.verify.checks import registers
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 
 CHECK, UNIT = "zgetdump", "facts, pages, registers and lines"

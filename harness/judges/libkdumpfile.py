@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.dump.reader import Dump
 from harness.errors import HostError
-from harness.pdeathsig import dying_with_us
+from harness.host.child import dying_with_us
 from harness.s390x.cpu import CpuState
 from harness.verify.findings import CheckResult, Finding
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.build.layout import DiskLayout
 from harness.dump.describe import incomplete
 from harness.dump.detect import open_dump
 from harness.dump.reader import Dump
@@ -13,6 +12,7 @@ from harness.errors import EvidenceError
 from harness.judges import agreement, libkdumpfile
 from harness.judges.zgetdump import Zgetdump
 from harness.progress import Progress
+from harness.s390x.disk_layout import DiskLayout
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.judge import Judgement

@@ -17,20 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.build.command import Tools
-from harness.build.images import OWN_DUMP_KERNEL, Images
-from harness.build.initramfs import IMAGE
-from harness.build.job import run_job
-from harness.build.needs import Wanted
-from harness.build.packages import FOR_ALL_IMAGES, judge_set
-from harness.build.store import Store
-from harness.dump.c_s390 import SECTOR
 from harness.dump.content import File
 from harness.dump.detect import open_dump
-from harness.dump.ext import FileSystem
+from harness.dump.disk.ext import FileSystem
+from harness.dump.disk.superblock import is_dump_disk
+from harness.dump.formats.s390.c_s390 import SECTOR
 from harness.dump.reader import Dump
-from harness.dump.superblock import is_dump_disk
 from harness.errors import EvidenceError, HostError, UsageError
+from harness.images.command import Tools
+from harness.images.debian.packages import FOR_ALL_IMAGES, judge_set
+from harness.images.guest_job import run_job
+from harness.images.initramfs.build import IMAGE
+from harness.images.needs import Wanted
+from harness.images.provide import OWN_DUMP_KERNEL, Images
+from harness.images.store import Store
 from harness.progress import Progress
 from harness.qemu.process import CONSOLE_LOG
 from harness.qemu.spec import Disk, MachineSpec

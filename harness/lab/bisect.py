@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.build.command import find_tool
-from harness.build.source import revision_of
 from harness.errors import BuildError, ProtocolError, UsageError
-from harness.host_fault import unusable
-from harness.json_file import as_model, read_object
-from harness.plain_file import is_there
+from harness.files.json_file import as_model, read_object
+from harness.files.plain_file import is_there
+from harness.host.fault import unusable
+from harness.host.tools import find_tool
+from harness.images.kernel.source import revision_of
 
 STATE = "bisect.json"
 _FOUND = re.compile("is the first '?bad'? commit")  # quoted by git from 2.55 on

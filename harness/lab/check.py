@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.build.configuration import OFF
-from harness.build.layout import DiskLayout
+from harness.images.kernel.configuration import OFF
 from harness.lab.rules import Rule, Severity, Target, Version, rules
+from harness.s390x.disk_layout import DiskLayout
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.build.images import Images
-from harness.build.kernel_spec import KernelSpec, Role
-from harness.build.store import Store
 from harness.errors import BuildError, HostError
+from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.provide import Images
+from harness.images.store import Store
 from harness.lab.bisect import Answer, Repository, Step
 from harness.progress import Progress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.inputs import wanted
-from harness.run.plan import Plan
-from harness.scenario.load import load, plan_of
+from harness.run.plan import Plan, plan_of
+from harness.scenario.load import load
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.build.configuration import OFF
+from harness.images.kernel.configuration import OFF
 from harness.lab.rules import Rule, rules
 
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.build import configuration, kernel_image
-from harness.build.images import Images
-from harness.build.kernel import Kernel, complete_configuration
 from harness.errors import UsageError
+from harness.host.paths import require_file
+from harness.images.kernel import configuration
+from harness.images.kernel import image as kernel_image
+from harness.images.kernel.build import Kernel, complete_configuration
+from harness.images.provide import Images
 from harness.lab.rules import Version, version_of
-from harness.paths import require_file
 
 # "# Linux/s390 6.12.63 Kernel Configuration": scripts/kconfig/confdata.c, conf_write
 _HEADER = re.compile(r"^# Linux/(\S+) (\S+) .*Kernel Configuration$", re.MULTILINE)

@@ -12,9 +12,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from harness.build.configuration import OFF
-from harness.build.layout import DiskLayout
-from harness.paths import data_dir
+from harness.host.paths import data_dir
+from harness.images.kernel.configuration import OFF
+from harness.s390x.disk_layout import DiskLayout
 
 _BOUND = re.compile(r"<= (\d+)")
 

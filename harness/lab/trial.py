@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from harness.build.layout import DiskLayout
-from harness.build.store import Store
 from harness.errors import ExitCode
-from harness.machine.snapshot import Snapshot
+from harness.evidence.snapshot import Snapshot
+from harness.images.store import Store
 from harness.progress import Progress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
-from harness.scenario.load import load, plan_of, plan_of_crash
+from harness.run.plan import plan_of, plan_of_crash
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.load import load
 
 # what the dump tool says: images/dump/zfcpdump
 _MEMORY = re.compile(r"zfcpdump: ([\d.]+) MB memory available")

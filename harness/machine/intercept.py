@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from harness.deadline import Deadline
-from harness.qemu.gdb import REPLY_SECONDS, GdbClient, NotMapped, Stop, StopKind
+from harness.qemu.gdbstub.client import REPLY_SECONDS, GdbClient, NotMapped, Stop, StopKind
 from harness.qemu.monitor import Monitor
 from harness.qemu.ram import GuestRam
 from harness.s390x.instructions import INSTRUCTION_SIZE, Opcode, Operands, decode, find

@@ -24,10 +24,10 @@ from harness.firmware.service_call import (
 )
 from harness.machine.intercept import MOST_SITES, AtInstruction, Interceptor
 from harness.machine.steps import Steps
-from harness.qemu.gdb import NotMapped, Stop, StopKind
+from harness.qemu.gdbstub.client import NotMapped, Stop, StopKind
+from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
-from harness.qemu.rsp import StopReply
 from harness.s390x.instructions import Opcode
 from harness.s390x.lowcore import (
     EXT_INT_CODE,

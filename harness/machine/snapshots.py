@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import sparse
-from harness.build.store import Store, publish, seal
 from harness.errors import EvidenceError, UnknownNameError, UsageError
-from harness.machine.snapshot import DIGESTS, Snapshot
-from harness.paths import default_store
-from harness.plain_file import require_plain
+from harness.evidence.snapshot import DIGESTS, Snapshot
+from harness.files import sparse
+from harness.files.plain_file import require_plain
+from harness.host.paths import default_store
+from harness.images.store import Store, publish, seal
 from harness.qemu.binary import find_qemu
 
 

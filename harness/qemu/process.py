@@ -16,16 +16,16 @@ from typing import Self
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, QemuDied
-from harness.pdeathsig import dying_with_us
+from harness.host.child import dying_with_us
+from harness.host.signals import deferred
 from harness.qemu.binary import QemuBinary
 from harness.qemu.console import Console
-from harness.qemu.gdb import GdbClient, Trace
+from harness.qemu.gdbstub.client import GdbClient, Trace
 from harness.qemu.last_words import LastWords
 from harness.qemu.monitor import DiskFailed, Event, Monitor
 from harness.qemu.ram import GuestRam
 from harness.qemu.scheduling import Scheduling, scheduling_of
 from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
-from harness.signals import deferred
 
 ARGV_FILE = "qemu-argv.json"
 CONSOLE_LOG = "console.log"

@@ -11,7 +11,7 @@ from typing import Self
 
 from harness.closing import Closing
 from harness.errors import EvidenceError, HostError
-from harness.sparse import data_extents
+from harness.files.sparse import data_extents
 
 CHUNK = 1 << 20
 PAGE = 4096

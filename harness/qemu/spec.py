@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.qemu.binary import MACHINE_TYPE, SANDBOX, QemuBinary
-from harness.wiring import HBA_DEVNO
+from harness.s390x.wiring import HBA_DEVNO
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class MachineSpec:
     """One machine: ``memory`` in bytes, ``cpus`` all online.
 
     ``kernel``, ``initrd`` and ``append`` boot directly; without a kernel the boot disk is IPLed.
-    ``disks`` hang on one virtio-scsi HBA (see ``harness.wiring``). A ``paused`` machine waits for
-    its first resume; ``gdb`` gives it a gdbstub, which wants to resume it itself: only with
-    ``paused``.
+    ``disks`` hang on one virtio-scsi HBA (see ``harness.s390x.wiring``). A ``paused`` machine
+    waits for its first resume; ``gdb`` gives it a gdbstub, which wants to resume it itself: only
+    with ``paused``.
     """
 
     memory: int

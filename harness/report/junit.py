@@ -14,7 +14,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness import __version__
 from harness.errors import HostError
-from harness.host_fault import unusable
+from harness.host.fault import unusable
 from harness.printable import printable_lines
 from harness.report.runs import SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 
 from harness.errors import EvidenceError, ExitCode, HarnessError
 from harness.schema_words import first_fault
-from harness.verify import outcome
+from harness.verify.checks import outcome
 from harness.verify.judge import Judgement
 
 

@@ -10,38 +10,38 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness import sparse
-from harness.build.disk import DISK
-from harness.build.images import Images
-from harness.build.needs import Wanted
-from harness.build.store import Store
+from harness.dump.collect import collect_partition
 from harness.dump.filesystem import collect_file
-from harness.dump.partition import collect_partition
 from harness.errors import HarnessError, HostError, UsageError
-from harness.host_fault import NO_SPACE, host_fault, no_space
-from harness.json_file import read_object
+from harness.evidence.directory import RunDirectory
+from harness.evidence.journal import Journal
+from harness.evidence.outcome import DumpOutcome, Outcome
+from harness.evidence.snapshot import Snapshot
+from harness.files import sparse
+from harness.files.json_file import read_object
+from harness.files.plain_file import is_there
+from harness.host.fault import NO_SPACE, host_fault, no_space
+from harness.host.paths import require_file
+from harness.host.signals import deferred, signal_of
+from harness.images.disk import DISK
+from harness.images.needs import Wanted
+from harness.images.provide import Images
+from harness.images.store import Store
 from harness.judges import run_dump
 from harness.judges.zgetdump import Zgetdump
-from harness.machine.boot import Booter
-from harness.machine.crash import crash
-from harness.machine.dump import Dumper
-from harness.machine.outcome import DumpOutcome, Outcome
-from harness.machine.reipl import reipl
-from harness.machine.snapshot import Snapshot
+from harness.machine.dump_load.dumper import Dumper
 from harness.machine.snapshots import Snapshots
+from harness.machine.system.boot import Booter
+from harness.machine.system.crash import crash
+from harness.machine.system.reipl import reipl
 from harness.machine.vector_checksum import vector_checksum_works
-from harness.paths import require_file
-from harness.plain_file import is_there
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
 from harness.report.verdict import Result, Verdict
-from harness.run.directory import RunDirectory
 from harness.run.fidelity import statement
 from harness.run.inputs import CrashInputs, DumpInputs, host_identity, wanted
-from harness.run.journal import Journal
 from harness.run.phases import Phases
 from harness.run.plan import Plan
-from harness.signals import deferred, signal_of
 from harness.verify.evidence import Evidence
 from harness.verify.judge import Judgement, judge
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from harness.scenario.model import Load
-from harness.scenario.trigger import Stopped, Trigger
+from harness.triggers.trigger import Stopped, Trigger
 
 
 class Provider(StrEnum):

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.build.disk import DISK
-from harness.build.images import Images
-from harness.build.initramfs import IMAGE
-from harness.build.kernel import Kernel
-from harness.build.needs import Wanted
-from harness.build.packages import FOR_ALL_IMAGES
-from harness.build.store import Built
+from harness.images.debian.packages import FOR_ALL_IMAGES
+from harness.images.disk import DISK
+from harness.images.initramfs.build import IMAGE
+from harness.images.kernel.build import Kernel
+from harness.images.needs import Wanted
+from harness.images.provide import Images
+from harness.images.store import Built
 from harness.qemu.binary import QemuBinary
 from harness.qemu.spec import MachineSpec
 from harness.run.plan import Plan

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.deadline import Deadline
+from harness.evidence.journal import Journal
 from harness.progress import Progress
-from harness.run.journal import Journal
 
 GIB = 1 << 30
 

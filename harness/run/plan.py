@@ -11,14 +11,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import EvidenceError
-from harness.json_file import as_model
-from harness.machine.crash import Crash
-from harness.machine.snapshot import FORMAT
-from harness.plain_file import is_there
+from harness.errors import EvidenceError, OverrideError, UsageError
+from harness.evidence.snapshot import FORMAT, Snapshot
+from harness.files.json_file import as_model
+from harness.files.plain_file import is_there
+from harness.machine.system.crash import Crash
+from harness.scenario.faults import located_fault
+from harness.scenario.load import SUFFIX, split_cell
 from harness.scenario.model import Load, Scenario
-from harness.scenario.triggers import trigger_named, workload_named
 from harness.schema_words import first_fault
+from harness.triggers.table import trigger_named, workload_named
 
 CRASH_PARMLINE = "console=ttysclp0 panic=0"
 # 255 empty targets would take 15 s; images/crash/init asks for the system's disk itself
@@ -116,3 +118,35 @@ def rooted_source(source: str) -> str:
     """The same for what may have a revision behind it."""
     path, at, revision = source.partition("@")
     return f"{rooted(path)}{at}{revision}"
+
+
+def plan_of(name: str, scenario: Scenario, *, time_factor: float = 1.0) -> Plan:
+    """The plan of a run of ``scenario``, which ``name`` names or is the path of."""
+    file, cell = split_cell(name)
+    stem = Path(file).stem if file.endswith(SUFFIX) else file
+    return Plan(f"{stem}{cell}", scenario, time_factor)
+
+
+def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: float = 1.0) -> Plan:
+    """The plan of dumping ``snapshot``; ``dump`` are fields of the schema's section [dump].
+
+    Raises UsageError or OverrideError, naming the field.
+    """
+    given = {field: value for field, value in dump.items() if value is not None}
+    same = ("memory", "cpu_model", "trigger", "workload")
+    crashed = {field: snapshot.machine.get(field) for field in same} | {
+        "smp": len(snapshot.cpus),
+        "content": snapshot.machine.get("content_seed"),
+        "load": Load.DIRECT if snapshot.system_disk is None else Load.SCSI,
+    }
+    description = f"dump of {snapshot.name}"
+    data = {"description": description, "crashed": crashed, "dump": given}
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        field, what = located_fault(error)
+        if field.removeprefix("dump.") in given:
+            where = [("dump", field.removeprefix("dump."))]
+            raise OverrideError(where, f"{what} ({snapshot.name})") from None
+        raise UsageError(f"{snapshot.directory}: {field}: {what}") from None
+    return plan_of("dump", scenario, time_factor=time_factor)

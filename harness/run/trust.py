@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.build.kernel_spec import museum
 from harness.errors import UsageError
+from harness.images.kernel.spec import museum
 from harness.run.plan import Plan
 from harness.scenario.model import Crashed, Dump
 

@@ -17,7 +17,7 @@ SIZES = ("memory", "_size")  # how the names of such fields end
 _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
-def first_fault(error: ValidationError) -> tuple[str, str]:
+def located_fault(error: ValidationError) -> tuple[str, str]:
     """The field, with its section, and what is wrong with it; a misspelt name before all else."""
     fault = typos_first(error)[0]
     names = [str(part) for part in fault["loc"]]

@@ -14,12 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import OverrideError, UsageError
-from harness.host_fault import unusable
-from harness.machine.snapshot import Snapshot
-from harness.paths import data_dir, require_file
-from harness.run.plan import Plan
-from harness.scenario.faults import first_fault, syntax
-from harness.scenario.model import SECTIONS, Load, Scenario, section_of
+from harness.host.fault import unusable
+from harness.host.paths import data_dir, require_file
+from harness.scenario.faults import located_fault, syntax
+from harness.scenario.model import SECTIONS, Scenario, section_of
 from harness.schema_words import did_you_mean
 
 SUFFIX = ".toml"
@@ -86,38 +84,6 @@ def load(name: str, overrides: Overrides | None = None) -> Scenario:
             f"'{name}' is a matrix of {len(found)} scenarios", hint=f"pick one: '{found[0].name}'"
         )
     return found[0].scenario
-
-
-def plan_of(name: str, scenario: Scenario, *, time_factor: float = 1.0) -> Plan:
-    """The plan of a run of ``scenario``, which ``name`` names or is the path of."""
-    file, cell = split_cell(name)
-    stem = Path(file).stem if file.endswith(SUFFIX) else file
-    return Plan(f"{stem}{cell}", scenario, time_factor)
-
-
-def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: float = 1.0) -> Plan:
-    """The plan of dumping ``snapshot``; ``dump`` are fields of the schema's section [dump].
-
-    Raises UsageError or OverrideError, naming the field.
-    """
-    given = {field: value for field, value in dump.items() if value is not None}
-    same = ("memory", "cpu_model", "trigger", "workload")
-    crashed = {field: snapshot.machine.get(field) for field in same} | {
-        "smp": len(snapshot.cpus),
-        "content": snapshot.machine.get("content_seed"),
-        "load": Load.DIRECT if snapshot.system_disk is None else Load.SCSI,
-    }
-    description = f"dump of {snapshot.name}"
-    data = {"description": description, "crashed": crashed, "dump": given}
-    try:
-        scenario = Scenario.model_validate(data)
-    except ValidationError as error:
-        field, what = first_fault(error)
-        if field.removeprefix("dump.") in given:
-            where = [("dump", field.removeprefix("dump."))]
-            raise OverrideError(where, f"{what} ({snapshot.name})") from None
-        raise UsageError(f"{snapshot.directory}: {field}: {what}") from None
-    return plan_of("dump", scenario, time_factor=time_factor)
 
 
 @dataclass(frozen=True)
@@ -187,7 +153,7 @@ class _File:
         try:
             return self._validated({**written, **given})
         except ValidationError as error:
-            field, what = first_fault(error)
+            field, what = located_fault(error)
         section_and_field = tuple(field.split(".")[:2])
         for each in given:
             if each == section_and_field:

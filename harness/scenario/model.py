@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
 )
 
-from harness.build import configuration
-from harness.build.kernel_spec import KernelSpec, Role
-from harness.build.layout import DiskLayout
 from harness.errors import UsageError
-from harness.printable import printable
+from harness.images.kernel import configuration
+from harness.images.kernel.spec import KernelSpec, Role
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.expect import DumpFormat, Expect
 from harness.scenario.sizes import format_size, parse_size
-from harness.scenario.triggers import trigger_named, workload_named
+from harness.scenario.strict import Strict, refusal
 from harness.schema_words import did_you_mean
+from harness.triggers.table import trigger_named, workload_named
 
 MIB = 1 << 20
 MIN_MEMORY = 128 * MIB
@@ -36,31 +35,18 @@ LEAST_HSA, LEAST_HSA_FILE_SYSTEM = 26 * MIB, 28 * MIB
 MAX_CPUS = 64  # CONFIG_NR_CPUS of the crashed kernel
 
 
-def _refusal(what: str) -> ValueError:
-    """For pydantic, which takes a text with half a surrogate pair for a fault of its own."""
-    return ValueError(printable(what))
-
-
 def _size(value: object) -> int:
     try:
         return parse_size(str(value))
     except ValueError as error:
-        raise _refusal(str(error)) from None
-
-
-def _compilable(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise _refusal(f"'{pattern}' is no regular expression: {error}") from None
-    return pattern
+        raise refusal(str(error)) from None
 
 
 def _known(name: str, find: Callable[[str], object]) -> str:
     try:
         find(name)
     except UsageError as error:
-        raise _refusal(f"{error.message}; {error.hint}") from None
+        raise refusal(f"{error.message}; {error.hint}") from None
     return name
 
 
@@ -68,7 +54,7 @@ def _configuration_line(line: str) -> str:
     try:
         configuration.parse(line)
     except UsageError as error:
-        raise _refusal(f"{error.message}; {error.hint}") from None
+        raise refusal(f"{error.message}; {error.hint}") from None
     return line
 
 
@@ -77,7 +63,6 @@ Size = Annotated[
     BeforeValidator(_size),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
 ]
-Pattern = Annotated[str, AfterValidator(_compilable)]
 ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
 TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
 WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_named))]
@@ -90,31 +75,7 @@ class Load(StrEnum):
     SCSI = "scsi"
 
 
-class DumpFormat(StrEnum):
-    """The format that the dump tool writes, by the name that zgetdump has for it."""
-
-    ELF = "elf"
-    S390 = "s390"
-    S390_EXT = "s390_ext"
-
-    @property
-    def parameters(self) -> str:
-        """The dump tool's parameters that ask for it; "" for what it writes anyway."""
-        return _FORMAT_PARAMETERS[self]
-
-
-_FORMAT_PARAMETERS = {
-    DumpFormat.ELF: "",
-    DumpFormat.S390: "dump_format=s390",
-    DumpFormat.S390_EXT: "dump_format=s390 dump_compress=gzip",
-}
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _WithKernel(_Strict):
+class _WithKernel(Strict):
     """What has a kernel: an image given by path, or one that is built."""
 
     kernel: Path | None = Field(None, description="kernel image; default: one that is built")
@@ -191,39 +152,7 @@ class Dump(_WithKernel):
         return self
 
 
-class Expect(_Strict):
-    """What the run must show, besides a dump that equals the crashed machine's memory."""
-
-    verdict: Literal["PASS", "FAIL"] = Field("PASS", description="of the dump itself")
-    findings: tuple[Pattern, ...] = Field(
-        (),
-        description="with FAIL: regular expressions for the findings, 'CHECK: what it says'; each "
-        "matches one, and each finding is matched",
-    )
-    crash_console: tuple[Pattern, ...] = Field(
-        (), description="regular expressions that the crashed system's console must match"
-    )
-    dump_console: tuple[Pattern, ...] = Field(
-        (), description="regular expressions that the dump system's console must match"
-    )
-    reipl: bool = Field(False, description="whether the original system is re-IPLed in the end")
-    time_limit: float | None = Field(
-        None,
-        gt=0,
-        allow_inf_nan=False,
-        description="for the dump, in boots of the crashed system in the same run",
-    )
-
-    @model_validator(mode="after")
-    def _findings_are_of_wrong_dumps(self) -> Self:
-        if self.findings and self.verdict == "PASS":
-            raise ValueError("findings: a right dump has none; verdict = 'FAIL' expects them")
-        if self.verdict == "FAIL" and not self.findings:
-            raise ValueError("findings: needed with verdict = 'FAIL': say what is to be wrong")
-        return self
-
-
-class Scenario(_Strict):
+class Scenario(Strict):
     """One concrete scenario."""
 
     description: str = Field(min_length=1, description="one line for people")

@@ -9,7 +9,7 @@ from glob import glob
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.paths import data_dir
+from harness.host.paths import data_dir
 from harness.scenario.load import (
     SUFFIX,
     Concrete,

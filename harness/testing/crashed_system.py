@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Self
 
 from harness import clock
-from harness.build.images import Images
-from harness.build.kernel import Kernel
-from harness.build.store import Store
 from harness.errors import UsageError
-from harness.machine.boot import Booter
-from harness.machine.crash import crash_booted
-from harness.machine.snapshot import Snapshot
-from harness.machine.system import RunningSystem
+from harness.evidence.directory import RunDirectory
+from harness.evidence.journal import Journal
+from harness.evidence.snapshot import Snapshot
+from harness.images.kernel.build import Kernel
+from harness.images.provide import Images
+from harness.images.store import Store
+from harness.machine.system.boot import Booter
+from harness.machine.system.crash import crash_booted
+from harness.machine.system.running import RunningSystem
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.process import CONSOLE_LOG
 from harness.qemu.spec import MachineSpec
-from harness.run.directory import RunDirectory
 from harness.run.inputs import CrashInputs
-from harness.run.journal import Journal
 from harness.run.phases import Phases
 from harness.run.plan import Plan
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.dump.partition import DUMP
-from harness.machine.snapshot import Snapshot
+from harness.evidence.directory import DUMP, RunDirectory
+from harness.evidence.snapshot import Snapshot
 from harness.progress import NoProgress
 from harness.qemu.process import CONSOLE_LOG
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
-from harness.run.directory import RunDirectory
-from harness.run.plan import Plan
-from harness.scenario.load import plan_of_crash
+from harness.run.plan import Plan, plan_of_crash
 from harness.testing import report
 from harness.testing.evidence import ItemEvidence
 from harness.testing.settings import Settings

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError, HostError, UsageError
+from harness.evidence.directory import directory_names
 from harness.printable import TAB, printable
-from harness.run.directory import directory_names
 from harness.testing import report as words
 
 DIRECTORY, VERDICT = "zharness_evidence", "zharness_verdict"  # properties of a test in JUnit XML

@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 
 from harness.errors import HarnessError
-from harness.machine.snapshot import Snapshot
+from harness.evidence.snapshot import Snapshot
 from harness.progress import NoProgress
 from harness.run import engine
 from harness.run.plan import Plan

@@ -9,8 +9,8 @@ from typing import Any, Self
 import pytest
 
 from harness.errors import UsageError
-from harness.run.plan import Plan
-from harness.scenario.load import SUFFIX, load, plan_of, split_cell
+from harness.run.plan import Plan, plan_of
+from harness.scenario.load import SUFFIX, load, split_cell
 from harness.scenario.model import SECTIONS, section_of
 
 MARK = "zharness"

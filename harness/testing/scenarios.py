@@ -57,7 +57,7 @@ class ScenarioItem(pytest.Item):
         from harness.progress import NoProgress
         from harness.report.verdict import Result
         from harness.run import engine
-        from harness.scenario.load import plan_of
+        from harness.run.plan import plan_of
 
         settings = Settings.of(self.config)
         self._evidence = evidence = ItemEvidence(self, keep=settings.keep)

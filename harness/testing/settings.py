@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from harness.errors import HostError
-from harness.paths import default_store
+from harness.host.paths import default_store
 
 if TYPE_CHECKING:
-    from harness.build.store import Store
+    from harness.images.store import Store
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Settings:
 
     def open_store(self) -> Store:
         """The image store, whose directory exists. Raises HostError if it cannot be made."""
-        from harness.build.store import Store
+        from harness.images.store import Store
         from harness.progress import NoProgress
 
         try:

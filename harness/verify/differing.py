@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, overload
 
-from harness.dump.page_runs import RunSegments
+from harness.dump.formats.page_runs import RunSegments
 from harness.verify.findings import Finding
 
 CHECK = UNIT = "pages"

@@ -10,26 +10,26 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, Self
 
-from harness.build.layout import DiskLayout
-from harness.dump.collected import Collected
 from harness.dump.detect import open_dump
-from harness.dump.partition import DUMP, SUPERBLOCK
+from harness.dump.disk.superblock import SUPERBLOCK_BLOCK, FoundSuperblock, Superblock
 from harness.dump.reader import Dump
-from harness.dump.superblock import SUPERBLOCK_BLOCK, FoundSuperblock, Superblock
 from harness.errors import EvidenceError
-from harness.json_file import Model, as_model, read_object
-from harness.plain_file import (
+from harness.evidence.collected import Collected
+from harness.evidence.directory import DUMP, SUPERBLOCK
+from harness.files.json_file import Model, as_model, read_object
+from harness.files.plain_file import (
     is_there,
     open_plain,
     read_plain,
     require_own_directory,
     require_plain,
 )
+from harness.files.sparse import data_extents
 from harness.s390x.cpu import CpuState
-from harness.scenario.model import DumpFormat, Expect
-from harness.scenario.trigger import Trigger
-from harness.scenario.triggers import TRIGGERS
-from harness.sparse import data_extents
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.expect import DumpFormat, Expect
+from harness.triggers.table import TRIGGERS
+from harness.triggers.trigger import Trigger
 from harness.verify.evidence_files import MachineFile, OutcomeFile, ReIplFile, RunFile
 
 CONSOLE_LIMIT = 40 << 20  # bytes; the harness itself stops writing long before

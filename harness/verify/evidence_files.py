@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.build.layout import DiskLayout
-from harness.scenario.model import DumpFormat, Expect
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.expect import DumpFormat, Expect
 
 MAX_MEMORY = 1 << 40
 MAX_BLOCK = 1 << 16  # hexadecimal digits of an IPL parameter block, which is a page at most

@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.verify import (
+from harness.verify import expectations
+from harness.verify.checks import (
     console,
-    content,
     dump_file,
-    expectations,
     memory_map,
     outcome,
     pages,
     registers,
     reipl,
-    semantic,
     superblock,
     vmcoreinfo,
 )
+from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.semantic import check as semantic
 
 Check = Callable[[Evidence], CheckResult]
 

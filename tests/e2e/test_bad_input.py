@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from harness.build.apt import private_apt
-from harness.build.command import Tools
+from harness.images.command import Tools
+from harness.images.debian.apt import private_apt
 from tests.e2e.conftest import command
 
 pytestmark = pytest.mark.e2e

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.signals import ENDING
+from harness.host.signals import ENDING
 from tests.e2e.conftest import command
 
 pytestmark = pytest.mark.e2e

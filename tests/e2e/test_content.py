@@ -9,23 +9,23 @@ from typing import Any, cast
 
 import pytest
 
-from harness.build.images import Images
-from harness.build.initramfs import CRASHED, IMAGE, initramfs
-from harness.build.layout import DiskLayout
-from harness.build.store import Store
 from harness.deadline import Deadline
-from harness.dump.elf import ElfDump
-from harness.paths import default_store
+from harness.dump.formats.elf.reader import ElfDump
+from harness.host.paths import default_store
+from harness.images.initramfs.build import CRASHED, IMAGE, initramfs
+from harness.images.provide import Images
+from harness.images.store import Store
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.run.plan import CRASH_PARMLINE
-from harness.verify import content
+from harness.s390x.disk_layout import DiskLayout
+from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import CheckResult
-from harness.verify.planted import Kind
+from harness.verify.planted_layout import Kind
 
 pytestmark = pytest.mark.e2e
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from harness.build.store import Store
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
+from harness.host.paths import default_store
+from harness.images.store import Store
+from harness.inspect.compare import compare
 from harness.judges import agreement
 from harness.judges.zgetdump import Zgetdump
-from harness.paths import default_store
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
-from harness.run.plan import Plan
-from harness.scenario.load import load, plan_of_crash
-from harness.verify.compare import compare
-from tests.unit.test_dump_lkcd import END_MARKER, header, page_of
+from harness.run.plan import Plan, plan_of_crash
+from harness.scenario.load import load
+from tests.unit.dump.formats.test_lkcd import END_MARKER, header, page_of
 
 pytestmark = pytest.mark.e2e
 

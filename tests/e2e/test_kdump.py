@@ -14,7 +14,7 @@ from harness.qemu.binary import find_qemu
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
-from tests.unit.evidence import VMCORE_INFO_POINTER, VMCOREINFO, elf_note
+from tests.support.evidence import VMCORE_INFO_POINTER, VMCOREINFO, elf_note
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.dump.detect import open_dump
 from harness.judges import libkdumpfile
-from tests.unit.test_libkdumpfile import MEMORY, path
+from tests.unit.judges.test_libkdumpfile import MEMORY, path
 
 __all__ = ["path"]  # a fixture
 

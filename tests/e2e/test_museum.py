@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from harness.build.command import Tools
-from harness.build.kernel_spec import museum
-from harness.build.source import kernel_source
-from harness.build.store import Store
-from harness.paths import data_dir, default_store
+from harness.host.paths import data_dir, default_store
+from harness.images.command import Tools
+from harness.images.kernel.source import kernel_source
+from harness.images.kernel.spec import museum
+from harness.images.store import Store
 from harness.progress import NoProgress
 
 pytestmark = pytest.mark.e2e

@@ -11,23 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from harness import sparse
-from harness.build.images import Images
-from harness.build.initramfs import IMAGE
-from harness.build.store import Store
 from harness.deadline import Deadline
 from harness.dump.detect import open_dump
-from harness.machine.boot import Booter
-from harness.paths import data_dir, default_store
+from harness.evidence.journal import Journal
+from harness.files import sparse
+from harness.host.paths import data_dir, default_store
+from harness.images.initramfs.build import IMAGE
+from harness.images.provide import Images
+from harness.images.store import Store
+from harness.machine.system.boot import Booter
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.spec import MachineSpec
-from harness.run.journal import Journal
 from harness.run.phases import Phases
-from harness.scenario.lkdtm import CRASHES, NO_CRASH
 from harness.scenario.load import load_all
-from harness.scenario.lockup import PROVOKE
-from harness.verify import registers
+from harness.triggers.lkdtm import CRASHES, NO_CRASH
+from harness.triggers.lockup import PROVOKE
+from harness.verify.checks import registers
 from harness.verify.evidence import Evidence
 
 pytestmark = pytest.mark.e2e

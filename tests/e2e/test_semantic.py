@@ -18,11 +18,11 @@ from drgn.helpers.linux.pid import find_task
 from drgn.helpers.linux.slab import find_slab_cache
 
 from harness.dump.content import File
-from harness.dump.elf import ElfDump
+from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.reader import Dump, Segment
 from harness.s390x.cpu import CpuState
-from harness.verify.kernel.__main__ import READERS
-from harness.verify.kernel.target import open_kernel
+from harness.verify.semantic.drgn_reader.__main__ import READERS
+from harness.verify.semantic.drgn_reader.target import open_kernel
 
 pytestmark = pytest.mark.e2e
 

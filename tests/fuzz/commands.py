@@ -14,25 +14,26 @@ from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
-from harness.build import kernel_image
-from harness.build.command import find_tool
-from harness.cli import extract_dump
+from harness.cli.commands import extract_dump
+from harness.dump.collect import collect_partition
 from harness.dump.content import File
 from harness.dump.convert import WRITERS, convert
 from harness.dump.detect import open_dump
-from harness.dump.ext import FileSystem
-from harness.dump.partition import DUMP, collect_partition
+from harness.dump.disk.ext import FileSystem
 from harness.errors import EvidenceError, HostError, UsageError
+from harness.evidence.directory import DUMP
+from harness.host.tools import find_tool
+from harness.images.kernel import image as kernel_image
+from harness.inspect.compare import compare
 from harness.progress import NoProgress
-from harness.verify.compare import compare
 from harness.verify.evidence import Evidence
 from harness.verify.judge import CHECKS, judge
 from tests.fuzz import seeds
 from tests.fuzz.mutate import Seed
 from tests.fuzz.readers import all_of
 from tests.fuzz.seeds import Reader
-from tests.unit.crashed_kernel import CrashedKernel
-from tests.unit.evidence import PAGE, SyntheticRun, collect_again
+from tests.support.crashed_kernel import CrashedKernel
+from tests.support.evidence import PAGE, SyntheticRun, collect_again
 
 _FILES = 50  # that are looked into
 _RIGHT = "right.elf"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.fuzz import readers
 from tests.fuzz.mutate import Seed
-from tests.unit import s390_dumps, test_dump_kdump, test_dump_lkcd
-from tests.unit.crashed_kernel import (
+from tests.support import s390_dumps
+from tests.support.crashed_kernel import (
     DESCS,
     IMAGE_PAGES,
     IMAGE_SEGMENTS,
@@ -24,7 +24,7 @@ from tests.unit.crashed_kernel import (
     UTS,
     CrashedKernel,
 )
-from tests.unit.evidence import (
+from tests.support.evidence import (
     IDENTITY_BASE,
     PAGE,
     VMCORE_INFO_NOTE,
@@ -34,8 +34,10 @@ from tests.unit.evidence import (
     superblock,
     vmcore,
 )
-from tests.unit.test_dump_filesystem import partition_table
-from tests.unit.test_dump_partition import mbr
+from tests.unit.dump.disk.test_filesystem import partition_table
+from tests.unit.dump.disk.test_partition import mbr
+from tests.unit.dump.formats import test_kdump as test_dump_kdump
+from tests.unit.dump.formats import test_lkcd as test_dump_lkcd
 
 Read = Callable[[bytes, Path], None]
 

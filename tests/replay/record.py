@@ -16,29 +16,29 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import sparse
-from harness.build.disk import DISK
-from harness.build.images import Images
-from harness.build.store import Store
 from harness.deadline import Deadline
-from harness.dump.elf import ElfDump
-from harness.machine.console_watch import ConsoleWatch
-from harness.machine.dump_session import DumpSession
-from harness.machine.old_memory import OldMemory
-from harness.machine.snapshot import RAM, Snapshot
-from harness.machine.system import RunningSystem
-from harness.machine.system_session import SystemSession
-from harness.paths import default_store
+from harness.dump.formats.elf.reader import ElfDump
+from harness.evidence.snapshot import RAM, Snapshot
+from harness.files import sparse
+from harness.host.paths import default_store
+from harness.images.disk import DISK
+from harness.images.provide import Images
+from harness.images.store import Store
+from harness.machine.dump_load.console_watch import ConsoleWatch
+from harness.machine.dump_load.old_memory import OldMemory
+from harness.machine.dump_load.session import DumpSession
+from harness.machine.system.running import RunningSystem
+from harness.machine.system.session import SystemSession
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
+from harness.qemu.gdbstub.rsp import StopReply
+from harness.qemu.gdbstub.transcript import Recorder as GdbRecorder
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
-from harness.qemu.rsp import StopReply
 from harness.qemu.spec import Disk, MachineSpec
-from harness.qemu.transcript import Recorder as GdbRecorder
 from harness.run.plan import CRASH_PARMLINE, DISK_PARMLINE
-from harness.scenario.triggers import trigger_named
-from harness.wiring import SYSTEM_LUN
+from harness.s390x.wiring import SYSTEM_LUN
+from harness.triggers.table import trigger_named
 from tests.replay.tape import Recorder
 
 MEMORY = 128 << 20

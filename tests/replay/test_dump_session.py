@@ -11,10 +11,10 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, ProtocolError
-from harness.machine.console_watch import ConsoleWatch
-from harness.machine.dump_session import DumpSession
-from harness.qemu import transcript
-from harness.qemu.gdb import GdbClient
+from harness.machine.dump_load.console_watch import ConsoleWatch
+from harness.machine.dump_load.session import DumpSession
+from harness.qemu.gdbstub import transcript
+from harness.qemu.gdbstub.client import GdbClient
 from harness.s390x.cpu import CpuState
 from harness.s390x.ipl import Subcode
 from tests.replay import tape

@@ -10,11 +10,11 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, ProtocolError
-from harness.machine.system_session import SystemSession
-from harness.qemu import transcript
-from harness.qemu.gdb import GdbClient
+from harness.machine.system.session import SystemSession
+from harness.qemu.gdbstub import transcript
+from harness.qemu.gdbstub.client import GdbClient
 from harness.s390x.ipl import BlockDevice, block_device
-from harness.wiring import DUMP_DISK
+from harness.s390x.wiring import DUMP_DISK
 from tests.replay import tape
 from tests.replay.record import MEMORY, SECONDS
 from tests.replay.test_dump_session import Notes

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.build import mirror
+from harness.images.debian import mirror
 from harness.s390x.cpu import CpuState
 
 NO_MIRROR = "file:/no/such/mirror"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.costs import assert_bounded, cost_of
-from tests.unit.hostile import MIB, SHAPES
-from tests.unit.test_limits import COMMANDS
+from tests.support.costs import assert_bounded, cost_of
+from tests.support.hostile import MIB, SHAPES
+from tests.unit.dump.test_limits import COMMANDS
 
 pytestmark = pytest.mark.e2e
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.build.qemu import debian_qemu
-from harness.build.store import Store
-from harness.paths import default_store
+from harness.host.paths import default_store
+from harness.images.debian.qemu import debian_qemu
+from harness.images.store import Store
 from harness.progress import NoProgress
 
 pytestmark = pytest.mark.e2e

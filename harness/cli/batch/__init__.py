@@ -1,0 +1,1 @@
+"""``run`` of many scenarios: the command, its display, the files of its report."""

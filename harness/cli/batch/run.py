@@ -1,0 +1,170 @@
+"""Many runs from the command line: from scenarios and options to a report."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.cli import options
+from harness.cli.say import say_json
+from harness.evidence.directory import RunDirectory, directory_names
+from harness.host.paths import default_store
+from harness.host.signals import Interrupted
+from harness.report.runs import Report, ReportedRun
+from harness.report.verdict import Verdict
+from harness.run.batch.capacity import capacity, tokens, usable_cpus
+from harness.run.batch.directory import batch_directory
+from harness.run.batch.loop import Item, run_batch
+from harness.run.batch.schedule import Tokens
+from harness.run.batch.worker import RunJob
+from harness.run.plan import plan_of, rooted_source
+from harness.scenario.load import Concrete
+from harness.scenario.options import OVERRIDES
+from harness.scenario.select import word_for
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the command line asks of every run; ``overrides`` by section and field."""
+
+    overrides: Mapping[str, Mapping[str, Any]]
+    store: Path
+    keep: bool = False
+    fresh: bool = False
+    judges: bool = False
+    time_factor: float = 1.0
+    verbose: bool = False
+    json: bool = False
+
+    def again(self, concrete: Concrete) -> str:
+        """The command that runs a scenario like this."""
+        command = ["zharness", "run", word_for(concrete), *self._overrides(), *self._common()]
+        if self.time_factor != 1.0:
+            command += ["--time-factor", f"{self.time_factor:g}"]
+        return shlex.join(command)
+
+    def replay(self, evidence: Path) -> str:
+        """The command that runs again what is in ``evidence``."""
+        return shlex.join(["zharness", "replay", str(evidence.absolute()), *self._common()])
+
+    def _overrides(self) -> Iterator[str]:
+        for (section, field), option in OVERRIDES.items():
+            value = self.overrides.get(section, {}).get(field)
+            if value is not None:
+                is_path = isinstance(value, Path) or field in ("source", "patches")
+                for each in value if isinstance(value, list) else (value,):
+                    yield from (option, rooted_source(str(each)) if is_path else str(each))
+
+    def _common(self) -> Iterator[str]:
+        if self.store.absolute() != default_store().absolute():
+            yield from ("--store", str(self.store.absolute()))
+        if self.fresh:
+            yield "--fresh"
+        if self.keep:
+            yield "--keep"
+        if self.judges:
+            yield "--judges"
+
+
+def run_many(
+    scenarios: Sequence[Concrete],
+    chosen: Chosen,
+    *,
+    output: Path | None,
+    jobs: int | None,
+    repeat: int,
+    fail_fast: bool,
+    junit: Path | None,
+    resume: bool = False,
+) -> int:
+    """Run them all, show how it goes and what came of it; returns the exit code.
+
+    Raises KeyboardInterrupt once what had finished has been shown, UsageError and HostError for
+    what cannot be run at all.
+    """
+    from harness.cli.batch.display import display_for
+    from harness.cli.batch.report_files import ReportFiles
+    from harness.cli.show.verdict import show_report
+    from harness.report import junit as junit_xml
+
+    slots = jobs or usable_cpus()
+    room = capacity(slots)
+    evidence = options.output_path(output, "batch").absolute()
+    items = _items(_repeated(scenarios, repeat), chosen, evidence, room)
+    slots = min(slots, len(items))
+    with batch_directory(evidence, items, resume=resume) as kept:
+        files = ReportFiles(evidence, junit)
+        with display_for(len(items), slots, json=chosen.json, verbose=chosen.verbose) as display:
+            report = run_batch(
+                items, room, display, fail_fast=fail_fast, kept=kept, save=files.save
+            )
+        files.write(report)
+    try:
+        if chosen.json and not report.interrupted:
+            say_json(report.to_json())
+        else:
+            show_report(report, stderr=report.interrupted is not None)
+    finally:  # as for a single run
+        if junit is not None:
+            junit_xml.write(report, junit)
+    if report.interrupted is not None:  # now it may do what it does everywhere else
+        signal.raise_signal(report.interrupted)
+        raise Interrupted(report.interrupted)
+    return int(report.exit_code)
+
+
+def report_of_one(concrete: Concrete, verdict: Verdict, chosen: Chosen) -> Report:
+    """The report of a run that was no batch; its time is that of its phases."""
+    evidence = RunDirectory(verdict.directory)
+    replay = chosen.replay(evidence.root) if evidence.run.is_file() else chosen.again(concrete)
+    seconds = sum(verdict.timings.values())
+    run = ReportedRun(concrete.name, concrete.path, evidence.root, replay, seconds, verdict)
+    return Report((run,), seconds)
+
+
+def _repeated(scenarios: Sequence[Concrete], times: int) -> list[tuple[str, Concrete]]:
+    """Names and scenarios: one round after the other."""
+    if times == 1:
+        return [(concrete.name, concrete) for concrete in scenarios]
+    return [
+        (f"{concrete.name}#{number}", concrete)
+        for number in range(1, times + 1)
+        for concrete in scenarios
+    ]
+
+
+def _items(
+    named: Sequence[tuple[str, Concrete]], chosen: Chosen, evidence: Path, room: Tokens
+) -> list[Item]:
+    directories = directory_names([name for name, _ in named])
+    return [
+        _item(name, concrete, chosen, evidence / directory, room)
+        for (name, concrete), directory in zip(named, directories, strict=True)
+    ]
+
+
+def _item(name: str, concrete: Concrete, chosen: Chosen, output: Path, room: Tokens) -> Item:
+    crashed = concrete.scenario.crashed
+    plan = plan_of(concrete.name, concrete.scenario, time_factor=chosen.time_factor)
+    job = RunJob(
+        plan,
+        output,
+        chosen.store,
+        keep=chosen.keep,
+        fresh=chosen.fresh,
+        judges=chosen.judges,
+        consoles=chosen.verbose,
+    )
+    return Item(
+        name,
+        concrete.path,
+        job,
+        tokens(crashed.memory, crashed.smp, crashed.workload, room),
+        chosen.replay(output),
+        chosen.again(concrete),
+        None if chosen.fresh or plan.needs_own_crash else crashed.model_dump_json(),
+    )

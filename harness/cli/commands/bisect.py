@@ -1,0 +1,188 @@
+"""bisect run, step: which commit broke dumping?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli import options
+from harness.cli.options import examples
+from harness.cli.say import say, say_json
+from harness.errors import ExitCode, UsageError
+from harness.images.kernel.spec import Role
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from harness.lab.bisect import Result, Step
+    from harness.lab.commit import Trying
+
+app = typer.Typer(help="Find the commit that broke dumping.", no_args_is_help=True)
+
+RepositoryPath = Annotated[
+    Path, options.path_option("--repository", "-C", help="Git repository of the kernel.")
+]
+OneRole = Annotated[
+    Role,
+    typer.Option(
+        "--role", help="Which kernel is built from the commit: the one that dumps, or crashes."
+    ),
+]
+Fixed = Annotated[
+    Path | None,
+    options.path_option("--fixed", help="The other kernel.", show_default="the harness's own"),
+]
+FindingPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--finding",
+        help="Call a commit bad only if a finding ('CHECK: text') matches this regular expression.",
+        show_default="any wrong dump is",
+    ),
+]
+Often = Annotated[
+    int, typer.Option("--repeat", min=1, help="Dump N times; one wrong dump makes the commit bad.")
+]
+State = Annotated[
+    Path | None,
+    options.path_option("--output", help="Directory for results; an earlier one is resumed."),
+]
+STEP_HELP = (
+    "Exit codes: 0 good, 1 bad, 125 cannot be told; 128, on which git bisect run stops: this host "
+    "or the command is at fault."
+)
+
+
+@app.command(
+    epilog=examples(
+        "zharness bisect run -C ~/linux --good v6.8 --bad v6.9 --output bisection",
+        "zharness bisect run -C ~/linux --good v6.8 --bad HEAD --finding '^registers' --repeat 3",
+    )
+)
+def run(
+    good: Annotated[str, typer.Option("--good", help="A commit with which dumps are right.")],
+    bad: Annotated[str, typer.Option("--bad", help="A later one with which they are not.")],
+    repository: RepositoryPath = Path(),
+    role: OneRole = Role.DUMP,
+    scenario: options.Scenario = "quick",
+    finding: FindingPattern = None,
+    repeat: Often = 1,
+    fixed: Fixed = None,
+    output: State = None,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> int:
+    """Drive git bisect to the first bad commit; neither work tree nor branches are touched.
+
+    Every answer is kept in the output directory: the same command, given the same directory,
+    goes on where it was interrupted.
+    """
+    from harness.lab.bisect import Memory, Repository, bisect
+
+    tree = Repository(repository)
+    ends = tree.commit(good), tree.commit(bad)
+    place = options.output_path(output, "bisect")
+    trying = _trying(repository, role, scenario, place, store, json, finding, repeat, fixed)
+    question = {
+        "repository": str(tree.path),
+        "good": ends[0],
+        "bad": ends[1],
+        **trying.question(),
+    }
+    memory = Memory.open(place, question)
+    result = bisect(tree, *ends, memory, trying.try_commit)
+    if json:
+        steps = [step.to_json() for step in result.steps]
+        document = {"first_bad": list(result.first_bad), "steps": steps, "directory": str(place)}
+        say_json(document)
+    else:
+        _show(result, place)
+    return ExitCode.PASS if len(result.first_bad) == 1 else ExitCode.FAIL
+
+
+@app.command(epilog="\n\n".join([STEP_HELP, examples("git bisect run zharness bisect step")]))
+def step(
+    repository: RepositoryPath = Path(),
+    revision: Annotated[str, typer.Option("--revision", help="The commit to try.")] = "HEAD",
+    role: OneRole = Role.DUMP,
+    scenario: options.Scenario = "quick",
+    finding: FindingPattern = None,
+    repeat: Often = 1,
+    fixed: Fixed = None,
+    output: options.Output = None,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> int:
+    """Try one commit: the command for git bisect run."""
+    from harness.lab.bisect import Repository
+
+    place = options.output_path(output, "bisect")
+    trying = _trying(repository, role, scenario, place, store, json, finding, repeat, fixed)
+    tried = trying.try_commit(Repository(repository).commit(revision))
+    if json:
+        say_json(tried.to_json())
+    else:
+        say(_line(tried))
+    return int(tried.answer)
+
+
+def _trying(
+    repository: Path,
+    role: Role,
+    scenario: str,
+    place: Path,
+    store: Path | None,
+    json: bool,
+    finding: str | None,
+    repeat: int,
+    fixed: Path | None,
+) -> Trying:
+    import re
+
+    from harness.lab.bisect import Repository
+    from harness.lab.commit import Trying
+    from harness.scenario.load import load
+
+    if finding is not None:
+        try:
+            re.compile(finding)
+        except re.error as error:
+            raise UsageError(f"--finding: '{finding}' is no regular expression: {error}") from None
+    images = options.images(store, json=json)
+    load(scenario)  # both are looked at before anything is built
+    if fixed is not None:
+        images.given_kernel(fixed)
+    return Trying(
+        Repository(repository),
+        role,
+        scenario,
+        place,
+        images.store,
+        images.progress,
+        finding=finding,
+        repeat=repeat,
+        fixed=fixed,
+    )
+
+
+def _line(step: Step) -> str:
+    why = f": {step.why}" if step.why else ""
+    return f"{step.answer.name.lower():4}  {step.commit[:12]}  {step.subject}{why}"
+
+
+def _show(result: Result, place: Path) -> None:
+    steps: dict[str, Any] = {step.commit: step for step in result.steps}
+    for each in result.steps:
+        say(_line(each))
+    if len(result.first_bad) > 1:
+        say(f"the first bad commit is one of {len(result.first_bad)}; others could not be tried:")
+    for commit in result.first_bad:
+        found = steps[commit]
+        which = "first bad commit" if len(result.first_bad) == 1 else "it may be"
+        say(f"{which}: {commit} {found.subject}")
+        if found.why:
+            bad = found.answer.name == "BAD"
+            say(f"{'what it breaks' if bad else 'not to be judged'}: {found.why}")
+        if found.evidence:
+            say(f"evidence: {found.evidence}")
+    say(f"log: {place / 'bisect.json'}")

@@ -1,0 +1,140 @@
+"""config check, diff: can a kernel of that configuration dump?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli import options
+from harness.cli.options import examples
+from harness.cli.say import say_json, tell
+from harness.errors import ExitCode, UsageError
+from harness.lab.rules import Target
+from harness.s390x.disk_layout import DiskLayout
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from harness.images.provide import Images
+
+app = typer.Typer(help="Kernel configurations: are they fit for dumping?", no_args_is_help=True)
+
+Configuration = Annotated[
+    str, typer.Argument(help="A .config, a kernel image that carries its own, or a stored kernel.")
+]
+Targets = Annotated[
+    list[Target] | None,
+    typer.Option(
+        "--target", help="Where it is to dump; may be repeated.", show_default="machine and qemu"
+    ),
+]
+Source = Annotated[
+    str | None, typer.Option("--source", help="Kernel source that a defconfig is completed with.")
+]
+OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="What it is to dump to.")]
+
+
+@app.command(
+    epilog=examples(
+        "zharness config check .config",
+        "zharness config check arch/s390/boot/bzImage --target machine --disk-layout ext4",
+        "zharness config check kernel-dump --measure",
+    )
+)
+def check(
+    configuration: Configuration,
+    target: Targets = None,
+    source: Source = None,
+    disk_layout: OneLayout = DiskLayout.PARTITION,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Dump with it, too: what memory does it leave?")
+    ] = False,
+    output: options.Output = None,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> int:
+    """Say what a dump kernel lacks, or has and should not; exit 1 if it cannot dump.
+
+    Where that is different for a real machine and for QEMU, it is said.
+    """
+    from harness.cli.show.lab import show_measures, show_remarks
+    from harness.lab import check as lab
+    from harness.lab import measure as measuring
+    from harness.lab.given import given
+    from harness.lab.trial import Laboratory, worst
+
+    images = options.images(store, json=json)
+    subject = given(images, configuration, source)
+    image = subject.image
+    if measure and image is None:
+        raise UsageError(
+            f"{configuration} is no kernel, and --measure dumps with one",
+            hint="zharness kernel build dump --fragment FILE builds one of that configuration",
+        )
+    targets = target or list(Target)
+    remarks = {
+        each: lab.check(subject.values, each, disk_layout, subject.version) for each in targets
+    }
+    trials = []
+    if measure and image is not None and _can_dump(images, image):
+        place = options.output_path(output, "measure")
+        laboratory = Laboratory(images.store, images.progress, place, disk_layout)
+        trials = measuring.measure(laboratory, image)
+    if json:
+        document: dict[str, Any] = {
+            "configuration": subject.name,
+            "version": subject.version and ".".join(map(str, subject.version)),
+            "targets": {
+                str(each): {
+                    "dumps": lab.dumps(found),
+                    "remarks": [remark.to_json() for remark in found],
+                }
+                for each, found in remarks.items()
+            },
+            "measured": [trial.to_json() for trial in trials],
+        }
+        say_json(document)
+    else:
+        show_remarks(remarks)
+        if trials and image is not None:
+            show_measures(image, trials)
+    able = all(lab.dumps(found) for found in remarks.values())
+    measured = worst(trials) if Target.QEMU in targets else ExitCode.PASS  # where it was measured
+    return max(measured, ExitCode.PASS if able else ExitCode.FAIL)
+
+
+@app.command(epilog=examples("zharness config diff .config kernel-dump"))
+def diff(
+    first: Configuration,
+    second: Configuration,
+    source: Source = None,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> int:
+    """Explain the differences that matter for dumping; count the others. Exit 1 if there are any.
+
+    With --json, the others are named, too.
+    """
+    from harness.cli.show.lab import show_differences
+    from harness.lab.difference import differences
+    from harness.lab.given import given
+
+    images = options.images(store, json=json)
+    values = [given(images, word, source).values for word in (first, second)]
+    explained, others = differences(*values)
+    if json:
+        document = {"explained": [each.to_json() for each in explained], "others": others}
+        say_json(document)
+    else:
+        show_differences(explained, others)
+    return ExitCode.FAIL if explained else ExitCode.PASS
+
+
+def _can_dump(images: Images, kernel: Path) -> bool:
+    """Whether there is anything to measure."""
+    try:
+        images.dump_kernel(kernel)
+    except UsageError as error:
+        tell(f"not measured: {error.message}")
+        return False
+    return True

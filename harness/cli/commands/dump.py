@@ -1,0 +1,250 @@
+"""dump SNAPSHOT; dump info, and the other commands on dumps in files."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli import options
+from harness.cli.commands import run
+from harness.cli.default_command import DefaultCommandGroup
+from harness.cli.options import examples
+from harness.cli.say import say, say_json
+from harness.cli.show.progress import progress_for
+from harness.errors import ExitCode
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from collections.abc import Iterator, Sequence
+
+    from harness.dump.reader import Dump
+    from harness.verify.findings import CheckResult
+
+INFO_EXAMPLES = examples(
+    "zharness dump info evidence/dump/dump",
+    "zharness dump info dump.elf --json | jq .panic",
+)
+COMPARE_EXAMPLES = examples(
+    "zharness dump compare dump.elf dump.s390  # the same crash in another format",
+    "zharness dump compare a.elf b.elf --json > differences.json",
+)
+CHECK_EXAMPLES = examples(
+    "zharness dump check dump.elf",
+    "zharness dump check disk.img --json | jq '.checks[] | select(.passed | not)'",
+)
+EXTRACT_EXAMPLES = examples(
+    "zharness dump extract dump.elf dmesg",
+    "zharness dump extract dump.elf vmcoreinfo | grep BUILD-ID",
+    "zharness dump extract dump.elf page 0x1000 > page.bin  # in hex on a terminal",
+    "zharness dump extract dump.elf cpu 0 --json",
+)
+CONVERT_EXAMPLES = examples(
+    "zharness dump convert dump.elf --to s390 dump.s390",
+    "zharness dump convert disk.img --to elf dump.elf",
+)
+
+JUDGE_EXAMPLES = examples(
+    "zharness dump judge evidence/dump/dump",
+    "zharness dump judge dump.s390_ext --suite sid  # the release's own does not read those",
+    "zharness dump judge disk.img --json  # a disk that zipl -d prepared, with its partition",
+)
+
+DumpFile = Annotated[
+    Path, options.path_argument(metavar="FILE", help="A dump, of any format that is known.")
+]
+
+
+class What(StrEnum):
+    """What can be taken out of a dump."""
+
+    DMESG = "dmesg"
+    VMCOREINFO = "vmcoreinfo"
+    PAGE = "page"
+    CPU = "cpu"
+
+
+app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="Dump a stored crash again ([bold]zharness dump SNAPSHOT[/bold]), or look into dumps.",
+    epilog=examples(
+        "zharness dump sysrq-c --hsa-size 128M  # dump a stored crash again",
+        "zharness dump info dump.elf",
+        "zharness dump compare dump.elf other.elf",
+        "zharness dump check dump.elf",
+        "zharness dump extract dump.elf dmesg",
+    ),
+    no_args_is_help=True,
+)
+app.command("snapshot", epilog=run.DUMP_EXAMPLES)(run.dump)  # the first one needs no name
+
+
+@app.command(epilog=INFO_EXAMPLES)
+def info(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> None:
+    """Say what a dump is: format, memory map, CPUs, kernel, panic, and what its headers tell."""
+    from harness.cli.show.dump import show_info
+    from harness.dump.describe import describe
+    from harness.dump.detect import open_dump
+
+    with _limited(limit_factor, file), open_dump(file) as dump:
+        described = describe(dump)
+        if json:
+            say_json(described)
+        else:
+            show_info(described)
+
+
+@app.command(epilog=COMPARE_EXAMPLES)
+def compare(
+    one: Annotated[Path, options.path_argument(metavar="A", help="A dump, of any known format.")],
+    other: Annotated[Path, options.path_argument(metavar="B", help="Another, of any format.")],
+    json: options.Json = False,
+    limit_factor: options.LimitFactor = 1,
+) -> int:
+    """Compare two dumps: memory map, every page, every CPU's registers, VMCOREINFO.
+
+    Exit codes: 0 they are the same, 1 they differ, 3 one of them cannot be read.
+    """
+    from harness.dump.detect import open_dump
+    from harness.inspect.compare import compare
+
+    with (
+        _limited(limit_factor, one, other),
+        open_dump(one) as first,
+        open_dump(other) as second,
+    ):
+        results = compare(first, second, progress_for(json=json, verbose=False))
+        what = {"first": _identity(first), "second": _identity(second)}
+        return _show(what, results, ("the dumps are the same", "the dumps differ"), json)
+
+
+@app.command(epilog=CHECK_EXAMPLES)
+def check(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> int:
+    """Check a dump by itself: whole, consistent, and of a Linux that crashed.
+
+    Exit codes: 0 all is well, 1 something is wrong, 3 it is no dump that can be opened.
+    """
+    from harness.dump.detect import open_dump
+    from harness.inspect import check as alone
+
+    with _limited(limit_factor, file), open_dump(file) as dump:
+        found = alone.superblock_of(file)
+        results = alone.check(dump, found, progress_for(json=json, verbose=False))
+        what = {"dump": _identity(dump)}
+        return _show(what, results, ("nothing is wrong", "something is wrong"), json)
+
+
+@app.command(epilog=JUDGE_EXAMPLES)
+def judge(
+    file: DumpFile,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite",
+            metavar="SUITE",
+            help="Zgetdump of this Debian suite, trixie or later, which knows more (s390_ext).",
+            show_default=False,
+        ),
+    ] = None,
+    store: options.StorePath = None,
+    json: options.Json = False,
+) -> int:
+    """Ask the genuine zgetdump of s390-tools, in a guest, and libkdumpfile, if it is installed.
+
+    Exit codes: 0 they agree with us, 1 one does not, 2 zgetdump does not know such a dump, 3 there
+    is no dump to be opened, or no guest.
+    """
+    from harness.dump.detect import open_dump
+    from harness.images.store import Store
+    from harness.judges import agreement, libkdumpfile
+    from harness.judges.zgetdump import Zgetdump
+
+    progress = progress_for(json=json, verbose=False)
+    zgetdump = Zgetdump(Store(options.store_path(store), progress), progress, suite=suite)
+    with open_dump(file) as dump, zgetdump.judging(file, dump) as opinion:
+        results = (agreement.check(dump, opinion, progress), libkdumpfile.check(file, dump))
+        what = {"dump": _identity(dump)}
+    return _show(what, results, ("they agree", "not all agree"), json)
+
+
+@app.command(epilog=EXTRACT_EXAMPLES)
+def extract(
+    file: DumpFile,
+    what: Annotated[
+        What, typer.Argument(help="The kernel's log, VMCOREINFO, a page, or a CPU's registers.")
+    ],
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ADDRESS|NUMBER]",
+            help="An absolute address in the page, or the CPU's number in the dump, from 0.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+    limit_factor: options.LimitFactor = 1,
+) -> None:
+    """Take something out of a dump, to standard output."""
+    from harness.cli.commands import extract_dump
+    from harness.dump.detect import open_dump
+
+    extract_dump.check(what, which)
+    with _limited(limit_factor, file), open_dump(file) as dump:
+        extract_dump.extract(dump, what, which, json=json)
+
+
+@app.command(epilog=CONVERT_EXAMPLES)
+def convert(
+    file: DumpFile,
+    target: Annotated[Path, options.path_argument(metavar="OUT", help="A new file.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="elf, s390 or s390_ext.")],
+    json: options.Json = False,
+    limit_factor: options.LimitFactor = 1,
+) -> None:
+    """Write a dump in another format."""
+    from harness.dump.convert import convert
+    from harness.dump.detect import open_dump
+
+    with _limited(limit_factor, file), open_dump(file) as dump:
+        convert(dump, target, to, progress_for(json=json, verbose=False))
+    if json:
+        say_json({"file": str(target), "format": to, "size": target.stat().st_size})
+    else:
+        say(f"{target}: {to}, {target.stat().st_size} bytes")
+
+
+@contextmanager
+def _limited(factor: int, *files: Path) -> Iterator[None]:
+    """What the files hold costs no more than honest dumps, or ``factor`` times as much."""
+    from harness.dump.guard import guarded
+    from harness.limits import multiplied
+
+    with multiplied(factor), guarded(*files):
+        yield
+
+
+def _identity(dump: Dump) -> dict[str, str | None]:
+    return {"file": dump.name, "format": dump.format, "container": dump.container or None}
+
+
+def _show(
+    what: dict[str, dict[str, str | None]],
+    results: Sequence[CheckResult],
+    verdicts: tuple[str, str],
+    json: bool,
+) -> int:
+    """The checks on the dumps in ``what``, and which of the two verdicts; returns the exit code."""
+    from harness.cli.show.verdict import show_checks
+
+    passed = all(result.passed for result in results)
+    checks = [result.to_json() for result in results]
+    if json:
+        say_json({**what, "passed": passed, "checks": checks})
+    else:
+        for name, dump in what.items():
+            say(f"{name}: {dump['file']} ({dump['format']})")
+        show_checks(checks)
+        say(verdicts[0] if passed else verdicts[1])
+    return ExitCode.PASS if passed else ExitCode.FAIL

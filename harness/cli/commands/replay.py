@@ -1,0 +1,79 @@
+"""replay: the same run once more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from harness.cli import options
+from harness.cli.commands.run import run_plan, show
+from harness.cli.options import examples
+from harness.cli.say import tell
+
+EXAMPLES = examples(
+    "zharness replay evidence  # the same once more",
+    "zharness replay evidence --trust  # and build the kernel source that it names, unasked",
+)
+
+
+def replay(
+    evidence: Annotated[Path, options.path_argument(help="Evidence directory of an earlier run.")],
+    fresh: options.Fresh = False,
+    output: options.Output = None,
+    keep: options.Keep = False,
+    judges: options.Judges = False,
+    trust: options.Trust = False,
+    store: options.StorePath = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Run again what an earlier run did, by its evidence."""
+    from harness.cli.batch import run as batch
+    from harness.errors import EvidenceError, UsageError
+    from harness.evidence.directory import RunDirectory
+    from harness.files.json_file import read_object
+    from harness.run.plan import Plan
+    from harness.run.trust import executed
+
+    former = RunDirectory(evidence)
+    document = read_object(former.run)
+    for part in ("plan", "inputs"):
+        if not isinstance(document.get(part), dict):
+            raise EvidenceError(f"{former.run}: holds no {part}")
+    plan = Plan.from_json(document["plan"], former.run)
+    if "crashed kernel" not in document["inputs"]:
+        raise UsageError(
+            f"{evidence} is a dump of a stored crash, so there is no crash to be made again",
+            hint=f"zharness dump {former.crash}{os.sep} dumps it once more",
+        )
+    _require_trust(executed(plan, evidence), trust)
+    chosen = batch.Chosen(
+        {},
+        options.store_path(store),
+        keep=keep,
+        fresh=fresh,
+        judges=judges,
+        verbose=verbose,
+        json=json,
+    )
+    return show(run_plan(plan, chosen, output), json)
+
+
+def _require_trust(executed: list[str], trusted: bool) -> None:
+    """Say what this host would execute, and ask; raises UsageError if the answer is not yes."""
+    from harness.errors import UsageError
+
+    for line in executed:
+        tell(line)
+    if not executed or trusted:
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        tell("Build that on this host? Type yes if you trust whoever made this evidence:")
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+    raise UsageError(
+        "what the evidence names was not built, because nobody said that it is to be trusted",
+        hint="--trust, if you trust whoever made it; see docs/security.md",
+    )

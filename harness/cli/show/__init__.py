@@ -1,0 +1,1 @@
+"""Results for people: verdicts, dumps, kernels, progress."""

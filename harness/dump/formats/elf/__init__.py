@@ -1,0 +1,1 @@
+"""ELF, as /proc/vmcore and ngdump write it."""

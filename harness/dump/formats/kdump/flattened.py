@@ -1,0 +1,60 @@
+"""makedumpfile's flattened format: a dump as records of where to write what, for a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.dump.content import Content
+from harness.dump.disk.fragments import FragmentedContent, Piece, last_wins
+from harness.dump.formats.kdump.c_kdump import (
+    DATA_HEADER_SIZE,
+    END_FLAG_FLAT_HEADER,
+    FLAT_HEADER_SIZE,
+    TYPE_FLAT_HEADER,
+    VERSION_FLAT_HEADER,
+    c_kdump,
+)
+from harness.errors import EvidenceError
+from harness.limits import exceeded, flat_records_for
+
+_MAX_END = 1 << 62
+
+
+def flattened(content: Content) -> Content:
+    """What the records of ``content`` make when they are written; what none writes is zero.
+
+    Raises EvidenceError, naming offset and field, if it is not written to its end, or is none;
+    LimitError if it has more records than makedumpfile would make of so many bytes.
+    """
+    name = content.name
+    head = content.read(0, len(c_kdump.makedumpfile_header), "flattened format's header")
+    header = c_kdump.makedumpfile_header(head)
+    kind = (header.type, header.version)
+    if kind != (TYPE_FLAT_HEADER, VERSION_FLAT_HEADER):
+        raise EvidenceError(f"{name}: offset 16: type and version are {kind}, not (1, 1)")
+    pieces = list(_pieces(content))
+    size = max((piece.at + piece.size for piece in pieces), default=0)
+    return FragmentedContent(content, last_wins(pieces), size, name)
+
+
+def _pieces(content: Content) -> Iterator[Piece]:
+    """What each record has; they end with one whose fields are all END_FLAG_FLAT_HEADER."""
+    at, limit = FLAT_HEADER_SIZE, flat_records_for(content.size)
+    for _ in range(limit):
+        record = c_kdump.makedumpfile_data_header(content.read(at, DATA_HEADER_SIZE, "record"))
+        if record.offset == record.buf_size == END_FLAG_FLAT_HEADER:
+            return
+        if not (0 <= record.offset < _MAX_END and 0 < record.buf_size < _MAX_END):
+            raise EvidenceError(
+                f"{content.name}: offset {at:#x}: record with offset {record.offset}, buf_size "
+                f"{record.buf_size}"
+            )
+        start = at + DATA_HEADER_SIZE
+        at = start + record.buf_size
+        if at > content.size:
+            raise EvidenceError(
+                f"{content.name}: truncated: a record ends at offset {at:#x}, the file at "
+                f"{content.size:#x}"
+            )
+        yield Piece(record.offset, record.buf_size, start)
+    raise exceeded(content.name, "has more records than makedumpfile makes", limit)

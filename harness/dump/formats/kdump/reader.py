@@ -1,0 +1,258 @@
+"""Reader of kdump-compressed dumps, as makedumpfile and QEMU write them on s390x.
+
+Own code, for want of a library: libkdumpfile comes without a wheel, and the one that drgn bundles
+gives memory only. Which pages there are is in two bitmaps: the first has the machine's memory, the
+second what of it is in the dump, with a descriptor for each page in ascending order.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from harness.dump.content import Content
+from harness.dump.formats.elf.reader import ElfLayout, ElfNote, cpus_in, parse_notes, vmcoreinfo_of
+from harness.dump.formats.kdump.c_kdump import (
+    DUMP_DH_COMPRESSED_INCOMPLETE,
+    DUMP_DH_COMPRESSED_LZO,
+    DUMP_DH_COMPRESSED_SNAPPY,
+    DUMP_DH_COMPRESSED_ZLIB,
+    DUMP_DH_COMPRESSED_ZSTD,
+    HEADER_SIZE,
+    PAGE_DESC_SIZE,
+    SUB_HEADER_SIZE,
+    VERSION_64,
+    VERSION_NOTE,
+    VERSION_SPLIT,
+    VERSION_VMCOREINFO,
+    c_kdump,
+)
+from harness.dump.formats.packed import unzlib, unzstd
+from harness.dump.formats.page_runs import (
+    Bitmap,
+    PagedDump,
+    PagedMemory,
+    PageRuns,
+    RunSegments,
+    runs_in_bitmap,
+)
+from harness.dump.reader import PAGE, Segment, vmcoreinfo_in
+from harness.errors import EvidenceError
+from harness.limits import limits, require
+from harness.s390x.cpu import CpuState
+
+_ZERO_PAGES = 1  # the dump level that leaves out nothing else (makedumpfile(8))
+_MAX_PAGES = 1 << 51  # as many as 63 bits can address
+_SCANNED = 4096  # descriptors at a time
+_READ_AHEAD = 64  # the same, when pages are read
+_DESC = struct.Struct(">QIIQ")  # page_desc, for going through millions of them
+
+_UNPACK: Mapping[int, Callable[[bytes, int], bytes]] = MappingProxyType(
+    {DUMP_DH_COMPRESSED_ZLIB: unzlib, DUMP_DH_COMPRESSED_ZSTD: unzstd}
+)
+_UNSUPPORTED = {DUMP_DH_COMPRESSED_LZO: "lzo", DUMP_DH_COMPRESSED_SNAPPY: "snappy"}
+_PACKED = sum(_UNPACK) | sum(_UNSUPPORTED)
+
+
+class KdumpDump(PagedDump):
+    """A kdump-compressed dump in ``content``; of its pages only a bitmap is read at once."""
+
+    format = "kdump"
+
+    def __init__(self, content: Content) -> None:
+        self.content, self.name = content, content.name
+        self._header = header = _header(content)
+        self._sub = _sub_header(content, header)
+        pages = self._sub.max_mapnr_64 or header.max_mapnr
+        bitmap_size = header.bitmap_blocks // 2 * PAGE
+        bitmap_at = (1 + header.sub_hdr_size) * PAGE
+        self._descriptors = bitmap_at + 2 * bitmap_size
+        if self._descriptors > content.size or pages > min(bitmap_size * 8, _MAX_PAGES):
+            raise EvidenceError(
+                f"{self.name}: max_mapnr says {pages} pages, bitmap_blocks {header.bitmap_blocks}: "
+                f"that is less, or behind the end of the file at {content.size:#x}"
+            )
+        self._memory = Bitmap(content, bitmap_at, bitmap_size, pages)
+        self._dumped = runs_in_bitmap(content, bitmap_at + bitmap_size, bitmap_size, pages)
+        self._pages = _Pages(content, self._dumped, self._descriptors, pages)
+        self.segments = RunSegments(self._dumped, self._pages)
+        self._extent: tuple[int, int] | None = None
+
+    @property
+    def cpus(self) -> tuple[CpuState, ...]:
+        """In the order of the notes; none in a dump that has no notes."""
+        return cpus_in(self._notes(), self.name)
+
+    @property
+    def length(self) -> int:
+        """Reads all page descriptors at the first call."""
+        return self._stored()[0]
+
+    @property
+    def vmcoreinfo(self) -> bytes | None:
+        """As it stands in the dump, or in the notes; QEMU leaves it where it is in memory."""
+        sub = self._sub
+        if sub.size_vmcoreinfo == 0:
+            notes = self._notes()
+            noted = vmcoreinfo_of(notes, self.name)
+            return vmcoreinfo_in(self) if noted is None else noted
+        require(self.name, "bytes of VMCOREINFO", sub.size_vmcoreinfo, limits().vmcoreinfo)
+        return self.content.read(sub.offset_vmcoreinfo, sub.size_vmcoreinfo, "VMCOREINFO")
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """``left_out`` counts the pages that the machine had and the dump has not."""
+        header, sub = self._header, self._sub
+        return {
+            "header_version": header.header_version,
+            "release": _text(header.utsname.release),
+            "tv_sec": header.tv_sec,
+            "status": header.status,
+            "nr_cpus": header.nr_cpus,
+            "dump_level": sub.dump_level,
+            "max_mapnr": sub.max_mapnr_64 or header.max_mapnr,
+            "left_out": self._left_out,
+        }
+
+    @property
+    def incomplete(self) -> str | None:
+        if self._header.status & DUMP_DH_COMPRESSED_INCOMPLETE:
+            return "makedumpfile marked it as incomplete: it ran out of space"
+        return None
+
+    @property
+    def filtered(self) -> str | None:
+        level, left_out = int(self._sub.dump_level), self._left_out
+        if level in (0, _ZERO_PAGES) or not left_out:
+            return None
+        return f"{left_out} pages were left out by makedumpfile -d {level}"
+
+    @cached_property
+    def _left_out(self) -> int:
+        return self._memory.count() - self._dumped.count
+
+    @property
+    def missing(self) -> int:
+        """Reads all page descriptors at the first call."""
+        return self._stored()[1]
+
+    def _notes(self) -> tuple[ElfNote, ...]:
+        sub = self._sub
+        return tuple(parse_notes(self.content, ElfLayout((), ((sub.offset_note, sub.size_note),))))
+
+    def _segment_at(self, address: int) -> Segment | None:
+        segment, page = super()._segment_at(address), address // PAGE
+        if segment is None and page in self._memory:
+            raise EvidenceError(f"{self.name}: page {page * PAGE:#x} was left out of the dump")
+        return segment
+
+    def _stored(self) -> tuple[int, int]:
+        """Where the dump ends, and how many bytes of memory are behind the end of the file."""
+        if self._extent is None:
+            table_end = self._descriptors + self._dumped.count * PAGE_DESC_SIZE
+            end, here = table_end, 0  # bytes, pages
+            for at in range(self._descriptors, table_end, _SCANNED * PAGE_DESC_SIZE):
+                data = self.content.upto(at, min(_SCANNED * PAGE_DESC_SIZE, table_end - at))
+                whole = len(data) - len(data) % PAGE_DESC_SIZE
+                for offset, size, _, _ in _DESC.iter_unpack(data[:whole]):
+                    end = max(end, offset + size)
+                    here += offset > 0 and offset + size <= self.content.size
+                if not whole:
+                    break
+            self._extent = end, (self._dumped.count - here) * PAGE
+        return self._extent
+
+
+class _Pages(PagedMemory):
+    def __init__(self, content: Content, runs: PageRuns, descriptors: int, pages: int) -> None:
+        super().__init__(content, pages)
+        self._runs, self._descriptors = runs, descriptors
+        self._known: tuple[int, bytes] = (0, b"")  # descriptors from this one on
+
+    def page(self, number: int) -> bytes:
+        index = self._runs.index_of(number)
+        if index is None:
+            raise EvidenceError(f"{self.name}: page {number * PAGE:#x} is not in the dump")
+        offset, size, flags = self._descriptor(index, number)
+        if not offset > 0 or size > PAGE:
+            what = f"has size {size}, more than a page" if offset else "was lost: offset is 0"
+            raise self._error(index, number, f" {what}")
+        data = self._content.upto(offset, size)
+        if len(data) < size:
+            self._content.read(offset, size, f"page {number * PAGE:#x}")  # raises
+        method = flags & _PACKED
+        if method in _UNSUPPORTED:
+            raise self._error(index, number, f": {_unsupported(method)}")
+        if method not in _UNPACK and (method or size != PAGE):
+            raise self._error(index, number, f" has flags {flags:#x} and size {size}")
+        try:
+            return _UNPACK[method](data, PAGE) if method else data
+        except ValueError as error:
+            raise self._error(index, number, f" is damaged: {error}") from error
+
+    def _descriptor(self, index: int, number: int) -> tuple[int, int, int]:
+        """Offset, size and flags of page ``number``; pages are mostly read one after the other."""
+        first, data = self._known
+        if not first <= index < first + len(data) // PAGE_DESC_SIZE:
+            at = self._descriptors + index * PAGE_DESC_SIZE
+            first, data = index, self._content.upto(at, _READ_AHEAD * PAGE_DESC_SIZE)
+            if len(data) < PAGE_DESC_SIZE:
+                self._content.read(at, PAGE_DESC_SIZE, f"descriptor of page {number * PAGE:#x}")
+            self._known = first, data
+        offset, size, flags, _ = _DESC.unpack_from(data, (index - first) * PAGE_DESC_SIZE)
+        return offset, size, flags
+
+    def _error(self, index: int, number: int, what: str) -> EvidenceError:
+        at = self._descriptors + index * PAGE_DESC_SIZE
+        return EvidenceError(f"{self.name}: offset {at:#x}: page {number * PAGE:#x}{what}")
+
+
+def _header(content: Content) -> Any:
+    name = content.name
+    header = c_kdump.disk_dump_header(content.read(0, HEADER_SIZE, "header"))
+    machine = _text(header.utsname.machine)
+    if header.block_size == int.from_bytes(PAGE.to_bytes(4, "big"), "little"):
+        raise EvidenceError(f"{name}: foreign: little-endian, from {machine}; not of s390x")
+    if machine.lower() not in ("s390x", ""):
+        raise EvidenceError(f"{name}: foreign: utsname.machine is {machine}, not s390x")
+    if header.block_size != PAGE:
+        raise EvidenceError(f"{name}: block_size is {header.block_size}, not {PAGE}")
+    method = header.status & _PACKED
+    for flag in _UNSUPPORTED:
+        if method & flag:
+            raise EvidenceError(f"{name}: {_unsupported(flag)}")
+    return header
+
+
+def _sub_header(content: Content, header: Any) -> Any:
+    """What ``header_version`` does not have yet is 0."""
+    sub = c_kdump.kdump_sub_header(content.read(PAGE, SUB_HEADER_SIZE, "sub header"))
+    version = header.header_version
+    if version < VERSION_SPLIT:
+        sub.split = 0
+    if version < VERSION_VMCOREINFO:
+        sub.offset_vmcoreinfo = sub.size_vmcoreinfo = 0
+    if version < VERSION_NOTE:
+        sub.offset_note = sub.size_note = 0
+    if version < VERSION_64:
+        sub.max_mapnr_64 = 0
+    if sub.split:
+        raise EvidenceError(
+            f"{content.name}: is one of the parts of makedumpfile --split: put them together "
+            "first, with makedumpfile --reassemble"
+        )
+    return sub
+
+
+def _unsupported(method: int) -> str:
+    return (
+        f"compressed with {_UNSUPPORTED[method]}, which is not supported: pack it anew, with "
+        "makedumpfile -c (zlib) or -z (zstd)"
+    )
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0")[0].decode("ascii", errors="backslashreplace")

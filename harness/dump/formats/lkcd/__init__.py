@@ -1,0 +1,1 @@
+"""LKCD, the format of zfcpdump 1."""

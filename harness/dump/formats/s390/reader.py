@@ -1,0 +1,165 @@
+"""Reader of s390 stand-alone dumps in the plain form: a header, all memory, an end marker.
+
+References: s390-tools ``zdump/dfi_s390.c`` and ``zdump/df_s390.c``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from harness.dump.content import Content
+from harness.dump.formats.s390.c_s390 import (
+    DF_S390_ARCH_64,
+    DF_S390_CPU_MAX,
+    DF_S390_EM_STR,
+    DF_S390_HDR_SIZE,
+    EM_SIZE,
+    LC_VEC_OFFSET,
+    LC_VEC_VERSION,
+    c_s390,
+)
+from harness.dump.formats.s390.registers import stored_cpu
+from harness.dump.reader import PAGE, Dump, Segment
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+
+_NO_FACTS = ("magic", "pad", "end_pad1", "end_pad2", "lc_vec")
+
+
+class S390Dump(Dump):
+    """A plain s390 dump in ``content``; nothing but its header is read before it is asked for."""
+
+    format = "s390"
+    lc_vec_version = LC_VEC_VERSION
+
+    def __init__(self, content: Content) -> None:
+        """Raises EvidenceError, naming offset and field, if the header is of no such dump."""
+        self.content, self.name = content, content.name
+        self.header = parse_header(content)
+        self.segments = (Segment(0, self.header.mem_size, self._memory()),)
+
+    def _memory(self) -> Content:
+        return self.content.part(DF_S390_HDR_SIZE, self.header.mem_size)
+
+    @cached_property
+    def cpus(self) -> tuple[CpuState, ...]:
+        """As their status areas have them, in the order of the header's prefixes (lc_vec)."""
+        cpus = []
+        for number, prefix in enumerate(self._prefixes):
+            try:
+                cpus.append(stored_cpu(self.read, prefix, self.header.mem_size))
+            except EvidenceError as error:
+                raise EvidenceError(
+                    f"{self.name}: CPU {number}: no registers for the prefix {prefix:#x} at offset "
+                    f"{LC_VEC_OFFSET + 4 * number:#x} (lc_vec): {error.message}"
+                ) from error
+        return tuple(cpus)
+
+    @property
+    def _prefixes(self) -> tuple[int, ...]:
+        known = self.header.version >= self.lc_vec_version
+        return tuple(self.header.lc_vec[: self.header.cpu_cnt]) if known else ()
+
+    @property
+    def end_marker_at(self) -> int:
+        """Offset behind all memory."""
+        return int(DF_S390_HDR_SIZE + self.header.mem_size)
+
+    @property
+    def length(self) -> int:
+        return self.end_marker_at + EM_SIZE
+
+    @cached_property
+    def end_tod(self) -> int | None:
+        """When the dump was finished, by the TOD clock; None if there is no end marker."""
+        at = self.end_marker_at
+        data = self.content.upto(at, EM_SIZE) if at < self.content.size else b""
+        marker = c_s390.df_s390_em(data) if len(data) == EM_SIZE else None
+        return int(marker.tod) if marker and marker.str == DF_S390_EM_STR else None
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """The header's fields, and the end marker's as ``em.tod``; pads and lc_vec left out."""
+        found = {
+            name: getattr(self.header, name)
+            for name in c_s390.df_s390_hdr.fields
+            if name not in _NO_FACTS
+        }
+        return found if self.end_tod is None else found | {"em.tod": self.end_tod}
+
+    @property
+    def incomplete(self) -> str | None:
+        """The end marker is written last, and never before the header's time."""
+        place = f"offset {self.end_marker_at:#x}"
+        if self.end_tod is None:
+            return f"no end marker ({DF_S390_EM_STR.decode()}) at {place}: it is written last"
+        if self.end_tod < self.header.tod:
+            return (
+                f"the end marker at {place} is an older dump's: its tod {self.end_tod:#x} is "
+                f"before the header's {self.header.tod:#x}"
+            )
+        return None
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """Zipl's tools write the size of memory three times, and each prefix twice.
+
+        Source: s390-tools ``zipl/boot/stage2dump.c`` (mem_and_cpu_init, copy_lowcore_64).
+        """
+        header = self.header
+        said = (
+            ("mem_end", header.mem_end, header.mem_size),
+            ("num_pages", header.num_pages, header.mem_size // PAGE % (1 << 32)),
+        )
+        return (
+            *(
+                f"{name} is {found:#x}, mem_size {header.mem_size:#x}"
+                for name, found, want in said
+                if found != want
+            ),
+            *self._other_prefixes(),
+        )
+
+    def _other_prefixes(self) -> Iterator[str]:
+        try:
+            cpus = self.cpus
+        except EvidenceError:
+            return
+        for number, (prefix, cpu) in enumerate(zip(self._prefixes, cpus, strict=True)):
+            if prefix != cpu.prefix:
+                yield (
+                    f"CPU {number}: the prefix is {prefix:#x} in the header (lc_vec), "
+                    f"{cpu.prefix:#x} in the registers that are kept there"
+                )
+
+
+def parse_header(content: Content) -> Any:
+    """A checked ``df_s390_hdr``, plain or extended.
+
+    Raises EvidenceError, naming offset and field, for a dump of a 31-bit system, one on several
+    volumes, or what is no header.
+    """
+    name = content.name
+    header = c_s390.df_s390_hdr(content.read(0, DF_S390_HDR_SIZE, "s390 dump header"))
+    if header.mvdump:
+        raise EvidenceError(
+            f"{name}: offset 0x5c: mvdump is {header.mvdump}: volume {header.volnr} of a dump on "
+            "several volumes",
+            hint="let zgetdump copy it from the volumes into one file",
+        )
+    for field, at, want in (
+        ("hdr_size", 0x0C, DF_S390_HDR_SIZE),
+        ("page_size", 0x14, PAGE),
+        ("mem_start", 0x20, 0),
+        ("arch", 0x48, DF_S390_ARCH_64),
+    ):
+        found = getattr(header, field)
+        if found != want:
+            raise EvidenceError(f"{name}: offset {at:#x}: {field} is {found}, not {want}")
+    if header.cpu_cnt > DF_S390_CPU_MAX:
+        raise EvidenceError(
+            f"{name}: offset 0x5d: cpu_cnt is {header.cpu_cnt}, more than {DF_S390_CPU_MAX}"
+        )
+    return header

@@ -1,0 +1,111 @@
+"""The crashed kernel's virtual memory, found through VMCOREINFO."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from harness.dump.linux import dat
+from harness.dump.linux.vmcoreinfo import Vmcoreinfo
+from harness.dump.reader import PAGE, Dump
+from harness.errors import EvidenceError
+
+_KNOWN_PAGES = 1 << 16  # translations that are remembered
+_MAX_READ = 1 << 17  # sizes come from the dump, and are not to be believed
+_REGION_THIRD_END = 1 << 42  # what a region-third table can map
+_FULL_TABLE = 3
+_SPACES = (1, 13, 7)  # control registers with an ASCE: primary, home, secondary
+
+
+class Kernel:
+    """Memory of the kernel in ``dump`` by virtual address; ``info`` is its VMCOREINFO."""
+
+    def __init__(self, dump: Dump) -> None:
+        """Raises EvidenceError if there is no VMCOREINFO or it names no page tables."""
+        self.dump, self.info = dump, Vmcoreinfo.of(dump)
+        self.asce = self._find_asce()
+        self._pages: dict[int, int] = {}
+
+    def image_address(self, virtual: int) -> int:
+        """Absolute address of a symbol in the kernel's image, without any page table.
+
+        Since Linux 6.10 the image is mapped apart (``arch/s390/boot/startup.c``) and VMCOREINFO
+        says where; before, its virtual addresses were the absolute ones.
+        """
+        base, physical = (self.info.address(name) for name in ("KERNELOFFSET", "KERNELOFFPHYS"))
+        if base is None or physical is None:
+            return virtual
+        return virtual - base + physical
+
+    def translate(self, virtual: int) -> int:
+        """Absolute address by the kernel's page tables; raises EvidenceError if not mapped."""
+        page = virtual & ~(PAGE - 1)
+        if page not in self._pages:
+            if len(self._pages) >= _KNOWN_PAGES:
+                self._pages.clear()
+            try:
+                self._pages[page] = dat.translate(self.asce, page, self._entry)
+            except EvidenceError as error:
+                raise EvidenceError(f"{self.dump.name}: {error.message}") from error
+        return self._pages[page] + virtual - page
+
+    def read(self, virtual: int, size: int) -> bytes:
+        """Up to 128 KiB from a virtual address on.
+
+        Raises EvidenceError if it is not all there, or more.
+        """
+        if size > _MAX_READ:
+            raise EvidenceError(f"{self.dump.name}: {size} bytes at {virtual:#x}: no structure")
+        return b"".join(
+            self.dump.read(self.translate(at), end - at) for at, end in _pages(virtual, size)
+        )
+
+    def number(self, virtual: int) -> int:
+        """The unsigned long there."""
+        return int.from_bytes(self.read(virtual, 8), "big")
+
+    def _entry(self, at: int) -> int:
+        return int.from_bytes(self.dump.read(at, 8), "big")
+
+    def _find_asce(self) -> int:
+        """Of swapper_pg_dir: a CPU's register that has its address also has the table's type."""
+        tables = self.image_address(self.info.symbol("swapper_pg_dir"))
+        try:
+            cpus = self.dump.cpus
+        except EvidenceError:  # a dump with memory alone is still worth reading
+            cpus = ()
+        for cpu in cpus:
+            for number in _SPACES:
+                if cpu.crs[number] & dat.ORIGIN == tables:
+                    return cpu.crs[number]
+        level = 1 if self.info.symbol("swapper_pg_dir") < _REGION_THIRD_END else 2
+        return tables | level << dat.TYPE_SHIFT | _FULL_TABLE
+
+
+UTS_FIELDS = ("sysname", "nodename", "release", "version", "machine", "domainname")
+_UTS_SIZE = 65  # include/uapi/linux/utsname.h: __NEW_UTS_LEN and a NUL
+
+
+def uts_names(kernel: Kernel) -> dict[str, str]:
+    """The first UTS namespace, by field; raises EvidenceError if it is not there."""
+    at = kernel.info.symbol("init_uts_ns") + kernel.info.offset("uts_namespace.name")
+    names = kernel.read(at, len(UTS_FIELDS) * _UTS_SIZE)
+    return {
+        field: names[start : start + _UTS_SIZE].partition(b"\0")[0].decode(errors="replace")
+        for field, start in zip(UTS_FIELDS, range(0, len(names), _UTS_SIZE), strict=True)
+    }
+
+
+def lowcores(kernel: Kernel) -> tuple[int, ...]:
+    """Absolute addresses of the lowcores that the kernel made, one for each CPU it brought up."""
+    at, count = kernel.info.symbol("lowcore_ptr"), kernel.info.length("lowcore_ptr")
+    pointers = kernel.read(at, min(count, PAGE) * 8)
+    return tuple(kernel.translate(at) for (at,) in struct.iter_unpack(">Q", pointers) if at)
+
+
+def _pages(virtual: int, size: int) -> Iterator[tuple[int, int]]:
+    at = virtual
+    while at < virtual + size:
+        end = min(virtual + size, (at | (PAGE - 1)) + 1)
+        yield at, end
+        at = end

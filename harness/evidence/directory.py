@@ -1,0 +1,100 @@
+"""The evidence directory of one run: fixed names, and who may write there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HostError, UsageError
+from harness.files.atomic import replace_text
+from harness.files.json_text import to_text
+
+DUMP, SUPERBLOCK = "dump", "superblock.bin"
+_NAME_LENGTH = 80  # bytes; a file system takes 255, but people read these
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths below one run's directory; see docs/evidence.md."""
+
+    root: Path
+
+    @property
+    def if_there(self) -> Path | None:
+        """None if there is no such directory: then nothing was written."""
+        return self.root if self.root.is_dir() else None
+
+    @property
+    def verdict(self) -> Path:
+        return self.root / "verdict.json"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal.jsonl"
+
+    @property
+    def crash(self) -> Path:
+        return self.root / "crash"
+
+    @property
+    def dump(self) -> Path:
+        return self.root / "dump"
+
+    @property
+    def reipl(self) -> Path:
+        return self.root / "reipl"
+
+    @property
+    def outcome(self) -> Path:
+        return self.dump / "outcome.json"
+
+    @property
+    def disk(self) -> Path:
+        """The dump disk, written to by the dump system; kept only on request."""
+        return self.root / "disk.img"
+
+    @classmethod
+    def create(cls, root: Path) -> RunDirectory:
+        """An empty directory; raises UsageError if something stands there already."""
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            if any(root.iterdir()):
+                raise UsageError(
+                    f"{root} is not empty", hint="evidence is never overwritten: name another one"
+                )
+        except OSError as error:
+            raise HostError(f"cannot write evidence to {root}: {error.strerror}") from error
+        return cls(root)
+
+    def discard(self) -> None:
+        """Remove the directory, which was empty when it was taken, with all that is in it."""
+        shutil.rmtree(self.root)
+
+    def write_json(self, path: Path, data: Any) -> None:
+        replace_text(path, to_text(data) + "\n")
+
+    def drop_disk(self) -> None:
+        self.disk.unlink(missing_ok=True)
+
+
+def directory_names(names: Sequence[str]) -> list[str]:
+    """For each of ``names`` one that any file system and any shell takes, all different."""
+    taken: set[str] = set()
+    chosen = []
+    for name in names:
+        stem = re.sub(r"[^A-Za-z0-9.,=_+-]+", "-", name).strip("-.")[:_NAME_LENGTH] or "run"
+        candidate, number = stem, 1
+        while candidate.casefold() in taken:
+            number += 1
+            candidate = f"{stem}-{number}"
+        taken.add(candidate.casefold())
+        chosen.append(candidate)
+    return chosen

@@ -1,0 +1,59 @@
+"""How a dump system ended, as observed; what that means is for ``harness.verify`` to say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+OUTCOME = "outcome.json"
+
+
+class Outcome(StrEnum):
+    """``STALLED``: neither console nor SCLP moved for so long that it must hang.
+
+    ``OUT_OF_TIME``: it still worked, or seemed to, when the phase's deadline passed.
+    """
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    ENDED_SILENTLY = "ended-silently"  # powered off or re-IPLed without a result line
+    PANICKED = "panicked"
+    STALLED = "stalled"
+    OUT_OF_TIME = "out-of-time"
+
+
+@dataclass(frozen=True)
+class DumpOutcome:
+    """One dump IPL. ``hsa_size`` in bytes; ``status_stored`` are CPU addresses.
+
+    ``refused_after_release`` counts SDIAS requests for an HSA that had been released;
+    ``old_memory_restored`` the pages that the boot firmware had overwritten. ``reipl_block`` is
+    the IPL parameter block (hexadecimal) with which the dump system asked for another load,
+    ``seconds`` what it took from the kernel entry to its end. ``limits`` say what of its doings was
+    not played or not kept, because there was too much of it.
+    """
+
+    outcome: Outcome
+    result_line: str | None
+    layout: str
+    hsa_size: int
+    hsa_released: bool
+    sdias_requests: int
+    refused_after_release: int
+    status_stored: tuple[int, ...]
+    old_memory_restored: int
+    reipl_block: str | None
+    seconds: float
+    limits: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ReIplOutcome:
+    """``named`` is what the IPL parameter block says; ``loaded`` whether there is such a disk."""
+
+    named: str
+    loaded: bool

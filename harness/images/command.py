@@ -1,0 +1,122 @@
+"""Running the tools that build images."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import BuildError
+from harness.host.child import dying_with_us
+from harness.host.tools import find_tool
+
+# how tools say what is wrong, the surest first: compilers, linkers and apt before make, whose
+# words come last and only say that something failed
+_ERRORS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\berror: |^E: |: undefined reference|No space left on device",
+        r"\*\*\* |(?i:\berror\b[^.]|\bfailed\b|\bcannot\b)|No such file",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Runs tools for one image; all they print goes to ``log``. They die with this process."""
+
+    log: Path
+    what: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """Run to the end, handing each line of output to ``on_line``.
+
+        Raises HostError if the tool is missing, BuildError with its first error line if it
+        fails.
+        """
+        command = dying_with_us([find_tool(argv[0]), *argv[1:]])
+        environment = {**os.environ, "LC_ALL": "C", **self.environment}
+        reason = _Reason()
+        with self.log.open("a", buffering=1) as log, _spawned(command, cwd, environment) as child:
+            log.write(f"$ {' '.join(argv)}\n")
+            assert child.stdout is not None
+            for line in child.stdout:
+                log.write(line)
+                reason.hear(line)
+                if on_line is not None:
+                    on_line(line)
+            status = child.wait()
+        if status:
+            raise self.failure(argv[0], reason.line or _status(status))
+
+    def failure(self, tool: str, line: str) -> BuildError:
+        """The error for a tool that said ``line`` and failed; the store adds where the log is."""
+        return BuildError(f"cannot build {self.what}: {tool}: {line}")
+
+
+class _Reason:
+    """Finds, in what a failing tool printed, the line that says why."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = ["" for _ in _ERRORS]
+        self._last = ""
+
+    def hear(self, line: str) -> None:
+        text = line.strip()
+        self._last = text or self._last
+        for rank, pattern in enumerate(_ERRORS):
+            if not self._first[rank] and pattern.search(text):
+                self._first[rank] = text
+                return
+
+    @property
+    def line(self) -> str:
+        """The first of the surest kind; failing that, the last line; "" if nothing was said."""
+        return next((line for line in self._first if line), self._last)
+
+
+@contextmanager
+def _spawned(
+    command: Sequence[str], cwd: Path | None, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A tool in a process group of its own, of which nothing is left afterwards."""
+    child = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        process_group=0,
+    )
+    try:
+        yield child
+    except BaseException:
+        if child.returncode is None:  # not reaped, so its number is still its own
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+        raise
+    finally:
+        assert child.stdout is not None
+        child.stdout.close()
+        child.wait()
+
+
+def _status(status: int) -> str:
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return f"exit status {status}"

@@ -1,0 +1,1 @@
+"""Debian's packages: indexes, mirrors, pinned sets, the QEMU of another suite."""

@@ -1,0 +1,158 @@
+"""An apt of our own: it fetches packages of any Debian suite and architecture.
+
+It has its own sources, lists and cache, so no root rights are needed and nothing on the host
+changes. apt verifies the signature of each suite, and the digest of each package.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.errors import BuildError, HostError
+from harness.host.tools import find_tool
+from harness.images.command import Tools
+from harness.images.debian import mirror
+
+_LOG = "log"
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "ppc64le": "ppc64el",
+    "s390x": "s390x",
+}
+# 'URI' FILE SIZE DIGEST (apt-get(8), --print-uris)
+_PRINTED_URI = re.compile(r"^'[^']+' \S+ (\d+) ", re.MULTILINE)
+
+_INSTALLED = re.compile(r"^Inst (\S+) ", re.MULTILINE)  # apt-get(8), --simulate
+
+
+class Apt:
+    """Fetches packages; the index of a suite is fetched once, when it is first needed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._ready: dict[tuple[str, str], Tools] = {}
+
+    def find(self, names: Sequence[str], architecture: str, suite: str) -> int:
+        """Bytes to be fetched for packages; raises HostError naming those that are not there.
+
+        And in apt's own words if there is no index: for want of a source, of the network, or of
+        a key.
+        """
+        tools = self._of(suite, architecture)
+        size = _size(names, tools)
+        if size is None:
+            absent = [name for name in names if _size((name,), tools) is None]
+            raise HostError(
+                f"Debian's suite {suite} has no {architecture} package {', '.join(absent)}",
+                hint="the mirror may be incomplete: name another one with "
+                f"{mirror.OPTION} or {mirror.ENVIRONMENT}",
+            )
+        return size
+
+    def download(
+        self, names: Sequence[str], into: Path, architecture: str, suite: str
+    ) -> list[Path]:
+        """Fetch packages into a new directory; returns the ``.deb`` files, by name.
+
+        Raises what ``find`` raises, and HostError if a package cannot be fetched.
+        """
+        self.find(names, architecture, suite)
+        into.mkdir()
+        with _refusals(architecture, suite):
+            tools = self._of(suite, architecture)
+            tools.run(["apt-get", "-q", "download", *names], cwd=into)
+        return sorted(into.glob("*.deb"))
+
+    def with_dependencies(self, name: str, architecture: str, suite: str) -> list[str]:
+        """Names of a package and of all that it needs in a system with nothing in it.
+
+        Raises HostError as ``find`` does.
+        """
+        self.find((name,), architecture, suite)
+        said: list[str] = []
+        with _refusals(architecture, suite):
+            install = ["apt-get", "-q", "-s", "--no-install-recommends", "install", name]
+            self._of(suite, architecture).run(install, on_line=said.append)
+        return sorted(_INSTALLED.findall("".join(said)))
+
+    def _of(self, suite: str, architecture: str) -> Tools:
+        """What runs apt for a suite, of which there is an index."""
+        if (suite, architecture) not in self._ready:
+            find_tool("apt-get")
+            line = mirror.source(suite, architecture)
+            tools = _private(self._directory / f"{suite}-{architecture}", line, architecture)
+            with _refusals(architecture, suite):
+                # by default apt is content with old or missing lists, and fails later and less
+                # clearly
+                tools.run(["apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update"])
+            self._ready[suite, architecture] = tools
+        return self._ready[suite, architecture]
+
+
+@contextmanager
+def private_apt() -> Iterator[Apt]:
+    """An apt for the length of a ``with`` block."""
+    with TemporaryDirectory(prefix="zharness-apt-") as directory:
+        yield Apt(Path(directory))
+
+
+def _private(root: Path, source: str, architecture: str) -> Tools:
+    for directory in ("lists/partial", "archives/partial"):
+        (root / directory).mkdir(parents=True)
+    (root / "status").touch()
+    (root / "sources.list").write_text(f"{source}\n")
+    (root / "apt.conf").write_text(
+        f"""APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Dir::Etc::SourceList "{root / "sources.list"}";
+Dir::Etc::SourceParts "/dev/null";
+Dir::State::Lists "{root / "lists"}";
+Dir::State::Status "{root / "status"}";
+Dir::Cache "{root}";
+Dir::Cache::Archives "{root / "archives"}";
+"""
+    )
+    return Tools(root / _LOG, "packages", {"APT_CONFIG": str(root / "apt.conf")})
+
+
+def _size(names: Sequence[str], tools: Tools) -> int | None:
+    """Bytes of packages; None if there is not each of them."""
+    printed: list[str] = []
+    try:
+        tools.run(["apt-get", "-q", "--print-uris", "download", *names], on_line=printed.append)
+    except BuildError:
+        return None
+    return sum(map(int, _PRINTED_URI.findall("".join(printed))))
+
+
+@contextmanager
+def _refusals(architecture: str, suite: str) -> Iterator[None]:
+    """Turns apt's refusal into HostError, in its own words."""
+    try:
+        yield
+    except BuildError as error:
+        raise HostError(
+            f"apt cannot fetch {architecture} packages of Debian's suite {suite}: "
+            f"{error.message.rpartition(': E: ')[2]}",
+            hint="check the network and the mirror, which apt's sources, "
+            f"{mirror.OPTION} or {mirror.ENVIRONMENT} name",
+        ) from error
+
+
+def host_architecture() -> str:
+    """Debian's name for what this host runs; HostError if Debian 12 does not run on it."""
+    machine = platform.machine()
+    if machine not in _ARCHITECTURES:
+        raise HostError(
+            f"this host is {machine}, for which the images' Python is not to be had",
+            hint=f"use a host that is one of {', '.join(_ARCHITECTURES)}",
+        )
+    return _ARCHITECTURES[machine]

@@ -1,0 +1,143 @@
+"""Sets of Debian packages that the images are made of.
+
+Each set is of a suite that was tried, whatever the host runs: the same packages on every host.
+Only the suite's main archive is asked, since no guest has a network. A set is fetched once and
+then pinned: its versions and digests stand in its manifest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.images.command import Tools
+from harness.images.debian.apt import Apt, host_architecture, private_apt
+from harness.images.store import Built, Store, sha256
+from harness.progress import Progress
+
+ARCHITECTURE = "s390x"
+ROOT = "root"  # the unpacked tree within the image
+
+
+@dataclass(frozen=True)
+class PackageSet:
+    """Exactly these packages, without what they depend on; ``kind`` is that of the image.
+
+    A ``native`` set is for this host's own architecture: its programs run here.
+    """
+
+    kind: str
+    suite: str
+    names: tuple[str, ...]
+    native: bool = False
+
+    @property
+    def architecture(self) -> str:
+        """Raises HostError where a native one cannot be told."""
+        return host_architecture() if self.native else ARCHITECTURE
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """JSON: what determines the image."""
+        return {
+            "names": list(self.names),
+            "architecture": self.architecture,
+            "suite": self.suite,
+        }
+
+
+# Python 3.11 is the one that was seen to dump with 32 MiB of memory, and Debian 12 has reached its
+# last point release: what its main archive holds does not change any more
+USER_SPACE = PackageSet(
+    "packages",
+    "bookworm",
+    (
+        "busybox-static",
+        "e2fsprogs",
+        "libblkid1",
+        "libc6",
+        "libcom-err2",
+        "libexpat1",
+        "libext2fs2",
+        "libffi8",
+        "libpython3.11-minimal",
+        "libpython3.11-stdlib",
+        "libuuid1",
+        "python3.11-minimal",
+        "s390-tools",
+        "zlib1g",
+    ),
+)
+# the same Python for this host: its bytecode is what the one in the images reads
+PYTHON = PackageSet(
+    "packages-python",
+    "bookworm",
+    ("libc6", "libexpat1", "libpython3.11-minimal", "python3.11-minimal", "zlib1g"),
+    native=True,
+)
+JUDGE = PackageSet("packages-judge", "bookworm", ("libfuse2",))
+_NEWER_JUDGE = (
+    "libatomic1",
+    "libc6",
+    "libfuse3-4",
+    "libglib2.0-0t64",
+    "libpcre2-8-0",
+    "libssl3t64",
+    "libzstd1",
+    "s390-tools",
+    "zlib1g",
+)
+FOR_ALL_IMAGES = (USER_SPACE, PYTHON)
+
+
+def judge_set(suite: str | None) -> PackageSet:
+    """What zgetdump needs and nothing else does: the images' own, or trixie's or a later one."""
+    return JUDGE if suite is None else PackageSet("packages-judge", suite, _NEWER_JUDGE)
+
+
+def unpacked(store: Store, progress: Progress, wanted: PackageSet, apt: Apt | None = None) -> Built:
+    """The packages of a set, unpacked below ``root``; fetched by ``apt`` if there is one already.
+
+    Raises HostError if they cannot be fetched.
+    """
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        if apt is not None:
+            return fetch(apt, directory, log)
+        with private_apt() as own:
+            return fetch(own, directory, log)
+
+    def fetch(apt: Apt, directory: Path, log: Path) -> dict[str, Any]:
+        count, architecture = len(wanted.names), wanted.architecture
+        with progress.task(f"fetch {count} {architecture} packages", count, "packages"):
+            debs = apt.download(wanted.names, directory / "debs", architecture, wanted.suite)
+            root = directory / ROOT
+            root.mkdir()
+            tools = Tools(log, wanted.kind)
+            for deb in debs:
+                tools.run(["dpkg-deb", "-x", str(deb), str(root)])
+            facts = {"packages": [describe(deb) for deb in debs]}
+            shutil.rmtree(directory / "debs")
+            return facts
+
+    return store.get(wanted.kind, wanted.inputs, build)
+
+
+def is_unpacked(store: Store, wanted: PackageSet) -> bool:
+    """Whether the store has a set already."""
+    return store.has(wanted.kind, wanted.inputs)
+
+
+def describe(deb: Path) -> dict[str, str]:
+    """Name, version and SHA-256 of a package."""
+    fields = subprocess.run(
+        ["dpkg-deb", "-f", str(deb), "Package", "Version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    values = dict(line.split(": ", 1) for line in fields.splitlines())
+    return {"name": values["Package"], "version": values["Version"], "sha256": sha256(deb)}

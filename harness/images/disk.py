@@ -1,0 +1,211 @@
+"""Dump disks: one partition on a raw SCSI disk image, prepared by the real zipl."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BuildError, UsageError
+from harness.images.command import Tools
+from harness.images.initramfs.build import IMAGE
+from harness.images.kernel.build import Kernel
+from harness.images.store import Built, Store
+from harness.images.zipl_guest import BootFiles, builder_initramfs, run_zipl
+from harness.progress import Progress
+from harness.s390x.disk_layout import DiskLayout
+from harness.s390x.zipl import (
+    BLOCK_SIZE,
+    BOOT_INFO_DUMP,
+    BOOT_INFO_SCSI,
+    DUMP_SB_MAGIC,
+    DUMP_SB_SIZE,
+    MAGIC,
+    c_zipl,
+)
+
+DISK = "disk.img"
+
+MIB = 1 << 20
+PARTITION_START = MIB
+# what zipl -d keeps to itself beside kernel and ramdisk (seen with s390-tools 2.16)
+ZIPL_RESERVE = 32 * MIB
+# beside the dump: kernel, ramdisk, boot map, ELF headers with the crashed kernel's image a second
+# time (since Linux 6.10), what zipl keeps; and, in a file system, its own tables.
+# Disk images are sparse, so there is no need to be mean.
+PARTITION_EXTRA = 128 << 20
+FILE_SYSTEM_EXTRA = 128 << 20
+FILE_SYSTEM_SHARE = 32  # of the size, as 1/n
+
+# the same disk for the same inputs
+UUID = "7a686172-6e65-7373-2064-756d70206469"
+TIME = "1"  # seconds since 1970; 0 would be the clock's time (lib/ext2fs, fs->now)
+
+# a DOS partition table counts 512-byte blocks in 32 bits
+LARGEST = ((1 << 32) - 1) * BLOCK_SIZE
+
+_PARTITION_ENTRY = struct.Struct("<B3sB3sII")  # status, CHS, type, CHS, first block, blocks
+_PARTITION_TABLE = 0x1BE
+_LINUX = 0x83
+_NO_CHS = b"\xfe\xff\xff"
+_SIGNATURE = b"\x55\xaa"
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """A disk of ``size`` bytes that loads ``kernel`` with ``ramdisk`` and ``parmline``."""
+
+    layout: DiskLayout
+    size: int
+    kernel: Kernel
+    ramdisk: Built
+    parmline: str
+
+
+def size_for(layout: DiskLayout, memory: int) -> int:
+    """Bytes of a disk on which a dump of ``memory`` bytes fits, in whole MiB."""
+    extra = PARTITION_EXTRA
+    if layout.is_file_system:
+        extra = FILE_SYSTEM_EXTRA + memory // FILE_SYSTEM_SHARE
+    size = PARTITION_START + memory + extra
+    return -(-size // MIB) * MIB
+
+
+def dump_disk(
+    store: Store,
+    progress: Progress,
+    spec: DiskSpec,
+    host_kernel: Callable[[], Kernel],
+    kind: str = "disk",
+) -> Built:
+    """The prepared disk as ``disk.img``, sparse.
+
+    ``host_kernel`` gives the kernel of the builder guest; it is only asked if there is one to run.
+
+    Raises UsageError for a size that cannot even hold kernel and ramdisk, BuildError if zipl
+    fails, HostError if the kernel changes meanwhile.
+    """
+    boot = BootFiles(spec.kernel.image, spec.ramdisk.path / IMAGE, spec.parmline)
+    _check_size(spec, boot)
+    guest = builder_initramfs(store, progress)
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        disk = directory / DISK
+        kernel = host_kernel()
+        with progress.task(f"prepare a {spec.layout} {kind} with zipl"):
+            make_partition(disk, spec.size)
+            if spec.layout.is_file_system:
+                _make_file_system(disk, spec, Tools(log, f"a {spec.layout} disk", _FIXED))
+            run_zipl(guest, kernel, disk, spec.layout, boot, log)
+            check_boot_records(disk, spec.layout)
+        spec.kernel.require_unchanged()
+        return {"zipl": _version_of("s390-tools", guest)}
+
+    inputs = {
+        "layout": str(spec.layout),
+        "size": spec.size,
+        "kernel": spec.kernel.sha256,
+        "ramdisk": spec.ramdisk.key,
+        "parmline": spec.parmline,
+        "builder": guest.key,  # zipl, and how it is called
+    }
+    return store.get(f"{kind}-{spec.layout}", inputs, build)
+
+
+def check_boot_records(disk: Path, layout: DiskLayout) -> None:
+    """Raises BuildError unless ``disk`` carries what zipl should have left for ``layout``."""
+    problem = _problem(disk, layout)
+    if problem is not None:
+        raise BuildError(f"zipl left a {layout} disk that is not right: {problem}")
+
+
+def make_partition(disk: Path, size: int) -> None:
+    """A new disk image with a DOS partition table: one partition over (nearly) all of it."""
+    entry = _PARTITION_ENTRY.pack(
+        0,
+        _NO_CHS,
+        _LINUX,
+        _NO_CHS,
+        PARTITION_START // BLOCK_SIZE,
+        (size - PARTITION_START) // BLOCK_SIZE,
+    )
+    table = entry + bytes(3 * _PARTITION_ENTRY.size) + _SIGNATURE
+    with disk.open("xb") as file:
+        file.truncate(size)
+        file.seek(_PARTITION_TABLE)
+        file.write(table)
+
+
+def _check_size(spec: DiskSpec, boot: BootFiles) -> None:
+    dump_system = boot.kernel.stat().st_size + boot.ramdisk.stat().st_size
+    beside = dump_system if spec.layout.is_file_system else ZIPL_RESERVE
+    least = PARTITION_START + dump_system + beside
+    least += -least % BLOCK_SIZE
+    if not least <= spec.size <= LARGEST or spec.size % BLOCK_SIZE:
+        raise UsageError(
+            f"a {spec.layout} dump disk cannot have {spec.size} bytes",
+            hint=f"choose a multiple of {BLOCK_SIZE} from {least} to {LARGEST}",
+        )
+
+
+def _problem(disk: Path, layout: DiskLayout) -> str | None:
+    """What is wrong with the boot records; None if nothing is."""
+    size = disk.stat().st_size
+    with disk.open("rb") as file:
+        mbr = c_zipl.scsi_mbr(file.read(len(c_zipl.scsi_mbr)))
+        if mbr.magic != MAGIC:
+            return "no zIPL boot record"
+        table = mbr.program_table_pointer.blockno * BLOCK_SIZE
+        if not PARTITION_START <= table < size:
+            return f"the program table is said to be at byte {table:#x}"
+        file.seek(table)
+        if file.read(len(MAGIC)) != MAGIC:
+            return f"no program table at byte {table:#x}"
+        is_dump = mbr.boot_info_magic == MAGIC and mbr.bp_type == BOOT_INFO_DUMP
+        if layout.is_file_system:
+            return "it is marked as a dump partition" if is_dump else None
+        if not is_dump or mbr.dev_type != BOOT_INFO_SCSI:
+            return "the boot record does not say that it is a SCSI dump partition"
+        if not PARTITION_START <= mbr.sb_off <= size - DUMP_SB_SIZE:
+            return f"the dump superblock is said to be at byte {mbr.sb_off:#x}"
+        file.seek(mbr.sb_off)
+        superblock = c_zipl.scsi_dump_sb(file.read(DUMP_SB_SIZE))
+    if superblock.magic != DUMP_SB_MAGIC:
+        return f"no dump superblock at byte {mbr.sb_off:#x}"
+    place = (superblock.part_start, superblock.part_size)
+    if place != (PARTITION_START, size - PARTITION_START):
+        return f"the superblock's partition has start and size {place}"
+    return None
+
+
+_FIXED = {"E2FSPROGS_FAKE_TIME": TIME}
+
+
+def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
+    options = (
+        f"offset={PARTITION_START}",
+        "root_owner=0:0",
+        f"hash_seed={UUID}",
+        "lazy_itable_init=0",  # or the dump kernel would write the tables during the dump
+        "lazy_journal_init=1",  # a new image holds nothing but zeros anyway
+    )
+    kib = (spec.size - PARTITION_START) // 1024
+    tools.run(
+        [
+            "mke2fs",
+            *("-q", "-F"),
+            *("-t", str(spec.layout)),
+            *("-m", "0"),  # no blocks kept for root: the dump may have all
+            *("-U", UUID),
+            *("-E", ",".join(options)),
+            str(disk),
+            f"{kib}k",
+        ]
+    )
+
+
+def _version_of(package: str, initramfs: Built) -> str:
+    packages = initramfs.manifest["packages"]
+    return next(str(entry["version"]) for entry in packages if entry["name"] == package)

@@ -1,0 +1,1 @@
+"""The initramfs of each guest: lists of files, cpio archives, compiled Python."""

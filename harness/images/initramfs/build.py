@@ -1,0 +1,88 @@
+"""Initramfs images, from lists in ``images/``."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harness.host.paths import data_dir
+from harness.images.debian.packages import ROOT, USER_SPACE, unpacked
+from harness.images.initramfs import cpio, gen_init
+from harness.images.initramfs.bytecode import images_python, precompiled
+from harness.images.store import Built, Store
+from harness.progress import Progress
+from harness.s390x.disk_layout import DiskLayout
+
+IMAGE = "initramfs.gz"
+
+CRASHED = ("crash/crashed.list",)
+CRASH_MODULE = ("crash/module.list",)
+CONTENT = ("crash/content.list",)
+BUILDER = ("builder/builder.list",)
+JUDGE = ("builder/builder.list", "judge/judge.list", "judge/libraries.list")
+NEWER_JUDGE = ("builder/builder.list", "judge/judge.list", "judge/newer.list")
+PAYLOAD = ("builder/payload.list",)
+DUMP = ("dump/zfcpdump.list",)
+DUMP_TO_FILE = ("dump/zfcpdump.list", "dump/e2fsck.list")
+DUMP_PARAMETERS = ("dump/parameters.list",)
+
+
+def dump_lists(layout: DiskLayout) -> tuple[str, ...]:
+    """The lists of the dump system for ``layout``."""
+    return DUMP_TO_FILE if layout.is_file_system else DUMP
+
+
+def initramfs(
+    store: Store,
+    progress: Progress,
+    kind: str,
+    lists: Sequence[str],
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Built:
+    """A gzip-compressed initramfs from ``lists`` (below ``images/``), in that order.
+
+    A list given by an absolute path stays where it is; what it names again, it replaces.
+    ``variables`` as in ``cpio_of``, beside ${ROOT}.
+    The same lists and files give the same bytes. Raises UsageError naming list, line and field.
+    """
+    packages = unpacked(store, progress, USER_SPACE)
+    entries = _entries(lists, {"ROOT": str(packages.path / ROOT), **variables})
+    archive = cpio.archive(precompiled(entries, lambda: images_python(store, progress)))
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        (directory / IMAGE).write_bytes(compress(archive))
+        entries = cpio.entries(archive)
+        log.write_text("".join(f"{e.mode:06o} {len(e.data):8} {e.name}\n" for e in entries))
+        return {
+            "lists": list(lists),
+            "packages": packages.manifest["packages"],
+            "unpacked size": len(archive),
+        }
+
+    # the archive is quickly made, and its digest stands for lists, files and packages
+    return store.get(kind, {"cpio": hashlib.sha256(archive).hexdigest()}, build)
+
+
+def cpio_of(lists: Sequence[str], variables: Mapping[str, str]) -> bytes:
+    """The archive of ``lists``; ${IMAGES} and ``variables`` may stand in their locations."""
+    return cpio.archive(_entries(lists, variables))
+
+
+def _entries(lists: Sequence[str], variables: Mapping[str, str]) -> Iterator[cpio.Entry]:
+    images = data_dir() / "images"
+    paths = [images / name for name in lists]
+    return gen_init.parse(paths, {"IMAGES": str(images), **variables})
+
+
+def compress(archive: bytes) -> bytes:
+    """The archive as the kernel takes it; another, uncompressed one may follow.
+
+    Such a one has to begin at a multiple of 4 (init/initramfs.c, unpack_to_rootfs), and zeros in
+    between are passed over.
+    """
+    packed = gzip.compress(archive, compresslevel=9, mtime=0)
+    return packed + bytes(-len(packed) % cpio.ALIGNMENT)

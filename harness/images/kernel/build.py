@@ -1,0 +1,257 @@
+"""Kernels: built from source, or given by path."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from harness.errors import HostError, UsageError
+from harness.host.paths import data_dir, require_file
+from harness.images.command import Tools
+from harness.images.kernel import image as kernel_image
+from harness.images.kernel.make import Make, compiler, environment
+from harness.images.kernel.source import Source, apply, is_fetched, kernel_source, source_package
+from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.kernel.vmlinux import Vmlinux, vmlinux_of
+from harness.images.store import Built, Store, sha256
+from harness.progress import Progress
+
+BASE_CONFIG = "zfcpdump_defconfig"
+IMAGE, VMLINUX, CONFIG = "bzImage", "vmlinux", "config"
+MODULE = "zcrash.ko"
+
+
+# lines that make prints for its objects, for the first estimate (Linux 6.12)
+OBJECTS = {Role.DUMP: 1260, Role.CRASHED: 1430}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A bootable image and what is known about it. ``origin`` is for people."""
+
+    image: Path
+    release: str
+    sha256: str
+    origin: str
+    config: str | None = None
+    vmlinux: Vmlinux | None = None
+    module: Path | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """JSON: what tells this kernel from others, and where its vmlinux is."""
+        return {
+            "release": self.release,
+            "sha256": self.sha256,
+            "origin": self.origin,
+            "vmlinux": None if self.vmlinux is None else self.vmlinux.to_json(),
+        }
+
+    def require_unchanged(self) -> None:
+        """Raises HostError if the image is not what it was when its digest was taken.
+
+        To be called when something was made with it that is kept under that digest.
+        """
+        try:
+            same = sha256(self.image) == self.sha256
+        except OSError:
+            same = False
+        if not same:
+            raise HostError(
+                f"kernel {self.image} changed while it was used", hint="run again when it is built"
+            )
+
+
+def kind_of(role: Role) -> str:
+    """The kind of image, in the store, that kernels for ``role`` are."""
+    return f"kernel-{role}"
+
+
+def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
+    """The kernel that ``spec`` describes; raises BuildError, HostError or UsageError."""
+    patches = _patches(spec)
+    source = kernel_source(store, progress, spec.source)
+    images = data_dir() / "images"
+    role = Template("".join(path.read_text() for path in spec.fragments))
+    fragment = "\n".join([role.substitute(IMAGES=images), *spec.configuration])
+    crashed = spec.role is Role.CRASHED
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        tree = directory / "source"
+        shared = environment(store.root, as_it_is=not spec.configuration)
+        tools = Tools(log, f"the {spec.role} kernel", shared)
+        source.place(tree, tools)
+        for patch in patches:
+            apply(patch, tree, tools)
+        make = Make(tree, tools)
+        unknown = make.configure(BASE_CONFIG, fragment)
+        expected = _objects(store, spec.role)
+        with progress.task(f"compile the {spec.role} kernel", expected, "objects") as task:
+            done = make.compile(task.update)
+            if crashed:
+                make.compile_module(images / "crash" / "zcrash", MODULE)
+        shutil.move(make.objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
+        shutil.move(make.objects / ".config", directory / CONFIG)
+        for name in (VMLINUX, MODULE) if crashed else ():
+            shutil.move(make.objects / name, directory / name)
+        shutil.rmtree(tree)
+        return {
+            "release": kernel_image.release((directory / IMAGE).read_bytes()),
+            "source": spec.source,
+            "compiler": compiler(),
+            "objects": done,
+            "options unknown to this source": unknown,
+        }
+
+    return kernel_from_store(store.get(kind_of(spec.role), _inputs(spec, source), build))
+
+
+def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:
+    """Whether the store has that kernel, as far as it can be told without fetching its source."""
+    package = source_package(spec.source)
+    if package is not None and not is_fetched(store, package):
+        return False
+    source = kernel_source(store, progress, spec.source)
+    return store.has(kind_of(spec.role), _inputs(spec, source))
+
+
+def _patches(spec: KernelSpec) -> tuple[Path, ...]:
+    """Raises UsageError for one that is not there."""
+    for patch in spec.patch_files:
+        require_file(patch, "patch")
+    return spec.patch_files
+
+
+def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
+    """JSON: what determines a kernel."""
+    return {
+        "source": source.identity,
+        "patches": [
+            [patch.name, patch.read_bytes().decode(errors="backslashreplace")]
+            for patch in _patches(spec)
+        ],
+        "base": BASE_CONFIG,
+        "configuration": _texts(data_dir() / "images", spec),
+        "changed": list(spec.configuration),
+    }
+
+
+def _texts(images: Path, spec: KernelSpec) -> dict[str, str]:
+    """The role's own files that a kernel is made of, beside its source."""
+    files = [*spec.fragments, *(images / "kernel").glob(f"{spec.role}.bootconfig")]
+    if spec.role is Role.CRASHED:
+        files += sorted((images / "crash" / "zcrash").iterdir())
+    return {path.name: path.read_text() for path in files}
+
+
+def _objects(store: Store, role: Role) -> int:
+    """How many objects the last such kernel took."""
+    built = [image for image in store.images() if image.kind == kind_of(role)]
+    newest = max(built, key=lambda image: str(image.manifest["created"]), default=None)
+    known = None if newest is None else newest.manifest.get("objects")  # not if it was imported
+    return known or OBJECTS[role]
+
+
+def complete_configuration(
+    store: Store, source: str | None, partial: str, progress: Progress
+) -> str:
+    """What a defconfig stands for with a source: every option, defaults included."""
+    tree = kernel_source(store, progress, source)
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        tools = Tools(log, "the configuration", environment(store.root))
+        with progress.task("complete the configuration"):
+            tree.place(directory / "source", tools)
+            text = Make(directory / "source", tools).complete(partial)
+            (directory / CONFIG).write_text(text)
+            shutil.rmtree(directory / "source")
+        return {}
+
+    inputs = {"source": tree.identity, "partial": partial}
+    return (store.get("configuration", inputs, build).path / CONFIG).read_text()
+
+
+def import_kernel(store: Store, role: Role, kernel: Kernel) -> Built:
+    """Take a kernel given by path, with what is known about it, into the store."""
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        shutil.copyfile(kernel.image, directory / IMAGE)
+        kernel.require_unchanged()
+        if kernel.vmlinux is not None:
+            shutil.copyfile(kernel.vmlinux.path, directory / VMLINUX)
+        if kernel.config is not None:
+            (directory / CONFIG).write_text(kernel.config)
+        return {"release": kernel.release, "source": kernel.origin}
+
+    inputs = {
+        "image": kernel.sha256,
+        "vmlinux": None if kernel.vmlinux is None else kernel.vmlinux.sha256,
+        "config": kernel.config,
+    }
+    return store.get(kind_of(role), inputs, build)
+
+
+def foreign_kernel(image: Path, vmlinux: Path | None = None) -> Kernel:
+    """A kernel given by path.
+
+    Its configuration is the one it carries (CONFIG_IKCONFIG), or one that lies where Debian and
+    a build tree put it. Raises UsageError if it is not an s390 kernel image, or if ``vmlinux`` is
+    not its own (see ``vmlinux_of``).
+    """
+    data, name = kernel_image.check(image), f"kernel {image}"
+    release = kernel_image.release(data)
+    return Kernel(
+        image=image,
+        release=release,
+        sha256=hashlib.sha256(data).hexdigest(),
+        origin=str(image),
+        config=kernel_image.embedded_config(data, name) or _config_beside(image, release),
+        vmlinux=None if vmlinux is None else vmlinux_of(data, image, vmlinux),
+    )
+
+
+def require_crash_dump(kernel: Kernel) -> None:
+    """Raises UsageError naming the option if ``kernel`` can be shown to be unable to dump.
+
+    Its code is the surer witness; a configuration speaks where that cannot be decompressed.
+    """
+    able = kernel_image.can_dump(kernel.image.read_bytes(), f"kernel {kernel.image}")
+    if able is None and kernel.config is not None:
+        able = "CONFIG_CRASH_DUMP=y" in kernel.config.splitlines()
+    if able is False:
+        raise UsageError(
+            f"kernel {kernel.image} ({kernel.release}) cannot dump: CONFIG_CRASH_DUMP is not set",
+            hint="build it with zfcpdump_defconfig, or with CONFIG_CRASH_DUMP=y",
+        )
+
+
+def _config_beside(image: Path, release: str) -> str | None:
+    """The s390 configuration that belongs to an image: /boot/config-RELEASE, or a .config."""
+    image = image.resolve()
+    candidates = [image.parent / f"config-{release}", image.parent / ".config"]
+    if image.parts[-4:-1] == ("arch", "s390", "boot"):
+        candidates.append(image.parents[3] / ".config")
+    for path in candidates:
+        if path.is_file() and "CONFIG_S390=y" in (text := path.read_text(errors="replace")):
+            return text
+    return None
+
+
+def kernel_from_store(image: Built) -> Kernel:
+    """A kernel that was built earlier."""
+    files = image.manifest["files"]
+    vmlinux = None
+    if VMLINUX in files:
+        vmlinux = Vmlinux.at(image.path / VMLINUX, files[VMLINUX]["sha256"])
+    return Kernel(
+        image=image.path / IMAGE,
+        release=image.manifest["release"],
+        sha256=files[IMAGE]["sha256"],
+        origin=image.name,
+        config=(image.path / CONFIG).read_text() if CONFIG in files else None,
+        vmlinux=vmlinux,
+        module=image.path / MODULE if MODULE in files else None,
+    )

@@ -1,0 +1,66 @@
+"""What a kernel to be built is, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.host.paths import data_dir
+from harness.schema_words import did_you_mean
+
+PATCH_SUFFIX = ".patch"
+
+
+class Role(StrEnum):
+    """What a kernel is for; each has its fragment in ``images/kernel``."""
+
+    DUMP = "dump"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """A kernel to be built: for what, of which source, and what is changed about either.
+
+    ``source`` is what :func:`harness.images.kernel.source.kernel_source` takes; None is Linux
+    6.12 of Debian 13. ``patches`` are files for ``patch -p1``, or names of those that come
+    with the harness; ``configuration`` are lines of a configuration, which override the role's.
+    A dump kernel that is not ``trimmed`` has all that its base configuration has.
+    """
+
+    role: Role
+    source: str | None = None
+    patches: tuple[str, ...] = ()
+    configuration: tuple[str, ...] = ()
+    trimmed: bool = True
+
+    @property
+    def fragments(self) -> tuple[Path, ...]:
+        """The role's own fragments of a configuration."""
+        directory = data_dir() / "images" / "kernel"
+        trim = directory / f"{self.role}.trim.config"
+        own = (directory / f"{self.role}.config",)
+        return (*own, trim) if self.trimmed and trim.exists() else own
+
+    @property
+    def patch_files(self) -> tuple[Path, ...]:
+        """Raises UsageError for a name that no patch of the harness has."""
+        return tuple(map(_patch_file, self.patches))
+
+
+def museum() -> dict[str, Path]:
+    """The patches that come with the harness, by name: each brings a real bug back."""
+    directory = data_dir() / "images" / "kernel" / "museum"
+    return {path.stem: path for path in sorted(directory.glob(f"*{PATCH_SUFFIX}"))}
+
+
+def _patch_file(name: str) -> Path:
+    if name.endswith(PATCH_SUFFIX):
+        return Path(name)
+    known = museum()
+    if name not in known:
+        hint = did_you_mean(name, known) or "zharness kernel museum shows them"
+        raise UsageError(f"no patch '{name}' comes with the harness", hint=hint)
+    return known[name]

@@ -1,0 +1,251 @@
+"""What building images takes, asked before anything is fetched or compiled.
+
+``zharness doctor`` shows it all; ``Images.provide`` refuses to begin if anything is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HostError
+from harness.host.tools import find_tool, how_to_get
+from harness.images.debian.apt import Apt
+from harness.images.debian.mirror import KEYRING, mirror, require_keyring
+from harness.images.debian.packages import PackageSet, is_unpacked
+from harness.images.kernel.build import is_built
+from harness.images.kernel.make import CROSS_COMPILE
+from harness.images.kernel.source import SourcePackage, is_fetched, source_package
+from harness.images.kernel.spec import KernelSpec
+from harness.images.store import Store
+from harness.progress import Progress
+from harness.qemu.binary import find_qemu
+
+MEMORY = 2 << 30
+DISK_FOR_KERNELS, DISK = 12 << 30, 2 << 30
+
+_MACHINE = {
+    "setpriv": "so that no QEMU outlives the harness",
+    "debugfs": "to take a dump file from a disk image",
+    "mke2fs": "to make file systems in disk images",
+}
+_FETCH = {
+    "apt-get": "to fetch packages of Debian",
+    "dpkg-deb": "to unpack them",
+}
+_UNPACK = {"xz": "to unpack the kernel source", "patch": "to build kernels with patches"}
+_COMPILE = {
+    f"{CROSS_COMPILE}gcc": "to build kernels",
+    "gcc": "to build kernels (host tools)",
+    "make": "to build kernels",
+    "bc": "to build kernels",
+    "bison": "to build kernels",
+    "flex": "to build kernels",
+}
+_HEADER = "stdio.h"
+_OTHER_STORE = "name another place with --store or ZHARNESS_STORE"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing looked at; ``why`` it is needed, and, if it is not ``ok``, the ``fix``."""
+
+    name: str
+    ok: bool
+    found: str
+    why: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What images are made of. ``machine``: they are to be run, too."""
+
+    kernels: tuple[KernelSpec, ...] = ()
+    packages: tuple[PackageSet, ...] = ()
+    machine: bool = False
+
+    def __or__(self, other: Wanted) -> Wanted:
+        return Wanted(
+            tuple(dict.fromkeys(self.kernels + other.kernels)),
+            tuple(dict.fromkeys(self.packages + other.packages)),
+            self.machine or other.machine,
+        )
+
+    def lacking(self, store: Store, progress: Progress) -> Lacking:
+        """What of it the store does not have; raises UsageError for a kernel that cannot be."""
+        kernels = tuple(spec for spec in self.kernels if not is_built(store, spec, progress))
+        sources = dict.fromkeys(source_package(spec.source) for spec in kernels)
+        return Lacking(
+            kernels,
+            tuple(wanted for wanted in self.packages if not is_unpacked(store, wanted)),
+            tuple(source for source in sources if source and not is_fetched(store, source)),
+            self.machine,
+        )
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What is to be fetched and built; false if that is nothing."""
+
+    kernels: tuple[KernelSpec, ...] = ()
+    packages: tuple[PackageSet, ...] = ()
+    sources: tuple[SourcePackage, ...] = ()
+    machine: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.kernels or self.packages or self.sources)
+
+
+def require(lacking: Lacking, store: Path, apt: Apt) -> None:
+    """Raises HostError unless all that is lacking can be had and built on this host.
+
+    The mirror is only asked if the host itself is fit.
+    """
+    missing = [item for item in _of_this_host(lacking, store) if not item.ok]
+    missing = missing or [item for item in _from_debian(lacking, apt) if not item.ok]
+    if not missing:
+        return
+    if len(missing) > 1:
+        names = ", ".join(item.name for item in missing)
+        raise HostError(
+            f"this host lacks what building the images takes: {names}",
+            hint="zharness doctor says of each how to get it",
+        )
+    (item,) = missing
+    raise HostError(f"{item.name}: {item.found} ({item.why})", hint=item.fix or None)
+
+
+def examine(lacking: Lacking, store: Path, apt: Apt) -> Iterator[Item]:
+    """Everything that building what is lacking takes; ``store`` is where it is to be kept."""
+    yield from _of_this_host(lacking, store)
+    yield from _from_debian(lacking, apt)
+
+
+def _of_this_host(lacking: Lacking, store: Path) -> Iterator[Item]:
+    if lacking.machine:
+        yield _qemu()
+        yield from _tools(_MACHINE)
+        yield _memory()
+        yield _memory_files()
+    yield _disk(store, DISK_FOR_KERNELS if lacking.kernels else DISK)
+    if lacking.kernels:
+        yield from _tools(_UNPACK | _COMPILE)
+        yield _header()
+
+
+def _from_debian(lacking: Lacking, apt: Apt) -> Iterator[Item]:
+    """Programs of apt, keyring and mirror; and if these are there, every package."""
+    if not (lacking.packages or lacking.sources):
+        return
+    means = [*_tools(_FETCH)]
+    if all(item.ok for item in means):
+        means += [
+            _asked("Debian's keyring", "to verify packages", _keyring),
+            _asked("Debian mirror", "to fetch packages", mirror),
+        ]
+    yield from means
+    if not all(item.ok for item in means):
+        return
+    for wanted in lacking.packages:
+
+        def packages(wanted: PackageSet = wanted) -> str:
+            size = apt.find(wanted.names, wanted.architecture, wanted.suite)
+            return f"{len(wanted.names)}, {size / 1e6:.1f} MB to fetch"
+
+        name = f"{wanted.architecture} packages of {wanted.suite}"
+        yield _asked(name, "for the images", packages)
+    for source in lacking.sources:
+
+        def archive(source: SourcePackage = source) -> str:
+            return f"{source.find(apt) / 1e6:.1f} MB to fetch"
+
+        yield _asked(f"{source.name} of {source.suite}", "to build kernels", archive)
+
+
+def _asked(name: str, why: str, find: Callable[[], str]) -> Item:
+    """An item that is missing if ``find`` raises HostError."""
+    try:
+        return Item(name, True, find(), why)
+    except HostError as error:
+        return Item(name, False, error.message, why, error.hint or "")
+
+
+def _keyring() -> str:
+    require_keyring()
+    return str(KEYRING)
+
+
+def _tools(tools: dict[str, str]) -> Iterator[Item]:
+    for tool, why in tools.items():
+        try:
+            yield Item(tool, True, find_tool(tool), why)
+        except HostError:
+            yield Item(tool, False, "not found", why, how_to_get((tool,)))
+
+
+def _header() -> Item:
+    """A gcc is no C compiler by itself: the C library's headers are a package of their own."""
+    why, fix = "to build kernels (host tools)", how_to_get(("gcc",))
+    command = ["gcc", "-fsyntax-only", "-include", _HEADER, "-x", "c", os.devnull]
+    try:
+        found = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        found = False
+    return Item("C headers", found, _HEADER if found else f"no {_HEADER}", why, fix)
+
+
+def _qemu() -> Item:
+    def find() -> str:
+        binary = find_qemu()
+        return f"{binary.release} at {binary.path}"
+
+    return _asked("QEMU", "to be the machine", find)
+
+
+def _memory() -> Item:
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) << 10
+    why = f"a run of the main job takes up to {MEMORY >> 30} GiB"
+    fix = "end what else takes memory on this host"
+    return Item("memory", available >= MEMORY, f"{available / 1e9:.1f} GB available", why, fix)
+
+
+def _disk(store: Path, needed: int) -> Item:
+    why = f"kernel sources, builds and images take up to {needed >> 30} GiB"
+    store = store.absolute()
+    try:
+        existing = next(path for path in (store, *store.parents) if _exists(path))
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        return Item("disk", False, f"{store}: {error.strerror}", "for images", _OTHER_STORE)
+    if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+        found = f"{store}: {existing} is no directory that can be written"
+        return Item("disk", False, found, "for images", _OTHER_STORE)
+    found = f"{free / 1e9:.1f} GB free for {store}"
+    return Item("disk", free >= needed, found, why, f"free some, or {_OTHER_STORE}")
+
+
+def _exists(path: Path) -> bool:
+    """Raises OSError where that cannot be told, as Path.exists does not from Python 3.14 on."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _memory_files() -> Item:
+    """Guest memory is an anonymous memory file, so /dev/shm is not needed and not used."""
+    why, fix = "for guest memory", "run on Linux, where memfd_create(2) is allowed"
+    try:
+        os.close(os.memfd_create("zharness-doctor"))
+    except OSError as error:
+        return Item("memory files", False, f"memfd_create: {error.strerror}", why, fix)
+    return Item("memory files", True, "memfd_create works; /dev/shm is not used", why)

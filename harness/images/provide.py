@@ -1,0 +1,241 @@
+"""All images a run needs, by what they are for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from harness.errors import HostError, UsageError
+from harness.images.debian.apt import private_apt
+from harness.images.debian.packages import FOR_ALL_IMAGES, ROOT, judge_set, unpacked
+from harness.images.disk import DiskSpec, dump_disk, size_for
+from harness.images.initramfs.build import (
+    CONTENT,
+    CRASH_MODULE,
+    CRASHED,
+    DUMP_PARAMETERS,
+    IMAGE,
+    JUDGE,
+    NEWER_JUDGE,
+    dump_lists,
+    initramfs,
+)
+from harness.images.kernel.build import (
+    Kernel,
+    built_kernel,
+    foreign_kernel,
+    kernel_from_store,
+    kind_of,
+    require_crash_dump,
+)
+from harness.images.kernel.source import kernel_source
+from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.needs import Wanted, require
+from harness.images.store import Built, Store
+from harness.progress import Progress
+from harness.s390x.disk_layout import DiskLayout
+
+# zipl -d writes a parmline of its own, and takes no other; this is the like of it for a dump
+# to a file system. possible_cpus: a dump needs one CPU (s390-tools zipl/src/job.c)
+FILE_SYSTEM_PARMLINE = "root=/dev/ram0 possible_cpus=1 cgroup_disable=memory"
+
+OWN_CRASHED_KERNEL, OWN_DUMP_KERNEL = KernelSpec(Role.CRASHED), KernelSpec(Role.DUMP)
+SYSTEM_DISK_SIZE = 128 << 20
+# what every run takes, unless kernels are given by path
+MAIN_JOB = Wanted((OWN_CRASHED_KERNEL, OWN_DUMP_KERNEL), FOR_ALL_IMAGES, machine=True)
+_DUMP_INITRAMFS = "initramfs-dump"
+
+# the names that zfcpdump 2 and today's s390-tools know
+EXPORT_NAMES = {
+    "kernel": ("zfcpdump.image", "zfcpdump-image"),
+    "ramdisk": ("zfcpdump.rd", "zfcpdump-initrd"),
+}
+
+
+class Images:
+    """Builds what is missing in the store. Methods raise BuildError, HostError, UsageError."""
+
+    def __init__(self, store: Store, progress: Progress) -> None:
+        self.store, self.progress = store, progress
+        self._kernels: dict[KernelSpec, Kernel] = {}  # asking apt for the source takes a while
+
+    def crashed_kernel(
+        self,
+        image: Path | None = None,
+        vmlinux: Path | None = None,
+        spec: KernelSpec = OWN_CRASHED_KERNEL,
+    ) -> Kernel:
+        """The one that ``spec`` describes, or the one given by path."""
+        if image is not None:
+            return self.given_kernel(image, vmlinux)
+        if vmlinux is not None:
+            raise UsageError(
+                f"vmlinux {vmlinux} is for a kernel given by path, and there is none",
+                hint="the harness's own kernel has its own; or give --kernel, too",
+            )
+        return self.own_kernel(spec)
+
+    def dump_kernel(self, image: Path | None = None, spec: KernelSpec = OWN_DUMP_KERNEL) -> Kernel:
+        """The one that ``spec`` describes, or the one given by path, if it is able to dump."""
+        if image is None:
+            return self.own_kernel(spec)
+        kernel = self.given_kernel(image)
+        require_crash_dump(kernel)
+        return kernel
+
+    def given_kernel(self, image: Path, vmlinux: Path | None = None) -> Kernel:
+        """The kernel at a path, or in the store under that name; raises UsageError."""
+        name = str(image)
+        if vmlinux is None and name.startswith(tuple(map(kind_of, Role))) and not image.exists():
+            kernel = self.kernel_named(name)
+            self.store.require_whole(kernel)
+            return kernel_from_store(kernel)
+        return foreign_kernel(image, vmlinux)
+
+    def kernel_named(self, name: str) -> Built:
+        """The kernel in the store of this name, or of a name that begins so; raises UsageError."""
+        kinds = set(map(kind_of, Role))
+        found = [image for image in self.store.find(name) if image.kind in kinds]
+        if not found:
+            raise UsageError(f"no kernel '{name}' in the store", hint="zharness kernel list")
+        if len(found) > 1:
+            names = ", ".join(image.name for image in found)
+            raise UsageError(f"'{name}' matches several: {names}", hint="name one of them")
+        return found[0]
+
+    def crashed_initramfs(self, kernel: Kernel, *, with_content: bool = False) -> Built:
+        """For ``kernel``, with the modules that belong to it."""
+        lists: tuple[str, ...] = CRASHED
+        variables = {}
+        if kernel.module is not None:
+            lists += CRASH_MODULE
+            variables["MODULE"] = str(kernel.module)
+        if with_content:
+            lists += CONTENT
+        return initramfs(self.store, self.progress, "initramfs-crashed", lists, variables)
+
+    def system_disk(self, kernel: Kernel, ramdisk: Built, parmline: str) -> Built:
+        """A disk that loads the crashed system, and that it keeps its boot counter on."""
+        spec = DiskSpec(DiskLayout.EXT4, SYSTEM_DISK_SIZE, kernel, ramdisk, parmline)
+        return dump_disk(
+            self.store,
+            self.progress,
+            spec,
+            host_kernel=lambda: self._builder_kernel(kernel),
+            kind="system-disk",
+        )
+
+    def dump_initramfs(self, layout: DiskLayout, parameters: str = "") -> Built:
+        """For dumps to ``layout``; with the dump tool's ``parameters``, if there are any."""
+        lists = dump_lists(layout)
+        if not parameters:
+            return initramfs(self.store, self.progress, _DUMP_INITRAMFS, lists)
+        with NamedTemporaryFile("w") as file:
+            file.write(f"{parameters}\n")
+            file.flush()
+            return initramfs(
+                self.store,
+                self.progress,
+                _DUMP_INITRAMFS,
+                lists + DUMP_PARAMETERS,
+                {"PARAMETERS": file.name},
+            )
+
+    def dump_disk(
+        self,
+        layout: DiskLayout,
+        memory: int,
+        kernel: Kernel,
+        ramdisk: Built,
+        parmline: str = "",
+        *,
+        size: int | None = None,
+    ) -> Built:
+        """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides what that needs."""
+        if parmline and not layout.is_file_system:
+            raise UsageError(
+                "zipl -d takes no kernel parameters for a dump partition",
+                hint="choose a file system layout for them, such as --disk-layout ext4",
+            )
+        spec = DiskSpec(
+            layout,
+            size_for(layout, memory) if size is None else size,
+            kernel,
+            ramdisk,
+            f"{FILE_SYSTEM_PARMLINE} {parmline}".strip() if layout.is_file_system else "",
+        )
+        return dump_disk(
+            self.store, self.progress, spec, host_kernel=lambda: self._builder_kernel(kernel)
+        )
+
+    def judge_initramfs(self, suite: str | None = None) -> Built:
+        """The guest in which zgetdump judges dumps: Debian 12's, or another ``suite``'s."""
+        lists = JUDGE if suite is None else NEWER_JUDGE
+        packages = unpacked(self.store, self.progress, judge_set(suite))
+        variables = {"JUDGE": str(packages.path / ROOT)}
+        return initramfs(self.store, self.progress, "initramfs-judge", lists, variables)
+
+    def export(self, layout: DiskLayout, directory: Path) -> list[Path]:
+        """Copy dump kernel and ramdisk to ``directory`` under the names s390-tools know.
+
+        Raises HostError, too, if they cannot be written.
+        """
+        with _writing_to(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+        sources = {
+            "kernel": self.dump_kernel().image,
+            "ramdisk": self.dump_initramfs(layout).path / IMAGE,
+        }
+        with _writing_to(directory):
+            return [
+                Path(shutil.copyfile(sources[what], directory / name))
+                for what, names in EXPORT_NAMES.items()
+                for name in names
+            ]
+
+    def provide(self, wanted: Wanted) -> None:
+        """Ask for all that ``wanted`` takes, then fetch it; kernels are compiled after this.
+
+        Raises HostError if this host or the mirror lacks something.
+        """
+        lacking = wanted.lacking(self.store, self.progress)
+        if not lacking:
+            return
+        with private_apt() as apt:
+            with self.progress.task("see whether all that is lacking can be had"):
+                require(lacking, self.store.root, apt)
+            for packages in lacking.packages:
+                unpacked(self.store, self.progress, packages, apt)
+            for package in lacking.sources:
+                kernel_source(self.store, self.progress, str(package), apt)
+
+    def own_kernel(self, spec: KernelSpec) -> Kernel:
+        """The kernel that ``spec`` describes; one is looked up once."""
+        if spec not in self._kernels:
+            self.provide(Wanted(kernels=(spec,)))
+            self._kernels[spec] = built_kernel(self.store, spec, self.progress)
+        return self._kernels[spec]
+
+    def _builder_kernel(self, given: Kernel) -> Kernel:
+        """The kernel for the builder guest: the harness's own, which is known to work.
+
+        On a host that cannot build it, the given dump kernel, which must drive the disk anyway.
+        """
+        try:
+            return self.own_kernel(OWN_DUMP_KERNEL)
+        except HostError:
+            return given
+
+
+@contextmanager
+def _writing_to(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{error.filename} is not a directory", hint="name another one") from error
+    except OSError as error:
+        where = error.filename or directory
+        raise HostError(f"cannot write {where}: {error.strerror}") from error

@@ -1,0 +1,81 @@
+"""The builder guest: a small machine in which the real zipl prepares a disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.errors import BuildError
+from harness.images.guest_job import run_job
+from harness.images.initramfs.build import BUILDER, IMAGE, PAYLOAD, cpio_of, initramfs
+from harness.images.kernel.build import Kernel
+from harness.images.store import Built, Store
+from harness.progress import Progress
+from harness.qemu.process import CONSOLE_LOG
+from harness.qemu.spec import Disk, MachineSpec
+from harness.s390x.disk_layout import DiskLayout
+
+MEMORY = 256 << 20
+SECONDS = 120.0
+JOB = "builder"
+
+
+@dataclass(frozen=True)
+class BootFiles:
+    """What a disk shall load."""
+
+    kernel: Path
+    ramdisk: Path
+    parmline: str
+
+
+def builder_initramfs(store: Store, progress: Progress) -> Built:
+    """The builder guest's system; ``key`` stands for zipl and for how it is called."""
+    return initramfs(store, progress, "initramfs-builder", BUILDER)
+
+
+def run_zipl(
+    guest: Built, host_kernel: Kernel, disk: Path, layout: DiskLayout, boot: BootFiles, log: Path
+) -> None:
+    """Make the first partition of ``disk`` bootable for ``layout``, in place.
+
+    ``host_kernel`` and ``guest`` run in the builder; its console is appended to ``log``.
+    Raises BuildError with zipl's own words if it fails or does not end.
+    """
+    with TemporaryDirectory(prefix="builder-", dir=log.parent) as name:
+        directory = Path(name)
+        spec = MachineSpec(
+            memory=MEMORY,
+            cpus=1,
+            kernel=host_kernel.image,
+            initrd=_initrd(guest, boot, directory),
+            # the script scans for the one disk: 256 targets take 15 s
+            append=f"console=ttysclp0 panic=0 quiet scsi_mod.scan=manual builder.layout={layout}",
+            disks=(Disk(disk),),
+        )
+        try:
+            complaint = run_job(spec, directory, JOB, SECONDS)
+        finally:
+            _keep_console(directory / CONSOLE_LOG, log)
+    if complaint is not None:
+        raise BuildError(f"zipl did not prepare the {layout} disk: {complaint}")
+
+
+def _initrd(guest: Built, boot: BootFiles, directory: Path) -> Path:
+    """The guest's system with what the disk shall load behind it, which is not worth packing."""
+    parmfile, initrd = directory / "parmfile", directory / "initrd"
+    parmfile.write_text(boot.parmline)
+    variables = {
+        "KERNEL": str(boot.kernel),
+        "RAMDISK": str(boot.ramdisk),
+        "PARMFILE": str(parmfile),
+    }
+    initrd.write_bytes((guest.path / IMAGE).read_bytes() + cpio_of(PAYLOAD, variables))
+    return initrd
+
+
+def _keep_console(console: Path, log: Path) -> None:
+    if console.is_file():
+        with log.open("a", encoding="utf-8") as out:
+            out.write(console.read_text(encoding="utf-8"))

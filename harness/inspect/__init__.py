@@ -1,0 +1,1 @@
+"""One dump alone, or two side by side: ``zharness dump check`` and ``compare``."""

@@ -1,0 +1,205 @@
+"""A dump by itself: what can be told to be wrong without knowing what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.dump.content import File
+from harness.dump.disk import ngdump
+from harness.dump.disk.superblock import (
+    FoundSuperblock,
+    is_dump_disk,
+    superblock_of_disk,
+    superblock_of_partition,
+)
+from harness.dump.reader import PAGE, Dump, Segment
+from harness.errors import EvidenceError, LimitError
+from harness.inspect import compare, page_statistics
+from harness.inspect import kernel as alone_kernel
+from harness.progress import Progress
+from harness.verify import differing
+from harness.verify.checks import memory_map, superblock
+from harness.verify.findings import CheckResult, Finding
+from harness.verify.os_info import crashkernel
+
+HEADERS, MAP, COMPLETE, SHA256 = "headers", "memory-map", "complete", "sha256"
+REPEATS = "repeats"
+FILTERED = "kdump"  # how the names of formats begin that leave out pages on purpose
+_END_OF_ADDRESSES = 1 << 64
+_SHOWN = 16
+
+
+class Check(NamedTuple):
+    """``run`` looks for what ``name`` says; it counts in ``unit``."""
+
+    name: str
+    unit: str
+    run: Callable[[Dump], CheckResult]
+
+
+def superblock_of(path: Path) -> FoundSuperblock | None:
+    """The dump superblock, if ``path`` is a disk image that zipl prepared, or its partition."""
+    try:
+        with File.open(path) as disk:
+            if is_dump_disk(disk):
+                return superblock_of_disk(disk)
+            found = superblock_of_partition(disk)
+    except EvidenceError:
+        return None
+    return found and replace(found, offset=found.superblock.part_start + found.offset)
+
+
+def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tuple[CheckResult, ...]:
+    """Every check; ``found`` is the superblock of the disk that the dump is on, if it has one.
+
+    What cannot be read is a finding. Raises LimitError for a dump that has more of something than
+    any, or takes longer.
+    """
+    checks = (
+        Check(HEADERS, "segments and CPUs", headers),
+        Check(MAP, "segments", map_alone),
+        Check(COMPLETE, "segments", complete),
+        Check(REPEATS, differing.UNIT, repeats),
+        Check(superblock.CHECK, superblock.UNIT, lambda dump: superblock_alone(dump, found)),
+        Check(SHA256, "bytes", lambda dump: sha256_alone(dump, progress)),
+        Check(alone_kernel.PREFIXES, "CPUs", alone_kernel.prefixes),
+        Check(alone_kernel.PSWS, "PSWs", alone_kernel.psws),
+        Check(alone_kernel.VMCOREINFO, "lines", alone_kernel.vmcoreinfo_alone),
+        Check(alone_kernel.TABLES, "symbols", alone_kernel.page_tables),
+        Check(alone_kernel.LOG, "records", alone_kernel.kernel_log),
+        Check(
+            page_statistics.CHECK,
+            page_statistics.UNIT,
+            lambda dump: page_statistics.check(dump, progress),
+        ),
+    )
+    return tuple(_attempt(item, dump) for item in checks)
+
+
+def _attempt(item: Check, dump: Dump) -> CheckResult:
+    try:
+        return item.run(dump).judged()
+    except LimitError:
+        raise
+    except EvidenceError as error:
+        return CheckResult.failed(item.name, item.unit, error.message)
+
+
+def headers(dump: Dump) -> CheckResult:
+    """Segments are whole pages within 64 bits; there are CPUs, and their registers are there.
+
+    What headers say twice is the same.
+    """
+    cpus = dump.cpus
+    messages = chain(
+        (message for segment in dump.fallible for message in _segment(segment)),
+        dump.contradictions,
+        () if cpus else ("there is no CPU, so nothing tells what was running",),
+        dump.misfits,
+    )
+    return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", messages)
+
+
+def _segment(segment: Segment) -> Iterator[str]:
+    where = f"the segment of {segment.size:#x} bytes at {segment.paddr:#x}"
+    if segment.paddr % PAGE or segment.size % PAGE:
+        yield f"{where} is not made of whole pages"
+    if segment.end > _END_OF_ADDRESSES:
+        yield f"{where} passes the end of 64-bit addresses"
+    if not segment.size:
+        yield f"{where} is empty"
+
+
+def map_alone(dump: Dump) -> CheckResult:
+    """Memory from 0 on, without gap or overlap; how much there should be is not known.
+
+    In a format that leaves out pages on purpose, gaps are counted but not wrong; nor is it wrong
+    that kdump, unlike zfcpdump, leaves out the memory that it runs in.
+    """
+    count = len(dump.segments)
+    if dump.format.startswith(FILTERED):  # its segments are runs of pages, which cannot overlap
+        gaps = sum(start > 0 for start, _ in dump.memory_map)
+        notes = (f"{gaps} gaps, where pages were left out",)
+        return _result(MAP, count, "segments", (), notes)
+    kept = crashkernel(dump)
+    if kept is None or memory_map.gap(*kept) not in _map_faults(dump):
+        return _result(MAP, count, "segments", _map_faults(dump))
+    gap = memory_map.gap(*kept)
+    messages = (message for message in _map_faults(dump) if message != gap)
+    return _result(MAP, count, "segments", messages, (f"{gap}: memory that was kept for kdump",))
+
+
+def _map_faults(dump: Dump) -> Iterator[str]:
+    if dump.format == "elf":
+        return memory_map.faults(dump.segments, None)
+    return memory_map.coverage(dump.ascending, None, "segment")
+
+
+def complete(dump: Dump) -> CheckResult:
+    """Written to its end, and all of it is still there."""
+    messages = [] if dump.incomplete is None else [dump.incomplete]
+    messages += [
+        f"truncated: of memory {segment.paddr:#x}-{segment.end - 1:#x} only what is below "
+        f"{segment.present_end:#x} is there"
+        for segment in dump.fallible
+        if segment.present_end < segment.end
+    ]
+    if dump.content.size < dump.length and not messages:
+        messages.append(f"truncated: {dump.content.size} of {dump.length} bytes are there")
+    notes: tuple[str, ...] = ()
+    if dump.content.size > dump.length:
+        notes = (f"{dump.content.size - dump.length} bytes follow that are not of the dump",)
+    return _result(COMPLETE, len(dump.segments), "segments", messages, notes)
+
+
+def repeats(dump: Dump) -> CheckResult:
+    """What segments repeat, the kernel's image, they have the same."""
+    layers = compare.Layers.of(dump)
+    if not layers.again:
+        return CheckResult.skipped(REPEATS, differing.UNIT, "no segment repeats another")
+    once, again = (sum(item.end - item.start for item in part) for part in layers)
+    if again > once:
+        what = f"segments repeat {again:#x} bytes of memory, of which there are {once:#x}"
+        return CheckResult.failed(REPEATS, differing.UNIT, what)
+    messages = (
+        f"page {difference.address:#x} is not the same in both segments that have it, from "
+        f"{difference.address + difference.offset:#x} on"
+        for item in compare.overlaps(layers.again, layers.once)
+        for difference in differing.differences(item.one, item.other, item.start, item.end)
+    )
+    shared = (item.size for item in compare.overlaps(layers.again, layers.once))
+    compared = sum(-(-size // PAGE) for size in shared)
+    return _result(REPEATS, compared, differing.UNIT, messages)
+
+
+def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:
+    """The superblock of the disk that the dump is on, and its checksum over the dump."""
+    if found is None:
+        why = "the file is neither a dump disk nor its partition"
+        return CheckResult.skipped(superblock.CHECK, superblock.UNIT, why)
+    return superblock.judge(found, dump)
+
+
+def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
+    """The checksum that ngdump keeps beside the dump."""
+    fits = ngdump.checksum_fits(dump, progress)
+    if fits is None:
+        return CheckResult.skipped(SHA256, "bytes", "there is no ngdump.meta beside the dump")
+    messages = [] if fits else ["the dump is not the one of which ngdump.meta has the SHA-256"]
+    return _result(SHA256, dump.content.size, "bytes", messages)
+
+
+def _result(
+    name: str, compared: int, unit: str, messages: Iterable[str], notes: tuple[str, ...] = ()
+) -> CheckResult:
+    """The first messages as findings, and how many more there are: perhaps millions."""
+    rest = iter(messages)
+    shown = list(islice(rest, _SHOWN))
+    if more := sum(1 for _ in rest):
+        shown.append(f"and {more} more of the kind")
+    findings = tuple(Finding(name, message) for message in shown)
+    return CheckResult(name, compared, unit, findings, notes=notes)

@@ -1,0 +1,272 @@
+"""One dump against another, of whatever formats: the same crash, told twice?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, zip_longest
+from typing import NamedTuple
+
+from harness.dump.formats.page_runs import PagedDump
+from harness.dump.reader import Dump, Range, refuse_repeats
+from harness.inspect.compare_status import StoredStatus
+from harness.progress import Progress
+from harness.verify.checks import registers
+from harness.verify.differing import (
+    CHECK,
+    CHUNK,
+    LISTED,
+    PAGE,
+    Differing,
+    Memory,
+    Piece,
+    RunPieces,
+    Side,
+    data_in,
+    differences,
+    pieces,
+    report,
+    show_range,
+)
+from harness.verify.findings import AllowedDifference, CheckResult, Finding
+
+MAP, REGISTERS, VMCOREINFO = "memory-map", "registers", "vmcoreinfo"
+SIDES = (Side("first dump", "first"), Side("second dump", "second"))
+VECTOR_REASON = (
+    "a dump of format {} has vector registers only where the crashed system had given the CPU "
+    "an area to store them into"
+)
+NO_VECTORS = ("lkcd", "s390", "s390_ext")  # formats whose headers have no room for them
+_STEP = 64 << 20
+_SHOWN_RANGES = 16
+
+
+class Layers(NamedTuple):
+    """A dump's memory that is there: all of it ``once``, and what other segments repeat."""
+
+    once: Sequence[Piece]
+    again: Sequence[Piece]
+
+    @classmethod
+    def of(cls, dump: Dump) -> Layers:
+        """Both ascending; /proc/vmcore repeats the kernel's image."""
+        if isinstance(dump, PagedDump):
+            return cls(RunPieces(dump.segments), ())
+        once, again, done = [], [], 0
+        for segment in dump.ascending:
+            start, end = segment.paddr, segment.present_end
+            if start < min(done, end):
+                again.append(Piece(start, min(done, end), segment))
+            if max(done, start) < end:
+                once.append(Piece(max(done, start), end, segment))
+                done = end
+        return cls(tuple(once), tuple(again))
+
+
+def compare(one: Dump, other: Dump, progress: Progress) -> tuple[CheckResult, ...]:
+    """Memory map, every page, every CPU's registers, VMCOREINFO.
+
+    What two formats, or two ways to dump, cannot have the same is an allowed difference, by
+    name. Raises EvidenceError if one of the dumps cannot be read.
+    """
+    results = (
+        _memory_map(one, other),
+        _pages(one, other, progress),
+        _registers(one, other),
+        _vmcoreinfo(one, other),
+    )
+    return tuple(result.judged() for result in results)
+
+
+def _memory_map(one: Dump, other: Dump) -> CheckResult:
+    findings: list[Finding] = []
+    ours, theirs = one.memory_map, other.memory_map
+    for which, left, right in ((SIDES[0], ours, theirs), (SIDES[1], theirs, ours)):
+        ranges = _without(left, right)
+        only = list(islice(ranges, LISTED))
+        count = len(only) + sum(1 for _ in ranges)
+        if only:
+            shown = ", ".join(show_range(*piece) for piece in only[:_SHOWN_RANGES])
+            more = f" and {count - _SHOWN_RANGES} more" if count > _SHOWN_RANGES else ""
+            message = f"only the {which.name} has {shown}{more}"
+            findings.append(Finding(MAP, message, {"only": which.key, "ranges": only}))
+    return CheckResult(MAP, len(ours) + len(theirs), "ranges of memory", tuple(findings))
+
+
+def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
+    refuse_repeats(one)
+    refuse_repeats(other)
+    ours, theirs = Layers.of(one), Layers.of(other)
+    # what both have; then what one of them repeats, against what the other has
+    pairs = ((ours.once, theirs.once), (ours.again, theirs.once), (ours.once, theirs.again))
+    total = sum(item.size for left, right in pairs for item in overlaps(left, right))
+    common = (item for left, right in pairs for item in overlaps(left, right))
+    findings = [*_missing(one, SIDES[0]), *_missing(other, SIDES[1])]
+    allowed: dict[AllowedDifference, None] = {}
+    status = StoredStatus(one, other)
+    differing = Differing()
+    compared = done = 0
+    with progress.task("compare the pages", total, "B") as task:
+        for item in common:
+            compared += -(-item.size // PAGE)
+            for at, upto in item.steps():
+                for difference in differences(item.one, item.other, at, upto):
+                    reason = status.reason(difference)
+                    if reason:
+                        where = f"page {difference.address:#x}"
+                        allowed[AllowedDifference(where, reason)] = None
+                    else:
+                        differing.add(difference)
+                task.update(done + upto - item.start)
+            done += item.size
+    if differing:
+        findings += report(differing, compared, SIDES, theirs.once)
+    return CheckResult(CHECK, compared, "pages", tuple(findings), tuple(allowed))
+
+
+def _missing(dump: Dump, side: Side) -> Iterator[Finding]:
+    for segment in dump.fallible:
+        if segment.present_end < segment.end:
+            where = show_range(segment.present_end, segment.end)
+            yield Finding(
+                CHECK,
+                f"{where} not compared: the {side.name} ends before it",
+                {"start": segment.present_end, "end": segment.end, "dump": side.key},
+            )
+
+
+def _registers(one: Dump, other: Dump) -> CheckResult:
+    ours, theirs = one.cpus, other.cpus
+    if not ours and not theirs:
+        return CheckResult.skipped(REGISTERS, registers.UNIT, "neither dump has a CPU")
+    expected = [registers.Expected(at, cpu) for at, cpu in enumerate(ours)]
+    matching = registers.match(expected, theirs)
+    findings, compared = [], 0
+    allowed: dict[AllowedDifference, None] = {}
+    lone = [(SIDES[0], cpu.address, cpu.state) for cpu in matching.missing]
+    lone += [(SIDES[1], at, theirs[at]) for at in matching.surplus]
+    for side, at, state in lone:
+        if state.prefix == 0:
+            allowed[AllowedDifference(f"CPU {at} of the {side.name}", registers.PREFIX_REASON)] = (
+                None
+            )
+            continue
+        message = f"only the {side.name} has CPU {at} (prefix {state.prefix:#x})"
+        findings.append(Finding(REGISTERS, message, {"cpu": at, "only": side.key}))
+    for cpu, position in matching.pairs:
+        state = theirs[position]
+        for pair in registers.paired_registers(cpu.state, state):
+            compared += 1
+            if pair.one == pair.other:
+                continue
+            reason = _reason(pair, one.format, other.format)
+            if reason:
+                where = f"{reason[0]} of CPU {cpu.address}"
+                allowed[AllowedDifference(where, reason[1])] = None
+            else:
+                findings.append(_register(cpu.address, pair))
+    positions = [position for _, position in matching.pairs]
+    if positions != sorted(positions):
+        message = f"the second dump has the first one's CPUs in the order {positions}"
+        findings.append(Finding(REGISTERS, message, {"order": positions}))
+    return CheckResult(REGISTERS, compared, registers.UNIT, tuple(findings), tuple(allowed))
+
+
+def _reason(pair: registers.Pair, one: str, other: str) -> tuple[str, str] | None:
+    """What may differ, and why; None if it may not. ``one`` and ``other`` are the formats."""
+    left, right = pair.one, pair.other
+    if left is None or right is None:
+        form = one if left is None else other
+        return ("vector registers", VECTOR_REASON.format(form)) if form in NO_VECTORS else None
+    if pair.name == "clock comparator" and (left == right >> 8 or right == left >> 8):
+        return pair.name, registers.COMPARATOR_REASON
+    return None
+
+
+def _register(cpu: int, pair: registers.Pair) -> Finding:
+    one, other = SIDES
+    return Finding(
+        REGISTERS,
+        f"CPU {cpu}: {pair.name} is {pair.shown(pair.one)} in the {one.name}, "
+        f"{pair.shown(pair.other)} in the {other.name}",
+        {"cpu": cpu, "register": pair.name, **pair.details(one.key, other.key)},
+    )
+
+
+def _vmcoreinfo(one: Dump, other: Dump) -> CheckResult:
+    ours, theirs = one.vmcoreinfo, other.vmcoreinfo
+    if ours is None and theirs is None:
+        return CheckResult.skipped(VMCOREINFO, "lines", "neither dump has VMCOREINFO")
+    if ours is None or theirs is None:
+        lacks = SIDES[0] if ours is None else SIDES[1]
+        return CheckResult.failed(VMCOREINFO, "lines", f"the {lacks.name} has none")
+    left, right = (
+        note.rstrip(b"\0").decode(errors="replace").split("\n") for note in (ours, theirs)
+    )
+    lines = list(zip_longest(left, right))
+    findings = [
+        Finding(
+            VMCOREINFO,
+            f"line {number} is {_quoted(line)} in the {SIDES[0].name}, {_quoted(than)} in the "
+            f"{SIDES[1].name}",
+            {"line": number, SIDES[0].key: line, SIDES[1].key: than},
+        )
+        for number, (line, than) in enumerate(lines, 1)
+        if line != than
+    ]
+    return CheckResult(VMCOREINFO, len(lines), "lines", tuple(findings))
+
+
+def _quoted(line: str | None) -> str:
+    return "absent" if line is None else f"'{line}'"
+
+
+class Overlap(NamedTuple):
+    """Memory that two dumps have, from ``start`` up to but not including ``end``."""
+
+    start: int
+    end: int
+    one: Memory
+    other: Memory
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """(start, end) of what may be other than zero, in pieces for a progress bar."""
+        if self.size <= CHUNK:  # of which a filtered dump has a million
+            yield self.start, self.end
+            return
+        for start, end in data_in(self.one, self.other, self.start, self.end):
+            yield from pieces(start, end, _STEP)
+
+
+def overlaps(ours: Iterable[Piece], theirs: Iterable[Piece]) -> Iterator[Overlap]:
+    """Of two ascending lists of pieces that are each disjoint."""
+    ones, others = iter(ours), iter(theirs)
+    one, other = next(ones, None), next(others, None)
+    while one is not None and other is not None:
+        start, end = max(one.start, other.start), min(one.end, other.end)
+        if start < end:
+            yield Overlap(start, end, one.memory, other.memory)
+        if one.end <= other.end:
+            one = next(ones, None)
+        else:
+            other = next(others, None)
+
+
+def _without(ranges: Iterable[Range], others: Iterable[Range]) -> Iterator[tuple[int, int]]:
+    """What of ``ranges`` is not in ``others``; both ascending and disjoint."""
+    rest = iter(others)
+    other = next(rest, None)
+    for start, end in ranges:
+        at = start
+        while at < end:
+            while other is not None and other.end <= at:
+                other = next(rest, None)
+            if other is None or other.start >= end:
+                yield at, end
+                break
+            if at < other.start:
+                yield at, other.start
+            at = other.end

@@ -1,0 +1,171 @@
+"""What a dump must hold if Linux crashed in it, whichever system it was."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from harness.dump.linux.kernel import Kernel, lowcores, uts_names
+from harness.dump.linux.kernel_log import Record, panic_in, read_log
+from harness.dump.reader import Dump, vmcoreinfo_in
+from harness.errors import EvidenceError
+from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import NEW_PSWS, PREFIX_AREA_SIZE
+from harness.verify.checks import vmcoreinfo
+from harness.verify.findings import CheckResult, Finding
+
+PREFIXES, PSWS, VMCOREINFO = "prefixes", "psws", vmcoreinfo.CHECK
+TABLES, LOG = "page-tables", "kernel-log"
+IN_IMAGE = ("swapper_pg_dir", "_stext", "init_uts_ns", "prb", "node_online_map", "lowcore_ptr")
+_UTS_NAME = "OFFSET(uts_namespace.name)"  # kernels before 5.11 do not tell it
+_NO_VMCOREINFO = "the dump has no VMCOREINFO"
+
+# Principles of Operation, chapter 4 "Program-Status Word": bits 31 and 32 are the addressing
+# mode; 0, 2-4, 12, 25-30 and 33-63 have to be zero
+_MODE_64 = _MODE_MASK = 1 << 32 | 1 << 31
+_NO_MODE = 1 << 32
+_ZERO = 0xB808_007E_7FFF_FFFF
+
+
+def prefixes(dump: Dump) -> CheckResult:
+    """Each CPU's prefix is its own, aligned, in memory, and a lowcore of Linux is there.
+
+    Each lowcore of the kernel is some CPU's: Linux forgets that of a CPU that it takes offline
+    (arch/s390/kernel/smp.c, pcpu_free_lowcore), and makes one before it starts a CPU.
+    """
+    cpus = dump.cpus
+    if not cpus:
+        return CheckResult.skipped(PREFIXES, "CPUs", "the dump has no CPU")
+    started = [(at, cpu) for at, cpu in enumerate(cpus) if cpu.prefix]
+    known = _kernels_lowcores(dump)
+    findings = [
+        Finding(PREFIXES, f"CPU {at}: {message}", {"cpu": at, "prefix": cpu.prefix})
+        for at, cpu in started
+        for message in _prefix(dump, cpu, cpus[:at], known)
+    ]
+    idle = [at for at, cpu in enumerate(cpus) if not cpu.prefix]
+    lone = [place for place in known or () if place not in [cpu.prefix for cpu in cpus]]
+    findings += [
+        Finding(PREFIXES, f"no CPU has the kernel's lowcore at {place:#x} (lowcore_ptr) as prefix")
+        for place in (lone if len(lone) > len(idle) else ())
+    ]
+    notes = tuple(f"CPU {at} has prefix 0: it was never started" for at in idle)
+    return CheckResult(PREFIXES, len(started), "CPUs", tuple(findings), notes=notes)
+
+
+def _kernels_lowcores(dump: Dump) -> tuple[int, ...] | None:
+    """By the kernel's own account; None where it does not give one."""
+    try:
+        return lowcores(Kernel(dump))
+    except EvidenceError:  # told by the checks of VMCOREINFO and page tables
+        return None
+
+
+def _prefix(
+    dump: Dump, cpu: CpuState, before: tuple[CpuState, ...], known: tuple[int, ...] | None
+) -> Iterator[str]:
+    prefix = cpu.prefix
+    if prefix % PREFIX_AREA_SIZE:
+        yield f"prefix {prefix:#x} is not a multiple of {PREFIX_AREA_SIZE:#x}"
+        return
+    if prefix in [other.prefix for other in before]:
+        yield f"prefix {prefix:#x} is that of CPU {[item.prefix for item in before].index(prefix)}"
+    try:
+        area = dump.read(prefix, PREFIX_AREA_SIZE)
+    except EvidenceError as error:
+        yield f"prefix {prefix:#x} is not all in the dump's memory: {error.message}"
+        return
+    if known is not None and prefix not in known:
+        places = ", ".join(f"{place:#x}" for place in known)
+        yield f"prefix {prefix:#x} is none of the kernel's lowcores (lowcore_ptr): {places}"
+    for name, at in NEW_PSWS.items():
+        mask, address = struct.unpack_from(">2Q", area, at)
+        if mask & _ZERO or mask & _MODE_MASK != _MODE_64 or address & 1 or not address:
+            yield f"no lowcore at {prefix:#x}: its {name} new PSW is {mask:016x} {address:016x}"
+            return
+
+
+def psws(dump: Dump) -> CheckResult:
+    """Each CPU's PSW is one that a CPU takes: what has to be zero is, the addressing mode exists.
+
+    A user's process may be in any mode, and a disabled wait has whatever address it likes.
+    """
+    cpus = dump.cpus
+    if not cpus:
+        return CheckResult.skipped(PSWS, "PSWs", "the dump has no CPU")
+    findings = tuple(
+        Finding(PSWS, f"CPU {at}: no PSW has the mask {cpu.psw_mask:016x}", {"cpu": at})
+        for at, cpu in enumerate(cpus)
+        if cpu.psw_mask & _ZERO or cpu.psw_mask & _MODE_MASK == _NO_MODE
+    )
+    return CheckResult(PSWS, len(cpus), "PSWs", findings)
+
+
+def vmcoreinfo_alone(dump: Dump) -> CheckResult:
+    """It says what it must, is the one that the lowcore points to, and of the kernel in memory."""
+    note = dump.vmcoreinfo
+    if note is None:
+        return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, _NO_VMCOREINFO)
+    lines = note.rstrip(b"\0").decode(errors="replace").removesuffix("\n").split("\n")
+    messages = list(vmcoreinfo.contents(lines))
+    inside = vmcoreinfo_in(dump)
+    if inside is None:
+        messages.append("the absolute lowcore points to no VMCOREINFO note")
+    elif inside.rstrip(b"\0") != note.rstrip(b"\0"):
+        messages.append(f"the note ({len(note)} bytes) is not the one in memory ({len(inside)})")
+    kernel = Kernel(dump)
+    if not messages and _UTS_NAME in kernel.info.lines:
+        told, found = kernel.info.lines["OSRELEASE"], uts_names(kernel)["release"]
+        if told != found:
+            messages.append(f"OSRELEASE is {told}, the kernel in memory says that it is {found!r}")
+    findings = tuple(Finding(VMCOREINFO, message) for message in messages)
+    return CheckResult(VMCOREINFO, len(lines), vmcoreinfo.UNIT, findings)
+
+
+def page_tables(dump: Dump) -> CheckResult:
+    """Symbols in the kernel's image are mapped to where the image is."""
+    if dump.vmcoreinfo is None:
+        return CheckResult.skipped(TABLES, "symbols", _NO_VMCOREINFO)
+    kernel = Kernel(dump)
+    symbols = [name for name in IN_IMAGE if f"SYMBOL({name})" in kernel.info.lines]
+    findings = []
+    for name in symbols:
+        at = kernel.info.symbol(name)
+        try:
+            found, want = kernel.translate(at), kernel.image_address(at)
+        except EvidenceError as error:
+            findings.append(Finding(TABLES, f"{name}: {error.message}", {"symbol": name}))
+            continue
+        if found != want:
+            message = f"{name} ({at:#x}) is mapped to {found:#x}, the kernel's image has {want:#x}"
+            findings.append(Finding(TABLES, message, {"symbol": name}))
+    return CheckResult(TABLES, len(symbols), "symbols", tuple(findings))
+
+
+def kernel_log(dump: Dump) -> CheckResult:
+    """The kernel's log can be read, and its records' numbers ascend."""
+    if dump.vmcoreinfo is None:
+        return CheckResult.skipped(LOG, "records", _NO_VMCOREINFO)
+    kernel = Kernel(dump)
+    if "SYMBOL(prb)" not in kernel.info.lines:
+        return CheckResult.skipped(LOG, "records", "no printk ring buffer: Linux before 5.10")
+    finding, panic, before = None, None, None
+    count = left_out = 0
+    for record in read_log(kernel):
+        count += 1
+        if before is not None:
+            finding = finding or _disorder(before, record)
+            left_out += record.sequence - before.sequence - 1
+        panic, before = panic_in(record) or panic, record
+    notes = [panic or "no panic in the log: the system was stopped"]
+    if left_out > 0:  # a CPU may have been writing one when the system stopped
+        notes.append(f"{left_out} records were not complete")
+    findings = (finding,) if finding else ()
+    return CheckResult(LOG, count, "records", findings, notes=tuple(notes))
+
+
+def _disorder(one: Record, after: Record) -> Finding | None:
+    if after.sequence > one.sequence:
+        return None
+    message = f"record {after.sequence} follows record {one.sequence}"
+    return Finding(LOG, message, {"sequence": after.sequence})

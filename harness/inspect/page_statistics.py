@@ -1,0 +1,78 @@
+"""How much of a dump's memory is zero, and how much occurs more than once."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Iterator
+
+from harness.dump.reader import Dump
+from harness.inspect.compare import Layers
+from harness.progress import Progress
+from harness.verify.differing import CHUNK, PAGE, Piece, pieces
+from harness.verify.findings import CheckResult, Finding
+
+CHECK, UNIT = "content", "pages"
+_SLOTS = 1 << 20  # checksums that are remembered, in 4 MiB
+_ZERO_CHUNK, _ZERO_PAGE = bytes(CHUNK), bytes(PAGE)
+
+
+def check(dump: Dump, progress: Progress) -> CheckResult:
+    """Memory of a system that ran is neither all zero nor the same page over and over.
+
+    Repeated pages are told by their checksum, of which a limited number is remembered, so there
+    may be more of them.
+    """
+    once = Layers.of(dump).once
+    total = sum(end - start for start, end, _ in once)
+    count = sum(-(-end // PAGE) - start // PAGE for start, end, _ in once)
+    nonzero = repeated = done = 0
+    seen = array("I", bytes(4 * _SLOTS))
+    with progress.task("look at the pages", total, "B") as task:
+        for piece in once:
+            for start, end in _pages_with_data(piece):
+                for at, upto in pieces(start, end, CHUNK):
+                    for page in _nonzero(piece.memory.read(at, upto - at), at):
+                        nonzero += 1
+                        checksum = zlib.crc32(page)
+                        repeated += seen[checksum % _SLOTS] == checksum
+                        seen[checksum % _SLOTS] = checksum
+                    task.update(done + upto - piece.start)
+            done += piece.end - piece.start
+    findings = []
+    if not nonzero:
+        findings.append(Finding(CHECK, f"all {count} pages are zero"))
+    elif nonzero > 1 and repeated == nonzero - 1:
+        findings.append(Finding(CHECK, f"all {nonzero} pages that are not zero are the same"))
+    notes = (
+        f"{count - nonzero} pages are zero ({_percent(count - nonzero, count)})",
+        f"at least {repeated} pages repeat another ({_percent(repeated, count)})",
+    )
+    return CheckResult(CHECK, count, UNIT, tuple(findings), notes=notes)
+
+
+def _pages_with_data(piece: Piece) -> Iterator[tuple[int, int]]:
+    """Whole pages, as far as the piece has them; each once, though its data may be in parts."""
+    begin = upto = piece.start
+    for start, end in piece.memory.data_ranges(piece.start, piece.end):
+        first, last = max(piece.start, start - start % PAGE), min(piece.end, -(-end // PAGE) * PAGE)
+        if first > upto:
+            if begin < upto:
+                yield begin, upto
+            begin = first
+        upto = max(upto, last)
+    if begin < upto:
+        yield begin, upto
+
+
+def _nonzero(chunk: bytes, address: int) -> Iterator[bytes]:
+    if chunk == _ZERO_CHUNK[: len(chunk)]:
+        return
+    for start, end in pieces(address, address + len(chunk), PAGE):
+        page = chunk[start - address : end - address]
+        if page != _ZERO_PAGE[: len(page)]:
+            yield page
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "0 %"

@@ -1,0 +1,117 @@
+"""A dump IPL: QEMU runs the processor and the devices, the firmware plays the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import clock
+from harness.errors import HarnessError
+from harness.evidence.outcome import DumpOutcome, Outcome
+from harness.evidence.snapshot import Snapshot
+from harness.machine.dump_load.boot_disk import BootDisk
+from harness.machine.dump_load.console_watch import ConsoleWatch
+from harness.machine.dump_load.old_memory import OldMemory
+from harness.machine.dump_load.session import DumpSession, Ended
+from harness.machine.steps import Steps
+from harness.qemu.binary import QemuBinary
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.spec import Disk, MachineSpec
+from harness.s390x.disk_layout import DiskLayout
+from harness.s390x.ipl import BlockDevice, block_device
+from harness.s390x.wiring import DUMP_DISK, DUMP_LUN
+
+# whatever it has said before
+_NOT_ENDED = {
+    Ended.PANICKED: Outcome.PANICKED,
+    Ended.STALLED: Outcome.STALLED,
+    Ended.OUT_OF_TIME: Outcome.OUT_OF_TIME,
+}
+
+
+@dataclass(frozen=True)
+class Dumper:
+    """What a dump IPL needs besides crash and disk: which QEMU, whom to tell.
+
+    ``stall_seconds``: a dump system that neither prints nor calls the SCLP for so long hangs.
+    """
+
+    binary: QemuBinary
+    steps: Steps
+    stall_seconds: float
+    on_line: Callable[[str], None] | None = None
+
+    def dump(
+        self,
+        snapshot: Snapshot,
+        disk: Path,
+        layout: DiskLayout,
+        hsa_size: int,
+        directory: Path,
+    ) -> DumpOutcome:
+        """IPL ``disk`` (it is written to) over the crash in ``snapshot``.
+
+        Console log and QEMU argv go to ``directory``. A dump system that fails, panics, hangs,
+        finds no end or says nothing is an outcome; only trouble of our own raises: PhaseTimeout,
+        HarnessError, QemuDied, HostError.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        _require_dump_disk(snapshot)
+        boot_disk = BootDisk(disk)
+        spec = MachineSpec(
+            memory=snapshot.memory,
+            cpus=len(snapshot.cpus),
+            cpu_model=str(snapshot.machine["cpu_model"]),
+            disks=(Disk(disk, lun=DUMP_LUN, boot=True),),
+            paused=True,
+            gdb=True,
+        )
+        console = ConsoleWatch(self.on_line)
+        boot_disk.show_as_ipl()
+        with (
+            OldMemory(snapshot) as old_memory,
+            GuestRam.from_image(snapshot.ram_image) as ram,
+            Qemu.start(
+                self.binary, spec, ram, directory, name="dump", on_line=console.line
+            ) as qemu,
+        ):
+            session = DumpSession(qemu, ram, old_memory, snapshot, hsa_size, self.steps, console)
+            with self.steps.phase("ipl") as deadline:
+                session.load("ipl", deadline)
+                boot_disk.show_as_written()
+                session.take_over(deadline)
+            started = clock.now()
+            with self.steps.phase("dump") as deadline:
+                ended = session.run(deadline, self.stall_seconds)
+            seconds = clock.now() - started
+        # the console is complete only now that QEMU has gone
+        return DumpOutcome(
+            outcome=_classify(ended, console),
+            result_line=console.result_line,
+            layout=layout.value,
+            hsa_size=hsa_size,
+            reipl_block=session.ipl_block.hex() if ended is Ended.RE_IPL else None,
+            seconds=round(seconds, 3),
+            limits=snapshot.limits + session.limits + qemu.console.limits,
+            **session.observations(),
+        )
+
+
+def _require_dump_disk(snapshot: Snapshot) -> None:
+    """A system that asked for its dump itself must have named the disk that is there."""
+    block = snapshot.dump_block
+    if block is not None and block_device(block) != BlockDevice(DUMP_DISK, dump=True):
+        raise HarnessError(
+            f"the crashed system asked for a dump by {block_device(block)}, but the dump disk is "
+            f"{DUMP_DISK}"
+        )
+
+
+def _classify(ended: Ended, console: ConsoleWatch) -> Outcome:
+    if ended in _NOT_ENDED:
+        return _NOT_ENDED[ended]
+    if console.result is None:
+        return Outcome.ENDED_SILENTLY
+    return Outcome.FINISHED if console.succeeded else Outcome.FAILED

@@ -1,0 +1,231 @@
+"""One dump IPL under way.
+
+The order of events, seen from outside:
+
+1. the boot firmware loads the dump system and jumps to its entry (``load``);
+2. old memory and the IPL CPU's registers are put right, watchpoints set (``take_over``);
+3. the kernel reads the IPL parameter block (DIAG 308) and the HSA's size (SERVC), moves itself
+   to its final place, collects the other CPUs' status (SIGP), and from then on reads the HSA
+   (SDIAS), releases it and asks for a re-IPL (DIAG 308) (``run``).
+
+A dump system that still runs at the phase's deadline, which is many times what one needs, did not
+finish, whatever it is at: that is an outcome, like its panic.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypedDict
+
+from harness import clock
+from harness.deadline import Deadline
+from harness.errors import HostError, ProtocolError
+from harness.evidence.snapshot import Snapshot
+from harness.firmware.diag308 import Diag308
+from harness.firmware.hsa import Hsa
+from harness.firmware.service_call import SdiasAnswered, ServiceCalls
+from harness.firmware.signal_processor import StoppedCpus
+from harness.machine.dump_load.console_watch import ConsoleWatch
+from harness.machine.dump_load.old_memory import OldMemory
+from harness.machine.intercept import AtInstruction
+from harness.machine.played import PlayedMachine
+from harness.machine.steps import Steps
+from harness.qemu.gdbstub.rsp import StopReply
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.scheduling import RunTime
+from harness.s390x.instructions import Opcode
+from harness.s390x.ipl import fcp_block
+from harness.s390x.wiring import DUMP_DISK
+
+IPL_CPU = 0
+CHECK_SECONDS = 5.0  # how often a silent guest is looked at
+LEAST_SHARE = 0.25  # of a phase's time, which is many times what a dump system needs
+LAST_WORDS_SECONDS = 5.0  # from a VM's stop to the QMP event that explains it
+
+
+class Ended(Enum):
+    """Why a dump session is over."""
+
+    POWERED_OFF = "powered off"
+    RE_IPL = "re-IPL requested"
+    PANICKED = "panicked"
+    STALLED = "stalled"
+    OUT_OF_TIME = "out of time"
+
+
+_END_EVENTS = {
+    "SHUTDOWN": Ended.POWERED_OFF,
+    "GUEST_PANICKED": Ended.PANICKED,
+    "RESET": Ended.RE_IPL,
+}
+
+
+class Observations(TypedDict):
+    """What the session saw; fields of ``DumpOutcome``."""
+
+    hsa_released: bool
+    sdias_requests: int
+    refused_after_release: int
+    status_stored: tuple[int, ...]
+    old_memory_restored: int
+
+
+class DumpSession(PlayedMachine):
+    """Drives one paused QEMU from its start to the dump system's end."""
+
+    def __init__(
+        self,
+        qemu: Qemu,
+        ram: GuestRam,
+        old_memory: OldMemory,
+        snapshot: Snapshot,
+        hsa_size: int,
+        steps: Steps,
+        console: ConsoleWatch,
+    ) -> None:
+        self._hsa = Hsa(old_memory, hsa_size, snapshot.cpus[IPL_CPU])
+        block = snapshot.dump_block or fcp_block(DUMP_DISK, dump=True)
+        calls = ServiceCalls(ram, self._hsa)
+        super().__init__(qemu, ram, Diag308(ram, block, self._hsa), calls, hsa_size, steps)
+        self._old_memory, self._cpus, self._console = old_memory, snapshot.cpus, console
+        self._others = StoppedCpus(ram, snapshot.cpus, IPL_CPU)
+        if len(snapshot.cpus) > 1:
+            self.kernel_opcodes |= {Opcode.SIGP}
+        self._sdias_requests = self._refused_after_release = self._restored = 0
+
+    def observations(self) -> Observations:
+        return Observations(
+            hsa_released=self._hsa.released,
+            sdias_requests=self._sdias_requests,
+            refused_after_release=self._refused_after_release,
+            status_stored=tuple(sorted(self._others.stored)),
+            old_memory_restored=self._restored,
+        )
+
+    def take_over(self, deadline: Deadline) -> None:
+        """At the kernel entry: undo the boot firmware's traces and start to play the machine."""
+        self._restored = self._old_memory.restore(self._ram, self._hsa.size)
+        self._steps.note("old memory restored", pages=self._restored)
+        self._restore_vector_registers()
+        self.start_playing()
+
+    def run(self, deadline: Deadline, stall_seconds: float) -> Ended:
+        """Until the dump system ends or hangs, at the latest until the deadline."""
+        self._last_signal = self._looked = clock.now()  # a slow load is no silence of its own
+        self._quiet = 0.0
+        self._run_time = RunTime(self._qemu.scheduling(), clock.now())
+        ended = None
+        while ended is None:
+            self.go_on()
+            stop = self._next_stop(deadline, stall_seconds)
+            if isinstance(stop, Ended):
+                ended = stop
+            elif not self.handle(stop):
+                ended = self._why_ended()
+            elif self.gone:
+                ended = Ended.RE_IPL
+            elif deadline.expired:  # a system that never stops stopping
+                ended = self._out_of_time(deadline)
+        self._steps.note("dump system ended", how=ended.value)
+        return ended
+
+    def on_sdias(self, answer: SdiasAnswered) -> None:
+        if self._sdias_requests == 0:
+            self._steps.note("first SDIAS request")
+            self._has_all_status()
+        self._sdias_requests += 1
+        if self._hsa.released:
+            self._refused_after_release += 1
+            self._steps.note("SDIAS request after the HSA's release", page=answer.page)
+
+    def on_sigp(self, at: AtInstruction) -> None:
+        first = at.operands.first
+        order = self._intercept.register(at.operands.base) & 0xFF
+        address = self._intercept.register(at.operands.second) & 0xFFFF
+        played = self._others.signal(order, address, self._intercept.register(first | 1))
+        if played is None:
+            self.leave_to_qemu()
+            if self._others.taken_over:
+                self._has_all_status()
+            return
+        if played.status is not None:
+            kept = self._intercept.register(first) & ~0xFFFFFFFF
+            self._intercept.set_register(first, kept | played.status)
+        self._intercept.complete(at, cc=played.cc)
+
+    def _restore_vector_registers(self) -> None:
+        """A dump load leaves the IPL CPU's vector registers alone: only there they survive.
+
+        Store status has no room for them; the kernel saves what it finds at its start (Linux
+        6.12 ``arch/s390/kernel/early.c``, save_vector_registers).
+        """
+        cpu = self._cpus[IPL_CPU]
+        for prefix, suffix, first, values in (
+            ("f", "", 0, cpu.fprs),
+            ("v", "l", 0, cpu.vxrs_low or ()),
+            ("v", "", 16, cpu.vxrs_high or ()),
+        ):
+            for number, value in enumerate(values, first):
+                name = f"{prefix}{number}{suffix}"
+                if name in self._gdb.registers:  # a CPU model without vectors has only FPRs
+                    self._gdb.write_register(name, value)
+
+    def _next_stop(self, deadline: Deadline, stall_seconds: float) -> StopReply | Ended:
+        """The next stop, or why it is awaited no more.
+
+        Raises HostError at the deadline if the host has not let QEMU run.
+        """
+        check_seconds = min(CHECK_SECONDS, stall_seconds)
+        while True:
+            # a guest that only waits is stopped by its own timer, again and again
+            if clock.now() - self._looked >= check_seconds and self._is_stalled(stall_seconds):
+                return Ended.STALLED
+            stop = self._gdb.wait_stop(deadline.at_most(check_seconds))
+            if stop is not None:
+                return stop
+            self._qemu.check()
+            if deadline.expired:  # so this was no long wait
+                return self._out_of_time(deadline)
+
+    def _is_stalled(self, stall_seconds: float) -> bool:
+        """Whether it was silent for so many seconds in which QEMU could run."""
+        now = clock.now()
+        ran = self._run_time.advance(self._qemu.scheduling(), now)
+        alive = max(self._last_signal, self._console.last_line) > self._looked
+        self._looked = now
+        self._quiet = 0.0 if alive else self._quiet + ran
+        return self._quiet > stall_seconds
+
+    def _out_of_time(self, deadline: Deadline) -> Ended:
+        """The end of a dump system that had the time; raises HostError if the host had none."""
+        self._run_time.advance(self._qemu.scheduling(), clock.now())
+        if self._run_time.was_stopped:
+            raise HostError(
+                "QEMU was stopped by a signal, and the dump system did not finish in the time left",
+                hint="kill -CONT continues a process that SIGSTOP has stopped; run it again",
+            )
+        ran = self._run_time.seconds
+        if ran < deadline.seconds * LEAST_SHARE:
+            raise HostError(
+                f"this host let QEMU run for {ran:.0f} of the {deadline.seconds:.0f} s that the "
+                "dump system had, and it did not finish",
+                hint="run fewer at a time, or give all more time with --time-factor",
+            )
+        return Ended.OUT_OF_TIME
+
+    def _has_all_status(self) -> None:
+        """The kernel has every CPU's status, and so stands where it stays."""
+        self.kernel_stays()
+        self._intercept.forget(Opcode.SIGP)
+
+    def _why_ended(self) -> Ended:
+        """The VM stopped, but not for us: QMP says why, however late the stop came."""
+        wait = Deadline(LAST_WORDS_SECONDS)
+        event = self._qemu.monitor.wait_event(tuple(_END_EVENTS), wait)
+        if event is None:
+            self._qemu.check()
+            pc = self._gdb.read_register("pswa")
+            raise ProtocolError(f"QEMU stopped the dump machine at {pc:#x} without saying why")
+        self._steps.note("QMP event", name=event.name, **event.data)
+        return _END_EVENTS[event.name]

@@ -1,0 +1,169 @@
+"""Stop a running system for a dump, and freeze what is left."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import clock
+from harness.deadline import Deadline
+from harness.dump.formats.elf.reader import ElfDump
+from harness.errors import HarnessError
+from harness.evidence.snapshot import RAM, Snapshot
+from harness.files.sparse import data_extents
+from harness.firmware.storage import within
+from harness.machine.system.boot import Booter
+from harness.machine.system.running import RunningSystem
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.qemu.spec import MachineSpec
+from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE, PSW_SIZE, RESTART_OLD_PSW
+from harness.triggers.table import Workload
+from harness.triggers.trigger import Trigger
+
+SEARCH_BYTES = 1 << 20
+SHOWN_REGISTERS = 8
+
+
+@dataclass(frozen=True)
+class Crash:
+    """How a system is crashed. ``content_seed``: of what it plants in its memory before."""
+
+    trigger: Trigger
+    workload: Workload | None = None
+    content_seed: int | None = None
+
+    def prepare(self, system: RunningSystem, deadline: Deadline) -> None:
+        """Whatever comes before the trigger; raises what ``RunningSystem.run`` raises."""
+        for command in self.trigger.setup:
+            system.run(command, deadline)
+        if self.content_seed is not None:
+            system.run(f"plant {self.content_seed}", deadline)
+        if self.workload is not None:
+            system.run(self.workload.command, deadline)
+
+
+def crash(
+    booter: Booter,
+    spec: MachineSpec,
+    how: Crash,
+    directory: Path,
+    kernel: Mapping[str, Any],
+    system_disk: Path | None = None,
+) -> Snapshot:
+    """Boot ``spec``, crash it, and leave a snapshot in ``directory``.
+
+    ``kernel`` is what the snapshot shall say of the kernel (JSON); ``system_disk`` as in
+    ``Booter.booted``. Raises what that raises; PhaseTimeout too if the system does not stop,
+    HarnessError if it stops otherwise than the trigger says.
+    """
+    started = clock.now()
+    with booter.booted(spec, directory, system_disk) as system:
+        boot_seconds = clock.now() - started
+        remains = crash_booted(booter, system, spec, how, directory, kernel, boot_seconds)
+    return Snapshot.create(directory, *remains)
+
+
+def crash_booted(
+    booter: Booter,
+    system: RunningSystem,
+    spec: MachineSpec,
+    how: Crash,
+    directory: Path,
+    kernel: Mapping[str, Any],
+    boot_seconds: float,
+) -> tuple[tuple[CpuState, ...], Mapping[str, Any]]:
+    """Crash a system that is up, and save its memory in ``directory``.
+
+    Returns what ``Snapshot.create`` needs besides. Call that when QEMU has ended: console log
+    and system disk are complete only then. Raises as ``crash`` does.
+    """
+    with booter.steps.phase("crash") as deadline:
+        how.prepare(system, deadline)
+        panic = system.stop(how.trigger, deadline)
+    with booter.steps.phase("snapshot") as deadline:
+        cpus = cpu_states(system.qemu, directory, deadline)
+        system.ram.save(directory / RAM)
+        must_prove(how.trigger, system.ram, cpus)
+    facts = {
+        "kernel": dict(kernel),
+        "qemu": booter.binary.release,
+        "boot_seconds": round(boot_seconds, 3),
+        "panic": dict(panic),
+        "limits": list(system.qemu.console.limits),
+    }
+    return cpus, _machine(spec, how, system.requested_block()) | facts
+
+
+def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuState, ...]:
+    """Every CPU's registers, from the notes of a one-page memory dump.
+
+    The gdbstub of QEMU 7.2 has neither prefix nor timers under TCG; these notes do.
+    """
+    notes = directory / "cpus.elf"
+    qemu.monitor.execute(
+        "dump-guest-memory",
+        {"paging": False, "protocol": f"file:{notes.resolve()}", "begin": 0, "length": 4096},
+        deadline=deadline,
+    )
+    try:
+        with ElfDump.open(notes) as elf:
+            return elf.cpus
+    finally:
+        notes.unlink()
+
+
+def must_prove(trigger: Trigger, ram: GuestRam, cpus: Sequence[CpuState]) -> None:
+    """Raises HarnessError unless memory and registers show that it was this trigger.
+
+    ``cpus`` are by CPU address. What the console must show has been looked for as it came.
+    """
+    if trigger.log:
+        _must_log(trigger, ram)
+    if trigger.registers:
+        _must_have_values(trigger, cpus)
+    # Linux restarts CPU 0 itself only to have it ask for a load (arch/s390/kernel/smp.c,
+    # smp_call_ipl_cpu), which it does on CPU 0 already after the operator's restart
+    old_psw = cpus[0].prefix + RESTART_OLD_PSW
+    if trigger.restart and not (
+        within(ram, old_psw, PSW_SIZE) and any(ram.read(old_psw, PSW_SIZE))
+    ):
+        raise HarnessError(
+            f"trigger {trigger.name}: CPU 0 has no restart old PSW, so this is another death"
+        )
+
+
+def _must_have_values(trigger: Trigger, cpus: Sequence[CpuState]) -> None:
+    zero = [f"CPU {at}: {name}" for at, cpu in enumerate(cpus) for name in cpu.zero_registers()]
+    if zero:
+        shown = ", ".join(zero[:SHOWN_REGISTERS]) + (", ..." if zero[SHOWN_REGISTERS:] else "")
+        raise HarnessError(f"trigger {trigger.name}: {len(zero)} registers are zero: {shown}")
+
+
+def _must_log(trigger: Trigger, ram: GuestRam) -> None:
+    text = re.compile(trigger.log.encode())
+    for offset, size in data_extents(ram.fd):
+        for at in range(offset, offset + size, SEARCH_BYTES):
+            if text.search(ram.read(at, min(SEARCH_BYTES + PAGE_SIZE, ram.size - at))):
+                return
+    raise HarnessError(f"trigger {trigger.name}: '{trigger.log}' is not in the kernel's log")
+
+
+def _machine(spec: MachineSpec, how: Crash, dump_block: bytes | None) -> dict[str, Any]:
+    """The content of ``machine.json``."""
+    return {
+        "memory": spec.memory,
+        "cpu_model": spec.cpu_model,
+        "trigger": how.trigger.name,
+        "stopped": how.trigger.stopped.value,
+        "workload": None if how.workload is None else how.workload.name,
+        "content_seed": how.content_seed,
+        "parmline": spec.append,
+        "dump_block": None if dump_block is None else dump_block.hex(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

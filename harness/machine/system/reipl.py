@@ -1,0 +1,41 @@
+"""Loading the original system again after its dump, as the dump system asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from harness.evidence.outcome import OUTCOME, ReIplOutcome
+from harness.evidence.snapshot import SYSTEM_IMAGE, Snapshot
+from harness.machine.system.boot import Booter
+from harness.qemu.spec import MachineSpec
+from harness.s390x.ipl import BlockDevice, block_device
+from harness.s390x.wiring import SYSTEM_DISK
+
+PHASE = "reipl"
+
+
+def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> ReIplOutcome:
+    """Load what ``block`` names, with the system's disk as the crash left it.
+
+    Console log, QEMU argv and outcome go to ``directory``. A block that names no disk of the
+    crashed system is an outcome; a system that does not come up from its own disk raises
+    PhaseTimeout or HarnessError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    named, disk = block_device(block), snapshot.system_disk
+    loaded = disk is not None and named == BlockDevice(SYSTEM_DISK, dump=False)
+    outcome = ReIplOutcome(str(named), loaded)
+    if loaded:
+        spec = MachineSpec(
+            memory=snapshot.memory,
+            cpus=len(snapshot.cpus),
+            cpu_model=str(snapshot.machine["cpu_model"]),
+        )
+        with booter.booted(spec, directory, disk, block, PHASE):
+            booter.steps.note("the original system is up again")
+        (directory / SYSTEM_IMAGE).unlink()
+    # last, so that a load that came to no end is not taken for one that failed
+    (directory / OUTCOME).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    return outcome

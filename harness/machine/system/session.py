@@ -1,0 +1,67 @@
+"""An ordinary SCSI load under way: the system learns what it was loaded from, and may ask for
+another load.
+"""
+
+from __future__ import annotations
+
+from harness.deadline import Deadline
+from harness.errors import ProtocolError
+from harness.firmware.diag308 import Diag308, IplState
+from harness.firmware.service_call import MachineReported, ServiceCalls
+from harness.machine.played import INTERRUPTION_WATCH, PlayedMachine
+from harness.machine.steps import Steps
+from harness.qemu.process import Qemu
+from harness.qemu.ram import GuestRam
+from harness.s390x.ipl import fcp_block
+from harness.s390x.wiring import SYSTEM_DISK
+
+
+class SystemSession(PlayedMachine):
+    """Drives one paused QEMU with the system's own disk, as long as the system runs."""
+
+    def __init__(
+        self, qemu: Qemu, ram: GuestRam, steps: Steps, ipl_block: bytes | None = None
+    ) -> None:
+        block = ipl_block or fcp_block(SYSTEM_DISK, dump=False)
+        super().__init__(qemu, ram, Diag308(ram, block), ServiceCalls(ram), ram.size, steps)
+
+    @property
+    def dump_requested(self) -> bool:
+        """Whether the system asked for the load of a dump system."""
+        return self._diag308.state is IplState.DUMP_REQUESTED
+
+    def begin(self) -> None:
+        """Let the loaded system start; ``play`` must follow soon."""
+        self.start_playing()
+        self.go_on()
+
+    def play(self, deadline: Deadline, wait_seconds: float | None = None) -> bool:
+        """Handle the next stop, if one comes in ``wait_seconds`` (default: until the deadline).
+
+        False if the machine stands still: the system asked for a load, or QMP says why.
+        """
+        wait = deadline if wait_seconds is None else deadline.at_most(wait_seconds)
+        stop = self._gdb.wait_stop(wait)
+        if stop is None:
+            self._qemu.check()
+            return True
+        if not self.handle(stop) or self.gone:
+            return False
+        self.go_on()
+        return True
+
+    def settle(self, deadline: Deadline) -> None:
+        """The system is up: only its requests for a load are of interest from here on."""
+        self._gdb.interrupt()
+        stop = self._gdb.wait_stop(deadline)
+        if stop is None:
+            raise ProtocolError("QEMU's gdbstub did not stop the machine")
+        if stop.trapped:  # for the firmware, just before
+            self.handle(stop)
+        self.kernel_stays()
+        self.go_on()
+
+    def on_machine_reported(self, report: MachineReported) -> None:
+        super().on_machine_reported(report)
+        # the system's own external interruptions would stop it at every tick
+        self._gdb.remove(INTERRUPTION_WATCH)

@@ -1,0 +1,1 @@
+"""QEMU's gdbstub: the protocol without I/O, its client, and its traffic on record."""

@@ -1,0 +1,1 @@
+"""Many runs at once: a worker process each, one loop that owns them all."""

@@ -1,0 +1,50 @@
+"""How much memory and CPU a host has for runs, and how much a run takes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.errors import HostError
+from harness.run.batch.schedule import Job, Schedule, Tokens
+from harness.scenario.model import Crashed
+
+OVERHEAD = 512 << 20  # bytes that QEMU and the harness take beside the guest's memory
+RESERVE = 512 << 20  # bytes left to the rest of the host
+
+_MEMINFO = Path("/proc/meminfo")
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may run on (sched_getaffinity(2))."""
+    return len(os.sched_getaffinity(0))
+
+
+def capacity(cpus: int, *, meminfo: Path = _MEMINFO) -> Tokens:
+    """What runs may take together: ``cpus``, and the memory that is available less a reserve.
+
+    ``meminfo`` is where the kernel tells the latter (proc_meminfo(5): MemAvailable). Raises
+    HostError if it does not.
+    """
+    for line in meminfo.read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return Tokens(max(0, (int(line.split()[1]) << 10) - RESERVE), cpus)
+    raise HostError(f"{meminfo} does not tell MemAvailable")
+
+
+def tokens(memory: int, smp: int, workload: str | None, room: Tokens) -> Tokens:
+    """What one run takes of ``room``; its crashed system has ``memory`` bytes and ``smp`` CPUs.
+
+    The crashed system and the dump system exist one after the other. A guest that only boots and
+    dies keeps one CPU busy, one with a workload all of its own.
+    """
+    return Tokens(memory + OVERHEAD, 1 if workload is None else min(smp, room.cpus))
+
+
+def require_room(name: str, crashed: Crashed) -> None:
+    """Raises HostError, with the numbers, unless a run of this system fits; ``name`` is the run's.
+
+    For a run that is alone; many are scheduled.
+    """
+    room = capacity(usable_cpus())
+    Schedule([Job(name, tokens(crashed.memory, crashed.smp, crashed.workload, room))], room)

@@ -1,0 +1,257 @@
+"""Many runs side by side: one process each, one loop that owns them all."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from harness.closing import Closing
+from harness.deadline import Deadline
+from harness.errors import HostError, UsageError
+from harness.evidence.directory import RunDirectory
+from harness.report.runs import Report, ReportedRun
+from harness.report.verdict import Verdict
+from harness.run.batch.interrupts import Interrupts
+from harness.run.batch.messages import AtTask, ConsoleLine
+from harness.run.batch.running import Running, most_seconds
+from harness.run.batch.schedule import Job, Schedule, Tokens
+from harness.run.batch.worker import RunJob
+from harness.run.batch.worker_process import worker_command
+
+TICK_SECONDS = 0.5  # how often the display is brought up to date
+GRACE_SECONDS = 4.0  # for workers to clean up after an interrupt; then they are killed
+
+AFTER_FAILURE = "not run: another run failed before"
+NOT_STARTED = "not run: interrupted before"
+UNFINISHED = "not finished yet"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One scenario of a batch.
+
+    ``replay`` is the command that runs it again from its evidence, ``again`` the one that does
+    without. Items with an equal ``crash`` (None: with no other) share it in the store.
+    """
+
+    name: str
+    file: Path
+    job: RunJob
+    tokens: Tokens
+    replay: str
+    again: str
+    crash: Hashable | None = None
+
+
+class Watcher(Protocol):
+    """Whoever shows how a batch goes. Items are told apart by their number in the request."""
+
+    def started(self, number: int, item: Item) -> None: ...
+
+    def at(self, number: int, task: AtTask) -> None: ...
+
+    def console(self, number: int, line: ConsoleLine) -> None: ...
+
+    def ended(self, number: int, run: ReportedRun) -> None:
+        """Also told of those that never started."""
+
+    def tick(self) -> None:
+        """Called about every ``TICK_SECONDS``."""
+
+
+def run_batch(
+    items: Sequence[Item],
+    room: Tokens,
+    watcher: Watcher,
+    *,
+    fail_fast: bool = False,
+    command: Sequence[str] | None = None,
+    grace: float = GRACE_SECONDS,
+    limit: float | None = None,
+    kept: Mapping[int, Verdict] = MappingProxyType({}),
+    save: Callable[[Report], bool] = lambda report: True,
+) -> Report:
+    """Run all items within ``room``; with ``fail_fast`` start none after the first that fails.
+
+    ``command`` is the worker's, ``grace`` the seconds it has to clean up after an interrupt,
+    ``limit`` the seconds for one run, by default what all its phases may take. An interrupt ends
+    the batch; the report says so, and holds what had finished. Trouble with one run is that run's
+    ERROR. Runs that are ``kept``, by their number in ``items``, have their verdict from before.
+
+    ``save`` is given the report as far as it is, when a run has ended; if it returns False, again
+    soon.
+
+    Call it from the main thread. Raises HostError if one of the items can never run.
+    """
+    schedule = Schedule(
+        [Job(item.name, item.tokens, item.crash) for item in items], room, done=kept
+    )
+    with _Batch(items, schedule, watcher, fail_fast, grace, save) as batch:
+        batch.keep(kept)
+        return batch.run(command or worker_command(), limit)
+
+
+class _Batch(Closing):
+    """Owns all runs under way, and the selector that waits for them."""
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        schedule: Schedule,
+        watcher: Watcher,
+        fail_fast: bool,
+        grace: float,
+        save: Callable[[Report], bool],
+    ) -> None:
+        self._save, self._unsaved, self._start = save, False, time.monotonic()
+        self._items, self._schedule, self._watcher = items, schedule, watcher
+        self._fail_fast, self._grace = fail_fast, grace
+        self._running: dict[int, Running] = {}
+        self._runs: dict[int, ReportedRun] = {}
+        self._ending: Deadline | None = None  # set by an interrupt
+        with ExitStack() as stack:
+            self._selector = stack.enter_context(selectors.DefaultSelector())
+            self._interrupts = stack.enter_context(Interrupts())
+            self._watch(self._interrupts.fd, self._interrupts.read)
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        while self._running:
+            self._running.popitem()[1].close()
+        self._stack.close()
+
+    def keep(self, kept: Mapping[int, Verdict]) -> None:
+        """Take the verdicts of an earlier batch for those of runs of this one."""
+        for number, verdict in kept.items():
+            self._report(number, sum(verdict.timings.values()), verdict, kept=True)
+        if self._fail_fast and any(run.is_bad for run in self._runs.values()):
+            self._drop(AFTER_FAILURE)
+
+    def run(self, command: Sequence[str], limit: float | None) -> Report:
+        while True:
+            for number in self._schedule.start():
+                self._begin(number, command, limit)
+            if not self._running and not self._schedule.waiting:
+                break
+            self._serve()
+        return self._so_far()
+
+    def _so_far(self) -> Report:
+        """What came of all runs; of those that have not ended, that."""
+        runs = tuple(
+            self._runs.get(number) or self._reported(number, 0.0, UNFINISHED)
+            for number in range(len(self._items))
+        )
+        seconds = time.monotonic() - self._start
+        return Report(runs, seconds, interrupted=self._interrupts.requests.first)
+
+    def _begin(self, number: int, command: Sequence[str], limit: float | None) -> None:
+        item = self._items[number]
+        self._watcher.started(number, item)
+        try:
+            running = Running(item.job, command, most_seconds(item.job) if limit is None else limit)
+        except HostError as error:
+            self._conclude(number, 0.0, Verdict.trouble(error, None, directory=item.job.output))
+            return
+        self._running[number] = running
+        self._watch(running.output, partial(self._hear, number, running))
+        self._watch(running.death, partial(self._bury, number, running))
+
+    def _serve(self) -> None:
+        """Wait a little for workers and for a request to end, and do what follows."""
+        for key, _ in self._selector.select(TICK_SECONDS):
+            if key.fileobj in self._selector.get_map():  # still: an earlier event may have ended it
+                key.data()
+        if self._interrupts.requests.count:
+            self._end()
+        for running in self._running.values():
+            running.kill_if_overdue()
+        if self._unsaved:
+            self._unsaved = not self._save(self._so_far())
+        self._watcher.tick()
+
+    def _end(self) -> None:
+        """After an interrupt: start nothing, let workers clean up, kill those that take long."""
+        number = self._interrupts.requests.first
+        assert number is not None
+        if self._ending is None:
+            self._ending = Deadline(self._grace)
+            self._drop(NOT_STARTED)
+            for running in self._running.values():
+                running.interrupt(number)
+        if self._ending.expired or self._interrupts.requests.count > 1:
+            for running in self._running.values():
+                running.kill()
+
+    def _hear(self, number: int, running: Running) -> None:
+        for message in running.hear():
+            match message:
+                case AtTask():
+                    self._watcher.at(number, message)
+                case ConsoleLine():
+                    self._watcher.console(number, message)
+        if running.crash_made:
+            self._schedule.crash_made(number)
+        if running.silent:
+            self._forget(running.output)
+
+    def _bury(self, number: int, running: Running) -> None:
+        """The worker is dead: hear its last words, and say what came of its run."""
+        if running.output in self._selector.get_map():
+            self._hear(number, running)
+            self._forget(running.output)
+        self._forget(running.death)
+        del self._running[number]
+        with running:
+            came = running.conclude()
+        self._conclude(number, time.monotonic() - running.started, came)
+
+    def _conclude(self, number: int, seconds: float, came: Verdict | UsageError) -> None:
+        self._schedule.finished(number)
+        self._report(number, seconds, came)
+        if self._fail_fast and self._runs[number].is_bad:
+            self._drop(AFTER_FAILURE)
+
+    def _drop(self, reason: str) -> None:
+        for number in self._schedule.stop():
+            self._report(number, 0.0, reason)
+
+    def _report(
+        self, number: int, seconds: float, came: Verdict | UsageError | str, *, kept: bool = False
+    ) -> None:
+        """Say what came of an item: a string tells why it was skipped."""
+        run = self._reported(number, seconds, came, kept=kept)
+        self._runs[number] = run
+        self._unsaved = True
+        self._watcher.ended(number, run)
+
+    def _reported(
+        self, number: int, seconds: float, came: Verdict | UsageError | str, *, kept: bool = False
+    ) -> ReportedRun:
+        item = self._items[number]
+        evidence = RunDirectory(item.job.output)
+        return ReportedRun(
+            item.name,
+            item.file,
+            None if isinstance(came, UsageError) else evidence.if_there,
+            item.replay if evidence.run.is_file() else item.again,
+            seconds,
+            verdict=came if isinstance(came, Verdict) else None,
+            refused=came if isinstance(came, UsageError) else None,
+            skipped=came if isinstance(came, str) else None,
+            kept=kept,
+        )
+
+    def _watch(self, fd: int, then: Callable[[], None]) -> None:
+        self._selector.register(fd, selectors.EVENT_READ, then)
+
+    def _forget(self, fd: int) -> None:
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)

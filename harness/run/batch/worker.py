@@ -1,0 +1,119 @@
+"""One run in a process of its own: ``python -m harness.run.batch.worker``.
+
+QEMU needs the main thread of a process, and a single Python would be the bottleneck of several
+runs. The job comes on standard input as JSON; what happens goes to standard output, see
+``harness.run.batch.messages``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from harness.errors import HarnessError, UsageError
+from harness.host.fault import host_fault
+from harness.host.signals import Ending, exit_code_of, signal_of
+from harness.report.verdict import Verdict
+from harness.run.batch.messages import MessageProgress, Messages
+from harness.run.plan import Plan
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """What one worker is to do; the options are those of ``engine.run``.
+
+    ``output`` is the evidence directory, ``consoles`` whether console lines are wanted.
+    """
+
+    plan: Plan
+    output: Path
+    store: Path
+    keep: bool = False
+    fresh: bool = False
+    consoles: bool = False
+    judges: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "plan": self.plan.to_json(),
+            "output": str(self.output.absolute()),
+            "store": str(self.store.absolute()),
+            "keep": self.keep,
+            "fresh": self.fresh,
+            "consoles": self.consoles,
+            "judges": self.judges,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RunJob:
+        """The inverse of :meth:`to_json`, paths made absolute; raises EvidenceError."""
+        plan, output, store = (
+            Plan.from_json(data["plan"], Path("job")),
+            data["output"],
+            data["store"],
+        )
+        return cls(**{**data, "plan": plan, "output": Path(output), "store": Path(store)})
+
+
+def work(job: RunJob, messages: Messages) -> Verdict:
+    """Do the run, telling how it goes; trouble of any known kind becomes an ERROR verdict.
+
+    Raises UsageError if the request makes no sense.
+    """
+    from harness.images.store import Store
+    from harness.run import engine
+
+    progress = MessageProgress(messages)
+    try:
+        return engine.run(
+            job.plan,
+            output=job.output,
+            store=Store(job.store, progress),
+            progress=progress,
+            keep=job.keep,
+            fresh=job.fresh,
+            judges=job.judges,
+            on_line=messages.console if job.consoles else None,
+        )
+    except UsageError:
+        raise
+    except HarnessError as error:  # nowhere to write evidence
+        return Verdict.trouble(error, None, directory=job.output)
+    except Exception as error:
+        if (fault := host_fault(error)) is None:
+            raise
+        return Verdict.trouble(fault, None, directory=job.output)
+
+
+def main() -> None:
+    """Exits with 0 once a verdict or a refusal was told, whichever it is."""
+    # also where a shell ignores one on our behalf: the parent interrupts us by such a signal
+    try:
+        with Ending(always=True), _own_output() as output:
+            messages = Messages(output)
+            try:
+                verdict = work(RunJob.from_json(json.load(sys.stdin)), messages)
+            except UsageError as error:
+                messages.refuse(error.message, error.hint)
+            else:
+                messages.conclude(verdict.to_json())
+    except KeyboardInterrupt as error:
+        sys.exit(exit_code_of(signal_of(error)))
+
+
+@contextmanager
+def _own_output() -> Iterator[TextIO]:
+    """The messages' way out; whatever else is printed goes to standard error."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as output:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        yield output
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""How a running system is made to die, or to be dumped alive.
+
+A trigger is data: what is typed at the crashed system's shell, what the console then shows, and
+who stops the machine. Each was seen to work with Linux 6.12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from harness.errors import UsageError
+from harness.s390x.wiring import DUMP_DISK
+from harness.schema_words import did_you_mean
+from harness.triggers.lkdtm import LKDTM
+from harness.triggers.lockup import LOCK_LAST_CPU, VACATE_LAST_CPU
+from harness.triggers.trigger import (
+    PANIC,
+    PANIC_ON_OOPS,
+    SHELL,
+    ZCRASH,
+    Stopped,
+    Trigger,
+    sysctl,
+)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What the system is doing meanwhile; ``command`` ends when it does."""
+
+    name: str
+    summary: str
+    command: str
+
+
+def _spin(cpus: str) -> str:
+    return (
+        f"for cpu in $(seq 0 $(({cpus} - 1))); do "
+        "taskset $(printf %x $((1 << cpu))) sh -c 'while :; do :; done' & done; "
+    )
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload("busy", "every CPU computes", _spin("$(nproc)") + "echo busy: $(nproc) CPUs"),
+        Workload(
+            "irqs-off",
+            "the last CPU loops with interrupts off, every other one computes",
+            # on the console the kernel's messages would wait, and all output behind them, for a
+            # timer of the CPU that takes no interruptions (drivers/s390/char/sclp_vt220.c)
+            f"{VACATE_LAST_CPU}; " + _spin("last") + f"dmesg -n 1; usleep 300000; {LOCK_LAST_CPU}",
+        ),
+    )
+}
+
+
+def _zcrash(
+    kind: str, summary: str, console: str, function: str = "zcrash_oops", task: str = SHELL
+) -> Trigger:
+    return Trigger(
+        kind,
+        summary,
+        f"echo {kind} > /sys/kernel/debug/zcrash",
+        console,
+        PANIC_ON_OOPS + ZCRASH,
+        function=function,
+        task=task,
+    )
+
+
+def _on(event: str, action: str) -> tuple[str, ...]:
+    """What Linux does on panic, restart or halt (arch/s390/kernel/ipl.c, shutdown actions)."""
+    return (f"echo {action} > /sys/firmware/shutdown_actions/on_{event}",)
+
+
+def _restart(
+    action: str,
+    console: str,
+    setup: tuple[str, ...] = (),
+    stopped: Stopped = Stopped.DISABLED_WAIT,
+    function: str = "__do_restart",
+) -> Trigger:
+    return Trigger(
+        f"restart-{action}",
+        f"PSW restart, on_restart={action}",
+        "true",  # nothing to type: the operator restarts CPU 0
+        console,
+        (*setup, *_on("restart", action)),
+        stopped=stopped,
+        restart=True,
+        function=function,
+    )
+
+
+# what dumpconf does (s390-tools etc/dumpconf): name the dump device and the shutdown action.
+# The guest is dumped on the disk that the harness attaches to the dump machine
+_DUMP_DEVICE = (
+    f"echo 0.0.{DUMP_DISK.devno:04x} > /sys/firmware/dump/fcp/device",
+    f"echo {DUMP_DISK.wwpn:#018x} > /sys/firmware/dump/fcp/wwpn",
+    f"echo {DUMP_DISK.lun:#018x} > /sys/firmware/dump/fcp/lun",
+    "echo fcp > /sys/firmware/dump/dump_type",
+)
+
+
+_SYSRQ_CRASH = "sysrq_handle_crash"  # drivers/tty/sysrq.c
+
+
+def _panic_dump(action: str, summary: str) -> Trigger:
+    return Trigger(
+        f"panic-{action.replace('_', '-')}",
+        summary,
+        "echo c > /proc/sysrq-trigger",
+        PANIC + "sysrq triggered crash",
+        _DUMP_DEVICE + _on("panic", action),
+        stopped=Stopped.DUMP_REQUEST,
+        function=_SYSRQ_CRASH,
+        task=SHELL,
+    )
+
+
+# what CPU 0 does in the end: images/crash/zcrash/registers.h
+_FIRST_CPU = {"wait": "in a disabled wait", "running": "running", "stopped": "stopped"}
+
+
+def _registers(first: str) -> Trigger:
+    return Trigger(
+        f"registers-{first}",
+        f"no register of any CPU is zero, and CPU 0 is {_FIRST_CPU[first]}",
+        f"echo registers-{first} > /sys/kernel/debug/zcrash",
+        r"(?m)^zcrash: every register is loaded\r?$",
+        ZCRASH,
+        cpus=4,
+        stopped=Stopped.BY_OPERATOR,
+        registers=True,
+    )
+
+
+_OTHERS = (
+    Trigger(
+        "sysrq-c",
+        "sysrq c",
+        "echo c > /proc/sysrq-trigger",
+        PANIC + "sysrq triggered crash",
+        function=_SYSRQ_CRASH,
+        task=SHELL,
+    ),
+    Trigger(
+        "init-killed",
+        "the shell that is init ends",
+        "exit",
+        PANIC + "Attempted to kill init",
+        function="do_exit",
+        task=SHELL,
+    ),
+    Trigger(
+        "out-of-memory",
+        "no memory left, with panic_on_oom",
+        "cat /dev/zero > /tmp/all",
+        PANIC + "Out of memory: system-wide panic_on_oom is enabled",
+        (sysctl("vm.panic_on_oom", 1), "mount -o remount,size=100% /tmp"),
+        function="out_of_memory",
+    ),
+    _zcrash("oops", "an oops in process context", PANIC + "Fatal exception"),
+    _zcrash(
+        "oops-softirq", "an oops in a softirq", PANIC + "Fatal exception in interrupt", task=""
+    ),
+    _zcrash("oops-hardirq", "an oops in a hardirq", PANIC + "Fatal exception in interrupt"),
+    # s390 stops in a panic notifier, before the console is flushed whoever holds its lock
+    # (kernel/panic.c, console_flush_on_panic; arch/s390/kernel/ipl.c, on_panic_notify)
+    replace(
+        _zcrash("panic-console-lock", "a panic with the console lock held", "", "crash"),
+        log=f"{PANIC}zcrash: panic with the console lock held",
+    ),
+    replace(
+        _zcrash(
+            "panic-two-cpus",
+            "two CPUs panic at once",
+            PANIC + r"zcrash: nested panic on CPU \d+",
+            "panic_together",
+            task="",
+        ),
+        cpus=2,
+    ),
+    _restart("stop", ""),
+    _restart("dump", "", _DUMP_DEVICE, Stopped.DUMP_REQUEST, "diag308_dump"),
+    _panic_dump("dump", "the panicking system loads the dump disk itself"),
+    _panic_dump("dump_reipl", "the same, and the original system is to be loaded afterwards"),
+    Trigger(
+        "halt",
+        "the system halts: every CPU is stopped",
+        "halt -f",
+        "",
+        _on("halt", "stop"),
+        stopped=Stopped.ALL_STOPPED,
+        log=r"(?<!\x010)reboot: System halted",  # the kernel's own text has its level before it
+        function="do_machine_halt",
+        task="halt",
+    ),
+    Trigger(
+        "operator",
+        "the operator loads the dump disk; nothing crashed",
+        "echo running",
+        r"(?m)^running\r?\n",
+        stopped=Stopped.BY_OPERATOR,
+    ),
+    Trigger(
+        "operator-cpu-stopped",
+        "the operator loads the dump disk while CPU 1 is stopped (offline)",
+        "cat /sys/devices/system/cpu/online",
+        r"(?m)^0(,2\S*)?\r?\n",  # the line end: the rest of a longer list may be under way
+        ("echo 0 > /sys/devices/system/cpu/cpu1/online",),
+        cpus=2,
+        stopped=Stopped.BY_OPERATOR,
+    ),
+    *map(_registers, _FIRST_CPU),
+)
+
+TRIGGERS = {trigger.name: trigger for trigger in (*_OTHERS, *LKDTM)}
+
+
+def trigger_named(name: str) -> Trigger:
+    """Raises UsageError listing the triggers there are."""
+    return _named(name, "trigger", TRIGGERS)
+
+
+def workload_named(name: str) -> Workload:
+    """Raises UsageError listing the workloads there are."""
+    return _named(name, "workload", WORKLOADS)
+
+
+_Row = TypeVar("_Row")
+
+
+def _named(name: str, what: str, table: Mapping[str, _Row]) -> _Row:
+    if name in table:
+        return table[name]
+    hint = did_you_mean(name, table) or f"there are: {', '.join(sorted(table))}"
+    raise UsageError(f"no {what} '{name}'", hint=hint)

@@ -1,0 +1,74 @@
+"""VMCOREINFO, without which no analysis tool can make sense of a dump."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Sequence
+
+from harness.dump.formats.elf.c_elf import NHDR_SIZE, c_elf
+from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.reader import LOWCORE_VMCORE_INFO, VMCOREINFO
+from harness.errors import EvidenceError
+from harness.verify.evidence import Evidence, RamImage
+from harness.verify.findings import CheckResult, Finding
+
+CHECK, UNIT = "vmcoreinfo", "lines"
+
+_NAME_SIZE = 12  # "VMCOREINFO" and its NUL, padded to whole words
+_OSRELEASE = re.compile(r"OSRELEASE=\d+\.\d+\S*")
+_PAGESIZE = "PAGESIZE=4096"
+_SYMBOL = re.compile(r"SYMBOL\([\w.]+\)=[0-9a-f]+")
+
+
+def check(evidence: Evidence) -> CheckResult:
+    """The note is there, says what it must, and is the one in the crashed memory."""
+    if evidence.dump is None:
+        return CheckResult.failed(CHECK, UNIT, f"no VMCOREINFO: {evidence.dump_fault}")
+    dump, before = evidence.dump, note_in_memory(evidence.ram)
+    try:
+        dumped = dump.vmcoreinfo_note if isinstance(dump, ElfDump) else dump.vmcoreinfo
+    except EvidenceError as error:
+        return CheckResult.failed(CHECK, UNIT, error.message)
+    if dumped is None:
+        where = "has none either" if before is None else f"has one of {len(before)} bytes"
+        return CheckResult.failed(
+            CHECK, UNIT, f"the dump has no VMCOREINFO note; the crashed memory {where}"
+        )
+    lines = dumped.rstrip(b"\0").decode(errors="replace").splitlines()
+    messages = [*contents(lines)]
+    if before is not None and before.rstrip(b"\0") != dumped.rstrip(b"\0"):
+        messages.append(
+            f"the note ({len(dumped)} bytes) differs from the one in the crashed memory "
+            f"({len(before)} bytes)"
+        )
+    findings = tuple(Finding(CHECK, message) for message in messages)
+    return CheckResult(CHECK, len(lines), UNIT, findings)
+
+
+def note_in_memory(ram: RamImage) -> bytes | None:
+    """Descriptor of the note to which the absolute lowcore points; None if there is none."""
+    if ram.size < LOWCORE_VMCORE_INFO + 8:
+        return None
+    (address,) = struct.unpack(">Q", ram.read(LOWCORE_VMCORE_INFO, 8))
+    if address == 0 or address + NHDR_SIZE + _NAME_SIZE > ram.size:
+        return None
+    header = c_elf.Elf64_Nhdr(ram.read(address, NHDR_SIZE))
+    name_at = address + NHDR_SIZE
+    start = name_at + _NAME_SIZE
+    if (
+        ram.read(name_at, start - name_at).rstrip(b"\0") != VMCOREINFO
+        or start + header.n_descsz > ram.size
+    ):
+        return None
+    return ram.read(start, int(header.n_descsz))
+
+
+def contents(lines: Sequence[str]) -> Iterator[str]:
+    """What the note has to say and does not."""
+    if not any(_OSRELEASE.fullmatch(line) for line in lines):
+        yield "VMCOREINFO has no OSRELEASE=version line"
+    if _PAGESIZE not in lines:
+        yield f"VMCOREINFO has no line {_PAGESIZE}"
+    if not any(_SYMBOL.fullmatch(line) for line in lines):
+        yield "VMCOREINFO has no SYMBOL(name)=address line"

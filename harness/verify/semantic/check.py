@@ -1,0 +1,124 @@
+"""Does the dump make sense? What the crashed kernel's own structures say, held against the crash.
+
+Bytes that equal the crashed machine's can still be no good to whoever analyses them: this reads the
+dump as its users do, with drgn and the kernel's vmlinux.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EvidenceError, HostError, UsageError
+from harness.files.plain_file import is_file
+from harness.files.vmlinux import build_id_of
+from harness.verify.checks.vmcoreinfo import note_in_memory
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult, Finding
+from harness.verify.semantic.facts import PARTS, KernelFacts
+from harness.verify.semantic.log import judge_log, judge_names
+from harness.verify.semantic.memory import judge_slabs, judge_zones
+from harness.verify.semantic.process import read_kernel
+from harness.verify.semantic.tasks import describe, judge_cpus, judge_tasks
+
+CHECK, UNIT = "semantic", "kernel objects"
+
+Judge = Callable[[KernelFacts, Evidence], Iterator[str]]
+
+_BUILD_ID = b"BUILD-ID="
+_HINT = "zharness verify EVIDENCE --vmlinux FILE takes another one"
+
+
+def check(evidence: Evidence) -> CheckResult:
+    """CPUs and their tasks, the way to the crash, log, names, lists of tasks and of free memory.
+
+    Skipped without vmlinux. A vmlinux that is another kernel's or has changed, and a drgn that does
+    not come to its end, are the result's ``trouble``.
+    """
+    if evidence.vmlinux is None:
+        return _skipped("no vmlinux of the crashed kernel is recorded")
+    if not is_file(evidence.vmlinux):
+        return _skipped(f"the crashed kernel's vmlinux is not there any more: {evidence.vmlinux}")
+    wanted = build_id(note_in_memory(evidence.ram) or b"")
+    if wanted is None:
+        return _skipped("the crashed kernel does not say which vmlinux is its own (BUILD-ID)")
+    try:
+        _require(evidence.vmlinux, wanted)
+        if evidence.vmlinux_digest is not None:
+            _require_unchanged(evidence.vmlinux, evidence.vmlinux_digest)
+        if evidence.dump is None or evidence.dump_path is None:
+            return CheckResult.failed(CHECK, UNIT, f"no kernel: {evidence.dump_fault}")
+        facts = read_kernel(evidence.dump_path, evidence.vmlinux)
+    except (EvidenceError, HostError) as error:
+        return CheckResult.unable(CHECK, UNIT, error)
+    return judge_kernel(facts, evidence)
+
+
+def judge_kernel(facts: KernelFacts, evidence: Evidence) -> CheckResult:
+    """What is wrong in each part that could be read, and that the others could not.
+
+    ``notes`` tell where each CPU was, and what only another drgn could read of this kernel.
+    """
+    findings = [Finding(CHECK, f"{PARTS[part]}: {why}") for part, why in facts.faults.items()]
+    compared = 0
+    for part, judge, size in _JUDGES:
+        if getattr(facts, part) is not None:
+            compared += size(facts)
+            findings += [Finding(CHECK, message) for message in judge(facts, evidence)]
+    notes = [
+        *(describe(cpu) for cpu in facts.cpus or ()),
+        *(f"{PARTS[part]}: not read: {why}" for part, why in facts.unknown.items()),
+    ]
+    return CheckResult(CHECK, compared, UNIT, tuple(findings), notes=tuple(notes))
+
+
+def build_id(vmcoreinfo: bytes) -> str | None:
+    """Of the kernel that wrote it, hexadecimal; since Linux 5.9."""
+    for line in vmcoreinfo.splitlines():
+        if line.startswith(_BUILD_ID):
+            return line.removeprefix(_BUILD_ID).decode(errors="replace")
+    return None
+
+
+def _require(vmlinux: Path, wanted: str) -> None:
+    """Raises EvidenceError unless ``vmlinux`` is of the build that crashed."""
+    try:
+        found = build_id_of(vmlinux)
+    except UsageError as error:
+        raise EvidenceError(error.message, hint=_HINT) from error
+    if found is None or found.hex() != wanted:
+        which = "none" if found is None else found.hex()
+        raise EvidenceError(
+            f"vmlinux {vmlinux} is not that of the kernel that crashed: its build-id is {which}, "
+            f"the kernel's {wanted}",
+            hint=_HINT,
+        )
+
+
+def _require_unchanged(vmlinux: Path, digest: str) -> None:
+    """Raises EvidenceError unless the file has the content that it had when it was recorded."""
+    with vmlinux.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != digest:
+        raise EvidenceError(
+            f"vmlinux {vmlinux} has changed since it was recorded: its SHA-256 is {found}, "
+            f"not {digest}",
+            hint=_HINT,
+        )
+
+
+def _skipped(reason: str) -> CheckResult:
+    return CheckResult.skipped(CHECK, UNIT, reason)
+
+
+_JUDGES: tuple[tuple[str, Judge, Callable[[Any], int]], ...] = (
+    ("cpus", judge_cpus, lambda facts: len(facts.cpus)),
+    ("log", judge_log, lambda facts: len(facts.log)),
+    ("names", judge_names, lambda facts: len(fields(facts.names))),
+    ("tasks", judge_tasks, lambda facts: len(facts.tasks.forward.tasks)),
+    ("zones", judge_zones, lambda facts: sum(len(zone.lists) for zone in facts.zones)),
+    ("slabs", judge_slabs, lambda facts: facts.slabs.tasks + len(facts.slabs.caches)),
+)

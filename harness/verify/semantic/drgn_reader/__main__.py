@@ -1,0 +1,75 @@
+"""Reads the kernel in a dump: ``DUMP VMLINUX``; see ``process``, which starts this.
+
+Writes a JSON object with one part, or its fault, to each line of the standard output.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from drgn import ObjectNotFoundError, Program
+
+from harness.dump.detect import open_dump
+from harness.dump.reader import Dump
+from harness.verify.semantic.drgn_reader.log import read_log, read_names
+from harness.verify.semantic.drgn_reader.memory import read_slabs, read_zones
+from harness.verify.semantic.drgn_reader.target import open_kernel
+from harness.verify.semantic.drgn_reader.tasks import read_cpus, read_tasks
+
+READERS: dict[str, Callable[[Program, Dump], Any]] = {
+    "cpus": read_cpus,
+    "log": read_log,
+    "names": read_names,
+    "tasks": read_tasks,
+    "zones": read_zones,
+    "slabs": read_slabs,
+}
+_HOST = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO)
+
+
+def main(path: Path, vmlinux: Path) -> None:
+    with open_dump(path) as dump:
+        try:
+            program = open_kernel(dump, path, vmlinux)
+        except Exception as error:
+            _raise_if_host(error)
+            _tell({"faults": dict.fromkeys(READERS, _line(error))})
+            return
+        for part, read in READERS.items():
+            try:
+                _tell({part: _plain(read(program, dump))})
+            except (AttributeError, ObjectNotFoundError) as error:  # by vmlinux, not by the dump
+                _tell({"unknown": {part: _line(error)}})
+            except Exception as error:
+                _raise_if_host(error)
+                _tell({"faults": {part: _line(error)}})
+
+
+def _raise_if_host(error: Exception) -> None:
+    """What this host lacks is no fault of the dump's: it ends the process."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _HOST):
+        raise error
+
+
+def _tell(document: dict[str, Any]) -> None:
+    print(json.dumps(document), flush=True)
+
+
+def _plain(facts: Any) -> Any:
+    if isinstance(facts, tuple):
+        return [_plain(item) for item in facts]
+    return asdict(facts) if is_dataclass(facts) and not isinstance(facts, type) else facts
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", "; ")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""A CPU's stack, unwound across the stacks that s390 changes to on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from drgn import FaultError, Object, Program, StackFrame
+
+from harness.s390x.cpu import CpuState
+from harness.verify.semantic.drgn_reader.target import registers
+
+PSW_PROBLEM_STATE = 1 << 48  # Principles of Operation, chapter 4: PSW bit 15
+# what interrupts and restarts change to; lowcore fields (arch/s390/include/asm/lowcore.h)
+_STACKS = ("async_stack", "nodat_stack", "restart_stack", "mcck_stack")
+# a function saves its caller's r14 here in the caller's frame (-mpacked-stack)
+_SAVED_R14 = 136
+# the shortest instruction, and so the shortest call. A return address belongs to the call before
+# it: where that does not return, the next function may start there
+_SHORTEST_CALL = 2
+_R15 = 15
+_MAX_FRAMES = 256
+
+
+def functions(program: Program, cpu: CpuState, lowcore: Object) -> Iterator[str]:
+    """Names of the functions that the CPU is in, innermost first; none in a user's program."""
+    if cpu.psw_mask & PSW_PROBLEM_STATE:
+        return
+    bottoms = {int(getattr(lowcore, name)) for name in _STACKS}
+    at: Object | None = registers(program, cpu.psw_addr, dict(enumerate(cpu.gprs)), cpu.psw_mask)
+    while at is not None:
+        frames = list(program.stack_trace(at))[:_MAX_FRAMES]
+        last = None
+        for frame in _real(frames):
+            yield _name(program, frame)
+            last = frame
+        at = None if last is None else _behind(program, last, bottoms)
+
+
+def _real(frames: list[StackFrame]) -> Iterator[StackFrame]:
+    """Up to where the return address is none."""
+    for frame in frames:
+        if frame.pc == 0:
+            return
+        yield frame
+
+
+def _behind(program: Program, frame: StackFrame, bottoms: set[int]) -> Object | None:
+    """Where the stack was left for the one that ``frame`` is the first on.
+
+    A compiler does not know of that (arch/s390/include/asm/stacktrace.h, call_on_stack), so what
+    drgn unwinds ends there; the new stack's back chain leads to the frame of the caller.
+    """
+    try:
+        bottom = frame.sp
+        if bottom not in bottoms:
+            return None
+        bottoms.remove(bottom)  # no stack is entered twice
+        old = int(Object(program, "struct stack_frame", address=bottom).back_chain)
+        if old == 0:
+            return None
+        back = program.read_u64(old + _SAVED_R14)
+        if back < _SHORTEST_CALL:
+            return None
+        return registers(program, back - _SHORTEST_CALL, {_R15: old})
+    except (FaultError, LookupError):  # drgn raises the latter where it knows no stack pointer
+        return None
+
+
+def _name(program: Program, frame: StackFrame) -> str:
+    """``frame.name``, or the symbol before: an exception's address is that of the next instruction,
+    and nothing follows the last one of a function that never returns.
+    """
+    try:
+        program.symbol(frame.pc)
+    except LookupError:
+        with suppress(LookupError):
+            return str(program.symbol(frame.pc - 1).name)
+    return str(frame.name)

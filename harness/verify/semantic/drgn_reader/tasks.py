@@ -1,0 +1,80 @@
+"""CPUs, their tasks, and the list of all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from drgn import FaultError, Object, Program, container_of
+from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.sched import cpu_curr, task_cpu
+
+from harness.dump.reader import Dump
+from harness.s390x.cpu import CpuState
+from harness.verify.semantic.drgn_reader.stack import functions
+from harness.verify.semantic.drgn_reader.target import lowcore, name_modules
+from harness.verify.semantic.facts import Cpu, Task, Tasks, Walk
+
+MAX_TASKS = 1 << 16  # a list that never comes back to its head must end
+_WRITER = 0xFFFF_0000  # of arch_rwlock_t.cnts (arch/s390/include/asm/spinlock.h)
+
+
+def read_cpus(program: Program, dump: Dump) -> tuple[Cpu, ...]:
+    name_modules(program)
+    return tuple(_named(program, cpu) for cpu in dump.cpus if cpu.prefix)
+
+
+def read_tasks(program: Program, _: Dump) -> Tasks:
+    head = program["init_task"].tasks
+    lock = program["tasklist_lock"].raw_lock
+    return Tasks(
+        forward=_walk(head, "next"),
+        backward=_walk(head, "prev"),
+        leaders=tuple(int(task) for task in for_each_task(program) if task == task.group_leader),
+        changing=bool(lock.cnts & _WRITER),
+    )
+
+
+def describe(task: Object) -> Task:
+    """``task`` is a ``struct task_struct *``."""
+    name = task.comm.string_().decode(errors="replace")
+    return Task(int(task), int(task.pid), name)
+
+
+def _named(program: Program, cpu: CpuState) -> Cpu:
+    """Raises FaultError that says which CPU it is about."""
+    try:
+        return _cpu(program, cpu)
+    except FaultError as error:
+        raise FaultError(f"CPU with prefix {cpu.prefix:#x}: {error}", error.address) from error
+
+
+def _cpu(program: Program, cpu: CpuState) -> Cpu:
+    core = lowcore(program, cpu)
+    number = int(core.cpu_nr)
+    task = Object(program, "struct task_struct *", int(core.current_task))
+    return Cpu(
+        number=number,
+        prefix=cpu.prefix,
+        task=describe(task),
+        running=int(cpu_curr(program, number)),
+        task_cpu=task_cpu(task),
+        stack=tuple(functions(program, cpu, core)),
+    )
+
+
+def _walk(head: Object, direction: str) -> Walk:
+    tasks: list[Task] = []
+    try:
+        tasks.extend(_members(head, direction))  # all up to a fault
+    except FaultError as error:
+        return Walk(tuple(tasks), f"{error}")
+    if len(tasks) == MAX_TASKS:
+        return Walk(tuple(tasks), f"does not come back to its head within {MAX_TASKS} tasks")
+    return Walk(tuple(tasks))
+
+
+def _members(head: Object, direction: str) -> Iterator[Task]:
+    start, node, seen = head.address_, head.member_(direction).read_(), 0
+    while int(node) != start and seen < MAX_TASKS:
+        yield describe(container_of(node, "struct task_struct", "tasks"))
+        node, seen = node.member_(direction).read_(), seen + 1

@@ -1,0 +1,46 @@
+"""The page allocator and slab caches in a dump: whether their own accounts agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.verify.evidence import Evidence
+from harness.verify.semantic.facts import FreeList, KernelFacts, Zone
+
+
+def judge_zones(facts: KernelFacts, _: Evidence) -> Iterator[str]:
+    """As many free pages as are counted; not where the crash came in the middle of a change."""
+    assert facts.zones is not None
+    for zone in facts.zones:
+        if not zone.changing:
+            yield from _zone(zone)
+
+
+def judge_slabs(facts: KernelFacts, _: Evidence) -> Iterator[str]:
+    """Caches are whole, no more objects are free than there are, and tasks are allocated."""
+    assert facts.slabs is not None
+    for cache in facts.slabs.caches:
+        if cache.broken:
+            yield f"slab caches: {cache.name}: {cache.broken}"
+        elif not 0 <= cache.free <= cache.objects:
+            yield f"slab caches: {cache.name}: {cache.free} of {cache.objects} objects are free"
+    for task in facts.slabs.lost_tasks:
+        yield f"slab caches: {task} is no allocated object of the cache of tasks"
+
+
+def _zone(zone: Zone) -> Iterator[str]:
+    for blocks in zone.lists:
+        yield from _blocks(f"free lists: zone {zone.name}, order {blocks.order}", blocks)
+    pages = sum(blocks.counted << blocks.order for blocks in zone.lists)
+    if pages != zone.free_pages:
+        yield (
+            f"free lists: zone {zone.name}: {zone.free_pages} pages are counted as free, its lists "
+            f"count {pages}"
+        )
+
+
+def _blocks(where: str, blocks: FreeList) -> Iterator[str]:
+    if blocks.broken:
+        yield f"{where}: after {blocks.found} blocks: {blocks.broken}"
+    elif blocks.found != blocks.counted:
+        yield f"{where}: {blocks.counted} blocks are counted, {blocks.found} are listed"

@@ -1,0 +1,471 @@
+"""Several scenarios on the command line, run by workers that are none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from junitparser import JUnitXml
+
+from harness.cli.app import app
+from harness.cli.batch import run as cli_batch
+from harness.errors import EvidenceError, HarnessError, HostError, UsageError
+from harness.report.verdict import Result, Verdict
+from harness.run import engine
+from harness.run.batch import loop as batch
+from harness.run.batch.loop import Item
+from harness.run.batch.schedule import Tokens
+from harness.run.plan import Plan, plan_of
+from harness.scenario.load import load
+from harness.scenario.model import SECTIONS
+from harness.scenario.options import OVERRIDES
+from harness.scenario.select import select
+from tests.support import FAKE_WORKER
+
+FAKE = [sys.executable, str(FAKE_WORKER)]
+PLAIN = "description = 'x'\n"
+MATRIX = "description = 'x'\n[matrix]\nhsa_size = ['32M', '64M']\n"
+
+Zharness = Callable[..., int]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with scenarios that tell fake workers what to do."""
+    for name in ("passing", "failing", "erring", "refusing", "dying", "hanging", "telling_much"):
+        (tmp_path / f"{name}.toml").write_text(PLAIN)
+    (tmp_path / "m.toml").write_text(MATRIX)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZHARNESS_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(batch, "worker_command", lambda: FAKE)
+    return tmp_path
+
+
+@pytest.fixture
+def zharness(here: Path) -> Zharness:
+    def call(*arguments: object) -> int:
+        return app([str(each) for each in arguments], standalone_mode=False)
+
+    return call
+
+
+@pytest.fixture
+def engine_runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What was asked of the engine in this process."""
+    calls: list[dict[str, Any]] = []
+
+    def run(plan: Plan, **options: Any) -> Verdict:
+        calls.append({"plan": plan, **options})
+        return Verdict(Result.PASS, options["output"])
+
+    monkeypatch.setattr(engine, "run", run)
+    return calls
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Item]]:
+    """The items of a batch that is refused in the end, so that none runs."""
+    found: list[Item] = []
+
+    def run_batch(items: list[Item], room: Tokens, display: object, **options: Any) -> None:
+        found.extend(items)
+        raise HostError("enough")
+
+    monkeypatch.setattr(cli_batch, "run_batch", run_batch)
+    return found
+
+
+def items_of(zharness: Zharness, asked: list[Item], *arguments: object) -> list[Item]:
+    with pytest.raises(HostError, match="enough"):
+        zharness("run", *arguments)
+    return asked
+
+
+def test_one_scenario_is_run_right_here(zharness, engine_runs, here, capsys):
+    assert zharness("run", "passing.toml", "passing.toml", "--output", "out", "--keep") == 0
+    (call,) = engine_runs
+    assert call["plan"] == Plan("passing", load("passing.toml"))
+    assert (call["output"], call["keep"], call["fresh"]) == (Path("out"), True, False)
+    assert "evidence: out" in capsys.readouterr().out
+
+
+def test_the_default_is_the_main_job(zharness, engine_runs):
+    assert zharness("run") == 0
+    assert engine_runs[0]["plan"] == plan_of("panic", load("panic"))
+    assert engine_runs[0]["output"].name.startswith("panic-")
+
+
+def test_one_cell_of_a_matrix_is_one_scenario(zharness, engine_runs):
+    assert zharness("run", "m.toml[hsa_size=32M]", "--fresh") == 0
+    assert engine_runs[0]["plan"].name == "m[hsa_size=32M]"
+    assert engine_runs[0]["fresh"]
+
+
+def test_one_scenario_can_have_junit_too(zharness, engine_runs):
+    assert zharness("run", "passing.toml", "--junit", "junit.xml") == 0
+    (suite,) = JUnitXml.fromfile("junit.xml")
+    assert [case.name for case in suite] == ["passing"]
+
+
+def spoil_the_disk(monkeypatch, path: Path) -> None:
+    """While the run is under way, so that nobody could have seen it before."""
+    real = engine.run
+
+    def run(plan: Plan, **options: Any) -> Verdict:
+        path.mkdir()
+        return real(plan, **options)
+
+    monkeypatch.setattr(engine, "run", run)
+
+
+def test_a_verdict_is_told_before_junit_fails(zharness, engine_runs, here, capsys, monkeypatch):
+    spoil_the_disk(monkeypatch, here / "junit.xml")
+    with pytest.raises(HostError, match=r"junit\.xml cannot be written"):
+        zharness("run", "passing.toml", "--junit", "junit.xml")
+    assert "PASS" in capsys.readouterr().out
+
+
+def test_junit_is_written_even_if_nobody_reads_the_verdict(zharness, engine_runs, monkeypatch):
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("harness.cli.show.verdict.show_verdict", gone)
+    with pytest.raises(BrokenPipeError):
+        zharness("run", "passing.toml", "--junit", "junit.xml")
+    assert len(list(JUnitXml.fromfile("junit.xml"))) == 1
+
+
+def test_nothing_runs_if_junit_cannot_be_written(zharness, engine_runs):
+    with pytest.raises(UsageError, match="cannot be written"):
+        zharness("run", "passing.toml", "--junit", "/proc/junit.xml")
+    assert engine_runs == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("passing.toml", "-j", "1"), ["passing"]),
+        (("passing.toml", "-j", "auto"), ["passing"]),
+        (("m.toml",), ["m[hsa_size=32M]", "m[hsa_size=64M]"]),
+        (
+            ("*ing.toml", "failing.toml"),
+            ["dying", "erring", "failing", "hanging", "passing", "refusing"],
+        ),
+        (("passing.toml", "--repeat", 2), ["passing#1", "passing#2"]),
+        (
+            ("m.toml", "passing.toml", "--repeat", 2, "--hsa-size", "128M"),
+            ["m#1", "passing#1", "m#2", "passing#2"],
+        ),
+    ],
+)
+def test_what_is_a_batch(zharness, asked, engine_runs, arguments, names):
+    assert [item.name for item in items_of(zharness, asked, *arguments)] == names
+    assert engine_runs == []
+
+
+def test_each_has_its_evidence_in_the_output(zharness, asked, here):
+    items = items_of(zharness, asked, "m.toml", "--output", "out")
+    directories = [item.job.output for item in items]
+    assert directories == [here / "out/m-hsa_size=32M", here / "out/m-hsa_size=64M"]
+    assert not (here / "out").exists(), "nothing ran"
+
+
+def test_without_an_output_it_is_among_the_users_runs(zharness, asked, here):
+    (item,) = items_of(zharness, asked, "passing.toml", "-j", "1")
+    assert item.job.output.parent.parent == here / "state/zharness/runs"
+    assert item.job.output.parent.name.startswith("batch-")
+
+
+def test_cells_that_differ_in_the_dump_share_their_crash(zharness, asked):
+    one, other = items_of(zharness, asked, "m.toml")
+    assert one.crash == other.crash
+    assert one.crash is not None
+
+
+@pytest.mark.parametrize("option", [("--fresh",), ("--repeat", "2")])
+def test_fresh_crashes_are_not_shared(zharness, asked, option):
+    items = items_of(zharness, asked, "m.toml", *option)
+    assert all(item.job.fresh and item.crash is None for item in items)
+
+
+def test_a_time_limit_needs_a_crash_of_its_own(zharness, asked, here):
+    (here / "timed.toml").write_text(f"{MATRIX}[expect]\ntime_limit = 9\n")
+    assert [item.crash for item in items_of(zharness, asked, "timed.toml")] == [None, None]
+
+
+def test_different_crashes_are_not_shared(zharness, asked, here):
+    (here / "other.toml").write_text("description = 'x'\n[matrix]\nsmp = [2, 3]\n")
+    same, more = items_of(zharness, asked, "other.toml")
+    assert same.crash != more.crash
+
+
+def test_a_run_takes_its_memory_and_some(zharness, asked, here):
+    (here / "busy.toml").write_text("description = 'x'\n[crashed]\nworkload = 'busy'\nsmp = 64\n")
+    idle, busy = items_of(zharness, asked, "passing.toml", "busy.toml", "-j", "3")
+    assert idle.tokens == Tokens(1024 << 20, 1)
+    assert busy.tokens == Tokens(1024 << 20, 3)
+
+
+def test_options_reach_every_run(zharness, asked):
+    arguments = ("m.toml", "--smp", "4", "--time-factor", "2", "--keep", "--judges", "-v")
+    for item in items_of(zharness, asked, *arguments):
+        assert item.job.plan.scenario.crashed.smp == 4
+        assert item.job.plan.time_factor == 2.0
+        assert item.job.keep
+        assert item.job.judges
+        assert item.job.consoles
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "code"),
+    [
+        (("passing.toml", "m.toml"), 3),  # there is no fake for m
+        (("passing.toml", "telling_much.toml"), 0),
+        (("passing.toml", "failing.toml"), 1),
+        (("dying.toml", "failing.toml", "passing.toml"), 3),
+        (("refusing.toml", "failing.toml", "passing.toml"), 2),
+    ],
+)
+def test_the_exit_code_is_that_of_the_worst(zharness, capsys, scenarios, code):
+    assert zharness("run", *scenarios, "-j", "2") == code
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err.replace("in worker.log", "")
+    assert out.splitlines()[-1].endswith("a minute)")
+
+
+def test_people_get_what_failed_and_the_replay_command(zharness, capsys, here):
+    zharness("run", "passing.toml", "failing.toml", "-j", "2", "--output", "out")
+    out, err = capsys.readouterr()
+    assert "FAIL failing in phase verify" in out
+    assert f"evidence: {here}/out/failing" in out
+    # the fake wrote no run.json
+    assert f"replay: zharness run {here}/failing.toml" in out
+    assert "] passing: started" in err
+
+
+def test_what_makes_no_sense_is_told_without_evidence(zharness, capsys, here):
+    assert zharness("run", "refusing.toml", "-j", "1", "--output", "out") == 2
+    out, _ = capsys.readouterr()
+    assert "USAGE refusing\n  no such kernel\n  hint: look\n" in out
+    assert "evidence:" not in out
+    assert out.splitlines()[-1].startswith("0 passed, 0 failed, 0 errors, 1 refused in")
+    assert not (here / "out/refusing").exists()
+
+
+def test_programs_get_one_document(zharness, capsys, here):
+    assert zharness("run", "passing.toml", "failing.toml", "--json", "--output", "out") == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    document = json.loads(out)
+    assert document["verdict"] == "FAIL"
+    passing, failing = document["runs"]
+    assert passing["replay"] == f"zharness replay {here}/out/passing"
+    assert passing["directory"] == f"{here}/out/passing"
+    assert (failing["name"], failing["verdict"], failing["phase"]) == ("failing", "FAIL", "verify")
+    assert document["seconds"] > 0
+    assert document["runs_per_minute"] > 0
+
+
+def test_ci_systems_get_junit(zharness, here):
+    assert zharness("run", "erring.toml", "failing.toml", "--junit", "junit.xml") == 3
+    (suite,) = JUnitXml.fromfile("junit.xml")
+    assert (suite.tests, suite.failures, suite.errors) == (2, 1, 1)
+
+
+def test_consoles_bear_names(zharness, capsys):
+    zharness("run", "passing.toml", "-j", "1", "-v")
+    assert "passing crash | hello" in capsys.readouterr().err.splitlines()
+
+
+def test_fail_fast_skips_the_rest(zharness, capsys):
+    assert zharness("run", "failing.toml", "passing.toml", "-j", "1", "-x", "--json") == 1
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert [run["verdict"] for run in runs] == ["FAIL", "SKIPPED"]
+
+
+def test_an_interrupt_is_told_after_what_had_finished(zharness, capsys, here, monkeypatch):
+    def strike(self: object) -> None:
+        if (here / "out/started-hanging").exists():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("harness.cli.batch.display.QuietDisplay.tick", strike)
+    arguments = ("passing.toml", "hanging.toml", "-j", "1", "--json", "--output", "out")
+    assert zharness("run", *arguments, "--junit", "junit.xml") == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[0].startswith("passing: PASS")
+    assert "1 passed, 0 failed, 0 errors, 1 interrupted" in err
+    (suite,) = JUnitXml.fromfile("junit.xml")
+    assert (suite.tests, suite.skipped) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "what"),
+    [
+        (("passing.toml", "nosuch*"), UsageError, "no scenario matches 'nosuch*'"),
+        (("passing.toml", "-j", "0"), typer.TyperException, "neither a number of runs nor 'auto'"),
+        (("passing.toml", "-j", "many"), typer.TyperException, "'many' is neither"),
+        (("passing.toml", "-j", "-1"), typer.TyperException, "'-1' is neither"),
+        (("passing.toml", "--repeat", "0"), typer.TyperException, "repeat"),
+        (("m.toml", "--output", "full"), UsageError, "is not empty"),
+        (("m.toml", "--junit", "none/junit.xml"), UsageError, "none/junit.xml cannot be written"),
+        (("m.toml", "--memory", "9000G"), HostError, "m[hsa_size=32M] takes 9216512 MiB"),
+        (("passing.toml", "--memory", "9000G"), HostError, "passing takes 9216512 MiB"),
+        (("m.toml", "--repeat", "5001"), UsageError, "2 scenarios, 5001 times, are more than"),
+        (("m.toml", "--repeat", "9" * 30), UsageError, "are more than the 10000 runs"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_is(zharness, here, arguments, error, what):
+    (here / "full").mkdir()
+    (here / "full/precious").touch()
+    before = sorted(here.rglob("*"))
+    with pytest.raises(error) as caught:
+        zharness("run", *arguments)
+    mistake = caught.value
+    told = mistake.message if isinstance(mistake, HarnessError) else mistake.format_message()
+    assert what in told
+    assert [path for path in sorted(here.rglob("*")) if path not in before] in (
+        [],
+        [here / "state", here / "state/zharness", here / "state/zharness/runs"],
+    )
+
+
+def run_parameters() -> dict[str, Any]:
+    command = typer.main.get_group(app).commands["run"]
+    return {option: each for each in command.params for option in each.opts}
+
+
+def test_every_override_is_an_option_and_a_field():
+    parameters = run_parameters()
+    for (section, field), option in OVERRIDES.items():
+        assert option in parameters
+        assert field in SECTIONS[section].model_fields
+
+
+BUILT = ["--dump-source=linux@v6.9", "--dump-patch=a", "--dump-patch=b", "--dump-config=CONFIG_X=y"]
+OVERRIDDEN = [
+    "--memory=1G",
+    "--smp=4",
+    "--hsa-size=32M",
+    "--disk-layout=ext4",
+    "--dump-format=s390",
+    "--disk-size=2G",
+    "--kernel=k",
+    "--vmlinux=v",
+    "--dump-parmline=dump_debug=6 x",
+]
+GIVEN = ["--dump-kernel=d"]
+
+
+@pytest.mark.parametrize("kernel", [GIVEN, BUILT])
+def test_the_command_that_runs_a_scenario_again_means_the_same(
+    zharness, asked, engine_runs, kernel
+):
+    given = (
+        *OVERRIDDEN,
+        *kernel,
+        "--time-factor",
+        "2",
+        "--store",
+        "other",
+        "--keep",
+        "--judges",
+        "--fresh",
+    )
+    (item,) = items_of(zharness, asked, "m.toml", "-j", "1", *given)
+    named = {word.partition("=")[0] for word in (*OVERRIDDEN, *GIVEN, *BUILT)}
+    assert named == set(OVERRIDES.values())
+    program, *arguments = shlex.split(item.again)
+    assert program == "zharness"
+    assert zharness(*arguments) == 0
+    (call,) = engine_runs
+    assert call["plan"].to_json() == item.job.plan.to_json()
+    assert call["store"].root == item.job.store.absolute()
+    assert (call["keep"], call["judges"], call["fresh"]) == (True, True, True)
+
+
+def test_the_shortest_command_that_runs_it_again(zharness, asked, here):
+    items = items_of(zharness, asked, "panic", "m.toml", "--output", "my runs")
+    assert [item.again for item in items] == [
+        "zharness run panic",
+        f"zharness run '{here}/m.toml[hsa_size=32M]'",
+        f"zharness run '{here}/m.toml[hsa_size=64M]'",
+    ]
+    assert items[0].replay == f"zharness replay '{here}/my runs/panic'"
+
+
+@pytest.fixture
+def evidence(here: Path) -> Callable[..., Path]:
+    def make(**document: Any) -> Path:
+        directory = here / "evidence"
+        directory.mkdir()
+        (directory / "run.json").write_text(json.dumps(document))
+        return directory
+
+    return make
+
+
+def test_a_replay_runs_the_plan_of_the_evidence(zharness, engine_runs, evidence, capsys):
+    (concrete,) = select(["m.toml[hsa_size=32M]"])
+    plan = plan_of(concrete.name, concrete.scenario, time_factor=3.0)
+    former = evidence(plan=plan.to_json(), inputs={"crashed kernel": {}, "snapshot": "x"})
+    given = ("--output", "out", "--keep", "--fresh", "--judges", "--json")
+    assert zharness("replay", former, *given) == 0
+    (call,) = engine_runs
+    assert call["plan"] == plan
+    assert (call["output"], call["keep"], call["fresh"]) == (Path("out"), True, True)
+    assert call["judges"]
+    assert json.loads(capsys.readouterr().out)["verdict"] == "PASS"
+
+
+def test_a_replay_builds_what_is_trusted_and_says_so(zharness, engine_runs, evidence, capsys):
+    (concrete,) = select(["m.toml[hsa_size=32M]"])
+    plan = plan_of(concrete.name, concrete.scenario).to_json()
+    plan["scenario"]["dump"]["source"] = "/elsewhere/linux@v6.9"
+    former = evidence(plan=plan, inputs={"crashed kernel": {}})
+    with pytest.raises(UsageError, match="trusted"):
+        zharness("replay", former)
+    assert engine_runs == []
+    assert zharness("replay", former, "--trust") == 0
+    assert len(engine_runs) == 1
+    assert capsys.readouterr().err.count("builds the source /elsewhere/linux@v6.9") == 2
+
+
+def test_a_replay_of_what_is_none(zharness, evidence, here):
+    with pytest.raises(EvidenceError, match=r"run\.json: No such file"):
+        zharness("replay", here)
+    with pytest.raises(EvidenceError, match=r"run\.json: name"):
+        zharness("replay", evidence(plan={}, inputs={}))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("3", "JSON object"),
+        ("{}", "plan"),
+        ('{"plan": 3}', "plan"),
+        ('{"plan": {}}', "inputs"),
+        ('{"plan": {}, "inputs": null}', "inputs"),
+    ],
+)
+def test_a_replay_of_a_foreign_run_json(zharness, here, text, what):
+    (here / "run.json").write_text(text)
+    with pytest.raises(EvidenceError, match=rf"run\.json: holds no {what}"):
+        zharness("replay", here)
+
+
+def test_a_dump_of_a_stored_crash_is_dumped_again_otherwise(zharness, evidence):
+    plan = plan_of("dump", load("panic"))
+    former = evidence(plan=plan.to_json(), inputs={"snapshot": "sysrq-c"})
+    with pytest.raises(UsageError, match="dump of a stored crash") as caught:
+        zharness("replay", former)
+    assert caught.value.hint == f"zharness dump {former}/crash/ dumps it once more"

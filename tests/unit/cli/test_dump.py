@@ -1,0 +1,296 @@
+"""``zharness dump``: a stored crash without the name of a command, and the commands on files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli.commands.extract_dump import hex_lines
+from harness.dump.describe import describe
+from harness.dump.detect import open_dump
+from harness.errors import ExitCode
+from tests.support.crashed_kernel import PANIC, PREFIXES, CrashedKernel, vmcoreinfo
+from tests.support.evidence import MEMORY, write_sparse
+
+
+def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        check=False,
+    )
+
+
+@pytest.fixture
+def dump_file(tmp_path: Path) -> Path:
+    return written(tmp_path / "dump.elf", CrashedKernel().elf())
+
+
+def written(path: Path, content: bytes) -> Path:
+    write_sparse(path, content)
+    return path
+
+
+# the command that needs no name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nosuch",), ("nosuch", "--hsa-size", "64M"), ("--hsa-size", "64M", "nosuch")],
+)
+def test_a_word_that_is_no_command_is_a_snapshot(tmp_path: Path, arguments):
+    done = zharness("dump", *arguments, "--store", tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert "no snapshot 'nosuch'" in done.stderr
+
+
+def test_help_shows_the_commands_and_the_options_of_the_one_without_a_name():
+    shown = zharness("dump", "--help").stdout
+    assert " info " in shown
+    assert "--hsa-size" in shown
+
+
+def test_a_file_is_no_snapshot(dump_file: Path):
+    done = zharness("dump", dump_file)
+    assert done.returncode == ExitCode.USAGE
+    assert f"zharness dump info {dump_file}" in done.stderr
+
+
+def completed(words: str, **environment: str) -> list[str]:
+    count = len(f"{words}.".split()) - 1
+    done = zharness(
+        _ZHARNESS_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(count), **environment
+    )
+    return done.stdout.split()
+
+
+def test_completion_knows_commands_snapshots_and_options(tmp_path: Path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    assert "info" in completed("zharness dump ", **cache)
+    assert completed("zharness dump inf", **cache) == ["info"]
+    assert "--hsa-size" in completed("zharness dump --hs", **cache)
+    assert "--hsa-size" in completed("zharness dump sysrq-c --hs", **cache)
+    assert "--json" in completed("zharness dump info --js", **cache)
+
+
+# info
+
+
+def test_info_says_what_the_dump_is(dump_file: Path):
+    done = zharness("dump", "info", dump_file)
+    assert done.returncode == ExitCode.PASS, done.stderr
+    for what in (
+        "elf",
+        "yes",
+        "6.12.1-test",
+        "0123456789abcdef",
+        PANIC,
+        "0x0000000000000000-0x00000000003fffff",
+        f"{PREFIXES[1]:08x}",
+        "2023-11-14T22:13:20+00:00",
+    ):
+        assert what in done.stdout
+
+
+def test_info_as_json(dump_file: Path):
+    info = json.loads(zharness("dump", "info", dump_file, "--json").stdout)
+    assert info["memory_map"] == [[0, MEMORY]]
+    assert info["complete"] is True
+    assert [cpu["prefix"] for cpu in info["cpus"]] == [f"{prefix:08x}" for prefix in PREFIXES]
+    assert info["uts"]["nodename"] == "crash"
+    assert info["panic"] == PANIC
+    assert info["log"] == {"records": 3, "last_seconds": 2.0000005}
+    assert info["unreadable"] == []
+
+
+@pytest.mark.parametrize(
+    ("mask", "state"),
+    [
+        (0x0404C00180000000, "running"),
+        (0x0706C00180000000, "enabled wait"),
+        (0x0002000180000000, "disabled wait"),
+    ],
+)
+def test_info_says_what_a_cpu_does(tmp_path: Path, mask: int, state: str):
+    crashed = CrashedKernel()
+    crashed.cpus[0] = type(crashed.cpus[0])(**{**vars(crashed.cpus[0]), "psw_mask": mask})
+    with open_dump(written(tmp_path / "dump.elf", crashed.elf())) as dump:
+        assert describe(dump)["cpus"][0]["state"] == state
+
+
+def test_info_of_a_cut_dump_says_what_is_missing(tmp_path: Path):
+    path = written(tmp_path / "dump.elf", CrashedKernel().elf()[:-5000])
+    with open_dump(path) as dump:
+        info = describe(dump)
+    assert info["complete"] is False
+    assert info["incomplete"] == "5000 bytes of memory are missing: it was cut"
+
+
+def test_info_without_vmcoreinfo_says_so(tmp_path: Path):
+    memory = CrashedKernel().memory()
+    path = written(tmp_path / "dump.elf", CrashedKernel(vmcoreinfo=b"").elf(memory))
+    with open_dump(path) as dump:
+        info = describe(dump)
+    assert info["release"] is info["panic"] is info["uts"] is None
+    assert len(info["cpus"]) == 2
+    assert "VMCOREINFO has no SYMBOL(swapper_pg_dir)" in info["unreadable"][0]
+
+
+def test_info_of_nothing_is_an_error(tmp_path: Path):
+    done = zharness("dump", "info", tmp_path / "none")
+    assert done.returncode == ExitCode.ERROR
+    assert "No such file" in done.stderr
+
+
+# compare
+
+
+def test_compare_tells_by_its_exit_code(dump_file: Path, tmp_path: Path):
+    done = zharness("dump", "compare", dump_file, dump_file)
+    assert done.returncode == ExitCode.PASS, done.stderr
+    assert done.stdout.endswith("the dumps are the same\n")
+    elf = bytearray(dump_file.read_bytes())
+    elf[-1] ^= 1
+    other = written(tmp_path / "other.elf", bytes(elf))
+    done = zharness("dump", "compare", dump_file, other)
+    assert done.returncode == ExitCode.FAIL
+    assert f"first: {dump_file} (elf)" in done.stdout
+    assert "first difference at 0x3fffff" in done.stdout
+    assert done.stdout.endswith("the dumps differ\n")
+    done = zharness("dump", "compare", dump_file, other, "--json")
+    assert done.returncode == ExitCode.FAIL
+    assert done.stderr == ""
+    document = json.loads(done.stdout)
+    assert document["passed"] is False
+    assert document["second"]["file"] == str(other)
+    assert [item["check"] for item in document["checks"] if not item["passed"]] == ["pages"]
+
+
+def test_compare_with_what_cannot_be_read_is_an_error(dump_file: Path, tmp_path: Path):
+    done = zharness("dump", "compare", dump_file, tmp_path)
+    assert done.returncode == ExitCode.ERROR
+    assert "is a directory" in done.stderr
+    assert zharness("dump", "compare", dump_file).returncode == ExitCode.USAGE
+
+
+# check
+
+
+def test_check_tells_by_its_exit_code(dump_file: Path, tmp_path: Path):
+    done = zharness("dump", "check", dump_file)
+    assert done.returncode == ExitCode.PASS, done.stdout
+    assert done.stdout.endswith("nothing is wrong\n")
+    assert "pages are zero" in done.stdout
+    cut = written(tmp_path / "cut.elf", dump_file.read_bytes()[:-4096])
+    done = zharness("dump", "check", cut, "--json")
+    assert done.returncode == ExitCode.FAIL
+    document = json.loads(done.stdout)
+    assert document["dump"] == {"file": str(cut), "format": "elf", "container": None}
+    assert [item["check"] for item in document["checks"] if not item["passed"]] == ["complete"]
+    assert zharness("dump", "check", tmp_path / "none").returncode == ExitCode.ERROR
+
+
+# extract
+
+
+def test_extract_dmesg(dump_file: Path):
+    done = zharness("dump", "extract", dump_file, "dmesg")
+    assert done.stdout.splitlines() == [
+        "[    0.000000] Linux version 6.12.1-test",
+        "[    1.000000] two",
+        "[    1.000000] lines",
+        f"[    2.000000] {PANIC}",
+    ]
+    records = json.loads(zharness("dump", "extract", dump_file, "dmesg", "--json").stdout)
+    assert records[2] == {"sequence": 2, "nanoseconds": 2000000500, "text": PANIC}
+
+
+def test_extract_vmcoreinfo(dump_file: Path):
+    done = zharness("dump", "extract", dump_file, "vmcoreinfo")
+    assert done.stdout == vmcoreinfo().decode()
+    lines = json.loads(zharness("dump", "extract", dump_file, "vmcoreinfo", "--json").stdout)
+    assert lines["OSRELEASE"] == "6.12.1-test"
+
+
+def test_extract_page_is_the_bytes_of_the_page_with_the_address(dump_file: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "dump", "extract", dump_file, "page", "0x10123"],
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == bytes(CrashedKernel().memory()[0x10000:0x11000])
+    page = json.loads(zharness("dump", "extract", dump_file, "page", "65536", "--json").stdout)
+    assert page == {"address": 0x10000, "hex": done.stdout.hex()}
+
+
+def test_a_page_on_a_terminal_is_in_hex():
+    data = b"0123456789abcdef" * 3 + bytes(15) + b"\xff"
+    assert list(hex_lines(data, 0x1000)) == [
+        "0000000000001000  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  |0123456789abcdef|",
+        "*",
+        "0000000000001030  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff  |................|",
+        "0000000000001040",
+    ]
+
+
+def test_extract_cpu(dump_file: Path):
+    cpu = CrashedKernel().cpus[1]
+    shown = zharness("dump", "extract", dump_file, "cpu", "1").stdout.splitlines()
+    assert f"gpr15                     {cpu.gprs[15]:016x}" in shown
+    assert f"prefix                    {cpu.prefix:08x}" in shown
+    state = json.loads(zharness("dump", "extract", dump_file, "cpu", "1", "--json").stdout)
+    assert state["gprs"][15] == f"{cpu.gprs[15]:x}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what"),
+    [
+        (("page",), ExitCode.USAGE, "page needs an address"),
+        (("page", "here"), ExitCode.USAGE, "'here' is no number"),
+        (("page", "-1"), ExitCode.USAGE, "-1"),
+        (("page", hex(MEMORY)), ExitCode.ERROR, "has no memory at 0x400000"),
+        (("cpu",), ExitCode.USAGE, "cpu needs a number"),
+        (("cpu", "2"), ExitCode.USAGE, "no CPU 2: the dump has 2, from 0 on"),
+        (("dmesg", "5"), ExitCode.USAGE, "dmesg takes no '5'"),
+        (("soul",), ExitCode.USAGE, "soul"),
+    ],
+)
+def test_extract_what_is_not_there(dump_file: Path, arguments, code: ExitCode, what: str):
+    done = zharness("dump", "extract", dump_file, *arguments)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert what in done.stderr
+
+
+# convert
+
+
+@pytest.mark.parametrize("form", ["elf", "s390", "s390_ext"])
+def test_a_converted_dump_is_the_same(dump_file: Path, tmp_path: Path, form: str):
+    target = tmp_path / "out"
+    done = zharness("dump", "convert", dump_file, "--to", form, target)
+    assert done.returncode == ExitCode.PASS, done.stderr
+    assert f"{target}: {form}, {target.stat().st_size} bytes" in done.stdout
+    assert zharness("dump", "compare", dump_file, target).returncode == ExitCode.PASS
+    again = zharness("dump", "convert", dump_file, "--to", form, target)
+    assert again.returncode != ExitCode.PASS
+    assert str(target) in again.stderr
+
+
+# judge
+
+
+def test_what_zgetdump_does_not_know_is_not_shown_to_it(dump_file: Path, tmp_path: Path):
+    target = tmp_path / "out"
+    assert zharness("dump", "convert", dump_file, "--to", "s390_ext", target).returncode == 0
+    done = zharness("dump", "judge", target, "--store", tmp_path / "store")
+    assert done.returncode == ExitCode.USAGE
+    assert "zgetdump 2.16 knows elf, s390, not s390_ext" in done.stderr
+    assert not (tmp_path / "store").exists()

@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Collection
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.dump.content import Memory
+from harness.dump.convert import convert
+from harness.dump.detect import open_dump
+from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.formats.page_runs import runs_in_bitmap
+from harness.errors import EvidenceError, UsageError
+from harness.progress import NoProgress
+from tests.support.evidence import VMCOREINFO, cpu_notes, elf_note
+from tests.unit.conftest import make_cpu
+
+PAGE = 4096
+RECORDED = Path(__file__).parent / "kdump"
+ZLIB, LZO, SNAPPY, INCOMPLETE, ZSTD = 1, 2, 4, 8, 0x20
+CPUS = [make_cpu(1), make_cpu(2)]
+NOTES = b"".join(cpu_notes(cpu) for cpu in CPUS) + elf_note(b"VMCOREINFO", 0, VMCOREINFO)
+SUB_HEADER, NOTES_AT, BITMAP_AT = PAGE, PAGE + 0x100, 3 * PAGE
+DESCRIPTORS = BITMAP_AT + 2 * PAGE
+PAGES = 24
+# of machine memory there is no page 5 and none from 20 on; 2, 3 and 9 were left out
+MEMORY = {number for number in range(20) if number != 5}
+DUMPED = sorted(MEMORY - {2, 3, 9})
+
+
+def page(number: int) -> bytes:
+    """Zeros in pages 7 and 8, which no other page has."""
+    return bytes(PAGE) if number in (7, 8) else bytes([number + 1]) * PAGE
+
+
+def packed(data: bytes, method: int) -> bytes:
+    if method == ZLIB:
+        return zlib.compress(data)
+    return zstandard.ZstdCompressor().compress(data) if method == ZSTD else data
+
+
+def bitmap(numbers: Collection[int]) -> bytes:
+    bits = sum(1 << number for number in numbers)
+    return bits.to_bytes(PAGE, "little")
+
+
+def kdump(
+    method: int = ZLIB,
+    *,
+    status: int | None = None,
+    version: int = 6,
+    machine: bytes = b"s390x",
+    order: str = ">",
+    block_size: int = PAGE,
+    split: int = 0,
+    max_mapnr: int = PAGES,
+    bitmap_blocks: int = 2,
+    notes: bytes = NOTES,
+) -> bytes:
+    """As makedumpfile's IMPLEMENTATION has it; the sub header takes two blocks."""
+    utsname = b"".join(
+        name.ljust(65, b"\0") for name in (b"Linux", b"host", b"6.12.1", b"#1", machine, b"")
+    )
+    header = b"KDUMP   " + struct.pack(f"{order}I", version) + utsname + bytes(6)
+    header += struct.pack(
+        f"{order}QQIIIIIIIIII",
+        *(1700000000, 5, method if status is None else status, block_size, 2, bitmap_blocks),
+        *(max_mapnr & 0xFFFFFFFF, 0, 0, 0, 0, len(CPUS)),
+    )
+    sub = struct.pack(">QII2Q", 0, 31, split, 0, 0)
+    at = NOTES_AT + notes.find(VMCOREINFO)
+    sub += struct.pack(">4Q", at, len(VMCOREINFO), NOTES_AT, len(notes))
+    sub += struct.pack(">5Q", 0, 0, 0, 0, max_mapnr)
+    head = header.ljust(SUB_HEADER, b"\0") + sub.ljust(NOTES_AT - SUB_HEADER, b"\0") + notes
+    head = head.ljust(BITMAP_AT, b"\0") + bitmap(MEMORY) + bitmap(DUMPED)
+    data_at = DESCRIPTORS + 24 * len(DUMPED)
+    descriptors = data = b""
+    for number in DUMPED:
+        stored = packed(page(number), method)
+        raw = len(stored) >= PAGE
+        descriptors += struct.pack(
+            ">QIIQ", data_at + len(data), len(stored), 0 if raw else method, 0
+        )
+        data += stored
+    return head + descriptors + data
+
+
+def flat(content: bytes, pieces: Collection[tuple[int, int]], *, end: bool = True) -> bytes:
+    """Flattened, in the order of ``pieces``: (start, end) in ``content``."""
+    records = b"".join(
+        struct.pack(">qq", start, stop - start) + content[start:stop] for start, stop in pieces
+    )
+    head = b"makedumpfile".ljust(16, b"\0") + struct.pack(">qq", 1, 1)
+    return head.ljust(PAGE, b"\0") + records + (struct.pack(">qq", -1, -1) if end else b"")
+
+
+def written(directory: Path, content: bytes) -> Path:
+    path = directory / "dump.kdump"
+    path.write_bytes(content)
+    return path
+
+
+def recorded(directory: Path, form: str) -> Path:
+    return written(directory, gzip.decompress((RECORDED / f"{form}.gz").read_bytes()))
+
+
+@pytest.mark.parametrize("form", ["zlib", "raw", "flattened", "flattened-elf"])
+def test_what_makedumpfile_makes_of_a_core_is_read_like_the_core(tmp_path: Path, form: str):
+    core = ElfDump(Memory(gzip.decompress((RECORDED / "core.gz").read_bytes()), "core"))
+    with open_dump(recorded(tmp_path, form)) as dump:
+        assert dump.format == ("elf" if form == "flattened-elf" else "kdump")
+        assert dump.memory_map == core.memory_map
+        assert len(dump.memory_map) > 3
+        for start, end in core.memory_map:
+            assert dump.read(start, end - start) == core.read(start, end - start)
+        assert dump.cpus == core.cpus
+        assert dump.vmcoreinfo == core.vmcoreinfo
+        assert (dump.length, dump.missing, dump.incomplete) == (dump.content.size, 0, None)
+        assert bool(dump.container) == form.startswith("flattened")
+
+
+def test_lzo_is_refused_by_name(tmp_path: Path):
+    with pytest.raises(EvidenceError, match=r"compressed with lzo, which is not supported: pack"):
+        open_dump(recorded(tmp_path, "lzo"))
+
+
+@pytest.mark.parametrize("method", [0, ZLIB, ZSTD], ids=["raw", "zlib", "zstd"])
+def test_pages_left_out_are_not_zero_pages(tmp_path: Path, method: int):
+    path = written(tmp_path, kdump(method))
+    with open_dump(path) as dump:
+        assert dump.memory_map == (
+            (0, 2 * PAGE),
+            (4 * PAGE, 5 * PAGE),
+            (6 * PAGE, 9 * PAGE),
+            (10 * PAGE, 20 * PAGE),
+        )
+        for number in DUMPED:
+            assert dump.read(number * PAGE, PAGE) == page(number)
+        assert dump.read(7 * PAGE - 8, PAGE + 16) == bytes([7]) * 8 + bytes(PAGE + 8)
+        with pytest.raises(EvidenceError, match=f"{path}: page 0x9000 was left out of the dump"):
+            dump.read(9 * PAGE, 1)
+        with pytest.raises(EvidenceError, match="page 0x2000 was left out"):
+            dump.read(PAGE, 2 * PAGE)
+        with pytest.raises(EvidenceError, match="has no memory at 0x5000"):
+            dump.read(5 * PAGE, 1)
+        assert dump.cpus == tuple(CPUS)
+        assert dump.vmcoreinfo == VMCOREINFO
+        assert dump.facts == {
+            "header_version": 6,
+            "release": "6.12.1",
+            "tv_sec": 1700000000,
+            "status": method,
+            "nr_cpus": 2,
+            "dump_level": 31,
+            "max_mapnr": PAGES,
+            "left_out": 3,
+        }
+        assert dump.length == path.stat().st_size
+        covered = {
+            at // PAGE for start, end in dump.data_ranges() for at in range(start, end, PAGE)
+        }
+        assert covered == set(DUMPED)
+
+
+def test_truncated_dump_opens_and_tells_what_is_missing(tmp_path: Path):
+    content = kdump(0)
+    path = written(tmp_path, content[: -3 * PAGE - 1])
+    with open_dump(path) as dump:
+        assert dump.missing == 4 * PAGE
+        assert dump.length == len(content)
+        with pytest.raises(EvidenceError, match="truncated: page 0x13000"):
+            dump.read(19 * PAGE, 1)
+    with open_dump(written(tmp_path, content[: DESCRIPTORS + 24])) as dump:
+        assert dump.missing == len(DUMPED) * PAGE
+        with pytest.raises(EvidenceError, match="truncated: descriptor of page 0x1000"):
+            dump.read(PAGE, 1)
+
+
+def test_incomplete_dump_says_so(tmp_path: Path):
+    content = bytearray(kdump(status=ZLIB | INCOMPLETE))
+    content[DESCRIPTORS : DESCRIPTORS + 8] = bytes(8)
+    with open_dump(written(tmp_path, bytes(content))) as dump:
+        assert dump.incomplete is not None
+        assert "ran out of space" in dump.incomplete
+        assert dump.missing == PAGE
+        with pytest.raises(EvidenceError, match="page 0x0 was lost"):
+            dump.read(0, 1)
+
+
+@pytest.mark.parametrize("version", [1, 3, 4])
+def test_older_headers_have_less(tmp_path: Path, version: int):
+    with open_dump(written(tmp_path, kdump(version=version))) as dump:
+        assert dump.read(0, PAGE) == page(0)
+        assert dump.cpus == (tuple(CPUS) if version >= 4 else ())
+        assert dump.vmcoreinfo == (VMCOREINFO if version >= 3 else None)
+
+
+def descriptor(offset: int, size: int, flags: int) -> bytes:
+    content = bytearray(kdump())
+    content[DESCRIPTORS : DESCRIPTORS + 24] = struct.pack(">QIIQ", offset, size, flags, 0)
+    return bytes(content)
+
+
+BOMB = zlib.compress(bytes(1 << 20))
+BAD_PAGES = {
+    "snappy": (descriptor(PAGE, 10, SNAPPY), "page 0x0: compressed with snappy, which is not"),
+    "lzo": (descriptor(PAGE, 10, LZO), "page 0x0: compressed with lzo"),
+    "two methods": (descriptor(PAGE, 10, ZLIB | ZSTD), "has flags 0x21 and size 10"),
+    "raw and short": (descriptor(PAGE, 10, 0), "has flags 0x0 and size 10"),
+    "huge": (descriptor(PAGE, 1 << 31, ZLIB), "has size 2147483648, more than a page"),
+    "no zlib": (descriptor(PAGE, 10, ZLIB), "is damaged: zlib: "),
+    "no zstd": (descriptor(PAGE, 10, ZSTD), "is damaged: zstd: "),
+    "short": (descriptor(NOTES_AT, 0, ZLIB), "is damaged: unpacks to 0 bytes, not 4096"),
+    "bomb": (
+        descriptor(len(kdump()), len(BOMB), ZLIB) + BOMB,
+        "is damaged: unpacks to 4097 or more bytes, not 4096",
+    ),
+    "behind the end": (descriptor(1 << 62, 10, ZLIB), "truncated: page 0x0"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PAGES)
+def test_bad_page_is_refused_with_its_place(tmp_path: Path, name: str):
+    content, message = BAD_PAGES[name]
+    path = written(tmp_path, content)
+    with open_dump(path) as dump:
+        with pytest.raises(EvidenceError, match=message) as caught:
+            dump.read(0, 1)
+        assert str(path) in caught.value.message
+        assert dump.read(PAGE, PAGE) == page(1)
+
+
+REFUSED = {
+    "snappy": (kdump(status=SNAPPY), "compressed with snappy, which is not supported"),
+    "31 bit": (kdump(machine=b"s390"), "foreign: utsname.machine is s390, not s390x"),
+    "little-endian": (kdump(order="<", machine=b"x86_64"), "foreign: little-endian, from x86_64"),
+    "large pages": (kdump(block_size=65536), "block_size is 65536, not 4096"),
+    "split": (kdump(split=1), "one of the parts of makedumpfile --split"),
+    "small bitmap": (kdump(max_mapnr=PAGE * 8 + 1), "max_mapnr says 32769 pages, bitmap_blocks 2"),
+    "huge": (kdump(max_mapnr=1 << 62, bitmap_blocks=0xFFFFFFFE), "behind the end of the file"),
+    "cut in the header": (kdump()[:300], "truncated: header"),
+    "cut in the sub header": (kdump()[:4100], "truncated: sub header"),
+    "cut in a bitmap": (kdump()[: BITMAP_AT + 5000], "behind the end of the file"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_anything_else_is_refused(tmp_path: Path, name: str):
+    content, message = REFUSED[name]
+    path = written(tmp_path, content)
+    with pytest.raises(EvidenceError, match=message) as caught:
+        open_dump(path)
+    assert str(path) in caught.value.message
+
+
+def test_pages_that_were_left_out_do_not_become_zeros(tmp_path: Path):
+    content = bytearray(kdump())
+    path = written(tmp_path, bytes(content))
+    with open_dump(path) as dump:
+        for form in ("s390", "s390_ext"):
+            with pytest.raises(UsageError, match="pages were left out by makedumpfile -d 31"):
+                convert(dump, tmp_path / form, form, NoProgress())
+        convert(dump, tmp_path / "elf", "elf", NoProgress())
+    content[SUB_HEADER + 8 : SUB_HEADER + 12] = struct.pack(">I", 1)
+    with open_dump(written(tmp_path, bytes(content))) as dump:
+        assert dump.filtered is None  # those were zero
+
+
+def test_senseless_sizes_of_notes_are_refused(tmp_path: Path):
+    content = bytearray(kdump())
+    content[SUB_HEADER + 40 : SUB_HEADER + 48] = struct.pack(">Q", 1 << 40)
+    content[SUB_HEADER + 56 : SUB_HEADER + 64] = struct.pack(">Q", 1 << 40)
+    with open_dump(written(tmp_path, bytes(content))) as dump:
+        with pytest.raises(EvidenceError, match="1099511627776 bytes of notes"):
+            _ = dump.cpus
+        with pytest.raises(EvidenceError, match="1099511627776 bytes of VMCOREINFO"):
+            _ = dump.vmcoreinfo
+
+
+def test_large_sparse_dump_opens_at_once(tmp_path: Path):
+    """1 TiB of memory, all of it in the dump, and nothing but its headers in the file."""
+    pages = 1 << 28
+    blocks = 2 * pages // 8 // PAGE
+    path = written(tmp_path, kdump(max_mapnr=pages, bitmap_blocks=blocks)[:BITMAP_AT])
+    with path.open("r+b") as file:
+        file.truncate(BITMAP_AT + blocks * PAGE)
+        for number in range(2):
+            file.seek(BITMAP_AT + number * pages // 8)
+            file.write(b"\xff" * 100)
+    with open_dump(path) as dump:
+        assert dump.memory_map == ((0, 800 * PAGE),)
+
+
+def test_flattened_in_any_order(tmp_path: Path):
+    content = kdump()
+    middle = DESCRIPTORS + 10
+    order = [(middle, len(content)), (0, 100), (100, middle), (0, 464)]
+    path = written(tmp_path, flat(content, order))
+    with open_dump(path) as dump:
+        assert dump.container == "makedumpfile's flattened format"
+        for number in DUMPED:
+            assert dump.read(number * PAGE, PAGE) == page(number)
+
+
+def record(offset: int, size: int) -> bytes:
+    return flat(b"", [], end=False) + struct.pack(">qq", offset, size)
+
+
+FLAT = flat(kdump(), [(0, len(kdump()))])
+BAD_FLAT = {
+    "no end": (FLAT[:-16], "truncated: record at offset"),
+    "cut": (FLAT[:-100], "truncated: a record ends at offset"),
+    "of the future": (FLAT.replace(bytes(7) + b"\1", bytes(7) + b"\2", 1), r"are \(2, 1\)"),
+    "negative": (record(-5, 10), "record with offset -5, buf_size 10"),
+    "empty": (record(0, 0), "record with offset 0, buf_size 0"),
+    "huge": (record(1 << 62, 10), "record with offset 4611686018427387904"),
+    "only the header": (flat(b"", []), "is empty"),
+    "of no dump": (flat(b"no dump", [(0, 7)]), "no dump: offset 0 holds 6e 6f"),
+    "twice": (flat(FLAT, [(0, len(FLAT))]), "is flattened twice"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FLAT)
+def test_bad_flattened_dump_is_refused(tmp_path: Path, name: str):
+    content, message = BAD_FLAT[name]
+    path = written(tmp_path, content)
+    with pytest.raises(EvidenceError, match=message) as caught:
+        open_dump(path)
+    assert str(path) in caught.value.message
+
+
+@given(st.binary(max_size=40), st.integers(0, 350))
+def test_runs_are_the_bits_that_are_set(bits: bytes, pages: int):
+    runs = runs_in_bitmap(Memory(b"xxx" + bits, "bitmap"), 3, len(bits), pages)
+    here = [
+        number for number in range(min(pages, 8 * len(bits))) if bits[number // 8] & 1 << number % 8
+    ]
+    each = [runs[number] for number in range(len(runs))]
+    assert [number for run in each for number in range(*run)] == here
+    assert all(before[1] < after[0] for before, after in pairwise(each))
+    assert runs.count == len(here)
+    found = {number: runs.index_of(number) for number in range(330)}
+    assert found == {n: here.index(n) if n in here else None for n in range(330)}
+
+
+def read_all(path: Path) -> str:
+    """How a dump was refused; what it is called if it was not."""
+    try:
+        with open_dump(path) as dump:
+            _ = dump.facts, dump.incomplete, dump.length, dump.missing, dump.vmcoreinfo, dump.cpus
+            for segment in dump.segments[:50]:
+                segment.read(segment.paddr, 2 * PAGE)
+            return dump.name
+    except EvidenceError as error:
+        return error.message
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, DESCRIPTORS + 100), st.binary(min_size=1, max_size=8)), max_size=6
+    ),
+    st.integers(0, len(kdump())),
+    st.booleans(),
+)
+def test_damaged_dump_raises_evidence_error_only(
+    tmp_path: Path, damages: list[tuple[int, bytes]], length: int, flattened: bool
+):
+    content = bytearray(FLAT if flattened else kdump())
+    for offset, data in damages:
+        content[offset : offset + len(data)] = data
+    for damaged in (content, content[:length]):
+        path = written(tmp_path, bytes(damaged))
+        assert read_all(path).startswith(str(path))

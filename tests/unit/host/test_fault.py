@@ -1,0 +1,115 @@
+"""What the host is to blame for is an ERROR; only a wrong name is a user's mistake."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import typer
+
+from harness.cli.app import app
+from harness.errors import ExitCode, HarnessError
+from harness.host.fault import host_fault, unusable
+from harness.host.paths import require_file
+from harness.images.initramfs import gen_init
+from harness.images.kernel import image as kernel_image
+from harness.report.junit import check_writable
+from harness.scenario.load import load
+
+WRONG = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+FAULTS = (errno.EACCES, errno.EIO, errno.EMFILE, errno.ENOMEM, errno.ENOSPC, errno.EROFS)
+
+
+@pytest.mark.parametrize("number", [*WRONG, *FAULTS])
+def test_only_a_wrong_name_is_usage(number):
+    error = unusable("a file", OSError(number, os.strerror(number)))
+    assert error.exit_code == (ExitCode.USAGE if number in WRONG else ExitCode.ERROR)
+    assert error.message == f"a file: {os.strerror(number)}"
+
+
+@pytest.fixture
+def out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that the host refuses to open or to look at, also for root."""
+    path = tmp_path / "refused.toml"
+    path.write_text("description = 'x'\n")
+    true_open, true_stat = Path.open, Path.stat
+
+    def refusing(true):
+        def call(self: Path, *arguments, **options):
+            if self == path:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+            return true(self, *arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(Path, "open", refusing(true_open))
+    monkeypatch.setattr(Path, "stat", refusing(true_stat))
+    return path
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: require_file(path, "kernel"),
+        lambda path: kernel_image.check(path),
+        lambda path: list(gen_init.parse([path], {})),
+        lambda path: check_writable(path),
+        lambda path: load(str(path)),
+    ],
+    ids=["file", "kernel", "list", "junit", "scenario"],
+)
+def test_what_the_host_refuses_is_an_error(out_of_reach, use):
+    with pytest.raises(HarnessError) as raised:
+        use(out_of_reach)
+    assert raised.value.exit_code == ExitCode.ERROR
+    assert str(out_of_reach) in raised.value.message
+
+
+def test_nothing_is_nothing_on_any_host(tmp_path, monkeypatch):
+    """Where /dev/null is a regular file, or is missing."""
+    monkeypatch.setattr(Path, "read_bytes", lambda self: self.open("rb").read())
+    true = Path.open
+
+    def opened(self: Path, *arguments, **options):
+        if self == Path("/dev/null"):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
+        return true(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    file = tmp_path / "x.list"
+    file.write_text("file /empty /dev/null 0644 0 0\n")
+    (entry,) = gen_init.parse([file], {})
+    assert entry.data == b""
+
+
+def test_a_working_directory_that_is_gone(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(FileNotFoundError) as raised:
+        Path.cwd()
+    fault = host_fault(raised.value)
+    assert fault.message == "the working directory has been removed"
+    monkeypatch.chdir(tmp_path)
+    assert host_fault(raised.value) is None  # a name that is not there may be our mistake
+
+
+def commands(group):
+    for command in getattr(group, "commands", {}).values():
+        yield command
+        yield from commands(command)
+
+
+def test_no_option_calls_a_file_that_may_not_be_read_a_users_mistake():
+    """Typer's own check would: whoever uses the file says that this user may not read it."""
+    described = [
+        (command.name, parameter.name, parameter.type_descriptor)
+        for command in commands(typer.main.get_command(app))
+        for parameter in command.params
+        if "Path" in str(parameter.type_descriptor.annotation)
+    ]
+    assert len(described) > 20
+    assert [where for *where, kind in described if kind.parameter_info.readable] == []

@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import BuildError, UsageError
+from harness.images import disk
+from harness.images.disk import DISK, PARTITION_START, DiskSpec, check_boot_records, size_for
+from harness.images.guest_job import complaint_in
+from harness.images.initramfs.build import IMAGE
+from harness.images.kernel.build import Kernel
+from harness.images.store import Built, Store
+from harness.images.zipl_guest import BootFiles
+from harness.progress import NoProgress
+from harness.s390x.disk_layout import DiskLayout
+
+MIB = 1 << 20
+SIZE = 64 * MIB
+TABLE = 3 * MIB
+SUPERBLOCK = 40 * MIB + 0x400
+
+
+def write(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def write_boot_records(path: Path, layout: DiskLayout) -> None:
+    """What zipl leaves on a disk, as far as it is checked."""
+    size = path.stat().st_size
+    mbr = bytearray(0x80)
+    mbr[:8] = b"zIPL" + (1).to_bytes(4, "big")
+    struct.pack_into(">QHH", mbr, 0x10, TABLE // 512, 512, 0)
+    if not layout.is_file_system:
+        mbr[0x70:0x78] = b"zIPL\x01\x01\x02\x01"
+        superblock = SUPERBLOCK - SIZE + size
+        struct.pack_into(">Q", mbr, 0x78, superblock)
+        fields = (1, PARTITION_START, size - PARTITION_START, 0, 32 * MIB, 0, 4096, 0)
+        write(path, superblock, struct.pack(">9Q", 0x5A46435044554D50, *fields))
+    write(path, 0, mbr)
+    write(path, TABLE, b"zIPL")
+
+
+@pytest.fixture
+def partition(tmp_path: Path) -> Path:
+    path = tmp_path / DISK
+    disk.make_partition(path, SIZE)
+    write_boot_records(path, DiskLayout.PARTITION)
+    return path
+
+
+# --- partition table -------------------------------------------------------------------------
+
+
+@given(st.integers(1, 1 << 20))
+def test_partition_covers_the_disk(tmp_path_factory: pytest.TempPathFactory, mib: int):
+    path = tmp_path_factory.mktemp("disk") / DISK
+    size = PARTITION_START + mib * MIB
+    disk.make_partition(path, size)
+    try:
+        assert path.stat().st_size == size
+        assert path.stat().st_blocks * 512 <= 16384  # sparse
+        with path.open("rb") as file:
+            first = file.read(512)
+    finally:
+        path.unlink()
+    status, kind, start, blocks = struct.unpack_from("<B3xB3xII", first, 0x1BE)
+    assert (status, kind, start) == (0, 0x83, 2048)
+    assert (start + blocks) * 512 == size
+    assert first[0x1CE:] == bytes(48) + b"\x55\xaa"
+
+
+@pytest.mark.skipif(
+    shutil.which("sfdisk", path="/usr/sbin:/sbin") is None, reason="no sfdisk to compare with"
+)
+def test_sfdisk_reads_the_same_table(tmp_path: Path):
+    path = tmp_path / DISK
+    disk.make_partition(path, SIZE)
+    sfdisk = shutil.which("sfdisk", path="/usr/sbin:/sbin")
+    assert sfdisk
+    listing = subprocess.run([sfdisk, "-J", path], capture_output=True, check=True).stdout
+    table = json.loads(listing)["partitiontable"]
+    assert table["label"] == "dos"
+    (only,) = table["partitions"]
+    assert (only["start"], only["size"], only["type"]) == (2048, (SIZE - MIB) // 512, "83")
+
+
+# --- what zipl left --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", DiskLayout)
+def test_right_boot_records(tmp_path: Path, layout: DiskLayout):
+    path = tmp_path / DISK
+    disk.make_partition(path, SIZE)
+    write_boot_records(path, layout)
+    check_boot_records(path, layout)
+
+
+@pytest.mark.parametrize(
+    ("offset", "data", "problem"),
+    [
+        (0, b"IPLz", "no zIPL boot record"),
+        (0x10, (SIZE // 512).to_bytes(8, "big"), "the program table is said to be at byte"),
+        (0x10, bytes(8), "the program table is said to be at byte 0x0"),
+        (TABLE, b"\0", "no program table at byte 0x300000"),
+        (0x70, b"\0", "does not say that it is a SCSI dump partition"),
+        (0x75, b"\0", "does not say that it is a SCSI dump partition"),  # IPL, not dump
+        (0x76, b"\1", "does not say that it is a SCSI dump partition"),  # ECKD, not SCSI
+        (0x78, (SIZE - 71).to_bytes(8, "big"), "the dump superblock is said to be at byte"),
+        (0x78, bytes(8), "the dump superblock is said to be at byte 0x0"),
+        (SUPERBLOCK, b"\0", "no dump superblock at byte 0x2800400"),
+        (SUPERBLOCK + 23, b"\1", "start and size"),
+        (SUPERBLOCK + 31, b"\1", "start and size"),
+    ],
+)
+def test_wrong_boot_records(partition: Path, offset: int, data: bytes, problem: str):
+    write(partition, offset, data)
+    with pytest.raises(BuildError, match=problem):
+        check_boot_records(partition, DiskLayout.PARTITION)
+
+
+def test_file_system_disk_marked_for_raw_dumps(partition: Path):
+    with pytest.raises(BuildError, match="marked as a dump partition"):
+        check_boot_records(partition, DiskLayout.EXT4)
+
+
+def test_untouched_disk(tmp_path: Path):
+    disk.make_partition(tmp_path / DISK, SIZE)
+    with pytest.raises(BuildError, match="no zIPL boot record"):
+        check_boot_records(tmp_path / DISK, DiskLayout.EXT2)
+
+
+# --- the image in the store ------------------------------------------------------------------
+
+
+class Bench:
+    """A store and inputs for disks, with a builder guest that is only played."""
+
+    def __init__(self, directory: Path) -> None:
+        self.store = Store(directory / "store", NoProgress())
+        self.directory = directory
+        self.builds: list[DiskLayout] = []
+        self.asked = 0
+        self.guest = self.image("initramfs-builder", "guest", version="2.16")
+        self.host = self.kernel("host", b"host")
+
+    def image(self, kind: str, content: str, version: str = "") -> Built:
+        def build(directory: Path, log: Path) -> dict[str, Any]:
+            (directory / IMAGE).write_text(content)
+            return {"packages": [{"name": "s390-tools", "version": version}]}
+
+        return self.store.get(kind, {"content": content}, build)
+
+    def kernel(self, name: str, content: bytes) -> Kernel:
+        path = self.directory / name
+        path.write_bytes(content)
+        return Kernel(path, "6.12", sha256=hashlib.sha256(content).hexdigest(), origin=name)
+
+    def run_zipl(
+        self,
+        guest: Built,
+        host: Kernel,
+        path: Path,
+        layout: DiskLayout,
+        boot: BootFiles,
+        log: Path,
+    ) -> None:
+        self.builds.append(layout)
+        write_boot_records(path, layout)
+
+    def disk(self, **changes: Any) -> Built:
+        fields = {
+            "layout": DiskLayout.PARTITION,
+            "size": SIZE,
+            "kernel": self.kernel("kernel", b"kernel"),
+            "ramdisk": self.image("initramfs-dump", "ramdisk"),
+            "parmline": "",
+        }
+        return disk.dump_disk(
+            self.store, NoProgress(), DiskSpec(**{**fields, **changes}), self.host_kernel
+        )
+
+    def host_kernel(self) -> Kernel:
+        self.asked += 1
+        return self.host
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench(tmp_path)
+    monkeypatch.setattr(disk, "run_zipl", bench.run_zipl)
+    monkeypatch.setattr(disk, "builder_initramfs", lambda *_: bench.guest)
+    return bench
+
+
+def test_same_inputs_same_disk(bench: Bench):
+    first = bench.disk()
+    assert bench.disk() == first
+    assert bench.builds == [DiskLayout.PARTITION]
+    assert bench.asked == 1
+    assert (first.path / DISK).stat().st_size == SIZE
+    assert first.manifest["zipl"] == "2.16"
+    assert list(first.manifest["files"]) == [DISK]
+
+
+CHANGES: dict[str, Callable[[Bench], dict[str, Any]]] = {
+    "size": lambda _: {"size": 2 * SIZE},
+    "kernel": lambda bench: {"kernel": bench.kernel("other", b"other")},
+    "ramdisk": lambda bench: {"ramdisk": bench.image("initramfs-dump", "other")},
+    "parmline": lambda _: {"parmline": "dump_debug=6"},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_other_inputs_other_disk(bench: Bench, change: Callable[[Bench], dict[str, Any]]):
+    assert bench.disk().key != bench.disk(**change(bench)).key
+    assert len(bench.builds) == 2
+
+
+def test_other_zipl_other_disk(bench: Bench):
+    first = bench.disk()
+    bench.guest = bench.image("initramfs-builder", "newer zipl", version="2.17")
+    second = bench.disk()
+    assert second.key != first.key
+    assert second.manifest["zipl"] == "2.17"
+
+
+@pytest.mark.parametrize("layout", DiskLayout)
+@pytest.mark.parametrize("size", [0, PARTITION_START, SIZE + 1, 1 << 41])
+def test_impossible_sizes(bench: Bench, layout: DiskLayout, size: int):
+    with pytest.raises(UsageError, match=f"a {layout} dump disk cannot have {size} bytes"):
+        bench.disk(layout=layout, size=size)
+    assert bench.builds == []
+
+
+@pytest.mark.parametrize(
+    # kernel and ramdisk together are shorter than a block here
+    ("layout", "least"),
+    [(DiskLayout.PARTITION, 33 * MIB + 512), (DiskLayout.EXT2, MIB + 512)],
+)
+def test_least_size(bench: Bench, layout: DiskLayout, least: int):
+    with pytest.raises(UsageError) as caught:
+        bench.disk(layout=layout, size=least - 512)
+    assert f" from {least} to " in (caught.value.hint or "")
+    if layout is DiskLayout.PARTITION:  # mke2fs wants more for a file system
+        assert (bench.disk(layout=layout, size=least).path / DISK).stat().st_size == least
+
+
+def test_a_disk_that_zipl_left_unfinished_is_not_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(disk, "run_zipl", lambda *_: None)
+    with pytest.raises(BuildError, match="no zIPL boot record"):
+        bench.disk()
+    assert bench.store.find("disk") == []
+
+
+@pytest.mark.skipif(
+    shutil.which("mke2fs", path="/usr/sbin:/sbin") is None, reason="no mke2fs on this host"
+)
+@pytest.mark.parametrize("layout", [DiskLayout.EXT4, DiskLayout.EXT3, DiskLayout.EXT2])
+def test_file_systems_are_reproducible_sparse_and_as_large_as_their_partition(
+    bench: Bench, layout: DiskLayout
+):
+    image = bench.disk(layout=layout).path / DISK
+    content = image.read_bytes()
+    bench.store.remove(bench.store.find("disk")[0])
+    again = bench.disk(layout=layout).path / DISK
+    assert again.read_bytes() == content
+    assert image.stat().st_blocks * 512 < 8 * MIB
+    blocks, log_size = struct.unpack_from("<4xI16xI", content, PARTITION_START + 1024)
+    assert blocks << (10 + log_size) == SIZE - PARTITION_START
+    reserved = struct.unpack_from("<8xI", content, PARTITION_START + 1024)
+    assert reserved == (0,)
+
+
+@pytest.mark.parametrize("layout", DiskLayout)
+@given(memory=st.integers(64 * MIB, 1 << 40))
+def test_a_dump_of_all_memory_fits(layout: DiskLayout, memory: int):
+    # inode tables take 1/64 (mke2fs.conf: 256 of each 16384 bytes), ext2's block pointers 1/1024
+    own = memory // 64 + memory // 1024 if layout.is_file_system else 0
+    size = size_for(layout, memory)
+    assert size - PARTITION_START >= memory + own + 96 * MIB
+    assert size % MIB == 0
+
+
+# --- the builder's complaints ----------------------------------------------------------------
+
+FAILURE = "zharness builder: failed"
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (["Building", "Error: no space", "cleanup", FAILURE], "Error: no space"),
+        (["mount: mounting /dev/sda1 on /mnt failed", "", FAILURE], "mount: mounting"),
+        (["[1.0] Kernel panic - not syncing: x", "[1.1] CPU: 0"], "[1.0] Kernel panic"),
+        ([FAILURE], "nothing"),
+        ([], "nothing"),
+    ],
+)
+def test_complaint(lines: list[str], complaint: str):
+    assert complaint_in(lines).startswith(complaint)

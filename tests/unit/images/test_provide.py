@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import HostError, UsageError
+from harness.images import provide as images
+from harness.images.disk import DiskSpec
+from harness.images.initramfs.build import IMAGE
+from harness.images.kernel.build import Kernel
+from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.provide import EXPORT_NAMES, Images
+from harness.images.store import Built, Store
+from harness.progress import NoProgress
+from harness.run.inputs import DumpInputs
+from harness.run.plan import plan_of
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.expect import DumpFormat
+from harness.scenario.model import Scenario
+from tests.support.dump_tool import tool
+
+MIB = 1 << 20
+
+
+def kernel(name: str) -> Kernel:
+    return Kernel(Path(name), "6.12", sha256=name, origin=name)
+
+
+class Played:
+    """What the builders of single images were asked for, and what they answer."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.asked: list[Role] = []
+        self.can_build = True
+        self.spec: DiskSpec | None = None
+        self.host: Kernel | None = None
+        self.parameters: str | None = None  # of the dump tool, in its initramfs
+
+    def built_kernel(self, store: Store, spec: KernelSpec, progress: Any) -> Kernel:
+        self.asked.append(spec.role)
+        if not self.can_build:
+            raise HostError("no linux-source")
+        return kernel(f"{self.directory}/{spec.role}")
+
+    def initramfs(
+        self, store: Store, progress: Any, kind: str, lists: Any, variables: Any = None
+    ) -> Built:
+        given = variables and variables.get("PARAMETERS")
+        self.parameters = Path(given).read_text() if given else None
+        return Built(kind, "0" * 20, self.directory, {"lists": list(lists)})
+
+    def dump_disk(self, store: Store, progress: Any, spec: DiskSpec, host_kernel: Any) -> Built:
+        self.spec, self.host = spec, host_kernel()
+        return Built("disk", "0" * 20, self.directory, {})
+
+
+@pytest.fixture
+def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
+    played = Played(tmp_path)
+    for name in ("built_kernel", "initramfs", "dump_disk"):
+        monkeypatch.setattr(images, name, getattr(played, name))
+    monkeypatch.setattr(Images, "provide", lambda self, wanted: None)
+    return played
+
+
+@pytest.fixture
+def subject(played: Played, tmp_path: Path) -> Images:
+    return Images(Store(tmp_path / "store", NoProgress()), NoProgress())
+
+
+def test_each_kernel_is_looked_up_once(subject: Images, played: Played):
+    ramdisk = subject.dump_initramfs(DiskLayout.PARTITION)
+    for _ in range(2):
+        subject.crashed_kernel()
+        subject.dump_disk(DiskLayout.PARTITION, MIB, subject.dump_kernel(), ramdisk)
+    assert played.asked == [Role.CRASHED, Role.DUMP]
+
+
+def test_builder_runs_the_own_kernel_whatever_shall_dump(subject: Images, played: Played):
+    ramdisk = subject.dump_initramfs(DiskLayout.EXT4)
+    subject.dump_disk(DiskLayout.EXT4, MIB, kernel("given"), ramdisk)
+    assert played.host == kernel(f"{played.directory}/dump")
+    assert played.spec
+    assert played.spec.kernel == kernel("given")
+
+
+def test_builder_runs_the_given_kernel_where_none_can_be_built(subject: Images, played: Played):
+    played.can_build = False
+    ramdisk = subject.dump_initramfs(DiskLayout.EXT4)
+    subject.dump_disk(DiskLayout.EXT4, MIB, kernel("given"), ramdisk)
+    assert played.host == kernel("given")
+
+
+@pytest.mark.parametrize("layout", DiskLayout)
+def test_size_follows_memory_unless_it_is_given(
+    subject: Images, played: Played, layout: DiskLayout
+):
+    ramdisk = subject.dump_initramfs(layout)
+    subject.dump_disk(layout, 512 * MIB, kernel("given"), ramdisk)
+    assert played.spec
+    assert played.spec.size > 512 * MIB
+    subject.dump_disk(layout, 512 * MIB, kernel("given"), ramdisk, size=64 * MIB)
+    assert played.spec.size == 64 * MIB
+
+
+def test_parmline(subject: Images, played: Played):
+    ramdisk = subject.dump_initramfs(DiskLayout.EXT3)
+    subject.dump_disk(DiskLayout.EXT3, MIB, kernel("given"), ramdisk, "dump_debug=6")
+    assert played.spec
+    assert played.spec.parmline.split() == [
+        "root=/dev/ram0",
+        "possible_cpus=1",
+        "cgroup_disable=memory",
+        "dump_debug=6",
+    ]
+    subject.dump_disk(DiskLayout.PARTITION, MIB, kernel("given"), ramdisk)
+    assert played.spec.parmline == ""
+    with pytest.raises(UsageError, match="zipl -d takes no kernel parameters"):
+        subject.dump_disk(DiskLayout.PARTITION, MIB, kernel("given"), ramdisk, "dump_debug=6")
+
+
+def test_the_initramfs_has_the_parameters_that_the_parmline_cannot_have(
+    subject: Images, played: Played
+):
+    plain = subject.dump_initramfs(DiskLayout.PARTITION)
+    assert played.parameters is None
+    built = subject.dump_initramfs(DiskLayout.PARTITION, "dump_format=s390")
+    assert played.parameters == "dump_format=s390\n"
+    assert built.manifest["lists"] == [*plain.manifest["lists"], "dump/parameters.list"]
+
+
+@pytest.mark.parametrize("form", DumpFormat)
+@pytest.mark.parametrize("layout", DiskLayout)
+def test_the_dump_tool_is_told_the_format(
+    subject: Images, played: Played, layout: DiskLayout, form: DumpFormat
+):
+    dump: dict[str, str] = {"layout": layout, "format": form}
+    if layout.is_file_system:
+        dump["parmline"] = "dump_debug=6"
+    DumpInputs.prepare(
+        subject, plan_of("x", Scenario.model_validate({"description": "x", "dump": dump}))
+    )
+    assert played.spec
+    told = f"{played.parameters or ''} {played.spec.parmline}".split()
+    wanted = {
+        DumpFormat.ELF: [],
+        DumpFormat.S390: ["dump_format=s390"],
+        DumpFormat.S390_EXT: ["dump_format=s390", "dump_compress=gzip"],
+    }[form]
+    mine = [word for word in told if word.startswith("dump_")]
+    assert mine == wanted + (["dump_debug=6"] if layout.is_file_system else [])
+    assert tool.Parameters(" ".join(told)).complaints == []
+
+
+def test_export_under_old_and_new_names(subject: Images, played: Played, tmp_path: Path):
+    (tmp_path / "dump").write_bytes(b"kernel")
+    (tmp_path / IMAGE).write_bytes(b"ramdisk")
+    out = tmp_path / "boot" / "deep"
+    paths = subject.export(DiskLayout.PARTITION, out)
+    assert sorted(path.name for path in paths) == [
+        "zfcpdump-image",
+        "zfcpdump-initrd",
+        "zfcpdump.image",
+        "zfcpdump.rd",
+    ]
+    for what, names in EXPORT_NAMES.items():
+        assert {(out / name).read_text() for name in names} == {what}
+
+
+def test_export_to_what_is_no_directory(subject: Images, played: Played, tmp_path: Path):
+    (tmp_path / "dump").write_bytes(b"kernel")
+    (tmp_path / IMAGE).write_bytes(b"ramdisk")
+    played.can_build = False  # refused before anything is built
+    for out in (tmp_path / "dump", tmp_path / "dump" / "below"):
+        with pytest.raises(UsageError, match=r"(dump|below) is not a directory"):
+            subject.export(DiskLayout.PARTITION, out)
+    played.can_build = True
+    (tmp_path / "boot" / "zfcpdump.image").mkdir(parents=True)
+    with pytest.raises(HostError, match=r"cannot write .*/zfcpdump\.image: Is a directory"):
+        subject.export(DiskLayout.PARTITION, tmp_path / "boot")

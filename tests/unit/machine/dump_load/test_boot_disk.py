@@ -1,0 +1,85 @@
+"""The byte that makes QEMU's boot firmware load a dump disk, and what it is found by."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from harness.errors import EvidenceError
+from harness.machine.dump_load.boot_disk import BootDisk
+from harness.s390x.zipl import BLOCK_SIZE, COMPONENT_DUMP, COMPONENT_IPL, MAGIC, c_zipl
+
+PROGRAMS, IPL, DUMP, FOREIGN, ANOTHER = 5, 7, 8, 9, 11  # blocks
+POINTER = len(c_zipl.scsi_blockptr)
+LAST = BLOCK_SIZE // POINTER - 1  # the last program that the table has room for
+
+
+def pointer(block: int) -> bytes:
+    """To one block (s390-tools include/boot/s390.h)."""
+    return bytes(c_zipl.scsi_blockptr(blockno=block, size=BLOCK_SIZE, blockct=0).dumps())
+
+
+def write_disk(path: Path, programs: dict[int, int], *, mbr: bytes = MAGIC) -> Path:
+    """zipl's boot record, and the program table: number of the program -> block."""
+    content = bytearray(16 * BLOCK_SIZE)
+    record = c_zipl.scsi_mbr(bytes(len(c_zipl.scsi_mbr)))
+    record.magic = mbr
+    record.program_table_pointer.blockno = PROGRAMS
+    content[: len(c_zipl.scsi_mbr)] = record.dumps()
+    table = PROGRAMS * BLOCK_SIZE
+    content[table : table + 4] = MAGIC
+    for number, block in programs.items():
+        at = table + number * POINTER
+        content[at : at + POINTER] = pointer(block)
+    for block, magic, kind in (
+        (IPL, MAGIC, COMPONENT_IPL),
+        (DUMP, MAGIC, COMPONENT_DUMP),
+        (ANOTHER, MAGIC, COMPONENT_DUMP),
+        (FOREIGN, b"else", COMPONENT_DUMP),
+    ):
+        struct.pack_into("4sB", content, block * BLOCK_SIZE, magic, kind)
+    path.write_bytes(content)
+    return path
+
+
+def changes(one: bytes, other: bytes) -> dict[int, tuple[int, int]]:
+    """Offset -> byte before and after."""
+    assert len(one) == len(other)
+    return {at: (a, b) for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b}
+
+
+def test_dump_tables_are_shown_as_ipl_and_nothing_else_changes(tmp_path: Path):
+    path = write_disk(tmp_path / "disk.img", {1: IPL, 2: DUMP, 3: FOREIGN, LAST: ANOTHER})
+    written = path.read_bytes()
+    disk = BootDisk(path)
+    assert path.read_bytes() == written, "it is only looked at"
+    for _ in range(2):
+        disk.show_as_ipl()
+        assert changes(written, path.read_bytes()) == {
+            block * BLOCK_SIZE + 4: (COMPONENT_DUMP, COMPONENT_IPL) for block in (DUMP, ANOTHER)
+        }
+    disk.show_as_written()
+    assert path.read_bytes() == written
+
+
+def test_a_disk_that_dumps_nothing_stays_as_it_is(tmp_path: Path):
+    path = write_disk(tmp_path / "disk.img", {1: IPL})
+    written = path.read_bytes()
+    disk = BootDisk(path)
+    disk.show_as_ipl()
+    disk.show_as_written()
+    assert path.read_bytes() == written
+
+
+def test_a_disk_without_boot_records_is_refused(tmp_path: Path):
+    path = write_disk(tmp_path / "disk.img", {1: DUMP}, mbr=b"GRUB")
+    with pytest.raises(EvidenceError, match=r"disk\.img: no zIPL boot record in block 0"):
+        BootDisk(path)
+    path = write_disk(tmp_path / "disk.img", {1: DUMP})
+    with path.open("r+b") as file:
+        file.seek(PROGRAMS * BLOCK_SIZE)
+        file.write(b"gone")
+    with pytest.raises(EvidenceError, match="points to no program table"):
+        BootDisk(path)

@@ -1,0 +1,210 @@
+"""The client against scripted peers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.errors import ProtocolError, QemuDied
+from harness.qemu.gdbstub.client import GdbClient, NotMapped, Register, Stop, StopKind
+from harness.qemu.gdbstub.rsp import encode
+from harness.qemu.gdbstub.transcript import Line, ReplayPeer, parse_line
+
+TARGET = (
+    '<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target>'
+    '<architecture>s390:64-bit</architecture><xi:include href="core.xml"/>'
+    '<xi:include href="acr.xml"/></target>'
+)
+CORE = '<feature name="c"><reg name="pswm" bitsize="64"/><reg name="pswa" bitsize="64"/></feature>'
+ACR = '<feature name="a"><reg name="acr0" bitsize="32" regnum="18"/><reg name="acr1" bitsize="32"/>'
+ACR += "</feature>"
+HANDSHAKE = f"""
+> qSupported
+< PacketSize=1000;qXfer:features:read+
+> QStartNoAckMode
+< %s
+> qXfer:features:read:target.xml:0,7f0
+< m{TARGET[:40]}
+> qXfer:features:read:target.xml:28,7f0
+< l{TARGET[40:]}
+> qXfer:features:read:core.xml:0,7f0
+< l{CORE}
+> qXfer:features:read:acr.xml:0,7f0
+< l{ACR}
+"""
+
+
+def script(text: str) -> list[Line]:
+    return [line for raw in text.splitlines() if (line := parse_line(raw))]
+
+
+@contextmanager
+def session(text: str, no_ack: str = "OK") -> Iterator[GdbClient]:
+    with ReplayPeer(script(HANDSHAKE % no_ack + text)) as peer:
+        yield GdbClient(peer.sock, Deadline(5))
+
+
+@pytest.mark.parametrize("no_ack", ["OK", ""])
+def test_handshake_reads_the_target_description(no_ack: str):
+    with session("> p13\n< 0000002a", no_ack) as gdb:
+        assert dict(gdb.registers) == {
+            "pswm": Register("pswm", 0, 64),
+            "pswa": Register("pswa", 1, 64),
+            "acr0": Register("acr0", 18, 32),
+            "acr1": Register("acr1", 19, 32),
+        }
+        assert gdb.read_register("acr1") == 42
+
+
+def test_registers():
+    text = "> P12=0000ffff\n< OK\n> p12\n< 0000ffff\n> p1\n< 0000000000010000"
+    with session(text) as gdb:
+        gdb.write_register("acr0", 0xFFFF)
+        assert gdb.read_register("pswa") == 0x10000
+
+
+def test_register_errors():
+    with session("> p1\n< E14\n> P12=00000001\n< E22\n> p0\n< ") as gdb:
+        with pytest.raises(ProtocolError, match="answered p1 with E14"):
+            gdb.read_register("pswa")
+        with pytest.raises(ProtocolError, match="answered P12=00000001 with E22"):
+            gdb.write_register("acr0", 1)
+        with pytest.raises(ProtocolError, match="answered p0 with nothing"):
+            gdb.read_register("pswm")
+        with pytest.raises(ProtocolError, match="no register r99"):
+            gdb.read_register("r99")
+        with pytest.raises(OverflowError):
+            gdb.write_register("acr0", 1 << 32)
+
+
+def test_memory_is_cut_to_packets():
+    zeros = "00" * 2048
+    text = f"> m1000,800\n< {zeros}\n> m1800,1\n< ff"
+    with session(text) as gdb:
+        assert gdb.read_memory(0x1000, 2049) == bytes(2048) + b"\xff"
+
+
+def test_memory_errors():
+    with session("> m0,8\n< E14\n> m0,2\n< 00\n> m0,1\n< zz") as gdb:
+        with pytest.raises(NotMapped, match="no 8 bytes at 0x0"):
+            gdb.read_memory(0, 8)
+        with pytest.raises(ProtocolError, match="m0,2 with 1 bytes"):
+            gdb.read_memory(0, 2)
+        with pytest.raises(ProtocolError, match="m0,1 with zz"):
+            gdb.read_memory(0, 1)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("BREAKPOINT", 0), ("WRITE", 2), ("READ", 3)])
+def test_stops(kind: str, number: int):
+    stop = Stop(StopKind[kind], 0x86, 2)
+    with session(f"> Z{number},86,2\n< OK\n> z{number},86,2\n< E22") as gdb:
+        gdb.insert(stop)
+        with pytest.raises(ProtocolError, match="E22"):
+            gdb.remove(stop)
+
+
+def test_resume_and_step_follow_the_stopped_cpu():
+    text = "> vCont;s:1\n< T05thread:01;\n> c\n< T05thread:03;rwatch:86;\n"
+    with session(text + "> vCont;s:3\n< T05thread:03;") as gdb:
+        gdb.step()
+        gdb.resume()
+        stop = gdb.wait_stop(Deadline(5))
+        assert stop is not None
+        assert (stop.thread, stop.watch_address) == (3, 0x86)
+        gdb.step()
+
+
+def test_a_step_may_have_no_end():
+    with session("> vCont;s:1\n> \\x03\n< T02thread:01;") as gdb:
+        gdb.begin_step()
+        assert gdb.wait_stop(Deadline(0)) is None
+        gdb.interrupt()
+        stop = gdb.wait_stop(Deadline(5))
+        assert stop is not None
+        assert not stop.trapped
+
+
+def test_a_running_machine_takes_no_requests():
+    with session("> c\n> \\x03\n< T02thread:01;") as gdb:
+        with pytest.raises(ProtocolError, match="not running"):
+            gdb.interrupt()
+        with pytest.raises(ProtocolError, match="not running"):
+            gdb.wait_stop(Deadline(0))
+        gdb.resume()
+        for request in (gdb.resume, gdb.step, lambda: gdb.read_memory(0, 8)):
+            with pytest.raises(ProtocolError, match="needs a stopped machine"):
+                request()
+        assert gdb.wait_stop(Deadline(0)) is None
+        gdb.interrupt()
+        stop = gdb.wait_stop(Deadline(5))
+        assert stop is not None
+        assert stop.signal == 2
+
+
+def test_exit_is_the_end_of_qemu():
+    with session("> c\n< W00") as gdb:
+        gdb.resume()
+        with pytest.raises(QemuDied, match="exit status 0"):
+            gdb.wait_stop(Deadline(5))
+
+
+def test_end_of_file_is_the_end_of_qemu():
+    with pytest.raises(ProtocolError, match="left the transcript"), session("") as gdb:  # noqa: PT012
+        with pytest.raises(QemuDied):
+            gdb.read_register("pswa")
+        with pytest.raises(QemuDied):
+            gdb.read_register("pswa")
+
+
+def test_no_peer_at_all():
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, pytest.raises(QemuDied):
+        GdbClient(ours, Deadline(5))
+
+
+def test_silence_is_a_protocol_error():
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ProtocolError, match="did not answer qSupported"):
+        GdbClient(ours, Deadline(0.01))
+
+
+@pytest.mark.parametrize(
+    "reply", [b"+$OK#00", b"+-", b"+garbage", b"+" + encode(b"PacketSize=zz"), encode(b"x")]
+)
+def test_nonsense_during_the_handshake(reply: bytes):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(reply)
+        with pytest.raises(ProtocolError):
+            GdbClient(ours, Deadline(0.05))
+
+
+def test_a_corrupt_reply_is_asked_for_again():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"+$OK#00")
+        with suppress(ProtocolError):
+            GdbClient(ours, Deadline(0.05))
+        assert theirs.recv(100) == encode(b"qSupported") + b"-"
+
+
+def test_acks_travel_with_the_next_packet():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"+" + encode(b"qXfer:features:read+"))
+        with suppress(ProtocolError):
+            GdbClient(ours, Deadline(0.05))
+        assert theirs.recv(100) == encode(b"qSupported") + b"+" + encode(b"QStartNoAckMode")
+
+
+@pytest.mark.parametrize("xml", ["<reg", '<reg name="x"/>', '<reg name="x" bitsize="y"/>'])
+def test_damaged_target_description(xml: str):
+    text = HANDSHAKE % "OK"
+    lines = [*script(text[: text.index("< m")]), (b"<", b"l" + xml.encode())]
+    with ReplayPeer(lines) as peer, pytest.raises(ProtocolError, match=r"target\.xml is damaged"):
+        GdbClient(peer.sock, Deadline(5))

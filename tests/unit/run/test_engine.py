@@ -1,0 +1,437 @@
+"""The engine with machines that are none: the order of things, and what each kind of trouble is.
+
+Collection, evidence and judging are real; in place of QEMU somebody lays files in their places.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.errors import (
+    BuildError,
+    EvidenceError,
+    HarnessError,
+    HostError,
+    PhaseTimeout,
+    ProtocolError,
+    QemuDied,
+    UsageError,
+)
+from harness.evidence.collected import Collected
+from harness.evidence.outcome import DumpOutcome, Outcome
+from harness.evidence.snapshot import Snapshot
+from harness.host.signals import Interrupted
+from harness.images.disk import DISK
+from harness.images.needs import Wanted
+from harness.images.store import Store
+from harness.progress import NoProgress
+from harness.qemu.binary import QemuBinary
+from harness.report.verdict import Result, Verdict
+from harness.run import engine
+from harness.run.fidelity import statement
+from harness.run.plan import Plan
+from harness.s390x.cpu import CpuState
+from harness.scenario.model import Scenario
+from tests.support.evidence import CONSOLE, SyntheticRun, stored, timed, vmcore
+from tests.unit.dump.disk.test_filesystem import make_disk
+from tests.unit.dump.disk.test_partition import disk_with
+
+MACHINE = {"cpu_model": "max", "trigger": "sysrq-c", "created": "2024-01-01T00:00:00+00:00"}
+IN_ORDER = ["images", "boot", "crash", "snapshot", "ipl", "dump", "collect", "reipl", "verify"]
+BOOT = "zharness: boot {} from its own disk"
+ASKED = "00"  # an IPL parameter block
+
+
+def plan(**sections: Any) -> Plan:
+    return Plan("test", Scenario.model_validate({"description": "x", **sections}))
+
+
+def describe(crash: Path) -> Snapshot:
+    """Make a snapshot of files that are as evidence has them."""
+    machine = json.loads((crash / "machine.json").read_text())
+    cpus = json.loads((crash / "cpus.json").read_text())["cpus"]
+    return Snapshot.create(crash, tuple(CpuState.from_json(cpu) for cpu in cpus), machine)
+
+
+@dataclass
+class Machines:
+    """Plays every machine. ``at`` is what happens at the end of a phase instead of success."""
+
+    home: Path
+    layout: str = "partition"
+    outcome: dict[str, Any] = field(default_factory=dict)
+    system_disk: bool = False
+    at: dict[str, Callable[[Path], object]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        run = SyntheticRun(machine=dict(MACHINE), crash_console=(BOOT.format(1),))
+        self.model = run.write(self.home / "model")
+        describe(self.model / "crash")
+        self.elf = vmcore(run.dumped_memory(), [stored(cpu) for cpu in run.cpus])
+        self.prepared = self.home / "prepared"
+        self.prepared.mkdir()
+        if self.layout == "partition":
+            disk_with(self.prepared, self.elf)
+        else:
+            make_disk(self.prepared, self.layout)
+
+    def crash_inputs(self, images: object, plan: Plan) -> SimpleNamespace:
+        self._happens("crash images")
+        return SimpleNamespace(
+            identity=lambda: {"crashed kernel": {"version": "k"}},
+            digests=lambda binary: {"kernel": "k", "qemu": binary.identity()},
+            kernel=SimpleNamespace(identity=lambda: "k", require_unchanged=lambda: None),
+            spec=lambda plan: None,
+            system_disk=None,
+        )
+
+    def dump_inputs(self, images: object, plan: Plan) -> SimpleNamespace:
+        self._happens("dump images")
+        disk = SimpleNamespace(path=self.prepared)
+        return SimpleNamespace(identity=lambda: {"dump kernel": {"release": "d"}}, disk=disk)
+
+    def crash(self, booter, spec, how, directory, kernel, system_disk) -> Snapshot:
+        for phase in ("boot", "crash", "snapshot"):
+            with booter.steps.phase(phase):
+                if phase == "snapshot":
+                    shutil.copytree(self.model / "crash", directory)
+                    if self.system_disk:
+                        (directory / "system.img").touch()
+                    snapshot = describe(directory)
+                self._happens(phase, directory.parent)
+        return snapshot
+
+    def dumper(self, binary, steps, stall_seconds, on_line) -> SimpleNamespace:
+        def dump(snapshot, disk, layout, hsa_size, directory) -> DumpOutcome:
+            directory.mkdir()
+            (directory / "console.log").write_text(timed(CONSOLE))
+            for phase in ("ipl", "dump"):
+                with steps.phase(phase):
+                    self._happens(phase, directory.parent)
+            given = {
+                "outcome": Outcome.FINISHED,
+                "result_line": CONSOLE[-1],
+                "layout": layout.value,
+                "hsa_size": 1 << 20,
+                "hsa_released": True,
+                "sdias_requests": 6,
+                "refused_after_release": 0,
+                "status_stored": (1,),
+                "old_memory_restored": 0,
+                "reipl_block": None,
+                "seconds": 5.0,
+            }
+            return DumpOutcome(**(given | self.outcome))
+
+        return SimpleNamespace(dump=dump)
+
+    def reipl(self, booter, snapshot, block, directory) -> None:
+        assert block == bytes.fromhex(ASKED)
+        assert Collected.load(directory.parent / "dump"), "the dump first: this may fail"
+        with booter.steps.phase("reipl"):
+            directory.mkdir()
+            (directory / "console.log").write_text(timed([BOOT.format(2)]))
+            self._happens("reipl", directory.parent)
+        (directory / "outcome.json").write_text('{"named": "x", "loaded": true}')
+
+    def _happens(self, phase: str, evidence: Path | None = None) -> None:
+        self.calls.append(phase)
+        if phase in self.at:
+            self.at[phase](evidence)
+
+
+@pytest.fixture
+def machines(tmp_path, monkeypatch):
+    def make(**options: Any) -> Machines:
+        machines = Machines(tmp_path, **options)
+        qemu = tmp_path / "qemu"
+        qemu.touch()
+        binary = QemuBinary(qemu, (7, 2, 0))
+        monkeypatch.setattr(engine, "find_qemu", lambda: binary)
+        monkeypatch.setattr(engine, "wanted", lambda plan: Wanted())
+        monkeypatch.setattr(engine, "CrashInputs", SimpleNamespace(prepare=machines.crash_inputs))
+        monkeypatch.setattr(engine, "DumpInputs", SimpleNamespace(prepare=machines.dump_inputs))
+        monkeypatch.setattr(engine, "crash", machines.crash)
+        monkeypatch.setattr(engine, "Dumper", machines.dumper)
+        monkeypatch.setattr(engine, "reipl", machines.reipl)
+        return machines
+
+    return make
+
+
+@pytest.fixture
+def evidence(tmp_path) -> Path:
+    return tmp_path / "evidence"
+
+
+@pytest.fixture
+def options(tmp_path, evidence) -> dict[str, Any]:
+    return {
+        "output": evidence,
+        "store": Store(tmp_path / "store", NoProgress()),
+        "progress": NoProgress(),
+    }
+
+
+def fail(error: BaseException) -> Callable[[Path], object]:
+    def raise_it(_: Path) -> None:
+        raise error
+
+    return raise_it
+
+
+def journal(evidence: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (evidence / "journal.jsonl").read_text().splitlines()]
+
+
+def red(verdict: Verdict) -> set[str]:
+    return {check["check"] for check in verdict.checks if not check["passed"]}
+
+
+WITH_REIPL: dict[str, Any] = {"outcome": {"reipl_block": ASKED}, "system_disk": True}
+EXPECT_REIPL = {"crashed": {"load": "scsi"}, "expect": {"reipl": True}}
+
+
+def test_one_thing_after_the_other(machines, options, evidence):
+    made = machines(**WITH_REIPL)
+    verdict = engine.run(plan(**EXPECT_REIPL), **options)
+    assert verdict.result is Result.PASS, verdict.findings
+    assert made.calls == ["crash images", "dump images", *IN_ORDER[1:6], "reipl"]
+    begun = [line["phase"] for line in journal(evidence) if line["event"] == "begin"]
+    assert begun == IN_ORDER
+    assert list(verdict.timings) == IN_ORDER
+    assert json.loads((evidence / "verdict.json").read_bytes()) == verdict.to_json()
+    assert not (evidence / "disk.img").exists()
+
+
+def test_the_dump_side_is_refused_before_anything_boots(machines, options, evidence):
+    made = machines(at={"dump images": fail(UsageError("no such dump kernel"))})
+    with pytest.raises(UsageError, match="no such dump kernel"):
+        engine.run(plan(), **options)
+    assert made.calls == ["crash images", "dump images"]
+    assert not evidence.exists()
+
+
+TROUBLE = {
+    "crash images": BuildError("it does not compile"),
+    "dump images": HostError("no space left"),
+    "boot": PhaseTimeout("boot", "the prompt", 3.0),
+    "crash": HarnessError("another death"),
+    "snapshot": HostError("no space left"),
+    "ipl": QemuDied("QEMU 'dump' ended on its own"),
+    "dump": ProtocolError("QEMU stopped without saying why"),
+    "reipl": HarnessError("it does not come up"),
+}
+
+
+@pytest.mark.parametrize("at", TROUBLE)
+def test_trouble_on_the_way_is_an_error_in_its_phase(machines, options, evidence, at):
+    made = machines(at={at: fail(TROUBLE[at])}, **WITH_REIPL)
+    verdict = engine.run(plan(**EXPECT_REIPL), **options)
+    phase = "images" if "images" in at else at
+    assert (verdict.result, verdict.phase) == (Result.ERROR, phase)
+    assert verdict.error == TROUBLE[at].message
+    assert made.calls[-1] == at, "nothing comes after it"
+    assert json.loads((evidence / "verdict.json").read_bytes()) == verdict.to_json()
+    with pytest.raises(EvidenceError):  # judging again does not make a wrong dump of it
+        engine.verify(evidence, progress=NoProgress())
+
+
+def test_trouble_of_the_collection_is_an_error(machines, options, evidence, monkeypatch):
+    def collect(*_: object) -> None:
+        raise HostError("debugfs is not installed")
+
+    machines()
+    monkeypatch.setattr(engine, "collect_partition", collect)
+    verdict = engine.run(plan(), **options)
+    assert (verdict.result, verdict.phase) == (Result.ERROR, "collect")
+    with pytest.raises(EvidenceError, match="never collected"):
+        engine.verify(evidence, progress=NoProgress())
+
+
+def test_damaged_evidence_is_an_error(machines, options):
+    machines(at={"dump": lambda evidence: (evidence / "crash/cpus.json").unlink()})
+    verdict = engine.run(plan(), **options, fresh=True)
+    assert (verdict.result, verdict.phase) == (Result.ERROR, "verify")
+    assert "cpus.json" in verdict.error
+
+
+def test_a_surprise_is_an_error_with_its_traceback(machines, options, evidence):
+    machines(at={"crash": fail(RuntimeError("surprise"))})
+    verdict = engine.run(plan(), **options)
+    assert (verdict.result, verdict.phase) == (Result.ERROR, "crash")
+    assert verdict.error == "internal error: RuntimeError: surprise"
+    assert str(evidence / "journal.jsonl") in verdict.hint
+    (told,) = [line for line in journal(evidence) if line["event"] == "internal error"]
+    assert "raise_it" in told["traceback"]
+    assert json.loads((evidence / "verdict.json").read_bytes()) == verdict.to_json()
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [(KeyboardInterrupt(), "SIGINT"), (Interrupted(signal.SIGTERM), "SIGTERM")],
+)
+@pytest.mark.parametrize("phase", ["boot", "dump"])
+def test_an_interrupt_leaves_a_verdict_that_says_so(
+    machines, options, evidence, error, name, phase
+):
+    machines(at={phase: fail(error)})
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(plan(), **options)
+    verdict = Verdict.from_json(json.loads((evidence / "verdict.json").read_bytes()), evidence)
+    assert (verdict.result, verdict.phase) == (Result.INTERRUPTED, phase)
+    assert (verdict.error, verdict.cause) == (f"interrupted by {name}", name)
+    assert verdict.inputs
+    assert not (evidence / "disk.img").exists()
+    assert journal(evidence)[-1]["why"] == type(error).__name__
+
+
+def test_a_verdict_that_cannot_be_kept_is_an_error(machines, options):
+    machines(at={"dump": lambda evidence: (evidence / "verdict.json").mkdir()})
+    verdict = engine.run(plan(), **options)
+    assert verdict.result is Result.ERROR
+    assert "verdict.json cannot be written" in verdict.error
+
+
+def no_disk_any_more(evidence: Path) -> None:
+    with (evidence / "disk.img").open("r+b") as disk:
+        disk.write(bytes(2 << 20))
+
+
+def no_superblock_any_more(evidence: Path) -> None:
+    with (evidence / "disk.img").open("r+b") as disk:
+        disk.seek(-4096, 2)
+        disk.write(b"overwritten" * 100)
+
+
+def no_file_system_any_more(evidence: Path) -> None:
+    with (evidence / "disk.img").open("r+b") as disk:
+        disk.seek(1 << 20)
+        disk.write(b"\xee" * 65536)
+
+
+@pytest.mark.parametrize(
+    ("layout", "wreck", "said"),
+    [
+        ("partition", no_disk_any_more, "disk.img: offsets 0 and 0x70 hold"),
+        ("partition", no_superblock_any_more, "the superblock's magic is 0x6f76"),
+        ("ext4", no_disk_any_more, "disk.img: offset 510: no DOS partition table"),
+        ("ext4", no_file_system_any_more, "Bad magic number in super-block"),
+        ("ext4", lambda _: None, "no file dump.N in / of partition 1"),
+    ],
+)
+def test_a_disk_that_the_dump_system_wrecked_is_a_wrong_dump(
+    machines, options, evidence, layout, wreck, said
+):
+    machines(layout=layout, at={"dump": wreck})
+    verdict = engine.run(plan(dump={"layout": layout}), **options)
+    assert (verdict.result, verdict.phase) == (Result.FAIL, "verify")
+    assert {"dump-file", "pages"} <= red(verdict)
+    assert ("superblock" in red(verdict)) == (layout == "partition")
+    (finding,) = [each for each in verdict.findings if each["check"] == "dump-file"]
+    assert said in finding["message"]
+    again = engine.verify(evidence, progress=NoProgress())
+    assert again.to_json() == verdict.to_json() | {"phase": again.phase}
+
+
+def test_judging_again_needs_no_verdict(machines, options, evidence):
+    machines()
+    verdict = engine.run(plan(), **options)
+    (evidence / "verdict.json").unlink()
+    again = engine.verify(evidence, progress=NoProgress())
+    assert (again.result, again.checks) == (verdict.result, verdict.checks)
+    assert (again.fidelity, again.inputs) == (verdict.fidelity, verdict.inputs)
+    scenario = plan().scenario
+    assert again.fidelity == statement(scenario.crashed.load, plan().crash.trigger)
+    assert not (evidence / "verdict.json").exists(), "changes nothing"
+
+
+def test_no_re_ipl_if_nobody_expects_it(machines, options):
+    made = machines(**WITH_REIPL)
+    verdict = engine.run(plan(), **options)
+    assert "reipl" not in made.calls
+    assert red(verdict) == {"reipl"}
+
+
+@pytest.mark.parametrize(("works", "result"), [(True, Result.FAIL), (False, Result.ERROR)])
+def test_a_re_ipl_that_is_not_asked_for(machines, options, evidence, monkeypatch, works, result):
+    machines(system_disk=True)
+    monkeypatch.setattr(engine, "vector_checksum_works", lambda *_: works)
+    verdict = engine.run(plan(**EXPECT_REIPL), **options)
+    assert verdict.result is result
+    if works:
+        assert engine.verify(evidence, progress=NoProgress()).result is Result.FAIL
+    else:
+        assert "VECTOR CHECKSUM" in verdict.error
+        with pytest.raises(EvidenceError, match="VECTOR CHECKSUM"):
+            engine.verify(evidence, progress=NoProgress())
+
+
+def test_a_failed_dump_system_is_not_blamed_on_qemu(machines, options, monkeypatch):
+    machines(outcome={"outcome": Outcome.PANICKED}, system_disk=True)
+    monkeypatch.setattr(engine, "vector_checksum_works", lambda *_: False)
+    verdict = engine.run(plan(**EXPECT_REIPL), **options)
+    assert (verdict.result, verdict.phase) == (Result.FAIL, "dump")
+
+
+def runs_twice(made: Machines, of: Plan, options: dict[str, Any], tmp_path: Path) -> Verdict:
+    engine.run(of, **options)
+    made.calls.clear()
+    return engine.run(of, **options | {"output": tmp_path / "second"})
+
+
+def test_a_crash_is_made_once(machines, options, tmp_path):
+    made = machines()
+    verdict = runs_twice(made, plan(), options, tmp_path)
+    assert verdict.result is Result.PASS
+    assert "crash" not in made.calls
+    assert verdict.inputs["snapshot"].startswith("sysrq-c-")
+    described = json.loads((tmp_path / "second/run.json").read_bytes())
+    assert described["inputs"] == verdict.inputs
+
+
+def test_a_time_limit_needs_the_boot_of_the_same_run(machines, options, tmp_path):
+    made = machines()
+    verdict = runs_twice(made, plan(expect={"time_limit": 9.0}), options, tmp_path)
+    assert verdict.result is Result.PASS
+    assert "boot" in made.calls
+    assert "snapshot" not in verdict.inputs
+
+
+def test_a_time_limit_is_refused_for_a_stored_crash(machines, options, evidence):
+    made = machines()
+    stored = Snapshot.open(made.model / "crash")
+    with pytest.raises(UsageError, match="time limit"):
+        engine.dump_snapshot(stored, plan(expect={"time_limit": 9.0}), **options)
+    assert not evidence.exists()
+
+
+def test_a_stored_crash_is_dumped(machines, options, evidence):
+    made = machines()
+    stored = Snapshot.open(made.model / "crash")
+    verdict = engine.dump_snapshot(stored, plan(), **options, keep=True)
+    assert verdict.result is Result.PASS
+    assert made.calls == ["dump images", "ipl", "dump"]
+    assert verdict.inputs["snapshot"] == "crash"
+    assert "crashed kernel" not in json.loads((evidence / "run.json").read_bytes())["inputs"]
+    assert (evidence / "disk.img").stat().st_size == (made.prepared / DISK).stat().st_size
+
+
+def test_a_crash_alone_is_kept(machines, options, tmp_path):
+    made = machines()
+    del options["output"]
+    snapshot = engine.create_snapshot(plan(), **options)
+    assert snapshot.directory.is_relative_to(tmp_path / "store/snapshots")
+    assert made.calls == ["crash images", "boot", "crash", "snapshot"]
+    assert engine.create_snapshot(plan(), **options).name == snapshot.name
+    assert made.calls == ["crash images", "boot", "crash", "snapshot", "crash images"]

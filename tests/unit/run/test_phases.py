@@ -1,0 +1,133 @@
+"""Phases: what they take, how long they may, and what the journal says of them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from harness.evidence.journal import MOST_LINES, Journal
+from harness.progress import NoProgress
+from harness.run import phases as module
+from harness.run.phases import GIB, LIMITS, STALL_SECONDS, WHAT, WORK_LIMITS, Phases
+
+
+class Clock:
+    """Stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Told(NoProgress):
+    """Keeps what was announced."""
+
+    def __init__(self) -> None:
+        self.tasks: list[str] = []
+
+    @contextmanager
+    def task(self, what, total=None, unit=""):
+        self.tasks.append(what)
+        with super().task(what, total, unit) as task:
+            yield task
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        yield journal
+
+
+@pytest.fixture
+def phases(journal):
+    return Phases(journal, NoProgress(), memory=2 * GIB, time_factor=3.0)
+
+
+def written(tmp_path):
+    lines = (tmp_path / "journal.jsonl").read_text().splitlines()
+    return [(line["phase"], line["event"]) for line in map(json.loads, lines)]
+
+
+def test_a_phase_that_is_entered_again_adds_to_its_time(phases, clock):
+    for seconds in (2.0, 3.5):
+        with phases.phase("crash"):
+            clock.now += seconds
+    with phases.work("verify"):
+        clock.now += 1.0
+    assert phases.timings == {"crash": 5.5, "verify": 1.0}
+
+
+def test_each_stay_is_in_the_journal(phases, clock, tmp_path):
+    for seconds in (2.0, 3.5):
+        with phases.phase("crash"):
+            clock.now += seconds
+    lines = map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())
+    assert [line["seconds"] for line in lines if line["event"] == "end"] == [2.0, 3.5]
+
+
+def test_a_deadline_grows_with_memory_and_factor(phases):
+    base, per_gib = LIMITS["dump"]
+    with phases.phase("dump") as deadline:
+        assert deadline.seconds == (base + 2 * per_gib) * 3.0
+    assert phases.stall_seconds == STALL_SECONDS * 3.0
+
+
+def test_a_failed_phase_stays_the_current_one_and_has_its_time(phases, clock, tmp_path):
+    def boot() -> None:
+        with phases.phase("boot"):
+            assert phases.current == "boot"
+            clock.now += 4.0
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        boot()
+    assert phases.current == "boot"
+    assert phases.timings == {"boot": 4.0}
+    assert written(tmp_path) == [("boot", "begin")]
+
+
+def test_after_a_phase_there_is_none(phases, tmp_path):
+    with phases.work("collect"):
+        phases.note("found")
+    phases.note("afterwards")
+    assert phases.current is None
+    assert written(tmp_path) == [
+        ("collect", "begin"),
+        ("collect", "found"),
+        ("collect", "end"),
+        (None, "afterwards"),
+    ]
+
+
+def test_a_guest_cannot_make_the_journal_grow_for_ever(tmp_path):
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        for number in range(MOST_LINES + 7):
+            journal.write("dump", "DIAG 308", {"number": number})
+        journal.write("dump", "end", {"said": "\x1b[2J\u202e"})
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines[-2:]] == ["end", "left out"]
+    assert (lines[-1]["of"], lines[-1]["lines"]) == ("DIAG 308", 7)
+    assert [line["number"] for line in lines[:-2]] == list(range(MOST_LINES))
+    assert (tmp_path / "journal.jsonl").read_bytes().replace(b"\n", b"").isascii()
+    assert b"\x1b" not in (tmp_path / "journal.jsonl").read_bytes()
+
+
+def test_every_phase_says_what_it_does(journal):
+    assert WHAT.keys() == LIMITS.keys() | WORK_LIMITS.keys()
+    assert not LIMITS.keys() & WORK_LIMITS.keys()
+    told = Told()
+    phases = Phases(journal, told, memory=GIB, time_factor=1.0)
+    with phases.phase("ipl"), phases.work("images"):
+        pass
+    assert told.tasks == [WHAT["ipl"], WHAT["images"]]

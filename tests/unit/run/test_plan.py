@@ -1,0 +1,137 @@
+"""What a stored crash is called: what determines the crash, all of it, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.evidence import snapshot
+from harness.run import plan as plan_module
+from harness.run.plan import Plan
+from harness.scenario.model import Crashed, Scenario
+
+DIGESTS = {"kernel": "k", "initramfs": "i", "disk": "d", "qemu": "q"}
+BASE: dict[str, Any] = {
+    "memory": "512M",
+    "smp": 2,
+    "cpu_model": "max",
+    "load": "scsi",
+    "trigger": "sysrq-c",
+    "workload": None,
+    "content": None,
+    "parmline": "",
+    # told by digests of their content
+    "kernel": None,
+    "vmlinux": None,
+    "source": None,
+    "patches": [],
+    "config": [],
+}
+OTHER = {
+    "memory": "1G",
+    "smp": 3,
+    "cpu_model": "max,vx=off",
+    "load": "direct",
+    "trigger": "init-killed",
+    "workload": "busy",
+    "content": 0,
+    "parmline": "nosmt",
+    "kernel": "/another/bzImage",
+    "vmlinux": "/another/vmlinux",
+    "source": "linux-source-6.1",
+    "patches": ["another.patch"],
+    "config": ["CONFIG_ANOTHER=y"],
+}
+BY_CONTENT = {"kernel", "vmlinux", "source", "patches", "config"}
+
+
+def plan(name: str = "one", **crashed: Any) -> Plan:
+    data = {"description": "a test", "crashed": {**BASE, **crashed}}
+    return Plan(name, Scenario.model_validate(data))
+
+
+NAME = plan().snapshot_name(DIGESTS)
+
+
+def test_every_field_of_the_schema_is_looked_at():
+    assert BASE.keys() == OTHER.keys() == Crashed.model_fields.keys()
+
+
+@pytest.mark.parametrize("field", OTHER)
+def test_what_determines_the_crash_changes_its_name(field: str):
+    changed = plan(**{field: OTHER[field]}).snapshot_name(DIGESTS)
+    assert (changed != NAME) is (field not in BY_CONTENT)
+
+
+@pytest.mark.parametrize("what", DIGESTS)
+def test_each_digest_changes_the_name(what: str):
+    assert plan().snapshot_name({**DIGESTS, what: "other"}) != NAME
+
+
+def test_the_format_changes_the_name(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plan_module, "FORMAT", snapshot.FORMAT + 1)
+    assert plan().snapshot_name(DIGESTS) != NAME
+
+
+@pytest.mark.parametrize(
+    "change", [{"setup": ("sync",)}, {"command": "reboot"}, {"parmline": "x=1"}, {"restart": True}]
+)
+def test_another_definition_of_the_trigger_changes_the_name(monkeypatch, change: dict):
+    trigger = replace(plan().crash.trigger, **change)
+    monkeypatch.setattr(plan_module, "trigger_named", lambda _: trigger)
+    assert plan().snapshot_name(DIGESTS) != NAME
+
+
+ELSEWHERE: dict[str, Any] = {
+    "description": "another",
+    "dump": {
+        "hsa_size": "32M",
+        "format": "s390",
+        "layout": "ext4",
+        "disk_size": "1G",
+        "kernel": "/k",
+        "source": "linux-source-6.1",
+        "patches": ["another.patch"],
+        "config": ["CONFIG_ANOTHER=y"],
+        "parmline": "dump_debug=6",
+    },
+    "expect": {
+        "verdict": "FAIL",
+        "findings": ["pages: "],
+        "crash_console": ["a"],
+        "dump_console": ["b"],
+        "reipl": True,
+        "time_limit": 2,
+    },
+}
+
+
+FAILING = {"verdict": "FAIL", "findings": ["x"]}  # one needs the other
+
+
+def test_how_it_is_dumped_and_judged_does_not():
+    assert Scenario.model_fields.keys() == {"crashed", *ELSEWHERE}
+    for section in ("dump", "expect"):
+        fields = getattr(plan().scenario, section).model_dump()
+        assert fields.keys() == ELSEWHERE[section].keys()
+        for field, value in ELSEWHERE[section].items():
+            needed = FAILING if field in FAILING else {}
+            data = {"description": "a test", "crashed": BASE, section: {**needed, field: value}}
+            scenario = Scenario.model_validate(data)
+            assert scenario != plan().scenario, field
+            assert Plan("one", scenario).snapshot_name(DIGESTS) == NAME, field
+    for other in (
+        plan("two"),
+        replace(plan(), time_factor=3.0),
+        Plan("one", plan().scenario.model_copy(update={"description": "another"})),
+    ):
+        assert other.snapshot_name(DIGESTS) == NAME
+
+
+def test_people_can_read_it(tmp_path: Path):
+    assert NAME.startswith("sysrq-c-2cpu-512M-")
+    assert plan(workload="busy").snapshot_name(DIGESTS).startswith("sysrq-c-busy-2cpu-512M-")
+    assert (tmp_path / NAME).parent == tmp_path, "it is one component of a path"

@@ -1,0 +1,102 @@
+"""The tables of triggers hold together, and the documentation names every row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.scenario.load import load, load_all, scenario_files
+from harness.triggers.lkdtm import CRASHES, LKDTM, NO_CRASH
+from harness.triggers.table import TRIGGERS, WORKLOADS, trigger_named, workload_named
+from harness.triggers.trigger import Stopped
+
+DOCUMENT = (Path(__file__).parents[3] / "docs/triggers.md").read_text()
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=lambda trigger: trigger.name)
+def test_a_trigger_is_whole(trigger):
+    assert re.compile(trigger.console)
+    assert trigger.command
+    assert "\n" not in trigger.command + "".join(trigger.setup)
+    assert trigger.console or trigger.log or trigger.restart, "nothing proves it"
+    assert trigger.from_disk is (trigger.stopped is Stopped.DUMP_REQUEST)
+
+
+# a system that is up and does not die
+ALIVE = "\r\n".join(
+    (
+        "[    0.000000] Linux version 6.12.0 (2026) #1 SMP running 10 of 20",
+        "[    0.010000] smp: Brought up 1 node, 2 CPUs",
+        "zharness: crashed system ready",
+        "zharness# zharness: status 0",
+        "0-1",
+        "zharness# 0-1",
+        "zharness# ",
+    )
+)
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=lambda trigger: trigger.name)
+def test_a_trigger_is_not_proved_by_a_system_that_lives(trigger):
+    for proof in filter(None, (trigger.console, trigger.log)):
+        assert not re.search(proof, ALIVE, re.DOTALL)
+
+
+@pytest.mark.parametrize("rest", ["", ",2", ",2-63"])
+def test_a_stopped_cpu_is_none_of_those_online(rest):
+    proof = trigger_named("operator-cpu-stopped").console
+    # DOTALL: that is how pexpect searches
+    assert re.search(proof, f"0{rest}\r\nzharness# ", re.DOTALL)
+    assert not re.search(proof, f"0-1{rest}\r\nzharness# ", re.DOTALL)
+    assert not re.search(proof, "0", re.DOTALL), "there may be more to come"
+
+
+def test_every_trigger_has_a_scenario():
+    used = {each.scenario.crashed.trigger for name in scenario_files() for each in load_all(name)}
+    assert used == set(TRIGGERS)
+
+
+def test_every_workload_has_a_scenario():
+    used = {each.scenario.crashed.workload for name in scenario_files() for each in load_all(name)}
+    assert used >= set(WORKLOADS)
+
+
+@pytest.mark.parametrize("name", [*TRIGGERS, *WORKLOADS, *CRASHES, *NO_CRASH])
+def test_the_documentation_names_it(name):
+    kind = name.removeprefix("lkdtm-").replace("-", "_").upper()
+    assert f"| `{name}` |" in DOCUMENT or f"| {name} |" in DOCUMENT or f"| {kind} |" in DOCUMENT
+
+
+def test_lkdtm_types_crash_or_do_not():
+    assert not CRASHES.keys() & NO_CRASH.keys()
+    assert len(LKDTM) == len(CRASHES)
+
+
+def test_unknown_names_are_refused_with_what_is_near():
+    with pytest.raises(UsageError) as caught:
+        trigger_named("lkdtm-bugs")
+    assert caught.value.hint == "did you mean 'lkdtm-bug'?"
+    with pytest.raises(UsageError):
+        workload_named("lazy")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("[crashed]\ntrigger = 'panic-two-cpus'\nsmp = 1", 4, "needs 2 CPUs"),
+        ("[crashed]\nload = 'direct'\ntrigger = 'panic-dump'", 3, "loaded by 'scsi'"),
+        ("[crashed]\nworkload = 'lazy'", 3, "no workload 'lazy'"),
+        ("[crashed]\ncontent = -1", 3, "crashed.content"),
+        ("[expect]\nreipl = true", 3, "needs crashed.load"),
+    ],
+)
+def test_contradictions_name_file_line_and_field(tmp_path, text, line, what):
+    path = tmp_path / "x.toml"
+    path.write_text(f"description = 'x'\n{text}\n")
+    with pytest.raises(UsageError) as caught:
+        load(str(path))
+    assert caught.value.message.startswith(f"{path}:{line}: ")
+    assert what in caught.value.message

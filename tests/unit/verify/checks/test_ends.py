@@ -1,0 +1,124 @@
+"""Console and outcome: how the dump system ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.verify.checks import console, outcome
+from tests.support.evidence import (
+    CONSOLE,
+    SyntheticRun,
+)
+from tests.unit.verify.checks.test_checks import checked, said
+
+# console
+
+
+HARMLESS = (
+    *CONSOLE,
+    "Kernel command line: root=/dev/ram0 panic=0 console=ttysclp0",
+    "NET: Registered PF_NETLINK/PF_ROUTE protocol family",
+    "EXT4-fs (sda1): mounted filesystem 12-34 r/w with ordered data mode.",
+    "zfcpdump: 512 MB, 100 %, 95 MB/s, ETA 0 s",
+    "rcu: Hierarchical RCU implementation.",
+    "audit: initializing netlink subsys (disabled)",
+)
+ALARMING = {
+    "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100": "kernel panic",
+    "kernel BUG at mm/slub.c:448!": "kernel bug",
+    "BUG: Bad page state in process swapper": "kernel bug",
+    "WARNING: CPU: 0 PID: 1 at fs/proc/vmcore.c:123 read_vmcore+0x1": "kernel warning",
+    "Unable to handle kernel pointer dereference in virtual kernel address space": "kernel oops",
+    "specification exception: 0006 ilc:2 [#1] SMP": "kernel oops",
+    "Kernel stack overflow.": "kernel stack overflow",
+    "python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0": "out of memory",
+    "Out of memory: Killed process 31 (init) total-vm:1kB": "out of memory",
+    "init: page allocation failure: order:4": "page allocation failure",
+    "watchdog: BUG: soft lockup - CPU#0 stuck for 23s! [init:1]": "kernel bug",
+    "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:": "stall",
+    "INFO: task init:1 blocked for more than 120 seconds.": "hung task",
+    "I/O error, dev sda, sector 2048 op 0x1:(WRITE)": "I/O error",
+    "EXT4-fs error (device sda1): ext4_find_entry:1463: inode #2": "I/O error",
+    "User process fault: interruption code 0010 ilc:3 in python3": "crash of a program",
+    "Traceback (most recent call last):": "error in the dump tool",
+}
+
+
+def test_sound_console(tmp_path: Path):
+    result = checked(console.check, SyntheticRun(console=HARMLESS).write(tmp_path))
+    assert result.passed, said(result)
+    assert result.compared == len(HARMLESS)
+
+
+@pytest.mark.parametrize("line", ALARMING)
+def test_alarming_console(tmp_path: Path, line: str):
+    result = checked(console.check, SyntheticRun(console=(line, *CONSOLE)).write(tmp_path))
+    assert [finding.message for finding in result.findings] == [f"{ALARMING[line]}, line 1: {line}"]
+
+
+def test_every_alarm_has_an_example():
+    assert {alarm.what for alarm in console.ALARMS} == set(ALARMING.values())
+
+
+@pytest.mark.parametrize(
+    "line", ["zfcpdump result: failed: Disk too small", "zfcpdump result: okay"]
+)
+def test_failed_result_is_red(tmp_path: Path, line: str):
+    result = checked(console.check, SyntheticRun(console=(line,)).write(tmp_path))
+    assert said(result) == f"the dump tool reports: {line}"
+
+
+def test_last_result_line_counts(tmp_path: Path):
+    lines = ("zfcpdump result: failed: first try", "zfcpdump result: ok")
+    assert checked(console.check, SyntheticRun(console=lines).write(tmp_path)).passed
+
+
+def test_missing_result_line_is_red(tmp_path: Path):
+    result = checked(console.check, SyntheticRun(console=CONSOLE[:-1]).write(tmp_path))
+    assert said(result) == "no line 'zfcpdump result: ...' on the console"
+
+
+def test_endless_alarms_are_cut(tmp_path: Path):
+    run = SyntheticRun(console=("kernel BUG at x",) * 100)
+    result = checked(console.check, run.write(tmp_path))
+    assert len(result.findings) == console.MAX_FINDINGS + 1
+    assert "more alarming lines" in said(result)
+    assert result.findings[-1].message.startswith("no line")
+
+
+# outcome
+
+
+WRONG_OUTCOMES: dict[str, tuple[dict[str, object], str]] = {
+    "failed": (
+        {"outcome": "failed", "result_line": "zfcpdump result: failed: Disk too small"},
+        "did not finish: failed; zfcpdump result: failed: Disk too small",
+    ),
+    "panicked": ({"outcome": "panicked", "result_line": None}, "panicked; no result line"),
+    "HSA kept": ({"hsa_released": False}, "the HSA was not released"),
+    "HSA never read": ({"sdias_requests": 0}, "never read the HSA"),
+    "released too early": ({"refused_after_release": 3}, "3 SDIAS requests came after"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OUTCOMES)
+def test_wrong_outcome(tmp_path: Path, name: str):
+    changes, message = WRONG_OUTCOMES[name]
+    result = checked(outcome.check, SyntheticRun(outcome=changes).write(tmp_path))
+    assert not result.passed
+    assert message in said(result)
+    assert len(result.findings) == 1
+
+
+def test_what_was_too_much_is_said_and_is_no_fault(tmp_path: Path):
+    said = ["the console log was cut at 8 MiB"]
+    result = checked(outcome.check, SyntheticRun(outcome={"limits": said}).write(tmp_path))
+    assert result.passed
+    assert result.notes == tuple(said)
+
+
+def test_no_limits_are_none(tmp_path: Path):
+    result = checked(outcome.check, SyntheticRun(outcome={"limits": 5}).write(tmp_path))
+    assert (result.passed, result.notes) == (True, ())
