@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BuildError, HostError
+from harness.host import tools as host_tools
 from harness.host.tools import find_tool, require_tools
-from harness.images import command
 from harness.images.command import Tools
 
 
@@ -69,7 +69,7 @@ def test_an_error_line_of_a_tool_that_succeeds_is_nothing(tools: Tools) -> None:
 def test_a_missing_tool_names_its_package(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_SUPER_USER_DIRS", "")
+    monkeypatch.setattr(host_tools, "_SUPER_USER_DIRS", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "apt-get").touch(mode=0o755)
     with pytest.raises(HostError, match="sfdisk is not installed") as failure:
@@ -80,7 +80,7 @@ def test_a_missing_tool_names_its_package(
 
 
 def test_a_host_without_apt_is_told_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_SUPER_USER_DIRS", "")
+    monkeypatch.setattr(host_tools, "_SUPER_USER_DIRS", "")
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(HostError) as failure:
         find_tool("sfdisk")

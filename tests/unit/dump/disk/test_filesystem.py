@@ -184,7 +184,7 @@ def test_damaged_directory_is_told(tmp_path: Path):
 
 def test_debugfs_missing_is_the_hosts_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     disk = make_disk(tmp_path, "ext2")
-    monkeypatch.setattr("harness.images.command.shutil.which", lambda *_args, **_keywords: None)
+    monkeypatch.setattr("harness.host.tools.shutil.which", lambda *_args, **_keywords: None)
     with pytest.raises(HostError, match="debugfs is not installed"):
         collect_file(disk, 1, into(tmp_path), NoProgress())
 

@@ -23,7 +23,7 @@ from tests.support.evidence import VMCOREINFO, cpu_notes, elf_note
 from tests.unit.conftest import make_cpu
 
 PAGE = 4096
-RECORDED = Path(__file__).parent / "kdump"
+RECORDED = Path(__file__).parent / "recorded"
 ZLIB, LZO, SNAPPY, INCOMPLETE, ZSTD = 1, 2, 4, 8, 0x20
 CPUS = [make_cpu(1), make_cpu(2)]
 NOTES = b"".join(cpu_notes(cpu) for cpu in CPUS) + elf_note(b"VMCOREINFO", 0, VMCOREINFO)
