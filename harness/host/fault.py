@@ -18,6 +18,8 @@ _WRONG_NAME = (
 _FILES = (errno.EMFILE, errno.ENFILE)
 _MEMORY = (errno.ENOMEM,)
 _PROCESSES = (errno.EAGAIN,)
+# all that Python says if the host refuses a thread (CPython Modules/_threadmodule.c)
+_NO_THREAD = "can't start new thread"
 _DEVICE = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENODEV)
 
 
@@ -32,6 +34,8 @@ def host_fault(error: BaseException) -> HostError | None:
         )
     if isinstance(error, OSError):
         return _of_system(error)
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return _no_process("thread")
     return None
 
 
@@ -69,10 +73,7 @@ def _of_system(error: OSError) -> HostError | None:
     if error.errno in _MEMORY:
         return _no_memory()
     if error.errno in _PROCESSES:
-        return HostError(
-            f"{where}no process can be started ({_limit(resource.RLIMIT_NPROC)})",
-            hint="raise the limit (ulimit -u), or end other programs",
-        )
+        return _no_process("process", where)
     if error.errno in _DEVICE:
         return HostError(f"{where}{error.strerror}")
     return None
@@ -84,6 +85,13 @@ def _have_working_directory() -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _no_process(what: str, where: str = "") -> HostError:
+    return HostError(
+        f"{where}no {what} can be started ({_limit(resource.RLIMIT_NPROC)})",
+        hint="raise the limit (ulimit -u), or end other programs",
+    )
 
 
 def _no_memory() -> HostError:

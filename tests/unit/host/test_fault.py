@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,16 @@ def test_no_option_calls_a_file_that_may_not_be_read_a_users_mistake():
     ]
     assert len(described) > 20
     assert [where for *where, kind in described if kind.parameter_info.readable] == []
+
+
+def test_a_thread_that_the_host_refuses_is_the_hosts_fault():
+    before = threading.stack_size(1 << 45)  # more than there is to address
+    try:
+        with pytest.raises(RuntimeError) as refused:
+            threading.Thread(target=print).start()
+    finally:
+        threading.stack_size(before)
+    fault = host_fault(refused.value)
+    assert fault is not None
+    assert fault.message.startswith("no thread can be started (")
+    assert host_fault(RuntimeError("a mistake of ours")) is None
