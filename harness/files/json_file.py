@@ -24,13 +24,21 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; raises EvidenceError, naming the file and what is wrong with it.
 
-    It must be a regular file of at most 8 MiB of UTF-8. What JSON has no words for (NaN, Infinity,
-    a number beyond 64 bits or a float's range), a key that is there twice and more than 64
-    levels are refused: nobody who means well writes them.
+    It must be a regular file of at most 8 MiB of UTF-8; its content is what :func:`parse_object`
+    takes.
+    """
+    return parse_object(read_plain(path, MAX_BYTES), path)
+
+
+def parse_object(content: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object that ``content``, read from ``path``, is; raises EvidenceError.
+
+    What JSON has no words for (NaN, Infinity, a number beyond 64 bits or a float's range), a key
+    that is there twice and more than 64 levels are refused: nobody who means well writes them.
     """
     try:
         document = json.loads(
-            read_plain(path, MAX_BYTES).decode("utf-8"),
+            content.decode("utf-8"),
             parse_int=_integer,
             parse_float=_float,
             parse_constant=_constant,

@@ -26,11 +26,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt
 
 from harness.errors import BuildError, EvidenceError, HostError
 from harness.files.atomic import replace_text
+from harness.files.json_file import as_model, parse_object
 from harness.images.locking import locked
 from harness.progress import Progress
 
@@ -57,6 +60,26 @@ _UNREADABLE = (
 _OTHER_STORE = "name another store with --store or ZHARNESS_STORE"
 
 Build = Callable[[Path, Path], Mapping[str, Any]]
+
+
+def _within_the_image(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError("not a file of the image")
+    return name
+
+
+class _Entry(BaseModel):
+    size: NonNegativeInt
+    sha256: str
+
+
+class _Manifest(BaseModel):
+    """What is taken for granted of a manifest, which others may have written."""
+
+    model_config = ConfigDict(strict=True)
+
+    files: dict[Annotated[str, AfterValidator(_within_the_image)], _Entry]
 
 
 @dataclass(frozen=True)
@@ -276,9 +299,9 @@ class Store:
             return None
         kind, _, key = name.rpartition("-")
         try:
-            manifest = json.loads((path / MANIFEST).read_bytes())
-            for file, entry in manifest["files"].items():
-                if (path / file).stat().st_size != entry["size"]:
+            manifest = parse_object((path / MANIFEST).read_bytes(), path / MANIFEST)
+            for file, entry in as_model(_Manifest, manifest, path / MANIFEST).files.items():
+                if (path / file).stat().st_size != entry.size:
                     raise _DamagedError(f"size of {file}")
         except OSError as error:
             if not path.is_dir():
@@ -287,7 +310,7 @@ class Store:
                 raise
             what = Path(error.filename).name if error.filename else name
             raise _DamagedError(f"{what}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except EvidenceError as error:
             raise _DamagedError(MANIFEST) from error
         return Built(kind, key, path, manifest)
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -112,13 +113,21 @@ def test_the_key_follows_content_not_order(inputs: dict[str, Any], random: Any) 
     assert store_module._key("other", inputs) != key
 
 
+MANIFESTS = {
+    "torn": b"{",
+    "foreign": b"[]",
+    "elsewhere": b'{"files": {"../../etc/hosts": {"size": 0, "sha256": ""}}}',
+    "no digest": b'{"files": {"image": {"size": 7}}}',
+    "nested": b'{"files": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         pytest.param(lambda image: rot(image, "image", b"short"), id="truncated"),
         pytest.param(lambda image: (image.path / "image").unlink(), id="file gone"),
-        pytest.param(lambda image: rot(image, "manifest.json", b"{"), id="manifest torn"),
-        pytest.param(lambda image: rot(image, "manifest.json", b"[]"), id="manifest foreign"),
+        *(partial(rot, name="manifest.json", content=each) for each in MANIFESTS.values()),
         pytest.param(lambda image: (image.path / "manifest.json").unlink(), id="manifest gone"),
     ],
 )
