@@ -15,11 +15,11 @@ from __future__ import annotations
 from harness import clock
 from harness.deadline import Deadline
 from harness.errors import HarnessError, PhaseTimeout, ProtocolError
-from harness.firmware.diag308 import GONE, Diag308
+from harness.firmware.diag308 import GONE
+from harness.firmware.load import Firmware
 from harness.firmware.service_call import (
     MachineReported,
     SdiasAnswered,
-    ServiceCalls,
     ServiceSignal,
 )
 from harness.machine.intercept import MOST_SITES, AtInstruction, Interceptor
@@ -59,15 +59,14 @@ class PlayedMachine:
         self,
         qemu: Qemu,
         ram: GuestRam,
-        diag308: Diag308,
-        calls: ServiceCalls,
+        firmware: Firmware,
         limit: int,
         steps: Steps,
     ) -> None:
         if qemu.gdb is None:
             raise ProtocolError("a played machine needs QEMU's gdbstub")
         self._qemu, self._gdb, self._ram, self._steps = qemu, qemu.gdb, ram, steps
-        self._diag308, self._calls = diag308, calls
+        self._diag308, self._calls = firmware.diag308, firmware.calls
         self._intercept = Interceptor(self._gdb, qemu.monitor, ram, limit)
         self._watching_moves = False
         self._step = False  # whether QEMU is to execute one instruction next, and no more

@@ -20,6 +20,7 @@ from harness.deadline import Deadline
 from harness.dump.formats.elf.reader import ElfDump
 from harness.evidence.snapshot import RAM, Snapshot
 from harness.files import sparse
+from harness.firmware.load import dump_load, ordinary_load
 from harness.host.paths import default_store
 from harness.images.disk import DISK
 from harness.images.provide import Images
@@ -37,7 +38,8 @@ from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import Disk, MachineSpec
 from harness.run.plan import CRASH_PARMLINE, DISK_PARMLINE
-from harness.s390x.wiring import SYSTEM_LUN
+from harness.s390x.ipl import fcp_block
+from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK, SYSTEM_LUN
 from harness.triggers.table import trigger_named
 from tests.replay.tape import Recorder
 
@@ -92,8 +94,10 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
         machine = tape.wrap("qemu", qemu, "check")
         machine.gdb, machine.console = qemu.gdb, qemu.console
         machine.monitor = tape.wrap("monitor", qemu.monitor, "execute", "wait_event")
+        block = fcp_block(DUMP_DISK, dump=True)
+        firmware = dump_load(memory, block, old_memory, snapshot.cpus, HSA)
         session = DumpSession(
-            machine, memory, old_memory, snapshot, HSA, NoSteps(), ConsoleWatch(None)
+            machine, memory, firmware, old_memory, snapshot, HSA, NoSteps(), ConsoleWatch(None)
         )
         deadline = Deadline(SECONDS)
         session.load("ipl", deadline)
@@ -129,7 +133,9 @@ def record_system(images: Images, scratch: Path, into: Path) -> None:
         machine = tape.wrap("qemu", qemu, "check")
         machine.gdb, machine.console = qemu.gdb, qemu.console
         machine.monitor = tape.wrap("monitor", qemu.monitor, "execute")
-        session = CountingSession(machine, tape.wrap("ram", ram, "read", "write"), NoSteps())
+        memory = tape.wrap("ram", ram, "read", "write")
+        firmware = ordinary_load(memory, fcp_block(SYSTEM_DISK, dump=False))
+        session = CountingSession(machine, memory, firmware, NoSteps())
         system = RunningSystem(qemu, ram, session, NoSteps())
         deadline = Deadline(SECONDS)
         system.boot("boot", deadline)

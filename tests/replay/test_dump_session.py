@@ -11,12 +11,14 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, ProtocolError
+from harness.firmware.load import dump_load
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.session import DumpSession
 from harness.qemu.gdbstub import transcript
 from harness.qemu.gdbstub.client import GdbClient
 from harness.s390x.cpu import CpuState
-from harness.s390x.ipl import Subcode
+from harness.s390x.ipl import Subcode, fcp_block
+from harness.s390x.wiring import DUMP_DISK
 from tests.replay import tape
 from tests.replay.record import HSA, MEMORY, SECONDS
 
@@ -53,8 +55,9 @@ def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
         session = DumpSession(
             qemu,
             ram,
+            dump_load(ram, fcp_block(DUMP_DISK, dump=True), old_memory, cpus, HSA),
             old_memory,
-            SimpleNamespace(cpus=cpus, dump_block=None),
+            SimpleNamespace(cpus=cpus),
             HSA,
             notes,
             ConsoleWatch(None),

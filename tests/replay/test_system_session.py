@@ -10,11 +10,12 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, ProtocolError
+from harness.firmware.load import ordinary_load
 from harness.machine.system.session import SystemSession
 from harness.qemu.gdbstub import transcript
 from harness.qemu.gdbstub.client import GdbClient
-from harness.s390x.ipl import BlockDevice, block_device
-from harness.s390x.wiring import DUMP_DISK
+from harness.s390x.ipl import BlockDevice, block_device, fcp_block
+from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK
 from tests.replay import tape
 from tests.replay.record import MEMORY, SECONDS
 from tests.replay.test_dump_session import Notes
@@ -30,7 +31,8 @@ def replay(directory: Path, packets: list, notes: Notes) -> SystemSession:
         qemu.gdb = GdbClient(peer.sock, Deadline(SECONDS))
         qemu.monitor = player.wrap("monitor", "execute")
         ram = player.wrap("ram", "read", "write", size=MEMORY)
-        session = SystemSession(qemu, ram, notes)
+        firmware = ordinary_load(ram, fcp_block(SYSTEM_DISK, dump=False))
+        session = SystemSession(qemu, ram, firmware, notes)
         deadline = Deadline(SECONDS)
         session.load("boot", deadline)
         session.begin()

@@ -10,6 +10,7 @@ from harness import clock
 from harness.errors import HarnessError
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
+from harness.firmware.load import dump_load
 from harness.machine.dump_load.boot_disk import BootDisk
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
@@ -20,7 +21,7 @@ from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import Disk, MachineSpec
 from harness.s390x.disk_layout import DiskLayout
-from harness.s390x.ipl import BlockDevice, block_device
+from harness.s390x.ipl import BlockDevice, block_device, fcp_block
 from harness.s390x.wiring import DUMP_DISK, DUMP_LUN
 
 # whatever it has said before
@@ -77,7 +78,11 @@ class Dumper:
                 self.binary, spec, ram, directory, name="dump", on_line=console.line
             ) as qemu,
         ):
-            session = DumpSession(qemu, ram, old_memory, snapshot, hsa_size, self.steps, console)
+            block = snapshot.dump_block or fcp_block(DUMP_DISK, dump=True)
+            firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size)
+            session = DumpSession(
+                qemu, ram, firmware, old_memory, snapshot, hsa_size, self.steps, console
+            )
             with self.steps.phase("ipl") as deadline:
                 session.load("ipl", deadline)
                 boot_disk.show_as_written()

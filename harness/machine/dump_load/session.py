@@ -21,10 +21,8 @@ from harness import clock
 from harness.deadline import Deadline
 from harness.errors import HostError, ProtocolError
 from harness.evidence.snapshot import Snapshot
-from harness.firmware.diag308 import Diag308
-from harness.firmware.hsa import Hsa
-from harness.firmware.service_call import SdiasAnswered, ServiceCalls
-from harness.firmware.signal_processor import StoppedCpus
+from harness.firmware.load import IPL_CPU, DumpFirmware
+from harness.firmware.service_call import SdiasAnswered
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.intercept import AtInstruction
@@ -35,10 +33,7 @@ from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.scheduling import RunTime
 from harness.s390x.instructions import Opcode
-from harness.s390x.ipl import fcp_block
-from harness.s390x.wiring import DUMP_DISK
 
-IPL_CPU = 0
 CHECK_SECONDS = 5.0  # how often a silent guest is looked at
 LEAST_SHARE = 0.25  # of a phase's time, which is many times what a dump system needs
 LAST_WORDS_SECONDS = 5.0  # from a VM's stop to the QMP event that explains it
@@ -72,24 +67,27 @@ class Observations(TypedDict):
 
 
 class DumpSession(PlayedMachine):
-    """Drives one paused QEMU from its start to the dump system's end."""
+    """Drives one paused QEMU from its start to the dump system's end.
+
+    ``hsa_size`` bytes of old memory were saved before the load, whatever the HSA of ``firmware``
+    gives of them.
+    """
 
     def __init__(
         self,
         qemu: Qemu,
         ram: GuestRam,
+        firmware: DumpFirmware,
         old_memory: OldMemory,
         snapshot: Snapshot,
         hsa_size: int,
         steps: Steps,
         console: ConsoleWatch,
     ) -> None:
-        self._hsa = Hsa(old_memory, hsa_size, snapshot.cpus[IPL_CPU])
-        block = snapshot.dump_block or fcp_block(DUMP_DISK, dump=True)
-        calls = ServiceCalls(ram, self._hsa)
-        super().__init__(qemu, ram, Diag308(ram, block, self._hsa), calls, hsa_size, steps)
+        super().__init__(qemu, ram, firmware, hsa_size, steps)
+        self._hsa, self._others = firmware.hsa, firmware.others
         self._old_memory, self._cpus, self._console = old_memory, snapshot.cpus, console
-        self._others = StoppedCpus(ram, snapshot.cpus, IPL_CPU)
+        self._hsa_size = hsa_size
         if len(snapshot.cpus) > 1:
             self.kernel_opcodes |= {Opcode.SIGP}
         self._sdias_requests = self._refused_after_release = self._restored = 0
@@ -105,7 +103,7 @@ class DumpSession(PlayedMachine):
 
     def take_over(self, deadline: Deadline) -> None:
         """At the kernel entry: undo the boot firmware's traces and start to play the machine."""
-        self._restored = self._old_memory.restore(self._ram, self._hsa.size)
+        self._restored = self._old_memory.restore(self._ram, self._hsa_size)
         self._steps.note("old memory restored", pages=self._restored)
         self._restore_vector_registers()
         self.start_playing()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.evidence.snapshot import SYSTEM_IMAGE
 from harness.files import sparse
+from harness.firmware.load import ordinary_load
 from harness.machine.steps import Steps
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
@@ -16,7 +17,8 @@ from harness.qemu.binary import QemuBinary
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import Disk, MachineSpec
-from harness.s390x.wiring import SYSTEM_LUN
+from harness.s390x.ipl import fcp_block
+from harness.s390x.wiring import SYSTEM_DISK, SYSTEM_LUN
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Booter:
         ):
             session = None
             if system_disk is not None:
-                session = SystemSession(qemu, ram, self.steps, ipl_block)
+                block = ipl_block or fcp_block(SYSTEM_DISK, dump=False)
+                session = SystemSession(qemu, ram, ordinary_load(ram, block), self.steps)
             system = RunningSystem(qemu, ram, session, self.steps)
             with self.steps.phase(phase) as deadline:
                 system.boot(phase, deadline)

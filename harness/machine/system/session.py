@@ -6,24 +6,20 @@ from __future__ import annotations
 
 from harness.deadline import Deadline
 from harness.errors import ProtocolError
-from harness.firmware.diag308 import Diag308, IplState
-from harness.firmware.service_call import MachineReported, ServiceCalls
+from harness.firmware.diag308 import IplState
+from harness.firmware.load import Firmware
+from harness.firmware.service_call import MachineReported
 from harness.machine.played import INTERRUPTION_WATCH, PlayedMachine
 from harness.machine.steps import Steps
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
-from harness.s390x.ipl import fcp_block
-from harness.s390x.wiring import SYSTEM_DISK
 
 
 class SystemSession(PlayedMachine):
     """Drives one paused QEMU with the system's own disk, as long as the system runs."""
 
-    def __init__(
-        self, qemu: Qemu, ram: GuestRam, steps: Steps, ipl_block: bytes | None = None
-    ) -> None:
-        block = ipl_block or fcp_block(SYSTEM_DISK, dump=False)
-        super().__init__(qemu, ram, Diag308(ram, block), ServiceCalls(ram), ram.size, steps)
+    def __init__(self, qemu: Qemu, ram: GuestRam, firmware: Firmware, steps: Steps) -> None:
+        super().__init__(qemu, ram, firmware, ram.size, steps)
 
     @property
     def dump_requested(self) -> bool:

@@ -11,39 +11,17 @@ from harness.firmware.service_call import MachineReported, SdiasAnswered, Servic
 from harness.s390x import sclp
 from harness.s390x.sclp import SdiasQualifier, SdiasStatus, c_sclp
 from tests.support.memory import FakeStorage
+from tests.support.sdias import PAGE, SCCB, TARGET, answered, put_sdias
 from tests.unit.conftest import make_cpu
 
-PAGE = 4096
 HSA_PAGES = 4
 SAVED = random.Random(2).randbytes(16 * PAGE)
-SCCB = 8 * PAGE
-TARGET = 10 * PAGE
 
 
 def machine():
     storage = FakeStorage(bytes(16 * PAGE))
     hsa = Hsa(FakeStorage(SAVED), HSA_PAGES * PAGE, make_cpu(0))
     return storage, hsa, ServiceCalls(storage, hsa)
-
-
-def put_sdias(storage, *, qualifier=SdiasQualifier.STORE_DATA, page=0, count=1, address=TARGET):
-    event = c_sclp.sdias_evbuf(
-        hdr=c_sclp.evbuf_header(length=60, type=sclp.EVTYP_SDIAS),
-        event_qual=qualifier,
-        blk_cnt=count,
-        asa=address,
-        fbn=page + sclp.SDIAS_FIRST_BLOCK,
-        dbs=1,
-    )
-    header = c_sclp.sccb_header(
-        length=sclp.SDIAS_SCCB_SIZE, response_code=sclp.RESPONSE_INVALID_FUNCTION
-    )
-    storage.write(SCCB, header.dumps() + event.dumps())
-
-
-def answered(storage):
-    raw = storage.read(SCCB, sclp.SDIAS_SCCB_SIZE)
-    return c_sclp.sdias_sccb(raw)
 
 
 def test_the_quick_formats_are_those_of_the_definitions():

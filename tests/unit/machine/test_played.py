@@ -10,6 +10,7 @@ import pytest
 from harness.errors import ProtocolError
 from harness.firmware.diag308 import Diag308, IplState
 from harness.firmware.hsa import Hsa
+from harness.firmware.load import Firmware, ordinary_load
 from harness.firmware.service_call import ServiceCalls
 from harness.machine import intercept
 from harness.machine.played import PlayedMachine
@@ -57,8 +58,8 @@ class Guest:
         self.monitor = SimpleNamespace(execute=self._gva2gpa)
         self.hsa = Hsa(FakeStorage(bytes(LIMIT)), LIMIT, make_cpu(0))
         self.diag308 = Diag308(self.ram, BLOCK, self.hsa)
-        calls = ServiceCalls(self.ram, self.hsa)
-        self.machine = PlayedMachine(self, self.ram, self.diag308, calls, LIMIT, self)
+        firmware = Firmware(self.diag308, ServiceCalls(self.ram, self.hsa))
+        self.machine = PlayedMachine(self, self.ram, firmware, LIMIT, self)
 
     def play(self, stop: StopReply = TRAPPED) -> str:
         """Let the machine start at ``AT`` and come to ``stop`` there; says how it went on."""
@@ -218,4 +219,4 @@ def test_a_gdbstub_is_needed():
     guest = Guest()
     guest.gdb = None
     with pytest.raises(ProtocolError, match="gdbstub"):
-        PlayedMachine(guest, guest.ram, guest.diag308, ServiceCalls(guest.ram), LIMIT, guest)
+        PlayedMachine(guest, guest.ram, ordinary_load(guest.ram, BLOCK), LIMIT, guest)

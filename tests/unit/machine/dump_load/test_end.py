@@ -12,16 +12,20 @@ import pytest
 from harness.deadline import Deadline
 from harness.errors import HostError, ProtocolError, QemuDied
 from harness.evidence.outcome import Outcome
+from harness.firmware.load import dump_load
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.dumper import _classify
 from harness.machine.dump_load.session import DumpSession, Ended
 from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.monitor import Event
 from harness.qemu.scheduling import Scheduling
+from harness.s390x.ipl import fcp_block
+from harness.s390x.wiring import DUMP_DISK
 from tests.support.memory import FakeStorage
 from tests.unit.conftest import make_cpu
 
 HSA = 1 << 20
+BLOCK = fcp_block(DUMP_DISK, dump=True)
 SOON = 0.05  # seconds, in which nothing happens
 STOP = StopReply(signal=5)
 
@@ -61,8 +65,9 @@ class Machine:
 
     def session(self) -> Session:
         storage = FakeStorage(bytes(2 * HSA))
-        crash = SimpleNamespace(cpus=(make_cpu(1),), dump_block=None)
-        return Session(self, storage, storage, crash, HSA, self, self.watch)
+        crash = SimpleNamespace(cpus=(make_cpu(1),))
+        firmware = dump_load(storage, BLOCK, storage, crash.cpus, HSA)
+        return Session(self, storage, firmware, storage, crash, HSA, self, self.watch)
 
     def _resume(self) -> None:
         self.resumed += 1

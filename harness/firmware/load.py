@@ -1,0 +1,60 @@
+"""The firmware of one load: all that a loaded system can ask of it.
+
+A machine gets it from outside, so it can be one that is not sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.firmware.diag308 import Diag308
+from harness.firmware.hsa import Hsa
+from harness.firmware.service_call import ServiceCalls
+from harness.firmware.signal_processor import StoppedCpus
+from harness.firmware.storage import AbsoluteStorage
+from harness.s390x.cpu import CpuState
+
+IPL_CPU = 0
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """Of an ordinary load: DIAGNOSE X'308', and what is corrected in service calls' answers."""
+
+    diag308: Diag308
+    calls: ServiceCalls
+
+
+@dataclass(frozen=True)
+class DumpFirmware(Firmware):
+    """Of a SCSI dump load, which has an HSA and ``others``: the stopped CPUs."""
+
+    hsa: Hsa
+    others: StoppedCpus
+
+
+def ordinary_load(storage: AbsoluteStorage, ipl_block: bytes) -> Firmware:
+    """Sound firmware of a system that was loaded as ``ipl_block`` says."""
+    return Firmware(Diag308(storage, ipl_block), ServiceCalls(storage))
+
+
+def dump_load(
+    storage: AbsoluteStorage,
+    ipl_block: bytes,
+    saved: AbsoluteStorage,
+    cpus: Sequence[CpuState],
+    hsa_size: int,
+) -> DumpFirmware:
+    """Sound firmware of a dump system that was loaded as ``ipl_block`` says.
+
+    ``saved`` and ``cpus`` (by CPU address) are the crashed system's. Raises ValueError if an HSA
+    of ``hsa_size`` bytes does not fit ``saved``.
+    """
+    hsa = Hsa(saved, hsa_size, cpus[IPL_CPU])
+    return DumpFirmware(
+        Diag308(storage, ipl_block, hsa),
+        ServiceCalls(storage, hsa),
+        hsa,
+        StoppedCpus(storage, cpus, IPL_CPU),
+    )

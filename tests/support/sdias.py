@@ -1,0 +1,34 @@
+"""An SDIAS request as a dump system makes it, refused by a QEMU that does not know it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.s390x import sclp
+from harness.s390x.sclp import SdiasQualifier, c_sclp
+
+PAGE = 4096
+SCCB = 8 * PAGE
+TARGET = 10 * PAGE
+
+
+def put_sdias(storage, *, qualifier=SdiasQualifier.STORE_DATA, page=0, count=1, address=TARGET):
+    """At ``SCCB``: a request for ``count`` pages of the HSA, to be stored at ``address``."""
+    event = c_sclp.sdias_evbuf(
+        hdr=c_sclp.evbuf_header(length=60, type=sclp.EVTYP_SDIAS),
+        event_qual=qualifier,
+        blk_cnt=count,
+        asa=address,
+        fbn=page + sclp.SDIAS_FIRST_BLOCK,
+        dbs=1,
+    )
+    header = c_sclp.sccb_header(
+        length=sclp.SDIAS_SCCB_SIZE, response_code=sclp.RESPONSE_INVALID_FUNCTION
+    )
+    storage.write(SCCB, header.dumps() + event.dumps())
+
+
+def answered(storage) -> Any:
+    """What is at ``SCCB`` now."""
+    raw = storage.read(SCCB, sclp.SDIAS_SCCB_SIZE)
+    return c_sclp.sdias_sccb(raw)
