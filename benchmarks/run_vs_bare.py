@@ -33,6 +33,7 @@ from harness.machine.system.boot import Booter
 from harness.machine.system.crash import crash
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
+from harness.qemu.disk import Disk
 from harness.report.verdict import Result
 from harness.run import engine
 from harness.run.inputs import CrashInputs
@@ -87,7 +88,7 @@ class Bench:
             sparse.copy(disk, directory / "disk.img")
             outcome = Dumper(find_qemu(), phases, phases.stall_seconds).dump(
                 snapshot,
-                directory / "disk.img",
+                Disk.for_dump(directory / "disk.img"),
                 DiskLayout.PARTITION,
                 scenario.dump.hsa_size,
                 directory / "dump",

@@ -12,8 +12,9 @@ from harness.images.initramfs.build import BUILDER, IMAGE, PAYLOAD, cpio_of, ini
 from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store
 from harness.progress import Progress
+from harness.qemu.disk import Disk
 from harness.qemu.process import CONSOLE_LOG
-from harness.qemu.spec import Disk, MachineSpec
+from harness.qemu.spec import MachineSpec
 from harness.s390x.disk_layout import DiskLayout
 
 MEMORY = 256 << 20

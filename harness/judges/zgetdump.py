@@ -32,8 +32,9 @@ from harness.images.needs import Wanted
 from harness.images.provide import OWN_DUMP_KERNEL, Images
 from harness.images.store import Store
 from harness.progress import Progress
+from harness.qemu.disk import Disk
 from harness.qemu.process import CONSOLE_LOG
-from harness.qemu.spec import Disk, MachineSpec
+from harness.qemu.spec import MachineSpec
 
 JOB = "judge"
 MEMORY = 512 << 20

@@ -6,22 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.qemu.binary import MACHINE_TYPE, SANDBOX, QemuBinary
+from harness.qemu.disk import Disk
 from harness.s390x.wiring import HBA_DEVNO
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A raw disk image. ``boot`` makes it the one that is IPLed; ``read_only`` protects it."""
-
-    path: Path
-    lun: int = 0
-    boot: bool = False
-    read_only: bool = False
-
-    @property
-    def device(self) -> str:
-        """QEMU's name of it, in events, too."""
-        return f"disk{self.lun}"
 
 
 @dataclass(frozen=True)
@@ -116,19 +102,5 @@ def _boot_options(spec: MachineSpec) -> list[str]:
 def _disk_options(spec: MachineSpec) -> list[str]:
     if not spec.disks:
         return []
-    options = ["-device", f"virtio-scsi-ccw,id=hba,devno=fe.0.{HBA_DEVNO:04x}"]
-    for disk in spec.disks:
-        # cache=unsafe: each stop of the VM would flush the disk otherwise.
-        # file.filename takes the path as it is, colons included; commas are doubled
-        path = str(disk.path).replace(",", ",,")
-        backend = f"file.driver=file,file.filename={path},format=raw,cache=unsafe"
-        # what the host cannot do is not for the guest to see: the machine stops, QMP says why
-        backend += ",werror=stop,rerror=stop"
-        device = f"scsi-hd,drive={disk.device},bus=hba.0,channel=0,scsi-id=0,lun={disk.lun}"
-        if disk.boot:
-            device += ",bootindex=1"
-        if disk.read_only:
-            backend += ",read-only=on"
-        options += ["-drive", f"if=none,id={disk.device},{backend}"]
-        options += ["-device", device]
-    return options
+    hba = ["-device", f"virtio-scsi-ccw,id=hba,devno=fe.0.{HBA_DEVNO:04x}"]
+    return hba + [option for disk in spec.disks for option in disk.options()]

@@ -37,6 +37,7 @@ from harness.machine.system.reipl import reipl
 from harness.machine.vector_checksum import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
+from harness.qemu.disk import Disk
 from harness.report.verdict import Result, Verdict
 from harness.run.fidelity import statement
 from harness.run.inputs import CrashInputs, DumpInputs, host_identity, wanted
@@ -344,7 +345,9 @@ class _Run:
         dumper = Dumper(
             self._binary, self._phases, self._phases.stall_seconds, self._lines_of("dump")
         )
-        outcome = dumper.dump(snapshot, directory.disk, dump.layout, dump.hsa_size, directory.dump)
+        outcome = dumper.dump(
+            snapshot, Disk.for_dump(directory.disk), dump.layout, dump.hsa_size, directory.dump
+        )
         directory.write_json(directory.outcome, outcome.to_json())
         return outcome
 

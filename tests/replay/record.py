@@ -32,14 +32,15 @@ from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
+from harness.qemu.disk import Disk
 from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.gdbstub.transcript import Recorder as GdbRecorder
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
-from harness.qemu.spec import Disk, MachineSpec
+from harness.qemu.spec import MachineSpec
 from harness.run.plan import CRASH_PARMLINE, DISK_PARMLINE
 from harness.s390x.ipl import fcp_block
-from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK, SYSTEM_LUN
+from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK
 from harness.triggers.table import trigger_named
 from tests.replay.tape import Recorder
 
@@ -121,7 +122,7 @@ def record_system(images: Images, scratch: Path, into: Path) -> None:
     ramdisk = images.crashed_initramfs(kernel)
     parmline = f"{CRASH_PARMLINE} {DISK_PARMLINE}"
     sparse.copy(images.system_disk(kernel, ramdisk, parmline).path / DISK, disk)
-    disks = (Disk(disk, lun=SYSTEM_LUN, boot=True),)
+    disks = (Disk.of_system(disk),)
     spec = MachineSpec(memory=MEMORY, cpus=1, disks=disks, paused=True, gdb=True)
     with (
         (into / "system.gdb").open("w") as transcript,

@@ -17,12 +17,13 @@ from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.dump_load.session import DumpSession, Ended
 from harness.machine.steps import Steps
 from harness.qemu.binary import QemuBinary
+from harness.qemu.disk import Disk
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
-from harness.qemu.spec import Disk, MachineSpec
+from harness.qemu.spec import MachineSpec
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.ipl import BlockDevice, block_device, fcp_block
-from harness.s390x.wiring import DUMP_DISK, DUMP_LUN
+from harness.s390x.wiring import DUMP_DISK
 
 # whatever it has said before
 _NOT_ENDED = {
@@ -47,7 +48,7 @@ class Dumper:
     def dump(
         self,
         snapshot: Snapshot,
-        disk: Path,
+        disk: Disk,
         layout: DiskLayout,
         hsa_size: int,
         directory: Path,
@@ -60,12 +61,12 @@ class Dumper:
         """
         directory.mkdir(parents=True, exist_ok=True)
         _require_dump_disk(snapshot)
-        boot_disk = BootDisk(disk)
+        boot_disk = BootDisk(disk.path)
         spec = MachineSpec(
             memory=snapshot.memory,
             cpus=len(snapshot.cpus),
             cpu_model=str(snapshot.machine["cpu_model"]),
-            disks=(Disk(disk, lun=DUMP_LUN, boot=True),),
+            disks=(disk,),
             paused=True,
             gdb=True,
         )

@@ -14,11 +14,12 @@ from harness.machine.steps import Steps
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
 from harness.qemu.binary import QemuBinary
+from harness.qemu.disk import Disk
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
-from harness.qemu.spec import Disk, MachineSpec
+from harness.qemu.spec import MachineSpec
 from harness.s390x.ipl import fcp_block
-from harness.s390x.wiring import SYSTEM_DISK, SYSTEM_LUN
+from harness.s390x.wiring import SYSTEM_DISK
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Booter:
         directory.mkdir(parents=True, exist_ok=True)
         if system_disk is not None:
             sparse.copy(system_disk, directory / SYSTEM_IMAGE)
-            spec = _from_disk(spec, directory / SYSTEM_IMAGE)
+            spec = _from_disk(spec, Disk.of_system(directory / SYSTEM_IMAGE))
         with (
             GuestRam.create(spec.memory) as ram,
             Qemu.start(self.binary, spec, ram, directory, name=phase, on_line=self.on_line) as qemu,
@@ -62,13 +63,13 @@ class Booter:
             yield system
 
 
-def _from_disk(spec: MachineSpec, disk: Path) -> MachineSpec:
+def _from_disk(spec: MachineSpec, disk: Disk) -> MachineSpec:
     return replace(
         spec,
         kernel=None,
         initrd=None,
         append=None,
-        disks=(Disk(disk, lun=SYSTEM_LUN, boot=True),),
+        disks=(disk,),
         paused=True,
         gdb=True,
     )

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.qemu.binary import QemuBinary
-from harness.qemu.spec import Disk, Endpoints, MachineSpec, qemu_argv
+from harness.qemu.disk import Disk
+from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
+from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK, fcp_device
 
 BINARY = QemuBinary(Path("/q/qemu-system-s390x"), (7, 2, 0))
 PLAIN = MachineSpec(memory=512 << 20, cpus=2)
@@ -79,3 +81,21 @@ def test_disks_get_their_luns_behind_one_hba():
     assert "file.filename=/first,,one,format=raw,cache=unsafe" in first
     assert second.startswith("if=none,id=disk1,")
     assert "file.filename=/x:y," in second
+
+
+def test_a_disk_is_said_once_with_all_that_protects_host_and_guest():
+    disk = Disk(Path("/a,b:c"), lun=3, read_only=True)
+    assert disk.options() == [
+        "-drive",
+        "if=none,id=disk3,file.driver=file,file.filename=/a,,b:c,format=raw,cache=unsafe,"
+        "werror=stop,rerror=stop,read-only=on",
+        "-device",
+        "scsi-hd,drive=disk3,bus=hba.0,channel=0,scsi-id=0,lun=3",
+    ]
+
+
+def test_the_disks_of_a_dump_and_of_a_system_hang_where_the_ipl_blocks_say():
+    dump, system = Disk.for_dump(Path("/d")), Disk.of_system(Path("/s"))
+    assert (fcp_device(dump.lun), fcp_device(system.lun)) == (DUMP_DISK, SYSTEM_DISK)
+    assert dump.boot
+    assert system.boot

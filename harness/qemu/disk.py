@@ -1,0 +1,82 @@
+"""A disk of a machine, and QEMU's options for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from harness.s390x.wiring import DUMP_LUN, SYSTEM_LUN
+
+FORMAT = "raw"  # of every image, so that its blocks are where the guest has them
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A raw disk image. ``boot`` makes it the one that is IPLed; ``read_only`` protects it."""
+
+    path: Path
+    lun: int = 0
+    boot: bool = False
+    read_only: bool = False
+
+    @classmethod
+    def for_dump(cls, path: Path) -> Self:
+        """The disk that a dump system is loaded from, and writes to."""
+        return cls(path, lun=DUMP_LUN, boot=True)
+
+    @classmethod
+    def of_system(cls, path: Path) -> Self:
+        """The disk that the system which crashes is loaded from."""
+        return cls(path, lun=SYSTEM_LUN, boot=True)
+
+    @property
+    def device(self) -> str:
+        """QEMU's name of it, in events, too."""
+        return f"disk{self.lun}"
+
+    def options(self) -> list[str]:
+        """QEMU's options; the disk hangs on the HBA ``hba``, which another option makes.
+
+        Source: QEMU 7.2 qapi/block-core.json, BlockdevOptions; qemu-options.hx, -drive.
+        """
+        # the block nodes, one in the other: what disturbs a disk is a node around the file
+        file: Mapping[str, object] = {"driver": "file", "filename": self.path}
+        drive = {
+            "if": "none",
+            "id": self.device,
+            "file": file,
+            "format": FORMAT,
+            "cache": "unsafe",  # each stop of the VM would flush the disk otherwise
+            # what the host cannot do is not for the guest to see: the machine stops, QMP says why
+            "werror": "stop",
+            "rerror": "stop",
+        }
+        device = {
+            "drive": self.device,
+            "bus": "hba.0",
+            "channel": 0,
+            "scsi-id": 0,
+            "lun": self.lun,
+        }
+        if self.boot:
+            device["bootindex"] = 1
+        if self.read_only:
+            drive["read-only"] = "on"
+        return [
+            *("-drive", ",".join(_dotted(drive))),
+            *("-device", ",".join(["scsi-hd", *_dotted(device)])),
+        ]
+
+
+def _dotted(options: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    """``{"file": {"driver": "x"}}`` -> ``file.driver=x``; a comma in a value is doubled.
+
+    Values are taken as they are otherwise: a colon in a path means nothing.
+    """
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}={str(value).replace(',', ',,')}"
