@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
+from harness.host.cpu_time import cpu_time_limit
 from harness.limits import exceeded, memory_for, seconds_for
 
 _BLOCK = 512  # bytes, of st_blocks
-_AGAIN = 0.5  # seconds of CPU time after which it is said once more, if somebody did not listen
 
 
 @contextmanager
@@ -31,8 +28,9 @@ def guarded(*files: Path) -> Iterator[None]:
     """
     names, sizes = ", ".join(map(str, files)), [_size(file) for file in files]
     seconds, memory = seconds_for(*sizes), memory_for(*sizes)
+    too_long = exceeded(names, "takes more CPU time, in seconds", seconds)
     try:
-        with _memory_limit(memory), _time_limit(names, seconds):
+        with _memory_limit(memory), cpu_time_limit(seconds, too_long):
             yield
     except MemoryError:
         raise exceeded(names, "needs more memory, in MiB", memory >> 20) from None
@@ -58,22 +56,6 @@ def _taken() -> int:
         if name == "VmData":
             return int(value.split()[0]) << 10
     return 0
-
-
-@contextmanager
-def _time_limit(names: str, seconds: int) -> Iterator[None]:
-    """Of CPU time: a host that is busy, or was suspended, makes no dump a wrong one."""
-
-    def too_long(_: int, __: FrameType | None) -> NoReturn:
-        raise exceeded(names, "takes more CPU time, in seconds", seconds)
-
-    before = signal.signal(signal.SIGPROF, too_long)
-    signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
 
 
 def _size(file: Path) -> int:

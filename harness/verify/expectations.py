@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from harness.errors import EvidenceError
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.patterns import time_to_match
 
 CHECK, UNIT = "expectations", "expectations"
 
@@ -22,7 +23,8 @@ def check(evidence: Evidence) -> CheckResult:
     compared = patterns + (expect.time_limit is not None)
     if not compared:
         return CheckResult.skipped(CHECK, UNIT, "the scenario expects no more than a right dump")
-    findings = tuple(Finding(CHECK, message) for message in _messages(evidence))
+    with time_to_match():
+        findings = tuple(Finding(CHECK, message) for message in _messages(evidence))
     return CheckResult(CHECK, compared, UNIT, findings)
 
 

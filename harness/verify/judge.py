@@ -22,6 +22,7 @@ from harness.verify.checks import (
 from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.patterns import time_to_match
 from harness.verify.semantic import check as semantic
 
 Check = Callable[[Evidence], CheckResult]
@@ -92,7 +93,8 @@ def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
     _require_checks(evidence, dump)
     if evidence.expect.verdict == "PASS":
         return Judgement(dump, rest)
-    wrong = tuple(Finding(VERDICT, message) for message in _not_as_wrong(evidence, dump))
+    with time_to_match():
+        wrong = tuple(Finding(VERDICT, message) for message in _not_as_wrong(evidence, dump))
     verdict = CheckResult(VERDICT, 1 + len(evidence.expect.findings), VERDICT_UNIT, wrong)
     return Judgement(dump, (*rest, verdict), expected_wrong=True)
 

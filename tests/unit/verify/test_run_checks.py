@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import EvidenceError
-from harness.verify import expectations
+from harness.verify import expectations, patterns
 from harness.verify.checks import reipl
 from harness.verify.evidence import Evidence
 from harness.verify.judge import judge
@@ -43,6 +43,27 @@ def test_both_consoles_are_looked_at(tmp_path):
 def test_a_pattern_that_does_not_match(tmp_path, console):
     said = message(expectations, tmp_path, expect={f"{console}_console": ["no such line"]})
     assert said == f"nothing in {console}/console.log matches 'no such line'"
+
+
+ENDLESS = r"(\w+\W*)+\0"  # tries each way to cut the line into words
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        {"crash_console": [ENDLESS]},
+        {"dump_console": [ENDLESS]},
+        {"verdict": "FAIL", "findings": [ENDLESS]},
+    ],
+)
+def test_a_pattern_that_never_ends_is_an_error_of_the_evidence(tmp_path, monkeypatch, expect):
+    monkeypatch.setattr(patterns, "SECONDS", 0.2)
+    run = SyntheticRun(outcome={"hsa_released": False}, expect=expect)
+    with (
+        Evidence.open(run.write(tmp_path / "run")) as evidence,
+        pytest.raises(EvidenceError, match="not matched to their end"),
+    ):
+        judge(evidence)
 
 
 def test_a_time_limit_is_kept_or_not(tmp_path):

@@ -1,0 +1,26 @@
+"""The regular expressions of a scenario come with the evidence, and may be anyone's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.errors import EvidenceError
+from harness.host.cpu_time import cpu_time_limit
+
+SECONDS = 10.0  # of CPU time, for all patterns of a check
+
+
+@contextmanager
+def time_to_match() -> Iterator[None]:
+    """For a ``with`` block in the main thread that matches patterns of a scenario.
+
+    Raises EvidenceError after 10 s of CPU time: a few characters of a pattern can make its search
+    last for years.
+    """
+    too_long = EvidenceError(
+        f"run.json: the patterns of expect were not matched to their end in {SECONDS:.0f} s",
+        hint="a repetition within a repetition takes this long: write simpler patterns",
+    )
+    with cpu_time_limit(SECONDS, too_long):
+        yield
