@@ -5,21 +5,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.progress import Task as BarTask
+from rich.text import Text
 
 from harness.cli.say import SafeConsole, tell
 from harness.progress import NoProgress, Task
 from harness.progress import Progress as ProgressProtocol
+
+
+class _LeftColumn(ProgressColumn):
+    """The time that a task still takes; empty if that is not known, or if the task is done."""
+
+    max_refresh = 0.5  # seconds
+
+    def render(self, task: BarTask) -> Text:
+        if task.finished or task.time_remaining is None:
+            return Text()
+        left = timedelta(seconds=int(task.time_remaining))
+        return Text(f"{left} left", style="progress.remaining")
 
 
 class BarProgress:
@@ -32,7 +47,7 @@ class BarProgress:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _LeftColumn(),
             console=console,
         )
 

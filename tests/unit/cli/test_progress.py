@@ -56,3 +56,11 @@ def test_a_finished_task_is_complete(bars: BarProgress, screen: io.StringIO):
         task.update(4)
     assert "100%" not in screen.getvalue()
     assert "\x1b[?25h" in screen.getvalue()  # the cursor is back
+
+
+def test_a_finished_task_shows_one_time(bars: BarProgress, screen: io.StringIO):
+    with bars.task("copy", total=10, unit="MB") as task:
+        task.update(4)
+    last = screen.getvalue().rpartition("copy")[2]
+    assert last.count("0:00:00") == 1
+    assert "left" not in last
