@@ -91,7 +91,7 @@ class CrashedSystem:
         system = self._up().system
         self._phases.note("command", command=command)
         with self._phases.phase("crash") as deadline:
-            return system.run(command, deadline).replace("\r\n", "\n").removesuffix("\n")
+            return system.shell.run(command, deadline).replace("\r\n", "\n").removesuffix("\n")
 
     def crash(self) -> Snapshot:
         """Pull the trigger that is marked, and end QEMU; returns what is left for a dump.

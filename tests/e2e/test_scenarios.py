@@ -166,6 +166,6 @@ def test_the_running_kernel_offers_no_type_that_nobody_knows(images):
     with tempfile.TemporaryDirectory() as scratch, Journal(Path(scratch, "journal")) as journal:
         phases = Phases(journal, NoProgress(), memory=MEMORY, time_factor=1.0)
         with Booter(find_qemu(), phases).booted(spec, Path(scratch)) as system:
-            offered = system.run(f"cat {PROVOKE}", Deadline(60)).splitlines()
+            offered = system.shell.run(f"cat {PROVOKE}", Deadline(60)).splitlines()
     types = {line.strip() for line in offered if line.strip().isupper()}
     assert types == CRASHES.keys() | NO_CRASH.keys()

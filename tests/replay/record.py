@@ -28,8 +28,11 @@ from harness.images.store import Store
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.dump_load.session import DumpSession
+from harness.machine.system.boot import boot
+from harness.machine.system.console import SystemConsole
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
+from harness.machine.system.stop import stop
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.disk import Disk
@@ -137,13 +140,14 @@ def record_system(images: Images, scratch: Path, into: Path) -> None:
         memory = tape.wrap("ram", ram, "read", "write")
         firmware = ordinary_load(memory, fcp_block(SYSTEM_DISK, dump=False))
         session = CountingSession(machine, memory, firmware, NoSteps())
-        system = RunningSystem(qemu, ram, session, NoSteps())
+        console = SystemConsole(qemu, session)
         deadline = Deadline(SECONDS)
-        system.boot("boot", deadline)
+        shell = boot(console, session, "boot", deadline)
         played = session.stops
         for command in trigger.setup:
-            system.run(command, deadline)
-        system.stop(trigger, deadline)
+            shell.run(command, deadline)
+        system = RunningSystem(qemu, ram, session, console, shell)
+        stop(system, trigger, NoSteps(), deadline)
     # only what the firmware sees: looking at a silent machine depends on the time
     lines = [line for line in tape.lines if '"qemu.check"' not in line]
     (into / "system.tape").write_text("".join(f"{line}\n" for line in lines))

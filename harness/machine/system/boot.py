@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.deadline import Deadline
+from harness.errors import HarnessError
 from harness.evidence.snapshot import SYSTEM_IMAGE
 from harness.files import sparse
 from harness.firmware.load import ordinary_load
 from harness.machine.steps import Steps
+from harness.machine.system.console import SystemConsole
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
+from harness.machine.system.shell import PROMPT, ConsoleShell
 from harness.qemu.binary import QemuBinary
 from harness.qemu.disk import Disk
 from harness.qemu.process import Qemu
@@ -20,6 +25,9 @@ from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.ipl import fcp_block
 from harness.s390x.wiring import SYSTEM_DISK
+
+READY = "zharness: crashed system ready"
+EARLY_PANIC = "Kernel panic - not syncing[^\r\n]*"
 
 
 @dataclass(frozen=True)
@@ -57,10 +65,35 @@ class Booter:
             if system_disk is not None:
                 block = ipl_block or fcp_block(SYSTEM_DISK, dump=False)
                 session = SystemSession(qemu, ram, ordinary_load(ram, block), self.steps)
-            system = RunningSystem(qemu, ram, session, self.steps)
+            console = SystemConsole(qemu, session)
             with self.steps.phase(phase) as deadline:
-                system.boot(phase, deadline)
-            yield system
+                shell = boot(console, session, phase, deadline)
+            yield RunningSystem(qemu, ram, session, console, shell)
+
+
+def boot(
+    console: SystemConsole, session: SystemSession | None, phase: str, deadline: Deadline
+) -> ConsoleShell:
+    """Load the system, if QEMU does not by itself, and wait for its shell's prompt.
+
+    Raises PhaseTimeout if that does not come, HarnessError if the kernel panics before, QemuDied
+    if QEMU ends on its own.
+    """
+    if session is not None:
+        session.load(phase, deadline)
+        session.begin()
+    seen = console.expect([READY, EARLY_PANIC], deadline)
+    if seen == 1:
+        raise HarnessError(
+            f"the system panicked on its own, during boot: {console.matched}; "
+            f"its last lines:{console.last_lines}",
+            hint="can this kernel run the crashed system's initramfs?",
+        )
+    if seen is None or console.expect([re.escape(PROMPT)], deadline) is None:
+        raise console.timeout(phase, f"the line '{READY}'", deadline)
+    if session is not None:
+        session.settle(deadline)
+    return ConsoleShell(console)
 
 
 def _from_disk(spec: MachineSpec, disk: Disk) -> MachineSpec:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,22 +11,17 @@ from typing import Any
 from harness import clock
 from harness.deadline import Deadline
 from harness.dump.formats.elf.reader import ElfDump
-from harness.errors import HarnessError
 from harness.evidence.snapshot import RAM, Snapshot
-from harness.files.sparse import data_extents
-from harness.firmware.storage import within
 from harness.machine.system.boot import Booter
+from harness.machine.system.proof import must_prove
 from harness.machine.system.running import RunningSystem
+from harness.machine.system.shell import Shell
+from harness.machine.system.stop import stop
 from harness.qemu.process import Qemu
-from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
-from harness.s390x.lowcore import PAGE_SIZE, PSW_SIZE, RESTART_OLD_PSW
 from harness.triggers.table import Workload
 from harness.triggers.trigger import Trigger
-
-SEARCH_BYTES = 1 << 20
-SHOWN_REGISTERS = 8
 
 
 @dataclass(frozen=True)
@@ -38,14 +32,14 @@ class Crash:
     workload: Workload | None = None
     content_seed: int | None = None
 
-    def prepare(self, system: RunningSystem, deadline: Deadline) -> None:
-        """Whatever comes before the trigger; raises what ``RunningSystem.run`` raises."""
+    def prepare(self, shell: Shell, deadline: Deadline) -> None:
+        """Whatever comes before the trigger; raises what ``Shell.run`` raises."""
         for command in self.trigger.setup:
-            system.run(command, deadline)
+            shell.run(command, deadline)
         if self.content_seed is not None:
-            system.run(f"plant {self.content_seed}", deadline)
+            shell.run(f"plant {self.content_seed}", deadline)
         if self.workload is not None:
-            system.run(self.workload.command, deadline)
+            shell.run(self.workload.command, deadline)
 
 
 def crash(
@@ -84,8 +78,8 @@ def crash_booted(
     and system disk are complete only then. Raises as ``crash`` does.
     """
     with booter.steps.phase("crash") as deadline:
-        how.prepare(system, deadline)
-        panic = system.stop(how.trigger, deadline)
+        how.prepare(system.shell, deadline)
+        panic = stop(system, how.trigger, booter.steps, deadline)
     with booter.steps.phase("snapshot") as deadline:
         cpus = cpu_states(system.qemu, directory, deadline)
         system.ram.save(directory / RAM)
@@ -116,42 +110,6 @@ def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuStat
             return elf.cpus
     finally:
         notes.unlink()
-
-
-def must_prove(trigger: Trigger, ram: GuestRam, cpus: Sequence[CpuState]) -> None:
-    """Raises HarnessError unless memory and registers show that it was this trigger.
-
-    ``cpus`` are by CPU address. What the console must show has been looked for as it came.
-    """
-    if trigger.log:
-        _must_log(trigger, ram)
-    if trigger.registers:
-        _must_have_values(trigger, cpus)
-    # Linux restarts CPU 0 itself only to have it ask for a load (arch/s390/kernel/smp.c,
-    # smp_call_ipl_cpu), which it does on CPU 0 already after the operator's restart
-    old_psw = cpus[0].prefix + RESTART_OLD_PSW
-    if trigger.restart and not (
-        within(ram, old_psw, PSW_SIZE) and any(ram.read(old_psw, PSW_SIZE))
-    ):
-        raise HarnessError(
-            f"trigger {trigger.name}: CPU 0 has no restart old PSW, so this is another death"
-        )
-
-
-def _must_have_values(trigger: Trigger, cpus: Sequence[CpuState]) -> None:
-    zero = [f"CPU {at}: {name}" for at, cpu in enumerate(cpus) for name in cpu.zero_registers()]
-    if zero:
-        shown = ", ".join(zero[:SHOWN_REGISTERS]) + (", ..." if zero[SHOWN_REGISTERS:] else "")
-        raise HarnessError(f"trigger {trigger.name}: {len(zero)} registers are zero: {shown}")
-
-
-def _must_log(trigger: Trigger, ram: GuestRam) -> None:
-    text = re.compile(trigger.log.encode())
-    for offset, size in data_extents(ram.fd):
-        for at in range(offset, offset + size, SEARCH_BYTES):
-            if text.search(ram.read(at, min(SEARCH_BYTES + PAGE_SIZE, ram.size - at))):
-                return
-    raise HarnessError(f"trigger {trigger.name}: '{trigger.log}' is not in the kernel's log")
 
 
 def _machine(spec: MachineSpec, how: Crash, dump_block: bytes | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import shlex
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cli.app import app
-from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, UsageError
 from harness.images.kernel.build import Kernel
 from harness.images.store import Store, sha256
@@ -29,6 +29,7 @@ from harness.testing.evidence import new_directory
 from harness.testing.marks import DEFAULT_SCENARIO, Marked
 from harness.testing.scenarios import is_scenario
 from harness.testing.settings import Settings
+from tests.support.running_system import FakeShell
 from tests.unit.conftest import make_cpu
 
 MANY = 200
@@ -187,16 +188,6 @@ class TestReport:
         assert report.DUMP_OPTIONS.keys() == Dump.model_fields.keys()
 
 
-class FakeSystem:
-    def __init__(self) -> None:
-        self.commands: list[str] = []
-
-    def run(self, command: str, deadline: Deadline) -> str:
-        assert deadline.remaining > 0
-        self.commands.append(command)
-        return "one\r\ntwo\r\n"
-
-
 class TestCrashedSystem:
     @pytest.fixture
     def power(self):
@@ -215,7 +206,7 @@ class TestCrashedSystem:
                 directory.mkdir()
                 (directory / "console.log").write_text("booting\n")
                 power.append("on")
-                yield FakeSystem()
+                yield SimpleNamespace(shell=FakeShell(output="one\r\ntwo\r\n"))
                 power.append("off")
 
         image = tmp_path / "bzImage"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import HarnessError
-from harness.machine.system.crash import must_prove
+from harness.machine.system.proof import must_prove
 from harness.qemu.ram import GuestRam
 from harness.s390x.lowcore import RESTART_OLD_PSW
 from harness.triggers.trigger import Trigger

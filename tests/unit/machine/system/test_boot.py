@@ -1,0 +1,59 @@
+"""From a system's load to its shell: what comes in between, and what may come instead."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.errors import HarnessError, PhaseTimeout
+from harness.machine.system.boot import boot
+from harness.machine.system.console import SystemConsole
+from tests.support.running_system import SECONDS
+
+SOON = 0.2  # in which what does not come does not come
+UP = "Linux version 6.12\r\nzharness: crashed system ready\r\nzharness# "
+PANIC = "Kernel panic - not syncing: sysrq\r\n"
+
+
+def test_a_system_that_comes_up_has_a_shell(guest):
+    guest.say(UP)
+    shell = boot(SystemConsole(guest, None), None, "boot", Deadline(SECONDS))
+    guest.say("zharness: status 0\r\nzharness# ")
+    assert shell.run("true", Deadline(SECONDS)) == ""
+
+
+def test_a_panic_during_boot_is_an_error_with_the_last_lines(guest):
+    guest.say(f"Linux version 6.12\r\n{PANIC}")
+    with pytest.raises(HarnessError, match="panicked on its own") as caught:
+        boot(SystemConsole(guest, None), None, "boot", Deadline(SECONDS))
+    assert "\n  | Linux version 6.12" in caught.value.message
+    assert "console.log" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("said", ["Linux version\r\n", UP.removesuffix("zharness# ")])
+def test_a_system_that_does_not_come_up_is_a_timeout_of_its_phase(guest, said):
+    guest.say(said)
+    with pytest.raises(PhaseTimeout, match="crashed system ready") as caught:
+        boot(SystemConsole(guest, None), None, "reipl", Deadline(SOON))
+    assert caught.value.phase == "reipl"
+
+
+def test_a_system_from_its_own_disk_is_played_until_it_is_up(guest):
+    done: list[str] = []
+
+    def play(deadline, wait_seconds) -> bool:
+        done.append("play")
+        guest.say(UP)
+        return True
+
+    session = SimpleNamespace(
+        load=lambda phase, deadline: done.append(f"load in {phase}"),
+        begin=lambda: done.append("begin"),
+        play=play,
+        settle=lambda deadline: done.append("settle"),
+    )
+    boot(SystemConsole(guest, session), session, "boot", Deadline(SECONDS))
+    assert done[:3] == ["load in boot", "begin", "play"]
+    assert (done[-1], done.count("settle")) == ("settle", 1)

@@ -1,0 +1,92 @@
+"""The shell on a console: what was typed, what came back, and how each command ended."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from harness.deadline import Deadline
+from harness.errors import HarnessError, PhaseTimeout, QemuDied
+from harness.machine.system.console import SystemConsole
+from harness.machine.system.shell import ConsoleShell
+from tests.support.running_system import SECONDS
+
+SOON = 0.2  # in which what does not come does not come
+
+
+@pytest.fixture
+def shell(guest) -> ConsoleShell:
+    return ConsoleShell(SystemConsole(guest, None))
+
+
+def test_a_command_gives_what_it_printed(guest, shell):
+    guest.say("one\r\n[ 0.1] the kernel's\r\ntwo\r\nzharness: status 0\r\nzharness# ")
+    assert shell.run("ls", Deadline(SECONDS)) == "one\r\n[ 0.1] the kernel's\r\ntwo\r\n"
+    assert guest.typed() == 'ls; echo "zharness: status $?"\n'
+
+
+def test_one_command_after_another(guest, shell):
+    guest.say("zharness: status 0\r\nzharness# two\r\nzharness: status 0\r\nzharness# ")
+    assert shell.run("one", Deadline(SECONDS)) == ""
+    assert shell.run("two", Deadline(SECONDS)) == "two\r\n"
+
+
+def test_a_command_in_the_background_needs_no_separator(guest, shell):
+    guest.say("zharness: status 0\r\nzharness# ")
+    shell.run("spin & ", Deadline(SECONDS))
+    assert guest.typed() == 'spin &  echo "zharness: status $?"\n'
+
+
+def test_a_command_that_fails_says_how(guest, shell):
+    guest.say("1\r\n2\r\n3\r\nno such file\r\nzharness: status 127\r\nzharness# ")
+    with pytest.raises(HarnessError, match="'ls' failed") as caught:
+        shell.run("ls", Deadline(SECONDS))
+    assert caught.value.message.endswith("(status 127): 2 / 3 / no such file")
+
+
+def test_a_command_that_fails_in_silence(guest, shell):
+    guest.say("zharness: status 1\r\nzharness# ")
+    with pytest.raises(HarnessError, match=r"\(status 1\): nothing$"):
+        shell.run("false", Deadline(SECONDS))
+
+
+def test_a_command_that_does_not_end_is_a_timeout(guest, shell):
+    guest.say("still here\r\n")
+    with pytest.raises(PhaseTimeout, match="'cat' to end") as caught:
+        shell.run("cat", Deadline(SOON))
+    assert caught.value.phase == "crash"
+
+
+def test_a_command_that_does_not_come_back_is_only_typed(guest, shell):
+    shell.send("echo c > /proc/sysrq-trigger")
+    assert guest.typed() == "echo c > /proc/sysrq-trigger\n"
+
+
+def test_a_console_that_ends_is_qemus_death(guest, shell):
+    guest.sock.close()
+    with pytest.raises(QemuDied, match="console ended"):
+        shell.run("ls", Deadline(SECONDS))
+    guest.alive = False
+    with pytest.raises(QemuDied, match="ended on its own"):
+        shell.run("ls", Deadline(SECONDS))
+
+
+def test_the_machine_is_played_while_a_command_runs(guest):
+    """The command needs an answer of the firmware, so it ends only if somebody plays."""
+
+    def play(deadline, wait_seconds) -> bool:
+        guest.say("done\r\nzharness: status 0\r\nzharness# ")
+        return True
+
+    shell = ConsoleShell(SystemConsole(guest, SimpleNamespace(play=play)))
+    assert shell.run("reboot --later", Deadline(SECONDS)).endswith("done\r\n")
+
+
+def test_a_machine_that_stands_is_played_no_more(guest):
+    played = []
+    session = SimpleNamespace(play=lambda deadline, wait_seconds: played.append(1))
+    console = SystemConsole(guest, session)
+    assert console.expect(["nothing"], Deadline(SOON)) is None
+    assert console.stands
+    assert played == [1]
