@@ -20,8 +20,9 @@ from itertools import combinations, permutations
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.dump.convert import WRITERS, convert
+from harness.dump.convert import convert
 from harness.dump.detect import open_dump
+from harness.dump.formats.table import writers
 from harness.host.paths import default_store
 from harness.images.store import Store
 from harness.inspect.compare import compare
@@ -83,7 +84,7 @@ def dumped(plan: Plan, store: Store, home: Path, zgetdump: Zgetdump | None) -> I
 
 def converted(home: Path, zgetdump: Zgetdump | None) -> Iterator[Written]:
     """Each format into each other, from the dumps on partitions."""
-    for source, form in permutations(WRITERS, 2):
+    for source, form in permutations(writers(), 2):
         target = home / f"{source}-to-{form}"
         with open_dump(home / f"partition-{source}/dump/dump") as dump:
             start = time.monotonic()

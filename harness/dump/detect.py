@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 from harness.dump.content import Content, File
 from harness.dump.disk import containers
-from harness.dump.formats.elf.c_elf import ELFMAG
-from harness.dump.formats.elf.reader import ElfDump
-from harness.dump.formats.kdump.c_kdump import FLAT_SIGNATURE, KDUMP_SIGNATURE
-from harness.dump.formats.kdump.flattened import flattened
-from harness.dump.formats.kdump.reader import KdumpDump
-from harness.dump.formats.lkcd.c_lkcd import DF_LKCD_MAGIC
-from harness.dump.formats.lkcd.reader import LkcdDump
-from harness.dump.formats.s390.c_s390 import DF_S390_MAGIC, DF_S390_MAGIC_EXT
-from harness.dump.formats.s390.extended import S390ExtDump
-from harness.dump.formats.s390.reader import S390Dump
+from harness.dump.formats.kdump.flattened import flattened, is_flattened
+from harness.dump.formats.table import MAGIC_SIZE, format_at, format_named
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 
 BUSY_MARKER = b"zfcpdump busy\0"  # what zfcpdump 3 writes first, and overwrites last
-
-
-class Format(NamedTuple):
-    """``magic`` is what the content begins with, ``read`` what makes a dump of it."""
-
-    magic: bytes
-    read: Callable[[Content], Dump]
-
-
-def _read_flattened(content: Content) -> Dump:
-    """The dump that makedumpfile's records make, which are never of themselves."""
-    inside = flattened(content)
-    if inside.upto(0, len(FLAT_SIGNATURE)) == FLAT_SIGNATURE:
-        raise EvidenceError(f"{content.name}: is flattened twice")
-    dump = read_dump(inside)
-    dump.container = "makedumpfile's flattened format"
-    return dump
-
-
-FORMATS = (
-    Format(ELFMAG, ElfDump),
-    Format(DF_LKCD_MAGIC, LkcdDump),
-    Format(DF_S390_MAGIC, S390Dump),
-    Format(DF_S390_MAGIC_EXT, S390ExtDump),
-    Format(FLAT_SIGNATURE, _read_flattened),
-    Format(KDUMP_SIGNATURE, KdumpDump),
-)
 
 _NO_DUMP = (
     (BUSY_MARKER, "a dump that was begun and never finished (zfcpdump's busy marker)"),
@@ -58,8 +21,6 @@ _NO_DUMP = (
     (b"\xfd7zXZ\0", "compressed with xz: decompress it first"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd: decompress it first"),
 )
-_MAGIC_SIZE = 16
-_PARTITION_FORMATS = ("elf", "s390", "s390_ext")  # what stands on a partition by itself
 
 
 def open_dump(path: Path, member: str | None = None) -> Dump:
@@ -70,7 +31,7 @@ def open_dump(path: Path, member: str | None = None) -> Dump:
     """
     with ExitStack() as stack:
         file = stack.enter_context(File.open(path))
-        if format_of(file) is None:
+        if not _is_dump(file):
             dump = _in_container(file, member)
         elif member is None:
             dump = _dump_itself(file)
@@ -82,10 +43,12 @@ def open_dump(path: Path, member: str | None = None) -> Dump:
 
 def read_dump(content: Content) -> Dump:
     """The dump that ``content`` is; raises EvidenceError if it is none, or a damaged one."""
-    form = format_of(content)
+    if is_flattened(content):
+        return _read_flattened(content)
+    form = format_at(content)
     if form is not None:
         return form.read(content)
-    start = content.upto(0, _MAGIC_SIZE)
+    start = content.upto(0, MAGIC_SIZE)
     if not start:
         raise EvidenceError(f"{content.name}: is empty")
     for magic, what in _NO_DUMP:
@@ -94,10 +57,18 @@ def read_dump(content: Content) -> Dump:
     raise EvidenceError(f"{content.name}: no dump: offset 0 holds {start[:8].hex(' ')}")
 
 
-def format_of(content: Content) -> Format | None:
-    """The format that ``content`` begins like; None if it is no known one."""
-    start = content.upto(0, _MAGIC_SIZE)
-    return next((form for form in FORMATS if start.startswith(form.magic)), None)
+def _is_dump(content: Content) -> bool:
+    return is_flattened(content) or format_at(content) is not None
+
+
+def _read_flattened(content: Content) -> Dump:
+    """The dump that makedumpfile's records make, which are never of themselves."""
+    inside = flattened(content)
+    if is_flattened(inside):
+        raise EvidenceError(f"{content.name}: is flattened twice")
+    dump = read_dump(inside)
+    dump.container = "makedumpfile's flattened format"
+    return dump
 
 
 def _in_container(file: File, member: str | None) -> Dump:
@@ -108,7 +79,7 @@ def _in_container(file: File, member: str | None) -> Dump:
 def _dump_itself(file: File) -> Dump:
     """The dump that ``file`` begins with; what is behind it may be the rest of its partition."""
     dump = read_dump(file)
-    if dump.format in _PARTITION_FORMATS and dump.length < file.size:
+    if format_named(dump.format).on_partition and dump.length < file.size:
         found = containers.surroundings(file, dump.length)
         if found is not None:
             return _found_there(read_dump(found.content), found)

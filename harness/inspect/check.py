@@ -16,6 +16,7 @@ from harness.dump.disk.superblock import (
     superblock_of_disk,
     superblock_of_partition,
 )
+from harness.dump.formats.table import format_named
 from harness.dump.reader import PAGE, Dump, Segment
 from harness.errors import EvidenceError, LimitError
 from harness.inspect import compare, page_statistics
@@ -28,7 +29,6 @@ from harness.verify.os_info import crashkernel
 
 HEADERS, MAP, COMPLETE, SHA256 = "headers", "memory-map", "complete", "sha256"
 REPEATS = "repeats"
-FILTERED = "kdump"  # how the names of formats begin that leave out pages on purpose
 _END_OF_ADDRESSES = 1 << 64
 _SHOWN = 16
 
@@ -121,7 +121,7 @@ def map_alone(dump: Dump) -> CheckResult:
     that kdump, unlike zfcpdump, leaves out the memory that it runs in.
     """
     count = len(dump.segments)
-    if dump.format.startswith(FILTERED):  # its segments are runs of pages, which cannot overlap
+    if format_named(dump.format).filtered:  # its segments cannot overlap
         gaps = sum(start > 0 for start, _ in dump.memory_map)
         notes = (f"{gaps} gaps, where pages were left out",)
         return _result(MAP, count, "segments", (), notes)
@@ -134,7 +134,7 @@ def map_alone(dump: Dump) -> CheckResult:
 
 
 def _map_faults(dump: Dump) -> Iterator[str]:
-    if dump.format == "elf":
+    if format_named(dump.format).has_virtual:
         return memory_map.faults(dump.segments, None)
     return memory_map.coverage(dump.ascending, None, "segment")
 

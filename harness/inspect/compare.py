@@ -7,6 +7,7 @@ from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from harness.dump.formats.page_runs import PagedDump
+from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump, Range, refuse_repeats
 from harness.inspect.compare_status import StoredStatus
 from harness.progress import Progress
@@ -35,7 +36,6 @@ VECTOR_REASON = (
     "a dump of format {} has vector registers only where the crashed system had given the CPU "
     "an area to store them into"
 )
-NO_VECTORS = ("lkcd", "s390", "s390_ext")  # formats whose headers have no room for them
 _STEP = 64 << 20
 _SHOWN_RANGES = 16
 
@@ -176,7 +176,9 @@ def _reason(pair: registers.Pair, one: str, other: str) -> tuple[str, str] | Non
     left, right = pair.one, pair.other
     if left is None or right is None:
         form = one if left is None else other
-        return ("vector registers", VECTOR_REASON.format(form)) if form in NO_VECTORS else None
+        if not format_named(form).registers_in_memory:
+            return None
+        return "vector registers", VECTOR_REASON.format(form)
     if pair.name == "clock comparator" and (left == right >> 8 or right == left >> 8):
         return pair.name, registers.COMPARATOR_REASON
     return None

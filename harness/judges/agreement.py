@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump, Range
 from harness.errors import EvidenceError
 from harness.inspect import compare
@@ -77,7 +78,9 @@ def _is_image(finding: Finding, dump: Dump, opinion: Opinion) -> bool:
 
 def _is_gap(finding: Finding, dump: Dump, form: str) -> bool:
     """Memory that only zgetdump has is between that of the dump."""
-    return form == "s390" and _is_within(finding, [Range(0, dump.memory_map[-1].end)])
+    return not format_named(form).has_gaps and _is_within(
+        finding, [Range(0, dump.memory_map[-1].end)]
+    )
 
 
 def _is_within(finding: Finding, ranges: Sequence[Range]) -> bool:
@@ -92,7 +95,8 @@ def _is_within(finding: Finding, ranges: Sequence[Range]) -> bool:
 
 def _is_left_out(finding: Finding, dump: Dump, form: str) -> bool:
     """A register that a stand-alone dump has in memory, where zgetdump did not write it."""
-    if form != "s390" or finding.details.get("register") != registers.TOD_PROGRAMMABLE:
+    kept = format_named(form).registers_in_memory
+    if not kept or finding.details.get("register") != registers.TOD_PROGRAMMABLE:
         return False
     prefix = dump.cpus[finding.details["cpu"]].prefix
     memory = dump.read(prefix + _TOD_PROGRAMMABLE, 4)

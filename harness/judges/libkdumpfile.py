@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump
 from harness.errors import HostError
 from harness.host.child import dying_with_us
@@ -22,7 +23,6 @@ from harness.s390x.cpu import CpuState
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "libkdumpfile", "facts, registers and blocks"
-KNOWN = ("elf", "s390")
 PYTHON = "/usr/bin/python3"
 SECONDS_PER_GIB, SECONDS = 60.0, 60.0
 BLOCK = 1 << 20
@@ -44,7 +44,7 @@ def check(path: Path, dump: Dump) -> CheckResult:
     ``path`` is the dump's file. Skipped, with the reason, if the library is not installed or does
     not know the format; raises HostError if its process fails.
     """
-    if dump.format not in KNOWN or dump.container:
+    if not format_named(dump.format).libkdumpfile or dump.container:
         what = dump.format if not dump.container else f"a dump in {dump.container}"
         return CheckResult.skipped(CHECK, UNIT, f"libkdumpfile does not know {what}")
     if not installed():

@@ -22,6 +22,7 @@ from harness.dump.detect import open_dump
 from harness.dump.disk.ext import FileSystem
 from harness.dump.disk.superblock import is_dump_disk
 from harness.dump.formats.s390.c_s390 import SECTOR
+from harness.dump.formats.table import FORMATS, Format, Knows, format_named
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.images.command import Tools
@@ -40,8 +41,6 @@ JOB = "judge"
 MEMORY = 512 << 20
 SECONDS = 120.0
 SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
-KNOWN = ("elf", "s390")  # formats that it reads and writes
-LATER_KNOWN = "s390_ext"  # a format that a later one reads, and does not write
 _WHOLE_DISK, _FIRST_PARTITION = "/dev/sda", "/dev/sda1"
 _RESULTS = "results.img"
 _SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's tables and reserve
@@ -121,12 +120,12 @@ class Zgetdump:
         the guest does not do its job.
         """
         if why := self.unknown(dump):
-            hint = "zharness dump convert makes an elf or s390 dump of it"
-            if self._suite is None and dump.format == LATER_KNOWN:
+            hint = f"zharness dump convert makes an {' or '.join(_written())} dump of it"
+            if format_named(dump.format).zgetdump is Knows.READS_LATER and self._suite is None:
                 hint += "; a later zgetdump reads it: --suite sid"
             raise UsageError(f"{dump.name}: {why}", hint=hint)
         elf_alone = self._suite is None and _image_apart(dump)
-        device, formats = _device(path, dump), KNOWN[:1] if elf_alone else KNOWN
+        device, formats = _device(path, dump), _written(virtual=elf_alone)
         size = max(dump.length, dump.memory_map[-1].end - dump.memory_map[0].start)
         guest = self._images.judge_initramfs(self._suite)
         with TemporaryDirectory(prefix="judge-") as scratch:
@@ -158,7 +157,7 @@ class Zgetdump:
     def unknown(self, dump: Dump) -> str | None:
         """Why it cannot be asked about ``dump``; None if it can."""
         later = self._suite is not None
-        known = (*KNOWN, LATER_KNOWN) if later else KNOWN
+        known = [row.name for row in FORMATS if _reads(row, later=later)]
         which = f"of {self._suite}" if later else "2.16"
         if dump.format not in known:
             return f"zgetdump {which} knows {', '.join(known)}, not {dump.format}"
@@ -178,6 +177,16 @@ class Zgetdump:
         Tools(results.with_suffix(".log"), "a disk for results").run(
             ["mke2fs", *options, str(results)]
         )
+
+
+def _reads(row: Format, *, later: bool) -> bool:
+    return row.zgetdump is Knows.KNOWS or (later and row.zgetdump is Knows.READS_LATER)
+
+
+def _written(*, virtual: bool = False) -> tuple[str, ...]:
+    """The formats that it writes; with ``virtual`` only those that tell virtual addresses."""
+    known = (row for row in FORMATS if row.zgetdump is Knows.KNOWS)
+    return tuple(row.name for row in known if row.has_virtual or not virtual)
 
 
 def _device(path: Path, dump: Dump) -> str:

@@ -15,10 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from harness.dump.formats.table import format_named
 from harness.s390x.cpu import CpuState
 from harness.verify.evidence import RamImage
-
-STAND_ALONE_FORMATS = ("s390", "s390_ext")
 
 STATUS_PAGE = 0x1000
 STATUS_AREA, STATUS_AREA_SIZE = 0x1200, 0x200  # from absolute 0, or from a CPU's prefix, on
@@ -78,7 +77,7 @@ def areas(cpus: Sequence[CpuState], ipl_cpu: CpuState, ram: RamImage, form: str)
         f"page {STATUS_PAGE:#x}",
         REASON,
     )
-    if form in STAND_ALONE_FORMATS:
+    if format_named(form).registers_in_memory:
         for address, cpu in enumerate(cpus):
             if cpu.prefix:  # the others were never started, and are in no dump
                 yield from _kept(f"CPU {address}", cpu, ram)

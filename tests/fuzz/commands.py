@@ -17,9 +17,10 @@ from pathlib import Path
 from harness.cli.commands import extract_dump
 from harness.dump.collect import collect_partition
 from harness.dump.content import File
-from harness.dump.convert import WRITERS, convert
+from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.dump.disk.ext import FileSystem
+from harness.dump.formats.table import writers
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.evidence.directory import DUMP
 from harness.host.tools import find_tool
@@ -57,7 +58,7 @@ def convert_dump(data: bytes, path: Path) -> None:
     """Into every form; what was written can be read, and nothing is left of what was not."""
     path.write_bytes(data)
     with open_dump(path) as dump:
-        all_of(*(partial(_convert, dump, path, form) for form in WRITERS))
+        all_of(*(partial(_convert, dump, path, form) for form in writers()))
 
 
 def _convert(dump, path: Path, form: str) -> None:

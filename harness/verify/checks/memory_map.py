@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.dump.formats.table import format_named
 from harness.dump.reader import Segment
 from harness.verify import os_info
 from harness.verify.evidence import Evidence
@@ -31,7 +32,7 @@ def check(evidence: Evidence) -> CheckResult:
     messages = [*_empty(segments), *faults(segments, evidence.ram.size)]
     notes: tuple[str, ...] = ()
     told = os_info.layout(evidence.ram)
-    if told is not None and evidence.dump.format == "elf":
+    if told is not None and format_named(evidence.dump.format).has_virtual:
         if _knows_images(evidence.dump_release):
             messages += _misplaced(segments, told)
         else:

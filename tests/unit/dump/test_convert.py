@@ -17,12 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.dump.content import Memory
-from harness.dump.convert import WRITERS, convert
+from harness.dump.convert import convert
 from harness.dump.detect import open_dump, read_dump
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.formats.s390 import writer as s390_writer
 from harness.dump.formats.s390.c_s390 import DUMP_SEGM_ZLIB_MAXENTS
 from harness.dump.formats.s390.reader import S390Dump
+from harness.dump.formats.table import writers
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.limits import multiplied
 from harness.progress import NoProgress
@@ -108,7 +109,7 @@ def converted(source: Path, target: Path, form: str) -> Path:
 
 
 @settings(deadline=None, max_examples=25)
-@given(machines(), st.lists(st.sampled_from(sorted(WRITERS)), min_size=1, max_size=4))
+@given(machines(), st.lists(st.sampled_from(sorted(writers())), min_size=1, max_size=4))
 def test_memory_registers_and_vmcoreinfo_stay_through_any_chain(machine: Machine, chain: list[str]):
     memory, cpus = machine.memory, machine.cpus
     with directory() as work:
@@ -136,7 +137,7 @@ def test_memory_registers_and_vmcoreinfo_stay_through_any_chain(machine: Machine
 
 
 @settings(deadline=None, max_examples=15)
-@given(machines(), st.sampled_from(sorted(WRITERS)), st.sampled_from(sorted(WRITERS)))
+@given(machines(), st.sampled_from(sorted(writers())), st.sampled_from(sorted(writers())))
 def test_second_writing_is_the_same_bytes(machine: Machine, first: str, second: str):
     with directory() as work:
         (work / "source").write_bytes(as_elf(machine.memory, machine.cpus))
@@ -225,7 +226,7 @@ def test_elf_keeps_segments_and_pyelftools_reads_it(tmp_path: Path):
     assert {load.p_offset % PAGE for load in loads} == {0}
 
 
-@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("form", writers())
 def test_zero_pages_are_holes(tmp_path: Path, form: str):
     memory = bytearray(64 * MIB)
     raw.vmcoreinfo(memory, NOTE_AT)
@@ -329,7 +330,7 @@ INCOMPLETE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", INCOMPLETE)
-@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("form", writers())
 def test_incomplete_dump_is_refused(tmp_path: Path, name: str, form: str):
     content, message = INCOMPLETE[name]
     with pytest.raises(EvidenceError, match=message):
@@ -343,7 +344,7 @@ def damaged_entry() -> bytes:
     return raw.extended(MIB, [bytes(segment)])
 
 
-@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("form", writers())
 def test_target_is_removed_when_reading_fails(tmp_path: Path, form: str):
     dump = read_dump(Memory(damaged_entry(), "x"))
     with pytest.raises(EvidenceError, match="x: entry at offset"):
@@ -351,7 +352,7 @@ def test_target_is_removed_when_reading_fails(tmp_path: Path, form: str):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("form", writers())
 def test_target_that_cannot_be_written_is_a_host_error(tmp_path: Path, form: str):
     dump = read_dump(Memory(with_cpus(CPU), "x"))
     with pytest.raises(HostError, match="cannot be written"):
@@ -374,7 +375,7 @@ class Seen(NoProgress):
         self.done.append(done)
 
 
-@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("form", writers())
 def test_progress_rises_to_its_total(tmp_path: Path, form: str):
     dump = read_dump(Memory(raw.plain(random.Random(1).randbytes(3 * MIB)), "x"))
     seen = Seen()
@@ -384,7 +385,7 @@ def test_progress_rises_to_its_total(tmp_path: Path, form: str):
     assert all(one <= other for one, other in pairwise(seen.done))
 
 
-@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("form", writers())
 def test_interrupt_leaves_nothing_behind(tmp_path: Path, form: str):
     class Interrupted(Seen):
         def update(self, done, note=""):

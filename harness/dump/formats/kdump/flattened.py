@@ -10,6 +10,7 @@ from harness.dump.formats.kdump.c_kdump import (
     DATA_HEADER_SIZE,
     END_FLAG_FLAT_HEADER,
     FLAT_HEADER_SIZE,
+    FLAT_SIGNATURE,
     TYPE_FLAT_HEADER,
     VERSION_FLAT_HEADER,
     c_kdump,
@@ -18,6 +19,11 @@ from harness.errors import EvidenceError
 from harness.limits import exceeded, flat_records_for
 
 _MAX_END = 1 << 62
+
+
+def is_flattened(content: Content) -> bool:
+    """Whether ``content`` begins with makedumpfile's signature of the format."""
+    return content.upto(0, len(FLAT_SIGNATURE)) == FLAT_SIGNATURE
 
 
 def flattened(content: Content) -> Content:

@@ -8,6 +8,7 @@ from pathlib import Path
 from drgn import Architecture, FaultError, Object, Platform, PlatformFlags, Program, sizeof
 from drgn.helpers.linux.kallsyms import load_module_kallsyms
 
+from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
@@ -19,10 +20,10 @@ _S390X = Platform(Architecture.S390X, PlatformFlags.IS_64_BIT)
 def open_kernel(dump: Dump, path: Path, vmlinux: Path) -> Program:
     """The kernel in ``dump``, which is in the file ``path``.
 
-    An ELF dump is opened as its users do it; memory in any other format is read through ``dump``.
+    What drgn opens is opened as its users do it; memory in another format is read through ``dump``.
     Raises EvidenceError if the dump lacks what that takes, drgn's own errors if it cannot be used.
     """
-    if dump.format == "elf" and not dump.container:
+    if format_named(dump.format).drgn and not dump.container:
         program = Program()
         program.set_core_dump(path)
     else:

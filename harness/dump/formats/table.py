@@ -1,0 +1,114 @@
+"""Every dump format that can be read, a row each: how it is told, who reads it, what it is like.
+
+A new format is a folder beside this file, a row, seeds for the fuzzer
+(``tests/fuzz/seeds.py``), and its name in ``docs/dumps.md``. No other code spells a format's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from harness.dump.content import Content
+from harness.dump.formats.elf.c_elf import ELFMAG
+from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.formats.elf.writer import write_elf
+from harness.dump.formats.kdump.c_kdump import KDUMP_SIGNATURE
+from harness.dump.formats.kdump.reader import KdumpDump
+from harness.dump.formats.lkcd.c_lkcd import DF_LKCD_MAGIC
+from harness.dump.formats.lkcd.reader import LkcdDump
+from harness.dump.formats.s390.c_s390 import DF_S390_MAGIC, DF_S390_MAGIC_EXT
+from harness.dump.formats.s390.extended import S390ExtDump
+from harness.dump.formats.s390.reader import S390Dump
+from harness.dump.formats.s390.writer import write_s390, write_s390_ext
+from harness.dump.reader import Dump
+from harness.progress import Task
+
+Reader = Callable[[Content], Dump]
+Writer = Callable[[Dump, Path, Task], None]
+MAGIC_SIZE = 16  # bytes; no format's magic is longer
+
+
+class Knows(Enum):
+    """Whether zgetdump knows a format."""
+
+    NEVER = auto()
+    READS_LATER = auto()  # a later one than 2.16 reads it, and does not write it
+    KNOWS = auto()  # it reads and writes it
+
+
+@dataclass(frozen=True)
+class Format:
+    """A dump format; ``name`` is zgetdump's, where that has one, and what ``read`` calls its dumps.
+
+    ``magic`` is what the dump begins with. ``write`` is None if the format cannot be written.
+    """
+
+    name: str
+    magic: bytes
+    read: Reader
+    write: Writer | None = None
+    on_partition: bool = False  # a dump tool writes it to a partition without a file system
+    has_virtual: bool = False  # it tells virtual addresses, so it has the kernel's image twice
+    has_gaps: bool = True  # not all memory up to the last address is in it
+    filtered: bool = False  # pages are left out on purpose: its segments are runs of the others
+    registers_in_memory: bool = False  # in each CPU's lowcore, which may lack the vector ones
+    drgn: bool = False  # drgn opens it by itself
+    libkdumpfile: bool = False  # it is known to be read right
+    zgetdump: Knows = Knows.NEVER
+
+
+FORMATS = (
+    Format(
+        "elf",
+        ELFMAG,
+        ElfDump,
+        write_elf,
+        on_partition=True,
+        has_virtual=True,
+        drgn=True,
+        libkdumpfile=True,
+        zgetdump=Knows.KNOWS,
+    ),
+    Format(
+        "s390",
+        DF_S390_MAGIC,
+        S390Dump,
+        write_s390,
+        on_partition=True,
+        has_gaps=False,
+        registers_in_memory=True,
+        libkdumpfile=True,
+        zgetdump=Knows.KNOWS,
+    ),
+    Format(
+        "s390_ext",
+        DF_S390_MAGIC_EXT,
+        S390ExtDump,
+        write_s390_ext,
+        on_partition=True,
+        has_gaps=False,
+        registers_in_memory=True,
+        zgetdump=Knows.READS_LATER,
+    ),
+    Format("lkcd", DF_LKCD_MAGIC, LkcdDump, registers_in_memory=True),
+    Format("kdump", KDUMP_SIGNATURE, KdumpDump, filtered=True),
+)
+
+
+def format_at(content: Content) -> Format | None:
+    """The format that ``content`` begins like; None if it is no known one."""
+    start = content.upto(0, MAGIC_SIZE)
+    return next((row for row in FORMATS if start.startswith(row.magic)), None)
+
+
+def format_named(name: str) -> Format:
+    """The row of ``Dump.format``; raises KeyError for a name that is no format's."""
+    return {row.name: row for row in FORMATS}[name]
+
+
+def writers() -> dict[str, Writer]:
+    """What writes each format that can be written, by its name."""
+    return {row.name: row.write for row in FORMATS if row.write is not None}
