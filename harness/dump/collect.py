@@ -10,7 +10,7 @@ from harness.dump.disk.sparse_file import SparseFile, copy_content
 from harness.dump.disk.superblock import superblock_of_disk
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
-from harness.evidence.directory import DUMP, SUPERBLOCK
+from harness.evidence.names import DUMP, SUPERBLOCK
 from harness.progress import Progress
 from harness.s390x.zipl import DUMP_SB_MAGIC
 

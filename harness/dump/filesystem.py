@@ -10,7 +10,7 @@ from harness.dump.disk.partition_table import partition_extent
 from harness.dump.disk.sparse_file import copy_content
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
-from harness.evidence.directory import DUMP
+from harness.evidence.names import DUMP
 from harness.progress import Progress
 
 

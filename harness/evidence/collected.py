@@ -10,11 +10,10 @@ from typing import Annotated, Self
 from pydantic import Field, StrictStr, TypeAdapter, ValidationError
 
 from harness.errors import EvidenceError
+from harness.evidence.names import COLLECTED
 from harness.files.json_file import read_object
 from harness.files.plain_file import is_there
 from harness.schema_words import first_fault
-
-COLLECTED = "collected.json"
 
 _Count = Annotated[int, Field(strict=True, ge=0)]
 

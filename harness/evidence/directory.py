@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HostError, UsageError
+from harness.evidence import names
 from harness.files.atomic import replace_text
 from harness.files.json_text import to_text
 
-DUMP, SUPERBLOCK = "dump", "superblock.bin"
 _NAME_LENGTH = 80  # bytes; a file system takes 255, but people read these
 
 
@@ -30,36 +30,36 @@ class RunDirectory:
 
     @property
     def verdict(self) -> Path:
-        return self.root / "verdict.json"
+        return self.root / names.VERDICT
 
     @property
     def run(self) -> Path:
-        return self.root / "run.json"
+        return self.root / names.RUN
 
     @property
     def journal(self) -> Path:
-        return self.root / "journal.jsonl"
+        return self.root / names.JOURNAL
 
     @property
     def crash(self) -> Path:
-        return self.root / "crash"
+        return self.root / names.CRASH_DIRECTORY
 
     @property
     def dump(self) -> Path:
-        return self.root / "dump"
+        return self.root / names.DUMP_DIRECTORY
 
     @property
     def reipl(self) -> Path:
-        return self.root / "reipl"
+        return self.root / names.REIPL_DIRECTORY
 
     @property
     def outcome(self) -> Path:
-        return self.dump / "outcome.json"
+        return self.dump / names.OUTCOME
 
     @property
     def disk(self) -> Path:
         """The dump disk, written to by the dump system; kept only on request."""
-        return self.root / "disk.img"
+        return self.root / names.DISK
 
     @classmethod
     def create(cls, root: Path) -> RunDirectory:
@@ -85,11 +85,11 @@ class RunDirectory:
         self.disk.unlink(missing_ok=True)
 
 
-def directory_names(names: Sequence[str]) -> list[str]:
-    """For each of ``names`` one that any file system and any shell takes, all different."""
+def directory_names(wanted: Sequence[str]) -> list[str]:
+    """For each of ``wanted`` one that any file system and any shell takes, all different."""
     taken: set[str] = set()
     chosen = []
-    for name in names:
+    for name in wanted:
         stem = re.sub(r"[^A-Za-z0-9.,=_+-]+", "-", name).strip("-.")[:_NAME_LENGTH] or "run"
         candidate, number = stem, 1
         while candidate.casefold() in taken:

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-OUTCOME = "outcome.json"
-
 
 class Outcome(StrEnum):
     """``STALLED``: neither console nor SCLP moved for so long that it must hang.

@@ -10,21 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import EvidenceError
+from harness.evidence.names import ARGV, CONSOLE, CPUS, DIGESTS, MACHINE, RAM, SYSTEM_IMAGE
 from harness.files import sparse
 from harness.files.json_file import as_model, read_object
 from harness.files.json_text import to_text
 from harness.files.plain_file import read_plain, require_plain
 from harness.s390x.cpu import CpuState
 
-RAM, CPUS, MACHINE, CONSOLE, ARGV = (
-    "ram.img",
-    "cpus.json",
-    "machine.json",
-    "console.log",
-    "qemu-argv.json",
-)
-SYSTEM_IMAGE = "system.img"  # the system's own disk, if it was loaded from one
-DIGESTS = "digests.json"
 IMAGES = (RAM, SYSTEM_IMAGE)  # too large to be read whenever a snapshot is opened
 FILES = frozenset((RAM, SYSTEM_IMAGE, CPUS, MACHINE, CONSOLE, ARGV))  # all that have digests
 MAX_MEMORY = 1 << 40

@@ -13,7 +13,7 @@ from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store
 from harness.progress import Progress
 from harness.qemu.disk import Disk
-from harness.qemu.process import CONSOLE_LOG
+from harness.qemu.process import console_path
 from harness.qemu.spec import MachineSpec
 from harness.s390x.disk_layout import DiskLayout
 
@@ -58,7 +58,7 @@ def run_zipl(
         try:
             complaint = run_job(spec, directory, JOB, SECONDS)
         finally:
-            _keep_console(directory / CONSOLE_LOG, log)
+            _keep_console(console_path(directory), log)
     if complaint is not None:
         raise BuildError(f"zipl did not prepare the {layout} disk: {complaint}")
 

@@ -34,7 +34,7 @@ from harness.images.provide import OWN_DUMP_KERNEL, Images
 from harness.images.store import Store
 from harness.progress import Progress
 from harness.qemu.disk import Disk
-from harness.qemu.process import CONSOLE_LOG
+from harness.qemu.process import console_path
 from harness.qemu.spec import MachineSpec
 
 JOB = "judge"
@@ -147,7 +147,7 @@ class Zgetdump:
             with self._progress.task("let zgetdump judge it"):
                 complaint = run_job(spec, directory, JOB, seconds)
             if complaint is not None:
-                log = (directory / CONSOLE_LOG).read_text(errors="replace")
+                log = console_path(directory).read_text(errors="replace")
                 raise HostError(f"the guest that runs zgetdump failed: {complaint}\n{log[-500:]}")
             opinion = _opinion(results, formats, elf_alone=elf_alone)
             if any(_NO_SPACE in said.text for said in opinion.converted.values()):

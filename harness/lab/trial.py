@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import ExitCode
+from harness.evidence.directory import RunDirectory
+from harness.evidence.names import CONSOLE
 from harness.evidence.snapshot import Snapshot
 from harness.images.store import Store
 from harness.progress import Progress
@@ -46,7 +48,7 @@ class Trial:
     @classmethod
     def of(cls, kernel: str, hsa_size: int, verdict: Verdict) -> Self:
         """Make one from a verdict and its evidence."""
-        log = verdict.directory / "dump" / "console.log"
+        log = RunDirectory(verdict.directory).dump / CONSOLE
         text = log.read_text(errors="replace") if log.exists() else ""
         memory, rate = _MEMORY.search(text), _THROUGHPUT.search(text)
         finding = next((f"{item['check']}: {item['message']}" for item in verdict.findings), None)

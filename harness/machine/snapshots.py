@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import EvidenceError, UnknownNameError, UsageError
-from harness.evidence.snapshot import DIGESTS, Snapshot
+from harness.evidence.names import DIGESTS
+from harness.evidence.snapshot import Snapshot
 from harness.files import sparse
 from harness.files.plain_file import require_plain
 from harness.host.paths import default_store

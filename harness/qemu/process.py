@@ -16,6 +16,7 @@ from typing import Self
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, QemuDied
+from harness.evidence.names import ARGV, CONSOLE
 from harness.host.child import dying_with_us
 from harness.host.signals import deferred
 from harness.qemu.binary import QemuBinary
@@ -26,9 +27,6 @@ from harness.qemu.monitor import DiskFailed, Event, Monitor
 from harness.qemu.ram import GuestRam
 from harness.qemu.scheduling import Scheduling, scheduling_of
 from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
-
-ARGV_FILE = "qemu-argv.json"
-CONSOLE_LOG = "console.log"
 
 HANDSHAKE_SECONDS = 60.0
 QUIT_SECONDS = 5.0  # after it QEMU is killed
@@ -88,7 +86,7 @@ class Qemu:
                 ours, theirs = _socketpairs(stack, spec.gdb)
                 console = Console(
                     ours.console,
-                    directory / CONSOLE_LOG,
+                    console_path(directory),
                     name=name,
                     started=started,
                     on_line=on_line,
@@ -143,6 +141,11 @@ class Qemu:
             raise death
 
 
+def console_path(directory: Path) -> Path:
+    """Where a QEMU that was started in ``directory`` writes what its console says."""
+    return directory / CONSOLE
+
+
 class _Process:
     """The process itself, and what it writes to its standard error."""
 
@@ -151,7 +154,7 @@ class _Process:
     ) -> None:
         command = dying_with_us(argv)
         text = json.dumps(argv, indent=1, ensure_ascii=False)
-        (directory / ARGV_FILE).write_text(text + "\n", encoding="utf-8")
+        (directory / ARGV).write_text(text + "\n", encoding="utf-8")
         self._name = name
         self._words = LastWords(name)
         try:

@@ -14,6 +14,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness import __version__
 from harness.errors import HostError
+from harness.evidence.names import VERDICT
 from harness.host.fault import unusable
 from harness.printable import printable_lines
 from harness.report.runs import SKIPPED, Report, ReportedRun
@@ -91,7 +92,7 @@ def _details(run: ReportedRun) -> Iterator[str]:
     for finding in findings[:MAX_FINDINGS]:
         yield f"{finding['check']}: {finding['message']}"
     if len(findings) > MAX_FINDINGS:
-        yield f"and {len(findings) - MAX_FINDINGS} more, in verdict.json"
+        yield f"and {len(findings) - MAX_FINDINGS} more, in {VERDICT}"
     if run.directory is not None:
         yield f"evidence: {run.directory}"
     yield f"replay: {run.replay}"

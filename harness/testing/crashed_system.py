@@ -12,6 +12,7 @@ from harness import clock
 from harness.errors import UsageError
 from harness.evidence.directory import RunDirectory
 from harness.evidence.journal import Journal
+from harness.evidence.names import CONSOLE
 from harness.evidence.snapshot import Snapshot
 from harness.images.kernel.build import Kernel
 from harness.images.provide import Images
@@ -21,7 +22,6 @@ from harness.machine.system.crash import crash_booted
 from harness.machine.system.running import RunningSystem
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
-from harness.qemu.process import CONSOLE_LOG
 from harness.qemu.spec import MachineSpec
 from harness.run.inputs import CrashInputs
 from harness.run.phases import Phases
@@ -80,7 +80,7 @@ class CrashedSystem:
     @property
     def console(self) -> str:
         """All that the system has printed so far; each line has its time, as in evidence."""
-        return (self._directory / CONSOLE_LOG).read_text(encoding="utf-8", errors="replace")
+        return (self._directory / CONSOLE).read_text(encoding="utf-8", errors="replace")
 
     def run(self, command: str) -> str:
         """Run a shell command to its end; returns what it printed, kernel messages included.

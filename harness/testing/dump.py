@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.evidence.directory import DUMP, RunDirectory
+from harness.evidence.directory import RunDirectory
+from harness.evidence.names import CONSOLE, DUMP
 from harness.evidence.snapshot import Snapshot
 from harness.progress import NoProgress
-from harness.qemu.process import CONSOLE_LOG
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.plan import Plan, plan_of_crash
@@ -46,7 +46,7 @@ class Dump:
     @property
     def console(self) -> str:
         """All that the dump system printed; each line has its time."""
-        log = RunDirectory(self.directory).dump / CONSOLE_LOG
+        log = RunDirectory(self.directory).dump / CONSOLE
         return log.read_text(encoding="utf-8", errors="replace")
 
     @property

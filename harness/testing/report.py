@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+from harness.evidence.names import VERDICT
 from harness.printable import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def verdict(judged: Verdict, again: str) -> str:
     lines = [": ".join([f"{judged.result}{where}", *findings[:1]])]
     lines += [f"also: {finding}" for finding in findings[1:MAX_FINDINGS]]
     if len(findings) > MAX_FINDINGS:
-        lines.append(f"and {len(findings) - MAX_FINDINGS} more, in verdict.json")
+        lines.append(f"and {len(findings) - MAX_FINDINGS} more, in {VERDICT}")
     lines.append(f"evidence: {judged.directory}")
     if judged.checks:
         lines.append(f"judge again: {command('verify', judged.directory)}")

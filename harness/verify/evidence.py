@@ -15,7 +15,17 @@ from harness.dump.disk.superblock import SUPERBLOCK_BLOCK, FoundSuperblock, Supe
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
-from harness.evidence.directory import DUMP, SUPERBLOCK
+from harness.evidence.directory import RunDirectory
+from harness.evidence.names import (
+    CONSOLE,
+    CPUS,
+    DUMP,
+    MACHINE,
+    OUTCOME,
+    RAM,
+    SUPERBLOCK,
+    SYSTEM_IMAGE,
+)
 from harness.files.json_file import Model, as_model, read_object
 from harness.files.plain_file import (
     is_there,
@@ -122,15 +132,16 @@ class Evidence:
         That includes a dump that was never collected. A disk without a dump and an unreadable
         dump are the dump system's fault and raise nothing.
         """
-        crash, dump_dir, reipl = (directory / name for name in ("crash", "dump", "reipl"))
-        for part in (crash, dump_dir, reipl):
+        paths = RunDirectory(directory)
+        crash, dump_dir = paths.crash, paths.dump
+        for part in (crash, dump_dir, paths.reipl):
             require_own_directory(part)
-        machine = _load(MachineFile, crash / "machine.json")
-        outcome = read_object(dump_dir / "outcome.json")
-        ended = as_model(OutcomeFile, outcome, dump_dir / "outcome.json")
-        run = _load(RunFile, directory / "run.json")
+        machine = _load(MachineFile, crash / MACHINE)
+        outcome = read_object(paths.outcome)
+        ended = as_model(OutcomeFile, outcome, paths.outcome)
+        run = _load(RunFile, paths.run)
         expect = run.plan.scenario.expect
-        console = _console(dump_dir / "console.log")
+        console = _console(dump_dir / CONSOLE)
         collected = Collected.load(dump_dir)
         recorded, digest = _recorded_vmlinux(run, machine)
         with ExitStack() as stack:
@@ -138,7 +149,7 @@ class Evidence:
             dump, fault = _dump(dump_dir / DUMP, collected, stack)
             yield cls(
                 ram=ram,
-                cpus=_cpus(crash / "cpus.json"),
+                cpus=_cpus(crash / CPUS),
                 dump=dump,
                 dump_fault=fault,
                 superblock=_superblock(dump_dir / SUPERBLOCK, collected),
@@ -146,11 +157,11 @@ class Evidence:
                 console=console,
                 outcome=outcome,
                 layout=ended.layout,
-                crash_console=_console(crash / "console.log"),
+                crash_console=_console(crash / CONSOLE),
                 boot_seconds=machine.boot_seconds,
                 expect=expect,
                 form=run.plan.scenario.dump.format,
-                reipl=_reipl(directory, ended, expect),
+                reipl=_reipl(paths, ended, expect),
                 content_seed=machine.content_seed,
                 trigger=TRIGGERS.get(str(machine.trigger)),
                 dump_path=dump_dir / DUMP,
@@ -161,7 +172,7 @@ class Evidence:
 
 
 def _ram(crash: Path, machine: MachineFile, stack: ExitStack) -> RamImage:
-    path = crash / "ram.img"
+    path = crash / RAM
     file = stack.enter_context(open_plain(path))
     size = os.fstat(file.fileno()).st_size
     if size != machine.memory:
@@ -201,11 +212,11 @@ def _superblock(path: Path, collected: Collected) -> FoundSuperblock | None:
         raise EvidenceError(f"{path}: {error}") from error
 
 
-def _reipl(directory: Path, outcome: OutcomeFile, expect: Expect) -> ReIpl | None:
+def _reipl(paths: RunDirectory, outcome: OutcomeFile, expect: Expect) -> ReIpl | None:
     if outcome.qemu_fault:
-        raise EvidenceError(f"{directory / 'dump/outcome.json'}: {outcome.qemu_fault}")
-    path, console = directory / "reipl/outcome.json", directory / "reipl/console.log"
-    asked, disk = outcome.reipl_block is not None, directory / "crash/system.img"
+        raise EvidenceError(f"{paths.outcome}: {outcome.qemu_fault}")
+    path, console = paths.reipl / OUTCOME, paths.reipl / CONSOLE
+    asked, disk = outcome.reipl_block is not None, paths.crash / SYSTEM_IMAGE
     if asked and expect.reipl and is_there(disk) and not is_there(path):
         raise EvidenceError(f"{path}: missing, so the re-IPL was not tried to its end")
     if not is_there(path):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from harness.errors import EvidenceError
+from harness.evidence.names import CONSOLE, CRASH_DIRECTORY, DUMP_DIRECTORY, MACHINE, OUTCOME
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.patterns import time_to_match
@@ -30,21 +31,21 @@ def check(evidence: Evidence) -> CheckResult:
 
 def _messages(evidence: Evidence) -> Iterator[str]:
     expect = evidence.expect
-    for name, patterns, lines in (
-        ("crash", expect.crash_console, evidence.crash_console),
-        ("dump", expect.dump_console, evidence.console),
+    for directory, patterns, lines in (
+        (CRASH_DIRECTORY, expect.crash_console, evidence.crash_console),
+        (DUMP_DIRECTORY, expect.dump_console, evidence.console),
     ):
         text = "\n".join(lines)
         for pattern in patterns:
             if not re.search(pattern, text, re.MULTILINE):
-                yield f"nothing in {name}/console.log matches '{pattern}'"
+                yield f"nothing in {directory}/{CONSOLE} matches '{pattern}'"
     if expect.time_limit is not None:
         yield from _too_slow(evidence, expect.time_limit)
 
 
 def _too_slow(evidence: Evidence, limit: float) -> Iterator[str]:
-    seconds = _seconds("dump/outcome.json", evidence.outcome.get("seconds"))
-    baseline = _seconds("crash/machine.json", evidence.boot_seconds)
+    seconds = _seconds(f"{DUMP_DIRECTORY}/{OUTCOME}", evidence.outcome.get("seconds"))
+    baseline = _seconds(f"{CRASH_DIRECTORY}/{MACHINE}", evidence.boot_seconds)
     if seconds > limit * baseline:
         yield (
             f"the dump took {seconds:.1f} s, {seconds / baseline:.1f} times the crashed system's "

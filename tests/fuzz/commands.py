@@ -22,7 +22,7 @@ from harness.dump.detect import open_dump
 from harness.dump.disk.ext import FileSystem
 from harness.dump.formats.table import writers
 from harness.errors import EvidenceError, HostError, UsageError
-from harness.evidence.directory import DUMP
+from harness.evidence.names import DUMP
 from harness.host.tools import find_tool
 from harness.images.kernel import image as kernel_image
 from harness.inspect.compare import compare

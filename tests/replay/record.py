@@ -18,7 +18,8 @@ from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.dump.formats.elf.reader import ElfDump
-from harness.evidence.snapshot import RAM, Snapshot
+from harness.evidence.names import RAM
+from harness.evidence.snapshot import Snapshot
 from harness.files import sparse
 from harness.firmware.load import dump_load, ordinary_load
 from harness.host.paths import default_store

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from harness.cli.show.verdict import summary
 from harness.errors import HostError
+from harness.evidence.names import REPORT, SUMMARY
 from harness.files.atomic import replace_text
 from harness.files.json_text import to_text
 from harness.report import junit as junit_xml
 from harness.report.runs import Report
-from harness.run.batch.directory import REPORT, SUMMARY
 
 SHARE = 10  # a tenth of the time at most goes into these files, however many runs there are
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.cli.complaint import indented
 from harness.cli.say import SafeConsole, plain
+from harness.evidence.names import VERDICT
 from harness.report.runs import REFUSED, SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result, Verdict
 
@@ -32,7 +33,7 @@ def show_verdict(verdict: Verdict) -> None:
     """The checks, what they found, and what to do next."""
     console = _console()
     for check in verdict.checks:
-        _show_check(console, check, "verdict.json")
+        _show_check(console, check, VERDICT)
     seconds = sum(verdict.timings.values())
     console.print(
         Text.assemble(
@@ -158,7 +159,7 @@ def _show_bad(console: SafeConsole, run: ReportedRun) -> None:
     if run.hint:
         console.print(plain(f"  hint: {run.hint}"))
     if run.verdict:
-        _show_findings(console, run.verdict.findings, MAX_SUMMARY_FINDINGS, "  ", "verdict.json")
+        _show_findings(console, run.verdict.findings, MAX_SUMMARY_FINDINGS, "  ", VERDICT)
     if run.directory:
         console.print(plain(f"  evidence: {run.directory}"))
     console.print(plain(f"  replay: {run.replay}"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError
-from harness.evidence.snapshot import SYSTEM_IMAGE
+from harness.evidence.names import SYSTEM_IMAGE
 from harness.files import sparse
 from harness.firmware.load import ordinary_load
 from harness.machine.steps import Steps

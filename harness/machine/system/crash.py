@@ -11,7 +11,8 @@ from typing import Any
 from harness import clock
 from harness.deadline import Deadline
 from harness.dump.formats.elf.reader import ElfDump
-from harness.evidence.snapshot import RAM, Snapshot
+from harness.evidence.names import RAM
+from harness.evidence.snapshot import Snapshot
 from harness.machine.system.boot import Booter
 from harness.machine.system.proof import must_prove
 from harness.machine.system.running import RunningSystem

@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.evidence.outcome import OUTCOME, ReIplOutcome
-from harness.evidence.snapshot import SYSTEM_IMAGE, Snapshot
+from harness.evidence.names import OUTCOME, SYSTEM_IMAGE
+from harness.evidence.outcome import ReIplOutcome
+from harness.evidence.snapshot import Snapshot
 from harness.machine.system.boot import Booter
 from harness.qemu.spec import MachineSpec
 from harness.s390x.ipl import BlockDevice, block_device

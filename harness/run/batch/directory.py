@@ -18,13 +18,13 @@ from typing import Any
 
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.evidence.directory import RunDirectory
+from harness.evidence.names import BATCH, REPORT, SUMMARY
 from harness.files.atomic import replace_text
 from harness.files.json_file import read_object
 from harness.files.json_text import to_text
 from harness.report.verdict import Result, Verdict
 from harness.run.batch.loop import Item
 
-BATCH, REPORT, SUMMARY = "batch.json", "report.json", "summary.txt"
 _FINAL = (Result.PASS, Result.FAIL)
 
 

@@ -11,14 +11,13 @@ from harness.closing import Closing
 from harness.deadline import Deadline
 from harness.errors import HarnessError, UsageError
 from harness.evidence.directory import RunDirectory
+from harness.evidence.names import WORKER_LOG
 from harness.files.json_file import read_object
 from harness.report.verdict import Result, Verdict
 from harness.run.batch.messages import AtTask, Concluded, ConsoleLine, Refused
 from harness.run.batch.worker import RunJob
 from harness.run.batch.worker_process import WorkerProcess
 from harness.run.phases import GIB, LIMITS, WHAT, WORK_LIMITS
-
-LOG = "worker.log"
 
 _PHASES = {what: phase for phase, what in WHAT.items()}
 _AFTER_CRASH = "ipl"  # the first phase in which the crash is there for other runs, too
@@ -144,7 +143,7 @@ class Running(Closing):
         errors = self._worker.errors()
         if not errors:
             return None
-        log = directory.root / LOG
+        log = directory.root / WORKER_LOG
         with suppress(OSError):
             directory.root.mkdir(parents=True, exist_ok=True)
             log.write_bytes(errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from harness.evidence.names import CONSOLE, DUMP_DIRECTORY
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
@@ -65,5 +66,5 @@ def _limited(findings: list[Finding]) -> list[Finding]:
     if len(findings) <= MAX_FINDINGS:
         return findings
     left_out = len(findings) - MAX_FINDINGS
-    note = Finding(CHECK, f"{left_out} more alarming lines in dump/console.log")
+    note = Finding(CHECK, f"{left_out} more alarming lines in {DUMP_DIRECTORY}/{CONSOLE}")
     return [*findings[: MAX_FINDINGS - 1], note, findings[-1]]

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from harness.cli.options import output_path
 from harness.errors import EvidenceError, HarnessError, UsageError
 from harness.evidence.collected import Collected
-from harness.evidence.snapshot import DIGESTS, Snapshot
+from harness.evidence.names import DIGESTS
+from harness.evidence.snapshot import Snapshot
 from harness.files import sparse
 from harness.files.json_file import MAX_BYTES, read_object
 from harness.files.plain_file import read_plain

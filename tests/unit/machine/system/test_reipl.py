@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import PhaseTimeout
-from harness.evidence.outcome import OUTCOME, ReIplOutcome
+from harness.evidence.names import OUTCOME
+from harness.evidence.outcome import ReIplOutcome
 from harness.machine.system.reipl import reipl
 from harness.s390x.ipl import FcpDevice, fcp_block
 from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.dump.collect import collect_partition
 from harness.dump.detect import open_dump
 from harness.errors import EvidenceError
-from harness.evidence.directory import DUMP, SUPERBLOCK
+from harness.evidence.names import DUMP, SUPERBLOCK
 from harness.inspect import check as alone
 from harness.inspect import compare
 from harness.progress import NoProgress

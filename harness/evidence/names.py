@@ -1,0 +1,31 @@
+"""The names of all files in the evidence of a run, each said once; see docs/evidence.md."""
+
+# of the whole run
+VERDICT = "verdict.json"
+RUN = "run.json"
+JOURNAL = "journal.jsonl"
+DISK = "disk.img"  # written to by the dump system
+WORKER_LOG = "worker.log"
+CRASH_DIRECTORY, DUMP_DIRECTORY, REIPL_DIRECTORY = "crash", "dump", "reipl"
+
+# of each QEMU
+CONSOLE = "console.log"
+ARGV = "qemu-argv.json"
+
+# of the crash
+RAM = "ram.img"
+CPUS = "cpus.json"
+MACHINE = "machine.json"
+SYSTEM_IMAGE = "system.img"  # the system's own disk, if it was loaded from one
+DIGESTS = "digests.json"
+
+# of the dump
+DUMP = "dump"
+SUPERBLOCK = "superblock.bin"
+COLLECTED = "collected.json"
+OUTCOME = "outcome.json"  # of the re-IPL, too
+
+# of several runs
+BATCH = "batch.json"
+REPORT = "report.json"
+SUMMARY = "summary.txt"
