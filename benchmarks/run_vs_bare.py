@@ -14,18 +14,19 @@ Python and with dd. Both times include the kernel's own start.
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.dump_tools.tool import DumpTool
 from harness.evidence.journal import Journal
 from harness.evidence.outcome import Outcome
 from harness.files import sparse
 from harness.host.paths import default_store
 from harness.images.disk import DISK, DiskSpec, dump_disk, size_for
-from harness.images.initramfs.build import initramfs
 from harness.images.provide import Images
 from harness.images.store import Store
 from harness.machine.dump_load.dumper import Dumper
@@ -43,7 +44,13 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.load import load
 from harness.scenario.sizes import parse_size
 
-HERE = Path(__file__).parent
+DD = DumpTool(
+    name="dd",
+    lists=(str(Path(__file__).with_name("dd.list")),),
+    formats={"elf": ""},
+    result="dd result: ",
+    success=re.compile("ok$"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class Bench:
             booter = Booter(find_qemu(), phases)
             snapshot = crash(booter, spec, self._plan.crash, directory / "crash", kernel)
             sparse.copy(disk, directory / "disk.img")
-            outcome = Dumper(find_qemu(), phases, phases.stall_seconds).dump(
+            outcome = Dumper(find_qemu(), phases, phases.stall_seconds, tool=DD).dump(
                 snapshot,
                 Disk.for_dump(directory / "disk.img"),
                 DiskLayout.PARTITION,
@@ -99,7 +106,7 @@ class Bench:
         return Sample(total - phases.timings["snapshot"], phases.timings["dump"])
 
     def _dd_disk(self) -> Path:
-        ramdisk = initramfs(self._store, NoProgress(), "initramfs-dd", (str(HERE / "dd.list"),))
+        ramdisk = self._images.dump_initramfs(DiskLayout.PARTITION, tool=DD)
         kernel = self._images.dump_kernel()
         size = size_for(DiskLayout.PARTITION, self._plan.scenario.crashed.memory)
         spec = DiskSpec(DiskLayout.PARTITION, size, kernel, ramdisk, "")

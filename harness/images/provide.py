@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from harness.dump_tools.table import ZFCPDUMP
+from harness.dump_tools.tool import DumpTool
 from harness.errors import HostError, UsageError
 from harness.images.debian.apt import private_apt
 from harness.images.debian.packages import FOR_ALL_IMAGES, ROOT, judge_set, unpacked
@@ -16,11 +18,9 @@ from harness.images.initramfs.build import (
     CONTENT,
     CRASH_MODULE,
     CRASHED,
-    DUMP_PARAMETERS,
     IMAGE,
     JUDGE,
     NEWER_JUDGE,
-    dump_lists,
     initramfs,
 )
 from harness.images.kernel.build import (
@@ -128,9 +128,11 @@ class Images:
             kind="system-disk",
         )
 
-    def dump_initramfs(self, layout: DiskLayout, parameters: str = "") -> Built:
-        """For dumps to ``layout``; with the dump tool's ``parameters``, if there are any."""
-        lists = dump_lists(layout)
+    def dump_initramfs(
+        self, layout: DiskLayout, parameters: str = "", tool: DumpTool = ZFCPDUMP
+    ) -> Built:
+        """``tool`` for dumps to ``layout``, with its ``parameters``, if there are any."""
+        lists = tool.ramdisk_lists(layout, parameters)
         if not parameters:
             return initramfs(self.store, self.progress, _DUMP_INITRAMFS, lists)
         with NamedTemporaryFile("w") as file:
@@ -140,7 +142,7 @@ class Images:
                 self.store,
                 self.progress,
                 _DUMP_INITRAMFS,
-                lists + DUMP_PARAMETERS,
+                lists,
                 {"PARAMETERS": file.name},
             )
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from harness.dump_tools.table import ZFCPDUMP
 from harness.errors import ExitCode
 from harness.evidence.directory import RunDirectory
 from harness.evidence.names import CONSOLE
@@ -20,9 +21,6 @@ from harness.run.plan import plan_of, plan_of_crash
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.load import load
 
-# what the dump tool says: images/dump/zfcpdump
-_MEMORY = re.compile(r"zfcpdump: ([\d.]+) MB memory available")
-_THROUGHPUT = re.compile(r"^.*zfcpdump result: ok .* ([\d.]+) MB/s", re.MULTILINE)
 _TIME = re.compile(r"^\+ +[\d.]+ ?")
 _VARIES = re.compile(r"^zfcpdump: \d+ of \d+ MB.*|\d+\.\d+")
 SCENARIO = "quick"
@@ -50,15 +48,14 @@ class Trial:
         """Make one from a verdict and its evidence."""
         log = RunDirectory(verdict.directory).dump / CONSOLE
         text = log.read_text(errors="replace") if log.exists() else ""
-        memory, rate = _MEMORY.search(text), _THROUGHPUT.search(text)
         finding = next((f"{item['check']}: {item['message']}" for item in verdict.findings), None)
         return cls(
             kernel=kernel,
             hsa_size=hsa_size,
             result=verdict.result,
             why=verdict.error or finding,
-            memory_mb=float(memory[1]) if memory else None,
-            mb_per_second=float(rate[1]) if rate else None,
+            memory_mb=_number(ZFCPDUMP.memory, text),
+            mb_per_second=_number(ZFCPDUMP.rate, text),
             seconds=verdict.timings,
             console=tuple(_TIME.sub("", line) for line in text.splitlines()),
             evidence=str(verdict.directory),
@@ -77,6 +74,11 @@ class Trial:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _number(pattern: re.Pattern[str] | None, text: str) -> float | None:
+    found = None if pattern is None else pattern.search(text)
+    return None if found is None else float(found[1])
 
 
 def worst(trials: Iterable[Trial]) -> ExitCode:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.dump_tools.table import ZFCPDUMP
 from harness.images.debian.packages import FOR_ALL_IMAGES
 from harness.images.disk import DISK
 from harness.images.initramfs.build import IMAGE
@@ -103,15 +104,14 @@ class DumpInputs:
         images.provide(cls.wanted(plan))
         dump = plan.scenario.dump
         kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
-        parameters = dump.format.parameters
-        in_parmline = dump.layout.is_file_system  # zipl -d takes none
-        initramfs = images.dump_initramfs(dump.layout, "" if in_parmline else parameters)
+        told = ZFCPDUMP.parameters(dump.format, dump.layout)
+        initramfs = images.dump_initramfs(dump.layout, told.ramdisk)
         disk = images.dump_disk(
             dump.layout,
             plan.scenario.crashed.memory,
             kernel,
             initramfs,
-            f"{parameters} {dump.parmline}".strip() if in_parmline else dump.parmline,
+            f"{told.parmline} {dump.parmline}".strip(),
             size=dump.disk_size,
         )
         return cls(kernel, initramfs, disk)

@@ -29,18 +29,6 @@ class DumpFormat(StrEnum):
     S390 = "s390"
     S390_EXT = "s390_ext"
 
-    @property
-    def parameters(self) -> str:
-        """The dump tool's parameters that ask for it; "" for what it writes anyway."""
-        return _FORMAT_PARAMETERS[self]
-
-
-_FORMAT_PARAMETERS = {
-    DumpFormat.ELF: "",
-    DumpFormat.S390: "dump_format=s390",
-    DumpFormat.S390_EXT: "dump_format=s390 dump_compress=gzip",
-}
-
 
 class Expect(Strict):
     """What the run must show, besides a dump that equals the crashed machine's memory."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from harness.deadline import Deadline
 from harness.dump.formats.elf.reader import ElfDump
+from harness.dump_tools.table import ZFCPDUMP
 from harness.evidence.names import RAM
 from harness.evidence.snapshot import Snapshot
 from harness.files import sparse
@@ -102,7 +103,7 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
         block = fcp_block(DUMP_DISK, dump=True)
         firmware = dump_load(memory, block, old_memory, snapshot.cpus, HSA)
         session = DumpSession(
-            machine, memory, firmware, old_memory, snapshot, HSA, NoSteps(), ConsoleWatch(None)
+            machine, memory, firmware, old_memory, snapshot, HSA, NoSteps(), ConsoleWatch(ZFCPDUMP)
         )
         deadline = Deadline(SECONDS)
         session.load("ipl", deadline)

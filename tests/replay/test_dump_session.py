@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.deadline import Deadline
+from harness.dump_tools.table import ZFCPDUMP
 from harness.errors import HarnessError, ProtocolError
 from harness.firmware.load import dump_load
 from harness.machine.dump_load.console_watch import ConsoleWatch
@@ -60,7 +61,7 @@ def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
             SimpleNamespace(cpus=cpus),
             HSA,
             notes,
-            ConsoleWatch(None),
+            ConsoleWatch(ZFCPDUMP),
         )
         deadline = Deadline(SECONDS)
         session.load("ipl", deadline)

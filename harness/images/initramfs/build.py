@@ -15,7 +15,6 @@ from harness.images.initramfs import cpio, gen_init
 from harness.images.initramfs.bytecode import images_python, precompiled
 from harness.images.store import Built, Store
 from harness.progress import Progress
-from harness.s390x.disk_layout import DiskLayout
 
 IMAGE = "initramfs.gz"
 
@@ -26,14 +25,6 @@ BUILDER = ("builder/builder.list",)
 JUDGE = ("builder/builder.list", "judge/judge.list", "judge/libraries.list")
 NEWER_JUDGE = ("builder/builder.list", "judge/judge.list", "judge/newer.list")
 PAYLOAD = ("builder/payload.list",)
-DUMP = ("dump/zfcpdump.list",)
-DUMP_TO_FILE = ("dump/zfcpdump.list", "dump/e2fsck.list")
-DUMP_PARAMETERS = ("dump/parameters.list",)
-
-
-def dump_lists(layout: DiskLayout) -> tuple[str, ...]:
-    """The lists of the dump system for ``layout``."""
-    return DUMP_TO_FILE if layout.is_file_system else DUMP
 
 
 def initramfs(

@@ -5,32 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness import clock
-
-RESULT_PREFIX = "zfcpdump result: "  # the dump tool's last word, alone on a console line
-RESULT_OK = "ok"
+from harness.dump_tools.tool import DumpTool
 
 
 class ConsoleWatch:
     """Gets every console line, from the console's own thread; read from any."""
 
-    def __init__(self, forward: Callable[[str], None] | None) -> None:
-        self._forward = forward
-        self.result: str | None = None
+    def __init__(self, tool: DumpTool, forward: Callable[[str], None] | None = None) -> None:
+        self._tool, self._forward = tool, forward
+        self.result_line: str | None = None
+        self.succeeded = False  # whether the tool said that the dump is complete
         self.last_line = clock.now()
 
     def line(self, text: str) -> None:
         """Take one line, without line end."""
         self.last_line = clock.now()
-        if text.startswith(RESULT_PREFIX):
-            self.result = text.removeprefix(RESULT_PREFIX)
+        if self._tool.is_result(text):
+            self.result_line, self.succeeded = text, self._tool.is_success(text)
         if self._forward is not None:
             self._forward(text)
-
-    @property
-    def result_line(self) -> str | None:
-        return None if self.result is None else RESULT_PREFIX + self.result
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the tool said that the dump is complete."""
-        return self.result is not None and self.result.split(" ", 1)[0] == RESULT_OK

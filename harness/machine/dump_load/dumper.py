@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import clock
+from harness.dump_tools.table import ZFCPDUMP
+from harness.dump_tools.tool import DumpTool
 from harness.errors import HarnessError
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
@@ -35,7 +37,8 @@ _NOT_ENDED = {
 
 @dataclass(frozen=True)
 class Dumper:
-    """What a dump IPL needs besides crash and disk: which QEMU, whom to tell.
+    """What a dump IPL needs besides crash and disk: which QEMU, whom to tell, which
+    tool's words to understand.
 
     ``stall_seconds``: a dump system that neither prints nor calls the SCLP for so long hangs.
     """
@@ -44,6 +47,7 @@ class Dumper:
     steps: Steps
     stall_seconds: float
     on_line: Callable[[str], None] | None = None
+    tool: DumpTool = ZFCPDUMP
 
     def dump(
         self,
@@ -70,7 +74,7 @@ class Dumper:
             paused=True,
             gdb=True,
         )
-        console = ConsoleWatch(self.on_line)
+        console = ConsoleWatch(self.tool, self.on_line)
         boot_disk.show_as_ipl()
         with (
             OldMemory(snapshot) as old_memory,
@@ -118,6 +122,6 @@ def _require_dump_disk(snapshot: Snapshot) -> None:
 def _classify(ended: Ended, console: ConsoleWatch) -> Outcome:
     if ended in _NOT_ENDED:
         return _NOT_ENDED[ended]
-    if console.result is None:
+    if console.result_line is None:
         return Outcome.ENDED_SILENTLY
     return Outcome.FINISHED if console.succeeded else Outcome.FAILED

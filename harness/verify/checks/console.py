@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from harness.dump_tools.table import ZFCPDUMP
+from harness.dump_tools.tool import DumpTool
 from harness.evidence.names import CONSOLE, DUMP_DIRECTORY
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "console", "lines"
 
-RESULT_PREFIX = "zfcpdump result: "  # the dump tool's last word, alone on a line
-RESULT_OK = re.compile(r"ok\b")
 MAX_FINDINGS = 16
 
 
@@ -41,17 +41,17 @@ ALARMS = (
 )
 
 
-def check(evidence: Evidence) -> CheckResult:
-    """Look at each line for alarms, and for the dump tool's result line."""
+def check(evidence: Evidence, tool: DumpTool = ZFCPDUMP) -> CheckResult:
+    """Look at each line for alarms, and for the result line of the dump ``tool``."""
     findings = [
         Finding(CHECK, f"{alarm.what}, line {number}: {line.strip()}", {"line": number})
         for number, line in enumerate(evidence.console, 1)
         if (alarm := alarming(line)) is not None
     ]
-    results = [line for line in evidence.console if line.startswith(RESULT_PREFIX)]
+    results = [line for line in evidence.console if tool.is_result(line)]
     if not results:
-        findings.append(Finding(CHECK, f"no line '{RESULT_PREFIX.strip()} ...' on the console"))
-    elif not RESULT_OK.match(results[-1].removeprefix(RESULT_PREFIX)):
+        findings.append(Finding(CHECK, f"no line '{tool.result.strip()} ...' on the console"))
+    elif not tool.is_success(results[-1]):
         findings.append(Finding(CHECK, f"the dump tool reports: {results[-1]}"))
     return CheckResult(CHECK, len(evidence.console), UNIT, tuple(_limited(findings)))
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.dump_tools.table import ZFCPDUMP
 from harness.s390x import zipl
 from tests.support.dump_tool import IMAGES, PAGE, make_core, tool
 
@@ -370,3 +371,22 @@ def test_any_end_has_one_result_line_and_then_power_off(monkeypatch):
         lines = "".join(said).splitlines()
         assert [text for text in lines if text.startswith("zfcpdump result: ")] == [line]
     assert len(ended) == 3
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_harness_understands_its_result_line(monkeypatch, fails):
+    said: list[str] = []
+
+    def dump(parameters):
+        if fails:
+            raise tool.DumpError("Disk too small")
+        return "512 bytes to /dev/sda1 in 0.1 s, 256.0 MB/s"
+
+    monkeypatch.setattr(os, "write", lambda fd, data: said.append(data.decode()))
+    monkeypatch.setattr(tool.machine, "set_up", lambda: None)
+    monkeypatch.setattr(tool.machine, "read_text", lambda path: "")
+    monkeypatch.setattr(tool.machine, "reipl_or_power_off", lambda: None)
+    monkeypatch.setattr(tool, "dump", dump)
+    tool.main()
+    (line,) = filter(ZFCPDUMP.is_result, "".join(said).splitlines())
+    assert ZFCPDUMP.is_success(line) is not fails

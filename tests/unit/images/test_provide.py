@@ -20,6 +20,7 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat
 from harness.scenario.model import Scenario
 from tests.support.dump_tool import tool
+from tests.support.other_tool import OTHER
 
 MIB = 1 << 20
 
@@ -130,6 +131,12 @@ def test_the_initramfs_has_the_parameters_that_the_parmline_cannot_have(
     built = subject.dump_initramfs(DiskLayout.PARTITION, "dump_format=s390")
     assert played.parameters == "dump_format=s390\n"
     assert built.manifest["lists"] == [*plain.manifest["lists"], "dump/parameters.list"]
+
+
+def test_the_initramfs_can_be_of_another_tool(subject: Images, played: Played):
+    built = subject.dump_initramfs(DiskLayout.PARTITION, "format=lkcd", OTHER)
+    assert played.parameters == "format=lkcd\n"
+    assert built.manifest["lists"] == ["/other/tool.list", "/other/options.list"]
 
 
 @pytest.mark.parametrize("form", DumpFormat)

@@ -12,10 +12,9 @@ from harness.errors import UsageError
 from harness.images.debian.packages import ROOT
 from harness.images.initramfs import build as initramfs
 from harness.images.initramfs import cpio
-from harness.images.initramfs.build import IMAGE, compress, dump_lists
+from harness.images.initramfs.build import IMAGE, compress
 from harness.images.store import Built, Store
 from harness.progress import NoProgress
-from harness.s390x.disk_layout import DiskLayout
 
 
 @pytest.fixture
@@ -98,9 +97,3 @@ def test_missing_file_names_list_and_line(store: Store, tmp_path: Path):
     with pytest.raises(UsageError, match=r"a\.list:2: location .*absent: No such file"):
         made(store, path)
     assert store.find("initramfs") == []
-
-
-@pytest.mark.parametrize("layout", DiskLayout)
-def test_only_file_systems_need_e2fsck(layout: DiskLayout):
-    assert ("dump/e2fsck.list" in dump_lists(layout)) == (layout is not DiskLayout.PARTITION)
-    assert dump_lists(layout)[0] == "dump/zfcpdump.list"

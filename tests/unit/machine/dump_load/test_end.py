@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.deadline import Deadline
+from harness.dump_tools.table import ZFCPDUMP
 from harness.errors import HostError, ProtocolError, QemuDied
 from harness.evidence.outcome import Outcome
 from harness.firmware.load import dump_load
@@ -53,7 +54,7 @@ class Machine:
         self.console = SimpleNamespace(tail=lambda count: ("last words",))
         self.monitor = SimpleNamespace(wait_event=self._wait_event)
         self.notes: list[tuple[str, dict]] = []
-        self.watch = ConsoleWatch(None)
+        self.watch = ConsoleWatch(ZFCPDUMP)
         self.scheduling = lambda: None
 
     def check(self) -> None:
@@ -282,6 +283,6 @@ def test_a_qemu_that_goes_on_is_given_all_its_time(time_passes):
     ],
 )
 def test_what_an_end_is_called(ended, line, outcome):
-    console = ConsoleWatch(None)
+    console = ConsoleWatch(ZFCPDUMP)
     console.line(line)
     assert _classify(ended, console) is outcome

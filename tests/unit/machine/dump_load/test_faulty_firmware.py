@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.dump_tools.table import ZFCPDUMP
 from harness.firmware.hsa import Hsa
 from harness.firmware.load import DumpFirmware, dump_load
 from harness.firmware.service_call import ServiceCalls, ServiceSignal
@@ -56,7 +57,7 @@ class Machine:
         """Nobody is told."""
 
     def session(self, firmware: DumpFirmware) -> DumpSession:
-        console = ConsoleWatch(None)
+        console = ConsoleWatch(ZFCPDUMP)
         return DumpSession(self, self.ram, firmware, self.old, self.crash, SAVED, self, console)
 
 

@@ -1,0 +1,1 @@
+"""Dump tools, a row each: what their ramdisk is made of, and what they say of their end."""

@@ -1,0 +1,84 @@
+"""What a dump tool is: the program that is the dump system's only job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.errors import UsageError
+from harness.s390x.disk_layout import DiskLayout
+
+
+class Parameters(NamedTuple):
+    """What a tool is told, by the way on which it gets there."""
+
+    parmline: str = ""
+    ramdisk: str = ""  # in a file of the ramdisk
+
+
+@dataclass(frozen=True)
+class DumpTool:
+    """One dump tool.
+
+    Its ramdisk is made from ``lists`` (below ``images/``, or absolute paths), and from
+    ``lists_for_files``, too, where the dump goes to a file. ``parameters_list`` puts the file
+    ${PARAMETERS} where the tool finds its parameters; "" for a tool that has none.
+
+    ``formats`` are the formats that it writes, by the names that zgetdump has for them, and the
+    parameters that ask for each; "" asks for what it writes anyway.
+
+    Its last word is alone on a console line that begins with ``result``; only if ``success``
+    matches right behind that is the dump complete. ``memory`` and ``rate`` find numbers on the
+    console (group 1; MB of 10^6 bytes, MB/s): the memory that the tool had, and how fast it was.
+    Both are None for a tool that does not tell.
+    """
+
+    name: str
+    lists: tuple[str, ...]
+    formats: Mapping[str, str]
+    result: str
+    success: re.Pattern[str]
+    lists_for_files: tuple[str, ...] = ()
+    parameters_list: str = ""
+    memory: re.Pattern[str] | None = None
+    rate: re.Pattern[str] | None = None
+
+    def ramdisk_lists(self, layout: DiskLayout, parameters: str = "") -> tuple[str, ...]:
+        """The lists of a ramdisk for ``layout`` that holds ``parameters``, if there are any."""
+        lists = self.lists + (self.lists_for_files if layout.is_file_system else ())
+        return (*lists, self.parameters_list) if parameters else lists
+
+    def parameters(self, form: str, layout: DiskLayout) -> Parameters:
+        """What asks for format ``form``; raises UsageError if the tool does not write it.
+
+        ``zipl -d`` writes a parmline of its own, so on a partition it is the ramdisk's matter.
+        """
+        if form not in self.formats:
+            raise UsageError(
+                f"the dump tool {self.name} writes no {form} dump",
+                hint=f"it writes: {', '.join(self.formats)}",
+            )
+        told = self.formats[form]
+        if layout.is_file_system:
+            return Parameters(parmline=told)
+        if told and not self.parameters_list:
+            raise UsageError(
+                f"the dump tool {self.name} cannot be asked for a {form} dump on a partition",
+                hint="choose a file system layout, such as --disk-layout ext4",
+            )
+        return Parameters(ramdisk=told)
+
+    def is_result(self, line: str) -> bool:
+        """Whether a console line, without time and line end, tells how the dump ended.
+
+        Of several such lines the last one counts.
+        """
+        return line.startswith(self.result)
+
+    def is_success(self, line: str) -> bool:
+        """Whether a line is a result, and says that the dump is complete."""
+        return (
+            self.is_result(line) and self.success.match(line.removeprefix(self.result)) is not None
+        )

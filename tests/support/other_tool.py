@@ -1,0 +1,16 @@
+"""A dump tool that is not ours: another ramdisk, other words."""
+
+from __future__ import annotations
+
+import re
+
+from harness.dump_tools.tool import DumpTool
+
+OTHER = DumpTool(
+    name="other",
+    lists=("/other/tool.list",),
+    formats={"elf": "", "lkcd": "format=lkcd"},
+    result="Dump ",
+    success=re.compile(r"complete\."),
+    parameters_list="/other/options.list",
+)

@@ -1,0 +1,113 @@
+"""Each row is the one tool that it is of: its ramdisk is there, and it knows its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.dump_tools.table import ZFCPDUMP
+from harness.dump_tools.tool import Parameters
+from harness.errors import UsageError
+from harness.host.paths import data_dir
+from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.expect import DumpFormat
+from tests.support.dump_tool import tool
+from tests.support.other_tool import OTHER
+
+FILES = [layout for layout in DiskLayout if layout.is_file_system]
+
+
+def test_ours_writes_every_format_of_the_schema():
+    assert ZFCPDUMP.formats.keys() == set(DumpFormat)
+
+
+@pytest.mark.parametrize("form", DumpFormat)
+def test_ours_understands_what_asks_for_a_format(form):
+    known = tool.Parameters(ZFCPDUMP.formats[form])
+    assert known.complaints == []
+    written = {("elf", "none"): "elf", ("s390", "none"): "s390", ("s390", "gzip"): "s390_ext"}
+    assert written[known.format, known.compress] == form
+
+
+@pytest.mark.parametrize("layout", DiskLayout)
+def test_the_lists_of_ours_are_there(layout):
+    for name in ZFCPDUMP.ramdisk_lists(layout, "dump_debug=3"):
+        assert (data_dir() / "images" / name).is_file()
+
+
+@pytest.mark.parametrize("layout", DiskLayout)
+def test_only_file_systems_need_e2fsck(layout):
+    lists = ZFCPDUMP.ramdisk_lists(layout)
+    assert ("dump/e2fsck.list" in lists) == (layout is not DiskLayout.PARTITION)
+    assert lists[0] == "dump/zfcpdump.list"
+    assert "dump/parameters.list" not in lists
+
+
+def test_parameters_are_a_list_more():
+    assert ZFCPDUMP.ramdisk_lists(DiskLayout.PARTITION, "x=1") == (
+        "dump/zfcpdump.list",
+        "dump/parameters.list",
+    )
+    assert OTHER.ramdisk_lists(FILES[0], "x=1") == ("/other/tool.list", "/other/options.list")
+
+
+@pytest.mark.parametrize("layout", FILES)
+def test_on_a_file_system_the_parmline_asks(layout):
+    assert ZFCPDUMP.parameters("s390", layout) == Parameters(parmline="dump_format=s390")
+    assert OTHER.parameters("lkcd", layout) == Parameters(parmline="format=lkcd")
+
+
+def test_on_a_partition_the_ramdisk_asks():
+    layout = DiskLayout.PARTITION
+    assert ZFCPDUMP.parameters("s390", layout) == Parameters(ramdisk="dump_format=s390")
+    assert ZFCPDUMP.parameters("elf", layout) == Parameters()
+
+
+def test_a_format_that_a_tool_does_not_write_is_refused():
+    with pytest.raises(UsageError, match="the dump tool other writes no s390 dump") as caught:
+        OTHER.parameters("s390", DiskLayout.PARTITION)
+    assert caught.value.hint == "it writes: elf, lkcd"
+
+
+def test_a_tool_that_reads_no_file_cannot_be_asked_on_a_partition():
+    other = replace(OTHER, parameters_list="")
+    assert other.parameters("lkcd", FILES[0]) == Parameters(parmline="format=lkcd")
+    assert other.parameters("elf", DiskLayout.PARTITION) == Parameters()
+    with pytest.raises(UsageError, match="cannot be asked for a lkcd dump on a partition"):
+        other.parameters("lkcd", DiskLayout.PARTITION)
+
+
+@pytest.mark.parametrize(
+    ("line", "result", "success"),
+    [
+        ("zfcpdump result: ok", True, True),
+        ("zfcpdump result: ok 4 MB in 0.1 s", True, True),
+        ("zfcpdump result: okay", True, False),
+        ("zfcpdump result: failed: ok", True, False),
+        ("zfcpdump result: ", True, False),
+        (" zfcpdump result: ok", False, False),
+        ("zfcpdump result", False, False),
+        ("Dump complete.", False, False),
+    ],
+)
+def test_how_ours_says_that_it_is_done(line, result, success):
+    assert (ZFCPDUMP.is_result(line), ZFCPDUMP.is_success(line)) == (result, success)
+
+
+@pytest.mark.parametrize(
+    ("line", "result", "success"),
+    [
+        ("Dump complete.", True, True),
+        ("Dump failed", True, False),
+        ("zfcpdump result: ok", False, False),
+    ],
+)
+def test_how_another_says_that_it_is_done(line, result, success):
+    assert (OTHER.is_result(line), OTHER.is_success(line)) == (result, success)
+
+
+def test_ours_tells_its_memory_and_its_rate():
+    log = "zfcpdump: 12.5 MB memory available\nzfcpdump result: ok 512 MB in 2.0 s, 256.0 MB/s\n"
+    numbers = [pattern.search(log) for pattern in (ZFCPDUMP.memory, ZFCPDUMP.rate) if pattern]
+    assert [found and found[1] for found in numbers] == ["12.5", "256.0"]

@@ -1,0 +1,46 @@
+"""What is heard on a dump system's console, whichever tool it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.dump_tools.table import ZFCPDUMP
+from harness.machine.dump_load.console_watch import ConsoleWatch
+from tests.support.other_tool import OTHER
+
+
+def watch(tool, *lines: str) -> ConsoleWatch:
+    console = ConsoleWatch(tool)
+    for line in lines:
+        console.line(line)
+    return console
+
+
+@pytest.mark.parametrize(
+    ("tool", "line"), [(ZFCPDUMP, "zfcpdump result: ok 4 MB"), (OTHER, "Dump complete.")]
+)
+def test_each_tool_is_heard_by_its_own_words(tool, line):
+    console = watch(tool, "booting", line)
+    assert (console.result_line, console.succeeded) == (line, True)
+
+
+@pytest.mark.parametrize(
+    ("tool", "line"), [(OTHER, "zfcpdump result: ok 4 MB"), (ZFCPDUMP, "Dump complete.")]
+)
+def test_another_tools_words_are_none(tool, line):
+    console = watch(tool, line)
+    assert (console.result_line, console.succeeded) == (None, False)
+
+
+def test_the_last_word_counts():
+    console = watch(OTHER, "Dump complete.", "Dump failed", "...")
+    assert (console.result_line, console.succeeded) == ("Dump failed", False)
+
+
+def test_every_line_is_passed_on_and_is_a_sign_of_life():
+    heard: list[str] = []
+    console = ConsoleWatch(OTHER, heard.append)
+    console.last_line = before = -1.0
+    console.line("booting")
+    assert heard == ["booting"]
+    assert console.last_line > before
