@@ -236,6 +236,6 @@ def vmcoreinfo_in(memory: Dump) -> bytes | None:
         header = c_elf.Elf64_Nhdr(head[:NHDR_SIZE])
         if head[NHDR_SIZE:].rstrip(b"\0") != VMCOREINFO or header.n_descsz > PAGE:
             return None
-        return memory.read(address + NHDR_SIZE + _NAME_SIZE, int(header.n_descsz))
+        return memory.read(address + NHDR_SIZE + _NAME_SIZE, header.n_descsz)
     except EvidenceError:
         return None

@@ -24,7 +24,8 @@ from enum import Enum
 
 from harness.firmware.hsa import Hsa
 from harness.firmware.storage import AbsoluteStorage, within
-from harness.s390x.ipl import ReturnCode, Subcode, block_device, c_ipl
+from harness.s390x.ipl import ReturnCode, Subcode, block_device
+from harness.s390x.layouts.c_ipl import c_ipl
 from harness.s390x.lowcore import PAGE_SIZE
 
 

@@ -12,23 +12,24 @@ from dataclasses import dataclass
 from harness.firmware.hsa import Hsa
 from harness.firmware.storage import AbsoluteStorage, within
 from harness.s390x import sclp
+from harness.s390x.layouts.c_sclp import c_sclp
+from harness.s390x.layouts.offsets import offset_of
 from harness.s390x.lowcore import PAGE_SIZE
-from harness.s390x.sclp import SdiasQualifier, SdiasStatus, c_sclp
+from harness.s390x.sclp import SdiasQualifier, SdiasStatus
 
 # One service signal comes with each console line, and one with each 4 KiB of the HSA. So the
-# definitions in harness.s390x.sclp are read with precompiled formats here; a test compares them.
+# definitions in harness.s390x.layouts are read with precompiled formats here; a test compares them.
 _SCCB = struct.Struct(">H4xH2xBB")  # length, response code, event type, event flags
 _REQUEST = struct.Struct(">B21xIQ4xI")  # from event_qual: qualifier, blk_cnt, asa, fbn
-_REQUEST_OFFSET = c_sclp.sdias_sccb.fields["evbuf"].offset + len(c_sclp.evbuf_header)
+_REQUEST_OFFSET = offset_of(c_sclp.sdias_sccb, "evbuf") + len(c_sclp.evbuf_header)
 
 
 def _offset(field: str) -> int:
-    evbuf = c_sclp.sdias_sccb.fields["evbuf"]
-    return int(evbuf.offset + evbuf.type.fields[field].offset)
+    return offset_of(c_sclp.sdias_sccb, "evbuf") + offset_of(c_sclp.sdias_evbuf, field)
 
 
-_RESPONSE_OFFSET = c_sclp.sccb_header.fields["response_code"].offset
-_FLAGS_OFFSET = _offset("hdr") + c_sclp.evbuf_header.fields["flags"].offset
+_RESPONSE_OFFSET = offset_of(c_sclp.sccb_header, "response_code")
+_FLAGS_OFFSET = _offset("hdr") + offset_of(c_sclp.evbuf_header, "flags")
 _STATUS_OFFSET = _offset("event_status")
 _COUNT_OFFSET = _offset("blk_cnt")
 _PIECE_PAGES = 256

@@ -16,6 +16,7 @@ from harness.images.store import Built, Store
 from harness.images.zipl_guest import BootFiles, builder_initramfs, run_zipl
 from harness.progress import Progress
 from harness.s390x.disk_layout import DiskLayout
+from harness.s390x.layouts.c_zipl import c_zipl
 from harness.s390x.zipl import (
     BLOCK_SIZE,
     BOOT_INFO_DUMP,
@@ -23,7 +24,6 @@ from harness.s390x.zipl import (
     DUMP_SB_MAGIC,
     DUMP_SB_SIZE,
     MAGIC,
-    c_zipl,
 )
 
 DISK = "disk.img"

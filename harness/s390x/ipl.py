@@ -9,44 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from dissect.cstruct import cstruct
-
-DEFINITIONS = """
-struct ipl_pl_hdr {
-    uint32 len;
-    uint8  flags;
-    char   reserved1[2];
-    uint8  version;
-};
-
-struct ipl_pb0_fcp {
-    uint32 len;
-    uint8  pbt;
-    char   reserved1[3];
-    char   loadparm[8];
-    char   reserved2[304];
-    uint8  opt;
-    char   reserved3[3];
-    uint8  cssid;
-    char   reserved4[1];
-    uint16 devno;
-    char   reserved5[4];
-    uint64 wwpn;
-    uint64 lun;
-    uint32 bootprog;
-    char   reserved6[12];
-    uint64 br_lba;
-    uint32 scp_data_len;
-    char   reserved7[260];
-};
-
-struct ipl_fcp_block {
-    ipl_pl_hdr  hdr;
-    ipl_pb0_fcp fcp;
-};
-"""
-
-c_ipl = cstruct(DEFINITIONS, endian=">")
+from harness.s390x.layouts.c_ipl import c_ipl
+from harness.s390x.layouts.offsets import offset_of
 
 IPL_BLOCK_VERSION = 0  # IPL_MAX_SUPPORTED_VERSION: Linux refuses anything newer
 IPL_PBT_FCP = 0
@@ -101,7 +65,7 @@ def fcp_block(device: FcpDevice, *, dump: bool) -> bytes:
             lun=device.lun,
         ),
     )
-    return bytes(block.dumps())
+    return block.dumps()
 
 
 @dataclass(frozen=True)
@@ -114,7 +78,7 @@ class BlockDevice:
 
 def block_device(block: bytes) -> BlockDevice | None:
     """Read an FCP IPL parameter block; None if it is of another kind, or too short."""
-    if len(block) < len(c_ipl.ipl_pl_hdr) + c_ipl.ipl_pb0_fcp.fields["br_lba"].offset:
+    if len(block) < len(c_ipl.ipl_pl_hdr) + offset_of(c_ipl.ipl_pb0_fcp, "br_lba"):
         return None
     fcp = c_ipl.ipl_fcp_block(block.ljust(len(c_ipl.ipl_fcp_block), b"\0")).fcp
     if fcp.pbt != IPL_PBT_FCP:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.s390x import sclp
-from harness.s390x.sclp import SdiasQualifier, c_sclp
+from harness.s390x.layouts.c_sclp import c_sclp
+from harness.s390x.sclp import SdiasQualifier
 
 PAGE = 4096
 SCCB = 8 * PAGE

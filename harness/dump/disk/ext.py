@@ -55,7 +55,7 @@ def is_ext(content: Content, start: int = 0) -> bool:
     data = content.upto(start + EXT_SUPER_AT, len(c_disk.ext4_super_block))
     if len(data) < len(c_disk.ext4_super_block):
         return False
-    return bool(c_disk.ext4_super_block(data).s_magic == EXT_SUPER_MAGIC)
+    return c_disk.ext4_super_block(data).s_magic == EXT_SUPER_MAGIC
 
 
 class FileSystem:
@@ -127,7 +127,7 @@ class FileSystem:
         shift = c_disk.ext4_super_block(data).s_log_block_size
         if shift > _LARGEST_BLOCK_SHIFT:
             raise EvidenceError(f"{self._name}: s_log_block_size of its file system is {shift}")
-        return 1024 << int(shift)
+        return 1024 << shift
 
     def _directory(self, path: str) -> int | None:
         """The inode of a directory; None if there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from harness.dump.content import Content
 from harness.dump.disk.c_disk import DOS_PARTITIONS, DOS_SIGNATURE, GPT_SIGNATURE, c_disk
@@ -71,7 +70,7 @@ def _gpt(disk: Content) -> tuple[Partition, ...]:
     return ()
 
 
-def _gpt_entries(disk: Content, header: Any, block_size: int) -> Iterator[Partition]:
+def _gpt_entries(disk: Content, header: c_disk.gpt_header, block_size: int) -> Iterator[Partition]:
     """Those in use."""
     size = header.size_of_partition_entry
     if size not in _GPT_ENTRY_SIZES:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from harness.dump.content import Content
 from harness.errors import EvidenceError
+from harness.s390x.layouts.c_zipl import c_zipl
 from harness.s390x.zipl import (
     BOOT_INFO_DUMP,
     BOOT_INFO_SCSI,
     DUMP_SB_MAGIC,
     DUMP_SB_SIZE,
     MAGIC,
-    c_zipl,
     cksm,
 )
 
@@ -101,7 +101,7 @@ def superblock_of_disk(disk: Content) -> FoundSuperblock:
             f"{mbr.sb_off:#x}, behind the end of the disk at {disk.size:#x}"
         )
     block = disk.upto(mbr.sb_off, SUPERBLOCK_BLOCK)
-    return FoundSuperblock(Superblock.parse(block), int(mbr.sb_off), block)
+    return FoundSuperblock(Superblock.parse(block), mbr.sb_off, block)
 
 
 def is_dump_disk(disk: Content) -> bool:

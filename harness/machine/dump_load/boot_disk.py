@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import EvidenceError
+from harness.s390x.layouts.c_zipl import c_zipl
 from harness.s390x.zipl import (
     BLOCK_SIZE,
     COMPONENT_DUMP,
     COMPONENT_IPL,
     MAGIC,
-    c_zipl,
 )
 
 _TYPE_OFFSET = len(MAGIC)

@@ -9,7 +9,8 @@ from harness.firmware import service_call
 from harness.firmware.hsa import Hsa
 from harness.firmware.service_call import MachineReported, SdiasAnswered, ServiceCalls
 from harness.s390x import sclp
-from harness.s390x.sclp import SdiasQualifier, SdiasStatus, c_sclp
+from harness.s390x.layouts.c_sclp import c_sclp
+from harness.s390x.sclp import SdiasQualifier, SdiasStatus
 from tests.support.memory import FakeStorage
 from tests.support.sdias import PAGE, SCCB, TARGET, answered, put_sdias
 from tests.unit.conftest import make_cpu

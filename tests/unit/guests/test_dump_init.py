@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness.dump_tools.table import ZFCPDUMP
 from harness.s390x import zipl
+from harness.s390x.layouts.c_zipl import c_zipl
 from tests.support.dump_tool import IMAGES, PAGE, make_core, tool
 
 HSA = 8 * PAGE
@@ -36,7 +37,7 @@ def disk(tmp_path):
     """A disk as zipl -d leaves it."""
     path = tmp_path / "disk"
     image = bytearray(START + SIZE)
-    mbr = zipl.c_zipl.scsi_mbr(
+    mbr = c_zipl.scsi_mbr(
         magic=zipl.MAGIC,
         version_id=1,
         boot_info_magic=zipl.MAGIC,
@@ -48,7 +49,7 @@ def disk(tmp_path):
     ).dumps()
     image[: len(mbr)] = mbr
     area = bytes(image[START : START + PAGE])
-    superblock = zipl.c_zipl.scsi_dump_sb(
+    superblock = c_zipl.scsi_dump_sb(
         magic=zipl.DUMP_SB_MAGIC,
         version=1,
         part_start=START,
@@ -85,7 +86,7 @@ def dump(disk, source):
 
 def read_superblock(disk):
     data = disk.read_bytes()[SUPERBLOCK_AT:]
-    return zipl.c_zipl.scsi_dump_sb(data[: zipl.DUMP_SB_SIZE])
+    return c_zipl.scsi_dump_sb(data[: zipl.DUMP_SB_SIZE])
 
 
 def test_the_partition_holds_the_dump_and_its_checksum(disk, source, released):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.s390x.zipl import DUMP_SB_CSUM_SEED, DUMP_SB_SIZE, c_zipl, cksm
+from harness.s390x.layouts.c_zipl import c_zipl
+from harness.s390x.zipl import DUMP_SB_CSUM_SEED, DUMP_SB_SIZE, cksm
 
 WORDS = st.binary(max_size=4096).map(lambda data: data[: len(data) & ~3])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from harness.dump.content import Content, File, Zeros
 from harness.dump.formats.elf.c_elf import (
@@ -233,7 +233,7 @@ def _of_cpus(notes: Iterable[ElfNote]) -> Iterator[Note]:
     return (Note(note.type, note.desc) for note in notes if note.name in _CPU_NOTE_NAMES)
 
 
-def _header(content: Content) -> Any:
+def _header(content: Content) -> c_elf.Elf64_Ehdr:
     name = content.name
     start = content.upto(0, EHDR_SIZE)
     if not start.startswith(ELFMAG):

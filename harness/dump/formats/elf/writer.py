@@ -108,7 +108,7 @@ def _note(name: bytes, note: Note) -> bytes:
         n_namesz=len(name) + 1, n_descsz=len(note.desc), n_type=note.type
     ).dumps()
     padded = [part + bytes(-len(part) % 4) for part in (name + b"\0", note.desc)]
-    return bytes(nhdr) + b"".join(padded)
+    return nhdr + b"".join(padded)
 
 
 def _prpsinfo() -> bytes:

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 from harness.dump.content import Content
 from harness.dump.formats.elf.reader import ElfLayout, ElfNote, cpus_in, parse_notes, vmcoreinfo_of
@@ -125,7 +124,7 @@ class KdumpDump(PagedDump):
 
     @property
     def filtered(self) -> str | None:
-        level, left_out = int(self._sub.dump_level), self._left_out
+        level, left_out = self._sub.dump_level, self._left_out
         if level in (0, _ZERO_PAGES) or not left_out:
             return None
         return f"{left_out} pages were left out by makedumpfile -d {level}"
@@ -210,7 +209,7 @@ class _Pages(PagedMemory):
         return EvidenceError(f"{self.name}: offset {at:#x}: page {number * PAGE:#x}{what}")
 
 
-def _header(content: Content) -> Any:
+def _header(content: Content) -> c_kdump.disk_dump_header:
     name = content.name
     header = c_kdump.disk_dump_header(content.read(0, HEADER_SIZE, "header"))
     machine = _text(header.utsname.machine)
@@ -227,7 +226,7 @@ def _header(content: Content) -> Any:
     return header
 
 
-def _sub_header(content: Content, header: Any) -> Any:
+def _sub_header(content: Content, header: c_kdump.disk_dump_header) -> c_kdump.kdump_sub_header:
     """What ``header_version`` does not have yet is 0."""
     sub = c_kdump.kdump_sub_header(content.read(PAGE, SUB_HEADER_SIZE, "sub header"))
     version = header.header_version

@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.dump.content import Content
 from harness.dump.formats.lkcd.c_lkcd import (
@@ -101,14 +101,14 @@ class LkcdDump(PagedDump):
     @property
     def missing(self) -> int:
         """Of a dump that is not complete, all behind its last page, for holes are not told."""
-        return int(self._header.mem_end) - self._pages.present_end if self.incomplete else 0
+        return self._header.mem_end - self._pages.present_end if self.incomplete else 0
 
 
 class _Pages(PagedMemory):
     """``end`` is the offset behind the end marker, or where there should have been one."""
 
-    def __init__(self, content: Content, header: Any) -> None:
-        pages = int(header.mem_end) // PAGE
+    def __init__(self, content: Content, header: c_lkcd.df_lkcd_hdr) -> None:
+        pages = header.mem_end // PAGE
         super().__init__(content, pages)
         self.runs = PageRuns(content.name, page_runs_for(content.size))
         self.incomplete: str | None = None
@@ -198,7 +198,7 @@ def _is_end(header: _PageHeader, last: int) -> bool:
     return bool(header.flags & DF_LKCD_DH_END or header[1:] == ZFCPDUMP_END or header.addr == last)
 
 
-def _is_full(content: Content, header: Any) -> bool:
+def _is_full(content: Content, header: c_lkcd.df_lkcd_hdr) -> bool:
     """Whether page after page is there, none compressed.
 
     Pages ascend, so none is missing before one that stands where it would with all the others.
@@ -215,7 +215,7 @@ def _is_full(content: Content, header: Any) -> bool:
     return last.addr == (pages - 1) * PAGE and last.flags == DF_LKCD_DH_RAW and _is_page(last)
 
 
-def _header(content: Content) -> Any:
+def _header(content: Content) -> c_lkcd.df_lkcd_hdr:
     name = content.name
     header = c_lkcd.df_lkcd_hdr(content.read(0, HDR_SIZE, "header"))
     machine = _text(header.utsname_machine)
@@ -232,7 +232,7 @@ def _header(content: Content) -> Any:
     return header
 
 
-def _header_asm(content: Content, header: Any) -> Any | None:
+def _header_asm(content: Content, header: c_lkcd.df_lkcd_hdr) -> c_lkcd.df_lkcd_hdr_asm | None:
     """The s390 header behind the other; None in an old dump without one."""
     if header.hdr_size + HDR_ASM_SIZE > DF_LKCD_HDR_SIZE:
         raise EvidenceError(f"{content.name}: hdr_size is {header.hdr_size}")

@@ -11,7 +11,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.dump.content import Content
 from harness.dump.formats.s390.c_s390 import (
@@ -89,9 +89,9 @@ class ExtendedMemory(Content):
     Its size is all that the header describes, less if segments are missing at the end.
     """
 
-    def __init__(self, content: Content, header: Any) -> None:
+    def __init__(self, content: Content, header: c_s390.df_s390_hdr) -> None:
         self._content, self.name = content, content.name
-        self._memory_end, self._entry_size = int(header.mem_size), _entry_size(content, header)
+        self._memory_end, self._entry_size = header.mem_size, _entry_size(content, header)
         self._read_all_headers()
         self._starts = [segment.start for segment in self._segments]
         self.size = self._memory_end if self.complete else 0
@@ -178,7 +178,7 @@ class ExtendedMemory(Content):
                 return False
         raise EvidenceError(f"{self.name}: more than {MAX_SEGMENTS} segments")
 
-    def _segment(self, header: Any, offset: int) -> Stored | None:
+    def _segment(self, header: c_s390.df_s390_dump_segm_hdr, offset: int) -> Stored | None:
         """What the header describes; None if it cannot be the next segment's."""
         start, size = header.start, header.len
         if not size and not header.stop_marker:  # empty and last: all memory is zero
@@ -265,9 +265,9 @@ class ExtendedMemory(Content):
         return segment.offset + start, stop - start, bool(values[0] & DUMP_SEGM_ENTRY_UNCOMPRESSED)
 
 
-def _entry_size(content: Content, header: Any) -> int:
+def _entry_size(content: Content, header: c_s390.df_s390_hdr) -> int:
     """Bytes of memory in a compressed entry; 0 if the dump has none."""
-    size = int(header.zlib_entry_size) if header.zlib_version_s390 else 0
+    size = header.zlib_entry_size if header.zlib_version_s390 else 0
     if size % BLOCK:
         raise EvidenceError(
             f"{content.name}: offset 0x62: zlib_entry_size is {size}, not a multiple of {BLOCK}"

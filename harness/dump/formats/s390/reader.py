@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
 
 from harness.dump.content import Content
 from harness.dump.formats.s390.c_s390 import (
@@ -65,7 +64,7 @@ class S390Dump(Dump):
     @property
     def end_marker_at(self) -> int:
         """Offset behind all memory."""
-        return int(DF_S390_HDR_SIZE + self.header.mem_size)
+        return DF_S390_HDR_SIZE + self.header.mem_size
 
     @property
     def length(self) -> int:
@@ -77,7 +76,7 @@ class S390Dump(Dump):
         at = self.end_marker_at
         data = self.content.upto(at, EM_SIZE) if at < self.content.size else b""
         marker = c_s390.df_s390_em(data) if len(data) == EM_SIZE else None
-        return int(marker.tod) if marker and marker.str == DF_S390_EM_STR else None
+        return marker.tod if marker and marker.str == DF_S390_EM_STR else None
 
     @property
     def facts(self) -> Mapping[str, object]:
@@ -135,7 +134,7 @@ class S390Dump(Dump):
                 )
 
 
-def parse_header(content: Content) -> Any:
+def parse_header(content: Content) -> c_s390.df_s390_hdr:
     """A checked ``df_s390_hdr``, plain or extended.
 
     Raises EvidenceError, naming offset and field, for a dump of a 31-bit system, one on several

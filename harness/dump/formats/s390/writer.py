@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.dump.disk.sparse_file import SparseFile
 from harness.dump.formats.s390.c_s390 import (
@@ -186,7 +186,7 @@ def _memory_end(dump: Dump) -> int:
     return -(-end // PAGE) * PAGE
 
 
-def _header(dump: Dump, cpus: Sequence[CpuState], end: int) -> Any:
+def _header(dump: Dump, cpus: Sequence[CpuState], end: int) -> c_s390.df_s390_hdr:
     """All but what differs between plain and extended."""
     header = c_s390.df_s390_hdr(
         hdr_size=DF_S390_HDR_SIZE,
@@ -208,7 +208,7 @@ def _header(dump: Dump, cpus: Sequence[CpuState], end: int) -> Any:
     return header
 
 
-def _end_marker(dump: Dump, header: Any) -> bytes:
+def _end_marker(dump: Dump, header: c_s390.df_s390_hdr) -> bytes:
     end_tod = dump.end_tod if isinstance(dump, S390Dump) else None
     tod = header.tod if end_tod is None else end_tod
-    return bytes(c_s390.df_s390_em(str=DF_S390_EM_STR, tod=tod).dumps())
+    return c_s390.df_s390_em(str=DF_S390_EM_STR, tod=tod).dumps()

@@ -9,7 +9,8 @@ import pytest
 
 from harness.errors import EvidenceError
 from harness.machine.dump_load.boot_disk import BootDisk
-from harness.s390x.zipl import BLOCK_SIZE, COMPONENT_DUMP, COMPONENT_IPL, MAGIC, c_zipl
+from harness.s390x.layouts.c_zipl import c_zipl
+from harness.s390x.zipl import BLOCK_SIZE, COMPONENT_DUMP, COMPONENT_IPL, MAGIC
 
 PROGRAMS, IPL, DUMP, FOREIGN, ANOTHER = 5, 7, 8, 9, 11  # blocks
 POINTER = len(c_zipl.scsi_blockptr)

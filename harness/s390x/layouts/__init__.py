@@ -1,0 +1,1 @@
+"""Declarative layouts of what hardware, firmware and boot loader share with programs."""
