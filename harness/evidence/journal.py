@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from harness.closing import Closing
+from harness.phase import Phase
 
 MOST_LINES = 1000  # of one kind of event: a guest can make as many as it likes
 
@@ -34,12 +35,12 @@ class Journal(Closing):
         finally:
             self._file.close()
 
-    def write(self, phase: str | None, event: str, details: dict[str, object]) -> None:
+    def write(self, phase: Phase | None, event: str, details: dict[str, object]) -> None:
         self._events[event] += 1
         if self._events[event] <= MOST_LINES:
             self._write(phase, event, details)
 
-    def _write(self, phase: str | None, event: str, details: dict[str, object]) -> None:
+    def _write(self, phase: Phase | None, event: str, details: dict[str, object]) -> None:
         at = round(time.monotonic() - self._start, 6)
         record = {"at": at, "phase": phase, "event": event, **details}
         self._file.write(json.dumps(record, default=str) + "\n")

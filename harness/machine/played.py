@@ -24,6 +24,7 @@ from harness.firmware.service_call import (
 )
 from harness.machine.intercept import MOST_SITES, AtInstruction, Interceptor
 from harness.machine.steps import Steps
+from harness.phase import Phase
 from harness.qemu.gdbstub.client import NotMapped, Stop, StopKind
 from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.process import Qemu
@@ -95,7 +96,7 @@ class PlayedMachine:
         """The IPL parameter block, as last set."""
         return self._diag308.ipl_block
 
-    def load(self, phase: str, deadline: Deadline) -> None:
+    def load(self, phase: Phase, deadline: Deadline) -> None:
         """Let the boot firmware read the disk, up to the kernel entry."""
         self._gdb.insert(ENTRY_BREAK)
         self._gdb.resume()

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from harness.deadline import Deadline
+from harness.phase import Phase
 
 
 class Steps(Protocol):
     """The run's phases and journal, as the machines see them."""
 
-    def phase(self, name: str) -> AbstractContextManager[Deadline]:
+    def phase(self, phase: Phase) -> AbstractContextManager[Deadline]:
         """Enter a phase; its time counts against the deadline that is given."""
 
     def note(self, event: str, /, **details: object) -> None:

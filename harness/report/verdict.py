@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from harness.errors import EvidenceError, ExitCode, HarnessError
+from harness.phase import Phase
 from harness.schema_words import first_fault
 from harness.verify.checks import outcome
 from harness.verify.judge import Judgement
@@ -41,7 +42,7 @@ class Verdict:
     result: Result
     directory: Path
     expected_wrong: bool = False
-    phase: str | None = None
+    phase: Phase | None = None
     error: str | None = None
     hint: str | None = None
     cause: str | None = None
@@ -59,13 +60,13 @@ class Verdict:
         return cls(Result.FAIL, phase=_phase(judgement), **context)
 
     @classmethod
-    def trouble(cls, error: HarnessError, phase: str | None, **context: Any) -> Verdict:
+    def trouble(cls, error: HarnessError, phase: Phase | None, **context: Any) -> Verdict:
         """ERROR, in ``phase``; ``context`` are the other fields."""
         context |= {"error": error.message, "hint": error.hint, "cause": type(error).__name__}
         return cls(Result.ERROR, phase=phase, **context)
 
     @classmethod
-    def interrupted(cls, number: int, phase: str | None, **context: Any) -> Verdict:
+    def interrupted(cls, number: int, phase: Phase | None, **context: Any) -> Verdict:
         """INTERRUPTED by the signal ``number``, in ``phase``; ``context`` are the other fields."""
         name = Signals(number).name
         return cls(
@@ -79,8 +80,8 @@ class Verdict:
             told = _VerdictFile.model_validate(data)
         except ValidationError as error:
             raise EvidenceError(f"{directory}: not a verdict: {first_fault(error)}") from error
-        known = {name: data[name] for name in told.model_fields_set - {"verdict"}}
-        return cls(told.verdict, directory, **known)
+        known = {name: data[name] for name in told.model_fields_set - {"verdict", "phase"}}
+        return cls(told.verdict, directory, phase=told.phase, **known)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -106,12 +107,12 @@ class Verdict:
         }
 
 
-def _phase(judgement: Judgement) -> str:
+def _phase(judgement: Judgement) -> Phase:
     """Where a dump went wrong: while it was written, or unnoticed until it was judged."""
     unfinished = any(
         result.check == outcome.CHECK for result in judgement.results if not result.passed
     )
-    return "dump" if unfinished else "verify"
+    return Phase.DUMP if unfinished else Phase.VERIFY
 
 
 class _File(BaseModel):
@@ -145,7 +146,7 @@ class _VerdictFile(_File):
 
     verdict: Annotated[Result, Field(strict=False)]
     expected_wrong: bool = False
-    phase: str | None = None
+    phase: Annotated[Phase, Field(strict=False)] | None = None
     error: str | None = None
     hint: str | None = None
     cause: str | None = None

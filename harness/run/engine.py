@@ -35,13 +35,14 @@ from harness.machine.system.boot import Booter
 from harness.machine.system.crash import crash
 from harness.machine.system.reipl import reipl
 from harness.machine.vector_checksum import vector_checksum_works
+from harness.phase import Phase
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
 from harness.qemu.disk import Disk
 from harness.report.verdict import Result, Verdict
 from harness.run.fidelity import statement
 from harness.run.inputs import CrashInputs, DumpInputs, host_identity, wanted
-from harness.run.phases import Phases
+from harness.run.phases import OnPhase, Phases
 from harness.run.plan import Plan
 from harness.verify.evidence import Evidence
 from harness.verify.judge import Judgement, judge
@@ -62,6 +63,7 @@ def run(
     fresh: bool = False,
     judges: bool = False,
     on_line: OnLine | None = None,
+    on_phase: OnPhase | None = None,
 ) -> Verdict:
     """Crash a system, dump it, judge the dump; evidence goes to ``output``.
 
@@ -74,7 +76,9 @@ def run(
     no verdict: UsageError if the request makes no sense, HostError if ``output`` cannot be
     written, and KeyboardInterrupt.
     """
-    with _Run(plan, output, store, progress, keep, on_line, judges=judges) as this:
+    with _Run(
+        plan, output, store, progress, keep, on_line, judges=judges, on_phase=on_phase
+    ) as this:
         return this.conclude(lambda: this.crash_and_dump(fresh=fresh or plan.needs_own_crash))
 
 
@@ -165,6 +169,7 @@ class _Run:
         on_line: OnLine | None,
         *,
         judges: bool = False,
+        on_phase: OnPhase | None = None,
     ) -> None:
         self._plan, self._keep, self._on_line = plan, keep, on_line
         self._store, self._progress = store, progress
@@ -177,6 +182,7 @@ class _Run:
             progress,
             memory=plan.scenario.crashed.memory,
             time_factor=plan.time_factor,
+            on_phase=on_phase,
         )
         self._inputs: dict[str, Any] = {}
         self.stored_as = ""  # the crash's name in the store, once it is there
@@ -252,7 +258,7 @@ class _Run:
 
     def crash_and_dump(self, *, fresh: bool) -> Judgement:
         """Crash a system, dump it, judge the dump; a stored crash does unless ``fresh``."""
-        with self._phases.work("images"):
+        with self._phases.work(Phase.IMAGES):
             # both sides' before anything boots: what is wrong with the request shows here
             self._images.provide(self._wanted())
             crash = CrashInputs.prepare(self._images, self._plan)
@@ -262,14 +268,14 @@ class _Run:
 
     def dump_stored(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is stored, judge the dump."""
-        with self._phases.work("images"):
+        with self._phases.work(Phase.IMAGES):
             dump = self._prepare_dump()
         self._describe(dump.identity())
         return self._dump_and_judge(self._place(snapshot))
 
     def crash_only(self) -> None:
         """A crash in the store, made if it was not there."""
-        with self._phases.work("images"):
+        with self._phases.work(Phase.IMAGES):
             crash = CrashInputs.prepare(self._images, self._plan)
         self._describe(crash.identity())
         self._crash(crash, fresh=False)
@@ -319,23 +325,23 @@ class _Run:
     def _place(self, snapshot: Snapshot) -> Snapshot:
         """Take a stored crash into the evidence; returns it as it is there."""
         self._describe({"snapshot": snapshot.name})
-        with self._phases.phase("snapshot"):
+        with self._phases.phase(Phase.SNAPSHOT):
             self._phases.note("stored crash", name=snapshot.name)
             return Snapshots(self._store).take(snapshot, self._directory.crash)
 
     def _dump_and_judge(self, snapshot: Snapshot) -> Judgement:
         """Dump a crash that is in the evidence, collect the dump, judge it."""
         outcome = self._dump(snapshot)
-        with self._phases.work("collect"):
+        with self._phases.work(Phase.COLLECT):
             self._collect()
         if self._plan.scenario.expect.reipl:
             self._reipl(snapshot, outcome)
         root = self._directory.root
-        with self._phases.work("verify"), Evidence.open(root) as evidence:
+        with self._phases.work(Phase.VERIFY), Evidence.open(root) as evidence:
             judgement = judge(evidence)
         if self._zgetdump is None:
             return judgement
-        with self._phases.work("judge"), Evidence.open(root) as evidence:
+        with self._phases.work(Phase.JUDGE), Evidence.open(root) as evidence:
             self._phases.note("our own verdict", passed=judgement.passed)
             disk, progress = self._directory.disk, self._progress
             return run_dump.hear(judgement, evidence, disk, self._zgetdump, progress)

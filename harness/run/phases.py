@@ -3,45 +3,58 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from harness.deadline import Deadline
 from harness.evidence.journal import Journal
+from harness.phase import Phase
 from harness.progress import Progress
 
 GIB = 1 << 30
 
-# seconds: (for any machine, and more per GiB of memory); some twenty times what an idle host needs
-LIMITS = {
-    "boot": (120.0, 10.0),
-    "crash": (60.0, 10.0),
-    "snapshot": (60.0, 60.0),
-    "ipl": (60.0, 60.0),
-    "dump": (120.0, 240.0),
-    "reipl": (120.0, 10.0),
+OnPhase = Callable[[Phase], None]
+"""Is told each phase when the run enters it."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What one phase is called, and how long it may take: ``seconds``, and more per GiB of memory.
+
+    Some twenty times what an idle host needs. ``for_guest``: the run waits for a guest, until a
+    deadline. Our own work has none; its limit is for whoever watches a run.
+    """
+
+    what: str
+    seconds: float
+    per_gib: float
+    for_guest: bool = False
+
+    def of(self, memory: int) -> float:
+        """Seconds for a machine with ``memory`` bytes."""
+        return self.seconds + self.per_gib * memory / GIB
+
+
+PHASES: Mapping[Phase, Limit] = {
+    Phase.IMAGES: Limit("images", 7200.0, 0.0),
+    Phase.BOOT: Limit("boot the system to be crashed", 120.0, 10.0, for_guest=True),
+    Phase.CRASH: Limit("crash it", 60.0, 10.0, for_guest=True),
+    Phase.SNAPSHOT: Limit("snapshot memory and registers", 60.0, 60.0, for_guest=True),
+    Phase.IPL: Limit("dump IPL from the SCSI disk", 60.0, 60.0, for_guest=True),
+    Phase.DUMP: Limit("dump system writes the dump", 120.0, 240.0, for_guest=True),
+    Phase.COLLECT: Limit("collect the dump", 60.0, 120.0),
+    Phase.REIPL: Limit("load the original system again", 120.0, 10.0, for_guest=True),
+    Phase.VERIFY: Limit("verify it bit for bit", 60.0, 120.0),
+    Phase.JUDGE: Limit("hear the judges", 240.0, 480.0),
 }
-# our own work waits for no guest, so it has no deadline; these are for whoever watches a run
-WORK_LIMITS = {
-    "images": (7200.0, 0.0),
-    "collect": (60.0, 120.0),
-    "verify": (60.0, 120.0),
-    "judge": (240.0, 480.0),
-}
+AFTER_CRASH = Phase.IPL  # the first phase in which the crash is there for other runs, too
 STALL_SECONDS = 60.0  # of silence, before a dump system is said to hang
 
-WHAT = {
-    "images": "images",
-    "boot": "boot the system to be crashed",
-    "crash": "crash it",
-    "snapshot": "snapshot memory and registers",
-    "ipl": "dump IPL from the SCSI disk",
-    "dump": "dump system writes the dump",
-    "reipl": "load the original system again",
-    "collect": "collect the dump",
-    "verify": "verify it bit for bit",
-    "judge": "hear the judges",
-}
+
+def most_seconds(memory: int, time_factor: float) -> float:
+    """What all phases of a run may take together, on a machine with ``memory`` bytes."""
+    return sum(limit.of(memory) for limit in PHASES.values()) * time_factor
 
 
 class Phases:
@@ -52,43 +65,54 @@ class Phases:
     """
 
     def __init__(
-        self, journal: Journal, progress: Progress, *, memory: int, time_factor: float
+        self,
+        journal: Journal,
+        progress: Progress,
+        *,
+        memory: int,
+        time_factor: float,
+        on_phase: OnPhase | None = None,
     ) -> None:
         self.timings: dict[str, float] = {}
-        self.current: str | None = None
+        self.current: Phase | None = None
         self._journal, self._progress = journal, progress
-        self._memory_gib, self._factor = memory / GIB, time_factor
+        self._memory, self._factor = memory, time_factor
+        self._on_phase = on_phase
 
     @property
     def stall_seconds(self) -> float:
         return STALL_SECONDS * self._factor
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[Deadline]:
-        """A phase that waits for a guest, one of ``LIMITS``."""
-        base, per_gib = LIMITS[name]
-        with self._timed(name):
-            yield Deadline((base + per_gib * self._memory_gib) * self._factor)
+    def phase(self, phase: Phase) -> Iterator[Deadline]:
+        """A phase that waits for a guest."""
+        limit = PHASES[phase]
+        assert limit.for_guest, phase
+        with self._timed(phase):
+            yield Deadline(limit.of(self._memory) * self._factor)
 
     @contextmanager
-    def work(self, name: str) -> Iterator[None]:
-        """A phase of our own work, one of ``WORK_LIMITS``."""
-        with self._timed(name):
+    def work(self, phase: Phase) -> Iterator[None]:
+        """A phase of our own work."""
+        assert not PHASES[phase].for_guest, phase
+        with self._timed(phase):
             yield
 
     def note(self, event: str, /, **details: object) -> None:
         self._journal.write(self.current, event, details)
 
     @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        self.current = name
+    def _timed(self, phase: Phase) -> Iterator[None]:
+        self.current = phase
         self.note("begin")
+        if self._on_phase is not None:
+            self._on_phase(phase)
         start = time.monotonic()
         try:
-            with self._progress.task(WHAT[name]):
+            with self._progress.task(PHASES[phase].what):
                 yield
         finally:
             seconds = round(time.monotonic() - start, 3)
-            self.timings[name] = round(self.timings.get(name, 0.0) + seconds, 3)
+            self.timings[phase.value] = round(self.timings.get(phase.value, 0.0) + seconds, 3)
         self.note("end", seconds=seconds)
         self.current = None

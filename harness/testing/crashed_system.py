@@ -20,6 +20,7 @@ from harness.images.store import Store
 from harness.machine.system.boot import Booter
 from harness.machine.system.crash import crash_booted
 from harness.machine.system.running import RunningSystem
+from harness.phase import Phase
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.spec import MachineSpec
@@ -68,7 +69,7 @@ class CrashedSystem:
         with Journal(paths.journal) as journal, ExitStack() as power:
             memory = plan.scenario.crashed.memory
             phases = Phases(journal, progress, memory=memory, time_factor=plan.time_factor)
-            with phases.work("images"):
+            with phases.work(Phase.IMAGES):
                 inputs = CrashInputs.prepare(Images(store, progress), plan)
             booter, spec = Booter(find_qemu(), phases, on_line), inputs.spec(plan)
             started = clock.now()
@@ -90,7 +91,7 @@ class CrashedSystem:
         """
         system = self._up().system
         self._phases.note("command", command=command)
-        with self._phases.phase("crash") as deadline:
+        with self._phases.phase(Phase.CRASH) as deadline:
             return system.shell.run(command, deadline).replace("\r\n", "\n").removesuffix("\n")
 
     def crash(self) -> Snapshot:

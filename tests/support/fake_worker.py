@@ -69,7 +69,8 @@ def waiting(output, argument):
 
 
 def waiting_after_its_crash(output, argument):
-    say(task="dump IPL from the SCSI disk", note="")
+    say(task="words that name no phase", note="")
+    say(phase="ipl")
     waiting(output, argument)
 
 
@@ -141,7 +142,8 @@ def main():
     OUTPUT.append(output)
     (output / "disk.img").touch()
     (output.parent / f"started-{output.name}").touch()
-    say(task="boot the system to be crashed", note="")
+    say(phase="boot")
+    say(task="boot it, in other words", note="")
     if job["consoles"]:
         say(console=["crash", "hello"])
     globals()[what](output, argument)

@@ -18,7 +18,7 @@ from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.batch import capacity
 from harness.run.batch import loop as batch
-from harness.run.phases import WHAT
+from harness.run.phases import PHASES
 
 LONG = 600  # seconds; the tests do not wait for it
 LONG_REASON = " ".join(f"reason-{number}" for number in range(40))
@@ -29,8 +29,8 @@ def run(plan, *, output, store, progress, **_options):
     disk = output / "disk.img"
     try:
         disk.touch()
-        for phase in WHAT:
-            with progress.task(WHAT[phase]):
+        for phase, limit in PHASES.items():
+            with progress.task(limit.what):
                 if phase == "collect":
                     with progress.task("copy it out of the disk image", 100, "B") as task:
                         task.update(40, "[bold]no markup[/bold]")

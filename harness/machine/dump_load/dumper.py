@@ -18,6 +18,7 @@ from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.dump_load.session import DumpSession, Ended
 from harness.machine.steps import Steps
+from harness.phase import Phase
 from harness.qemu.binary import QemuBinary
 from harness.qemu.disk import Disk
 from harness.qemu.process import Qemu
@@ -88,12 +89,12 @@ class Dumper:
             session = DumpSession(
                 qemu, ram, firmware, old_memory, snapshot, hsa_size, self.steps, console
             )
-            with self.steps.phase("ipl") as deadline:
-                session.load("ipl", deadline)
+            with self.steps.phase(Phase.IPL) as deadline:
+                session.load(Phase.IPL, deadline)
                 boot_disk.show_as_written()
                 session.take_over(deadline)
             started = clock.now()
-            with self.steps.phase("dump") as deadline:
+            with self.steps.phase(Phase.DUMP) as deadline:
                 ended = session.run(deadline, self.stall_seconds)
             seconds = clock.now() - started
         # the console is complete only now that QEMU has gone

@@ -18,6 +18,7 @@ from harness.machine.system.console import SystemConsole
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
 from harness.machine.system.shell import PROMPT, ConsoleShell
+from harness.phase import Phase
 from harness.qemu.binary import QemuBinary
 from harness.qemu.disk import Disk
 from harness.qemu.process import Qemu
@@ -45,7 +46,7 @@ class Booter:
         directory: Path,
         system_disk: Path | None = None,
         ipl_block: bytes | None = None,
-        phase: str = "boot",
+        phase: Phase = Phase.BOOT,
     ) -> Iterator[RunningSystem]:
         """A system with its shell's prompt, for the length of a ``with`` block.
 
@@ -72,7 +73,7 @@ class Booter:
 
 
 def boot(
-    console: SystemConsole, session: SystemSession | None, phase: str, deadline: Deadline
+    console: SystemConsole, session: SystemSession | None, phase: Phase, deadline: Deadline
 ) -> ConsoleShell:
     """Load the system, if QEMU does not by itself, and wait for its shell's prompt.
 

@@ -10,6 +10,7 @@ from harness.deadline import Deadline
 from harness.errors import PhaseTimeout, QemuDied
 from harness.machine.played import TAIL_LINES
 from harness.machine.system.session import SystemSession
+from harness.phase import Phase
 from harness.qemu.process import Qemu
 
 LOOK_SECONDS = 0.05  # how often the console is looked at while QEMU may stop for the firmware
@@ -63,6 +64,6 @@ class SystemConsole:
         """For messages: a snapshot that fails is gone, its console.log with it."""
         return "".join(f"\n  | {line}" for line in self._qemu.console.tail(TAIL_LINES))
 
-    def timeout(self, phase: str, what: str, deadline: Deadline) -> PhaseTimeout:
+    def timeout(self, phase: Phase, what: str, deadline: Deadline) -> PhaseTimeout:
         """The error that ``what`` did not come in ``phase``."""
         return PhaseTimeout(phase, what, deadline.seconds, self._qemu.console.tail(TAIL_LINES))

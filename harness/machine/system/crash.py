@@ -18,6 +18,7 @@ from harness.machine.system.proof import must_prove
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.shell import Shell
 from harness.machine.system.stop import stop
+from harness.phase import Phase
 from harness.qemu.process import Qemu
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
@@ -78,10 +79,10 @@ def crash_booted(
     Returns what ``Snapshot.create`` needs besides. Call that when QEMU has ended: console log
     and system disk are complete only then. Raises as ``crash`` does.
     """
-    with booter.steps.phase("crash") as deadline:
+    with booter.steps.phase(Phase.CRASH) as deadline:
         how.prepare(system.shell, deadline)
         panic = stop(system, how.trigger, booter.steps, deadline)
-    with booter.steps.phase("snapshot") as deadline:
+    with booter.steps.phase(Phase.SNAPSHOT) as deadline:
         cpus = cpu_states(system.qemu, directory, deadline)
         system.ram.save(directory / RAM)
         must_prove(how.trigger, system.ram, cpus)

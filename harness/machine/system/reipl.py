@@ -10,11 +10,10 @@ from harness.evidence.names import OUTCOME, SYSTEM_IMAGE
 from harness.evidence.outcome import ReIplOutcome
 from harness.evidence.snapshot import Snapshot
 from harness.machine.system.boot import Booter
+from harness.phase import Phase
 from harness.qemu.spec import MachineSpec
 from harness.s390x.ipl import BlockDevice, block_device
 from harness.s390x.wiring import SYSTEM_DISK
-
-PHASE = "reipl"
 
 
 def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> ReIplOutcome:
@@ -34,7 +33,7 @@ def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> 
             cpus=len(snapshot.cpus),
             cpu_model=str(snapshot.machine["cpu_model"]),
         )
-        with booter.booted(spec, directory, disk, block, PHASE):
+        with booter.booted(spec, directory, disk, block, Phase.REIPL):
             booter.steps.note("the original system is up again")
         (directory / SYSTEM_IMAGE).unlink()
     # last, so that a load that came to no end is not taken for one that failed

@@ -8,6 +8,7 @@ from typing import Protocol
 from harness.deadline import Deadline
 from harness.errors import HarnessError
 from harness.machine.system.console import SystemConsole
+from harness.phase import Phase
 
 PROMPT = "zharness# "
 
@@ -40,7 +41,7 @@ class ConsoleShell:
         separator = "" if command.rstrip().endswith("&") else ";"
         self._console.type(f'{command}{separator} echo "{_STATUS}$?"')
         if self._console.expect([rf"{_STATUS}(\d+)\r?\n"], deadline) is None:
-            raise self._console.timeout("crash", f"'{command}' to end", deadline)
+            raise self._console.timeout(Phase.CRASH, f"'{command}' to end", deadline)
         printed, ending = self._console.before, self._console.matched
         self._console.expect([re.escape(PROMPT)], deadline)
         status = ending.strip().removeprefix(_STATUS)

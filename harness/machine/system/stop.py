@@ -11,6 +11,7 @@ from harness.errors import HarnessError
 from harness.machine.steps import Steps
 from harness.machine.system.proof import must_show
 from harness.machine.system.running import RunningSystem
+from harness.phase import Phase
 from harness.triggers.trigger import Stopped, Trigger
 
 LAST_WORDS_SECONDS = 5.0  # from a machine's stop to its last line in our hands
@@ -63,7 +64,7 @@ def _stopped(
     if event is None:
         system.qemu.check()
         what = f"the guest to stop after trigger {trigger.name} ('{trigger.command}')"
-        raise system.console.timeout("crash", what, deadline)
+        raise system.console.timeout(Phase.CRASH, what, deadline)
     steps.note("QMP event", name=event.name, **event.data)
     _require(system, trigger, _END_EVENTS[event.name], event.name)
     return event.data

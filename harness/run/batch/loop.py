@@ -20,10 +20,11 @@ from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
 from harness.run.batch.interrupts import Interrupts
 from harness.run.batch.messages import AtTask, ConsoleLine
-from harness.run.batch.running import Running, most_seconds
+from harness.run.batch.running import Running
 from harness.run.batch.schedule import Job, Schedule, Tokens
 from harness.run.batch.worker import RunJob
 from harness.run.batch.worker_process import worker_command
+from harness.run.phases import most_seconds
 
 TICK_SECONDS = 0.5  # how often the display is brought up to date
 GRACE_SECONDS = 4.0  # for workers to clean up after an interrupt; then they are killed
@@ -156,7 +157,9 @@ class _Batch(Closing):
         item = self._items[number]
         self._watcher.started(number, item)
         try:
-            running = Running(item.job, command, most_seconds(item.job) if limit is None else limit)
+            plan = item.job.plan
+            most = most_seconds(plan.scenario.crashed.memory, plan.time_factor)
+            running = Running(item.job, command, most if limit is None else limit)
         except HostError as error:
             self._conclude(number, 0.0, Verdict.trouble(error, None, directory=item.job.output))
             return

@@ -1,7 +1,8 @@
 """What a run in a process of its own tells: an object of JSON a line, of one of these kinds.
 
 ======================================== ===================================================
-``{"task": what, "note": how far}``       what the run is at now
+``{"phase": name}``                       the run enters this phase
+``{"task": what, "note": how far}``       what the run is at now, in words
 ``{"console": [machine, line]}``          a console line, if they are wanted
 ``{"verdict": verdict.json's content}``   the last one
 ``{"refused": [message, hint]}``           or this: the request makes no sense
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from harness.errors import ProtocolError
+from harness.phase import Phase
 from harness.progress import Task
 
 NOTE_SECONDS = 1.0
@@ -26,7 +28,16 @@ _SHOWN = 200  # characters of a line that is no message
 
 
 @dataclass(frozen=True)
+class Entered:
+    """The run has entered this phase."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True)
 class AtTask:
+    """Words for people, who watch."""
+
     what: str
     note: str
 
@@ -52,13 +63,15 @@ class Refused:
     hint: str | None
 
 
-Message = AtTask | ConsoleLine | Concluded | Refused
+Message = Entered | AtTask | ConsoleLine | Concluded | Refused
 
 
 def decode(line: bytes) -> Message:
     """One line, with or without its end; raises ProtocolError if it is no message."""
     try:
         match json.loads(line):
+            case {"phase": str(name), **rest} if not rest:
+                return Entered(Phase(name))
             case {"task": str(what), "note": str(note), **rest} if not rest:
                 return AtTask(what, note)
             case {"console": [str(machine), str(text)], **rest} if not rest:
@@ -90,6 +103,9 @@ class Messages:
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._lock = file, threading.Lock()
+
+    def enter(self, phase: Phase) -> None:
+        self._send({"phase": phase})
 
     def at(self, what: str, note: str = "") -> None:
         self._send({"task": what, "note": note})

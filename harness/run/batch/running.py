@@ -13,21 +13,12 @@ from harness.errors import HarnessError, UsageError
 from harness.evidence.directory import RunDirectory
 from harness.evidence.names import WORKER_LOG
 from harness.files.json_file import read_object
+from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
-from harness.run.batch.messages import AtTask, Concluded, ConsoleLine, Refused
+from harness.run.batch.messages import AtTask, Concluded, ConsoleLine, Entered, Refused
 from harness.run.batch.worker import RunJob
 from harness.run.batch.worker_process import WorkerProcess
-from harness.run.phases import GIB, LIMITS, WHAT, WORK_LIMITS
-
-_PHASES = {what: phase for phase, what in WHAT.items()}
-_AFTER_CRASH = "ipl"  # the first phase in which the crash is there for other runs, too
-
-
-def most_seconds(job: RunJob) -> float:
-    """What all phases of a run may take together."""
-    gib = job.plan.scenario.crashed.memory / GIB
-    limits = (LIMITS | WORK_LIMITS).values()
-    return sum(base + per_gib * gib for base, per_gib in limits) * job.plan.time_factor
+from harness.run.phases import AFTER_CRASH
 
 
 class Running(Closing):
@@ -41,7 +32,7 @@ class Running(Closing):
         self.crash_made = False
         self._job, self._deadline = job, Deadline(limit)
         self._at = "its start"
-        self._phase: str | None = None
+        self._phase: Phase | None = None
         self._verdict: Verdict | UsageError | None = None
         self._trouble: HarnessError | None = None
         self._interrupted: int | None = None  # by this signal
@@ -65,10 +56,11 @@ class Running(Closing):
                         self._verdict = Verdict.from_json(verdict, self._job.output)
                     case Refused(what, hint):
                         self._verdict = UsageError(what, hint=hint)
+                    case Entered(phase):
+                        self._phase = phase
+                        self.crash_made |= phase is AFTER_CRASH
                     case AtTask(what, _):
                         self._at = what
-                        self._phase = _PHASES.get(what, self._phase)
-                        self.crash_made |= self._phase == _AFTER_CRASH
                         yield message
                     case ConsoleLine():
                         yield message

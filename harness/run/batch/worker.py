@@ -80,6 +80,7 @@ def work(job: RunJob, messages: Messages) -> Verdict:
             fresh=job.fresh,
             judges=job.judges,
             on_line=messages.console if job.consoles else None,
+            on_phase=messages.enter,
         )
     except UsageError:
         raise

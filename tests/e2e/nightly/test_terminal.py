@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.run.phases import WHAT
+from harness.run.phases import PHASES as LIMITS
 from tests.e2e.test_cleanup import END_SECONDS, PHASES, qemus_of, wait_until
 from tests.e2e.test_terminal import on_terminal
 
@@ -25,7 +25,7 @@ def test_ctrl_c_in_each_phase(images, tmp_path, phase, columns):
     evidence = tmp_path / "out"
     arguments = ("run", "panic", "--fresh", "--output", evidence)
     with on_terminal(*arguments, columns=columns, evidence=evidence) as shown:
-        shown.wait(WHAT[phase])
+        shown.wait(LIMITS[phase].what)
         shown.interrupt()
         assert shown.end() == 130
     assert shown.screen.lines[-1] == "zharness: interrupted"

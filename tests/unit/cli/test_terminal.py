@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.run.phases import WHAT
+from harness.run.phases import PHASES
 from tests.e2e.terminal import Screen, Terminal
 from tests.support import TERMINAL_COMMAND
 from tests.support.terminal_command import LONG_REASON
 
+WORDS = [limit.what for limit in PHASES.values()]
 COMMAND = (sys.executable, str(TERMINAL_COMMAND))
 
 
@@ -59,7 +60,7 @@ def test_every_phase_is_on_the_screen_while_it_runs(tmp_path):
     go_on = tmp_path / "next"
     os.mkfifo(go_on)
     with run_alone(tmp_path, NEXT=str(go_on)) as shown:
-        for what in WHAT.values():
+        for what in WORDS:
             shown.wait(what)
             go_on.write_text("x")
         assert shown.end() == 0
@@ -77,14 +78,14 @@ def test_a_terminal_that_can_do_nothing_gets_plain_lines(tmp_path):
         assert shown.end() == 0
     assert shown.screen.controls == 0
     assert "PASS after 3.0 s" in shown.screen.lines
-    assert all(any(what in line for line in shown.screen.lines) for what in WHAT.values())
+    assert all(any(what in line for line in shown.screen.lines) for what in WORDS)
 
 
 def test_a_resize_during_a_run(tmp_path):
     go_on = tmp_path / "next"
     os.mkfifo(go_on)
     with run_alone(tmp_path, columns=120, NEXT=str(go_on)) as shown:
-        for number, what in enumerate(WHAT.values()):
+        for number, what in enumerate(WORDS):
             shown.wait(what)
             if number == 3:
                 shown.resize(60)
@@ -94,10 +95,10 @@ def test_a_resize_during_a_run(tmp_path):
     assert shown.screen.cursor_is_on
 
 
-@pytest.mark.parametrize("phase", WHAT)
+@pytest.mark.parametrize("phase", PHASES)
 def test_an_interrupt_in_any_phase_is_one_line(tmp_path, phase):
     with run_alone(tmp_path, HANG_IN=phase) as shown:
-        shown.wait(WHAT[phase])
+        shown.wait(PHASES[phase].what)
         shown.interrupt()
         assert shown.end() == 130
     assert shown.screen.lines[-1] == "zharness: interrupted"
@@ -137,7 +138,7 @@ def test_a_batch_shows_each_run_and_ends_with_the_numbers(tmp_path, columns):
 def test_a_batch_that_is_interrupted(tmp_path):
     with batch(tmp_path, "hanging", "hanging_silently") as shown:
         # the other one may have to wait for room
-        shown.wait(lambda text: "running" in text and "boot the system to be crashed" in text)
+        shown.wait(lambda text: "running" in text and "boot it, in other words" in text)
         shown.interrupt()
         assert shown.end() == 130
     assert shown.screen.lines[-1] == "zharness: interrupted"

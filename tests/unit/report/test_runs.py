@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import EvidenceError, ExitCode
+from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
 from tests.support.reports import broken, failed, passed, refused, report, run, verdict
 
@@ -97,9 +98,12 @@ def test_a_verdict_survives_json(original):
     again = Verdict.from_json(data, original.directory)
     assert again.to_json() == original.to_json()
     assert (again.result, again.directory) == (original.result, original.directory)
+    assert again.phase is (None if original.phase is None else Phase(original.phase))
 
 
-@pytest.mark.parametrize("data", [{}, {"verdict": "MAYBE"}, {"verdict": None}])
+@pytest.mark.parametrize(
+    "data", [{}, {"verdict": "MAYBE"}, {"verdict": None}, {"verdict": "FAIL", "phase": "tea"}]
+)
 def test_what_is_no_verdict(data):
     with pytest.raises(EvidenceError, match="not a verdict"):
         Verdict.from_json(data, Path())

@@ -33,6 +33,7 @@ from harness.host.signals import Interrupted
 from harness.images.disk import DISK
 from harness.images.needs import Wanted
 from harness.images.store import Store
+from harness.phase import Phase
 from harness.progress import NoProgress
 from harness.qemu.binary import QemuBinary
 from harness.report.verdict import Result, Verdict
@@ -102,7 +103,7 @@ class Machines:
 
     def crash(self, booter, spec, how, directory, kernel, system_disk) -> Snapshot:
         for phase in ("boot", "crash", "snapshot"):
-            with booter.steps.phase(phase):
+            with booter.steps.phase(Phase(phase)):
                 if phase == "snapshot":
                     shutil.copytree(self.model / "crash", directory)
                     if self.system_disk:
@@ -116,7 +117,7 @@ class Machines:
             directory.mkdir()
             (directory / "console.log").write_text(timed(CONSOLE))
             for phase in ("ipl", "dump"):
-                with steps.phase(phase):
+                with steps.phase(Phase(phase)):
                     self._happens(phase, directory.parent)
             given = {
                 "outcome": Outcome.FINISHED,
@@ -138,7 +139,7 @@ class Machines:
     def reipl(self, booter, snapshot, block, directory) -> None:
         assert block == bytes.fromhex(ASKED)
         assert Collected.load(directory.parent / "dump"), "the dump first: this may fail"
-        with booter.steps.phase("reipl"):
+        with booter.steps.phase(Phase.REIPL):
             directory.mkdir()
             (directory / "console.log").write_text(timed([BOOT.format(2)]))
             self._happens("reipl", directory.parent)

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 
 from harness.evidence.journal import MOST_LINES, Journal
+from harness.phase import Phase
 from harness.progress import NoProgress
 from harness.run import phases as module
-from harness.run.phases import GIB, LIMITS, STALL_SECONDS, WHAT, WORK_LIMITS, Phases
+from harness.run.phases import GIB, PHASES, STALL_SECONDS, Phases, most_seconds
 
 
 class Clock:
@@ -61,31 +62,31 @@ def written(tmp_path):
 
 def test_a_phase_that_is_entered_again_adds_to_its_time(phases, clock):
     for seconds in (2.0, 3.5):
-        with phases.phase("crash"):
+        with phases.phase(Phase.CRASH):
             clock.now += seconds
-    with phases.work("verify"):
+    with phases.work(Phase.VERIFY):
         clock.now += 1.0
     assert phases.timings == {"crash": 5.5, "verify": 1.0}
 
 
 def test_each_stay_is_in_the_journal(phases, clock, tmp_path):
     for seconds in (2.0, 3.5):
-        with phases.phase("crash"):
+        with phases.phase(Phase.CRASH):
             clock.now += seconds
     lines = map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())
     assert [line["seconds"] for line in lines if line["event"] == "end"] == [2.0, 3.5]
 
 
 def test_a_deadline_grows_with_memory_and_factor(phases):
-    base, per_gib = LIMITS["dump"]
-    with phases.phase("dump") as deadline:
-        assert deadline.seconds == (base + 2 * per_gib) * 3.0
+    limit = PHASES[Phase.DUMP]
+    with phases.phase(Phase.DUMP) as deadline:
+        assert deadline.seconds == (limit.seconds + 2 * limit.per_gib) * 3.0
     assert phases.stall_seconds == STALL_SECONDS * 3.0
 
 
 def test_a_failed_phase_stays_the_current_one_and_has_its_time(phases, clock, tmp_path):
     def boot() -> None:
-        with phases.phase("boot"):
+        with phases.phase(Phase.BOOT):
             assert phases.current == "boot"
             clock.now += 4.0
             raise RuntimeError
@@ -98,7 +99,7 @@ def test_a_failed_phase_stays_the_current_one_and_has_its_time(phases, clock, tm
 
 
 def test_after_a_phase_there_is_none(phases, tmp_path):
-    with phases.work("collect"):
+    with phases.work(Phase.COLLECT):
         phases.note("found")
     phases.note("afterwards")
     assert phases.current is None
@@ -113,8 +114,8 @@ def test_after_a_phase_there_is_none(phases, tmp_path):
 def test_a_guest_cannot_make_the_journal_grow_for_ever(tmp_path):
     with Journal(tmp_path / "journal.jsonl") as journal:
         for number in range(MOST_LINES + 7):
-            journal.write("dump", "DIAG 308", {"number": number})
-        journal.write("dump", "end", {"said": "\x1b[2J\u202e"})
+            journal.write(Phase.DUMP, "DIAG 308", {"number": number})
+        journal.write(Phase.DUMP, "end", {"said": "\x1b[2J\u202e"})
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines[-2:]] == ["end", "left out"]
     assert (lines[-1]["of"], lines[-1]["lines"]) == ("DIAG 308", 7)
@@ -124,10 +125,24 @@ def test_a_guest_cannot_make_the_journal_grow_for_ever(tmp_path):
 
 
 def test_every_phase_says_what_it_does(journal):
-    assert WHAT.keys() == LIMITS.keys() | WORK_LIMITS.keys()
-    assert not LIMITS.keys() & WORK_LIMITS.keys()
+    assert list(PHASES) == list(Phase)
     told = Told()
     phases = Phases(journal, told, memory=GIB, time_factor=1.0)
-    with phases.phase("ipl"), phases.work("images"):
+    with phases.phase(Phase.IPL), phases.work(Phase.IMAGES):
         pass
-    assert told.tasks == [WHAT["ipl"], WHAT["images"]]
+    assert told.tasks == [PHASES[Phase.IPL].what, PHASES[Phase.IMAGES].what]
+
+
+def test_whoever_asks_is_told_each_phase_by_its_name(journal):
+    told: list[Phase] = []
+    phases = Phases(journal, NoProgress(), memory=GIB, time_factor=1.0, on_phase=told.append)
+    with phases.work(Phase.IMAGES), phases.phase(Phase.CRASH):
+        pass
+    assert told == [Phase.IMAGES, Phase.CRASH]
+
+
+def test_all_phases_together_are_the_limit_of_a_run():
+    assert 7200 < most_seconds(GIB, 1.0) < 86400
+    assert most_seconds(GIB, 1.0) > sum(limit.seconds for limit in PHASES.values())
+    assert most_seconds(GIB, 3.0) == 3 * most_seconds(GIB, 1.0)
+    assert most_seconds(2 * GIB, 1.0) > most_seconds(GIB, 1.0)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import EvidenceError, HostError, ProtocolError
+from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.batch import messages, worker
@@ -20,6 +21,7 @@ from harness.run.batch.messages import (
     AtTask,
     Concluded,
     ConsoleLine,
+    Entered,
     Message,
     MessageProgress,
     MessageReader,
@@ -36,6 +38,7 @@ PLAN = Plan("panic", Scenario(description="x"))
 
 some_messages = st.lists(
     st.one_of(
+        st.builds(Entered, st.sampled_from(Phase)),
         st.builds(AtTask, st.text(), st.text()),
         st.builds(ConsoleLine, st.text(), st.text()),
         st.builds(Concluded, st.dictionaries(st.text(), st.text())),
@@ -49,6 +52,8 @@ def written(what) -> bytes:
     out = Messages(file)
     for message in what:
         match message:
+            case Entered(phase):
+                out.enter(phase)
             case AtTask(task, note):
                 out.at(task, note)
             case ConsoleLine(machine, line):
@@ -85,6 +90,9 @@ def test_any_line_is_a_message_or_refused(line):
         b"[]",
         b"3",
         b'{"task": "x"}',
+        b'{"phase": "lunch"}',
+        b'{"phase": 3}',
+        b'{"phase": "boot", "more": 1}',
         b'{"task": 3, "note": ""}',
         b'{"task": "x", "note": "", "more": 1}',
         b'{"console": "x"}',
@@ -211,6 +219,7 @@ def run_main(patch: str, job: RunJob) -> subprocess.CompletedProcess[str]:
     """``worker.main`` in a process of its own, ``work`` replaced by the statement ``patch``."""
     code = f"""
 from harness.run.batch import worker
+from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
 def work(job, messages):
     {patch}
