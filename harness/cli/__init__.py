@@ -1,7 +1,7 @@
-"""``zharness``: a thin front over ``harness.run`` and ``harness.images``.
+"""``zharness``: the command line of ``harness.run`` and ``harness.images``.
 
-Nothing that may fail for want of memory or of files is imported here: that would end in a
-traceback and exit code 1, which means a wrong dump.
+Imports here must not fail for lack of memory or files: that would end in a traceback and exit
+code 1, which means a wrong dump.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _ended(message: str, hint: str | None, code: int) -> int:
 def _with_streams() -> int:
     with Streams() as streams:
         if streams.no_output:
-            hint = "if it is not wanted, send it to /dev/null"
+            hint = "to discard the output, send it to /dev/null"
             return _ended("standard output is closed", hint, ExitCode.ERROR)
         code = _run()
         streams.flush()
@@ -55,28 +55,28 @@ def _run() -> int:
         from harness.cli.command import run_command
 
         code = run_command()
-    except SystemExit as error:  # what Typer makes of a broken pipe, of whichever connection
+    except SystemExit as error:  # Typer turns every broken pipe into this
         return _trouble(error.__context__ or error)
     except Exception as error:
         return _trouble(error)
-    if code == ExitCode.INTERRUPTED:  # what Typer makes of KeyboardInterrupt
+    if code == ExitCode.INTERRUPTED:  # Typer turns KeyboardInterrupt into this
         raise KeyboardInterrupt
     return code
 
 
 def _trouble(error: BaseException) -> int:
-    """The last resort: no traceback for a user, all of it on request."""
+    """An error that nobody expected: one line for the user; the traceback only on request."""
     if os.environ.get("ZHARNESS_DEBUG"):
         traceback.print_exception(error)
     fault = host_fault(error)
     if fault is not None:
         return _ended(fault.message, fault.hint, fault.exit_code)
-    hint = "ZHARNESS_DEBUG=1 shows where; please report it"
+    hint = "ZHARNESS_DEBUG=1 shows the traceback; please report this error"
     return _ended(f"internal error: {type(error).__name__}: {error}", hint, ExitCode.ERROR)
 
 
 def _interrupted(ending: Ending) -> int:
     number = ending.requests.first or signal.SIGINT
     by = "" if number == signal.SIGINT else f" by {number.name}"
-    with Streams():  # so that the line is written whatever has become of the others
+    with Streams():  # so that the line is written even if the other streams have failed
         return _ended(f"interrupted{by}", None, exit_code_of(number))

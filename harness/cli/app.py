@@ -27,7 +27,7 @@ EXIT_CODES = (
 )
 
 app = typer.Typer(
-    help="Crash an s390x guest in QEMU, dump it with zfcpdump, and prove the dump right.",
+    help="Crash an s390x guest in QEMU, dump it with zfcpdump, and check the dump bit for bit.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     rich_markup_mode="rich",

@@ -1,4 +1,4 @@
-"""One command of ``zharness``, to its exit code."""
+"""Run one command of ``zharness``, and return its exit code."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from harness.scenario.options import OVERRIDES
 
 
 def run_command() -> int:
-    """Run what the command line asks for, and say what is wrong with it.
+    """Run the command of the command line, and print what is wrong with it.
 
-    Returns a command's own exit code, INTERRUPTED for KeyboardInterrupt. Raises what no command
-    raises on purpose.
+    Returns the command's own exit code, and INTERRUPTED for KeyboardInterrupt. Exceptions that no
+    command raises on purpose pass through.
     """
     try:
         result = app(standalone_mode=False, prog_name="zharness")
@@ -26,7 +26,7 @@ def run_command() -> int:
     except HarnessError as error:
         return _refused(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:
-        if not error.format_message():  # no arguments at all: the help has been shown
+        if not error.format_message():  # there were no arguments: the help has been shown
             return ExitCode.USAGE
         return _refused(*explain(error), ExitCode.USAGE)
     except typer.Abort:

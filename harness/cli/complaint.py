@@ -1,4 +1,4 @@
-"""What is wrong, in a line for the user; it needs nothing that may be missing then."""
+"""Error messages for the user. This module needs nothing that may be missing after an error."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _INDENT = "  "
 
 
 def complain(message: str, hint: str | None = None) -> None:
-    """What went wrong, and what to do about it, on standard error."""
+    """Print to standard error what went wrong, and what to do about it."""
     print(f"zharness: {indented(message)}", file=sys.stderr)
     if hint:
         print(f"zharness: hint: {indented(hint)}", file=sys.stderr)
 
 
 def indented(text: str) -> str:
-    """A text that may have several lines, none of which begins where a line of ours does."""
+    """``text`` with its second and later lines indented, so that they do not look like messages."""
     first, *rest = printable_lines(text).split("\n")
     return "\n".join([first, *(_INDENT + line.removeprefix(_INDENT) for line in rest)])

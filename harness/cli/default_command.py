@@ -1,4 +1,4 @@
-"""A group of commands one of which needs no name."""
+"""A group of commands with a default command, which needs no name."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _FIRST_WORD = __name__  # in a context's dictionary
 
 
 class DefaultCommandGroup(TyperGroup):
-    """Takes a first word that names none of its commands for the arguments of its first one.
+    """If the first word is no command of the group, it is an argument of the first command.
 
-    So what was one command keeps all its uses when it becomes a group; help and completion
-    show that command's own beside the others. (The types of contexts are private to Typer.)
+    So a command keeps its old uses when it becomes a group. Help and completion show the options
+    of the default command beside the other commands. (The types of contexts are private to Typer.)
     """
 
     @property
     def default(self) -> str:
-        """The name of the command that needs none."""
+        """The name of the default command."""
         return next(iter(self.commands))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -32,7 +32,7 @@ class DefaultCommandGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Raises UsageError for a first word that looks like a command, misspelt."""
+        """Raises UsageError if the first word looks like a misspelt command."""
         word = ctx.meta.get(_FIRST_WORD, "")
         try:
             return super().invoke(ctx)
@@ -41,7 +41,7 @@ class DefaultCommandGroup(TyperGroup):
             if near is None or isinstance(error, typer.BadParameter):
                 raise
             raise UsageError(
-                f"'{word}' is no command of '{ctx.command_path}', nor is it enough for "
+                f"'{word}' is not a command of '{ctx.command_path}', and it is not enough for "
                 f"'{ctx.command_path} {self.default}'",
                 hint=f"{near} See: {ctx.command_path} --help",
             ) from error
@@ -63,6 +63,6 @@ class DefaultCommandGroup(TyperGroup):
             )
 
     def _default_context(self, ctx: Any) -> Any:
-        """As if nothing had been given to the default command yet."""
+        """The context of the default command without any arguments."""
         command = self.commands[self.default]
         return command.make_context(self.default, [], parent=ctx, resilient_parsing=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 
 
 def examples(*lines: str) -> str:
-    """An epilog: each line a command and, after #, what it does."""
+    """An epilog: each line is a command and, after #, what it does."""
     return "\n\n".join(["Examples:", *(f"[bold]{line}[/bold]" for line in lines)])
 
 
@@ -58,8 +58,8 @@ def _time_factor(text: str) -> float:
         factor = float(text)
     except ValueError:
         factor = math.nan
-    if not low <= factor <= high:  # as it is not for nan
-        raise typer.BadParameter(f"'{text}' is no number from {low} to {high}")
+    if not low <= factor <= high:  # also if it is nan
+        raise typer.BadParameter(f"'{text}' is not a number from {low} to {high}")
     return factor
 
 
@@ -79,9 +79,9 @@ def size(text: str) -> int:
 
 
 def path_option(*names: str, **settings: Any) -> Any:
-    """An option that names a file or directory; who uses it says what is wrong with it.
+    """An option that names a file or directory; its user reports what is wrong with the path.
 
-    Typer itself would call a file that this user may not read a mistake in the request.
+    Typer itself would report a file that cannot be read as a usage error.
     """
     return typer.Option(*names, readable=False, **settings)
 
@@ -113,7 +113,7 @@ Jobs = Annotated[
         "-j",
         parser=_job_count,
         metavar="N|auto",
-        help="How many run at a time, memory permitting; auto: one for each CPU.",
+        help="Number of runs in parallel, if memory allows; auto: one for each CPU.",
         show_default="auto",
     ),
 ]
@@ -130,19 +130,19 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Go on with the batch that left --output: PASS and FAIL are kept, the rest is run.",
+        help="Continue the batch in --output: keep runs with PASS or FAIL, run all others.",
     ),
 ]
 Junit = Annotated[
     Path | None, path_option("--junit", help="Write the results to this file as JUnit XML.")
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="Crash anew, even if the store has this very crash.")
+    bool, typer.Option("--fresh", help="Crash again, even if the store has this crash.")
 ]
 SnapshotName = Annotated[
     str,
     typer.Argument(
-        help="Name, beginning of a name, or path of a snapshot.", autocompletion=_complete_snapshot
+        help="Name (or its first part) or path of a snapshot.", autocompletion=_complete_snapshot
     ),
 ]
 Memory = Annotated[int | None, _size_option("--memory", "Memory of the crashed system")]
@@ -160,7 +160,7 @@ KernelImage = Annotated[
     Path | None, path_option("--kernel", help="Kernel image of the system to be crashed.")
 ]
 CrashedVmlinux = Annotated[
-    Path | None, path_option("--vmlinux", help="The crashed kernel's, if not the recorded one.")
+    Path | None, path_option("--vmlinux", help="Use this vmlinux, not the recorded one.")
 ]
 Vmlinux = Annotated[
     Path | None, path_option("--vmlinux", help="vmlinux of the kernel given with --kernel.")
@@ -168,15 +168,15 @@ Vmlinux = Annotated[
 DumpKernel = Annotated[Path | None, path_option("--dump-kernel", help="Kernel image that dumps.")]
 DumpSource = Annotated[
     str | None,
-    typer.Option("--dump-source", help="Source of the kernel that dumps, if it is to be built."),
+    typer.Option("--dump-source", help="Build the kernel that dumps from this source."),
 ]
 DumpPatches = Annotated[
     list[str] | None,
-    typer.Option("--dump-patch", help="A patch to that: a file, or a name of the museum."),
+    typer.Option("--dump-patch", help="Patch for this source: a file, or a museum patch's name."),
 ]
 DumpConfig = Annotated[
     list[str] | None,
-    typer.Option("--dump-config", help="A line of its configuration, as CONFIG_X=y."),
+    typer.Option("--dump-config", help="Line of the dump kernel's configuration: CONFIG_X=y."),
 ]
 DumpParmline = Annotated[
     str | None,
@@ -198,12 +198,12 @@ DebianMirror = Annotated[
         show_default=False,
     ),
 ]
-Keep = Annotated[bool, typer.Option("--keep", help="Keep the written dump disk, too.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Also keep the written dump disk.")]
 Judges = Annotated[
     bool,
     typer.Option("--judges", help="Also check the dump with the real zgetdump (in a guest)."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 LimitFactor = Annotated[
     int,
     typer.Option(
@@ -211,18 +211,20 @@ LimitFactor = Annotated[
         parser=_limit_factor,
         metavar="FACTOR",
         envvar=VARIABLE,
-        help="Allow a dump FACTOR times the memory, the time, and the number of everything in it.",
+        help="Multiply all limits on a dump (memory, time, content) by FACTOR.",
     ),
 ]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the guests' consoles.")]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Build what the evidence names, whose Makefiles run as you."),
+    typer.Option(
+        "--trust", help="Build the named sources, whose Makefiles run as you, without asking."
+    ),
 ]
 TimeFactor = Annotated[
     float,
     typer.Option(
-        "--time-factor", parser=_time_factor, metavar="FACTOR", help="Multiplies every deadline."
+        "--time-factor", parser=_time_factor, metavar="FACTOR", help="Multiply every deadline."
     ),
 ]
 
@@ -232,7 +234,7 @@ def store_path(chosen: Path | None) -> Path:
 
 
 def use_mirror(chosen: str | None) -> None:
-    """Fetch packages from there, in this process and in those that it starts."""
+    """Fetch packages from this mirror, in this process and in those that it starts."""
     from harness.images.debian.mirror import ENVIRONMENT
 
     if chosen is not None:
@@ -240,7 +242,7 @@ def use_mirror(chosen: str | None) -> None:
 
 
 def images(chosen: Path | None, *, json: bool) -> Images:
-    """The images in a store, with progress for people unless there shall be ``json``."""
+    """The images in a store; progress is shown unless the output is ``json``."""
     from harness.cli.show.progress import progress_for
     from harness.images.provide import Images
     from harness.images.store import Store
@@ -250,8 +252,8 @@ def images(chosen: Path | None, *, json: bool) -> Images:
 
 
 def output_path(chosen: Path | None, name: str) -> Path:
-    """``chosen``, or a directory of its own below the user's runs."""
+    """``chosen``, or a new directory below the user's runs."""
     if chosen is not None:
         return chosen
-    (safe,) = directory_names([name])  # someone else's evidence may have chosen it
+    (safe,) = directory_names([name])  # the name may come from someone else's evidence
     return default_runs() / f"{safe}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"

@@ -1,7 +1,7 @@
-"""The one way to the terminal: whatever is said goes through here, and comes out harmless.
+"""All output to the terminal goes through this module, which makes control characters harmless.
 
-Names of files, console lines, findings and all that is read from a dump or from evidence were
-written by others; see ``harness.printable``. No other module here prints.
+File names, console lines, findings and everything that is read from a dump or from evidence may
+come from others; see ``harness.printable``. No other module of ``harness.cli`` prints.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from harness.printable import TAB, printable, printable_lines
 
 
 def say(text: str = "") -> None:
-    """One line on standard output; a line end within it is shown as one."""
+    """Print one line to standard output; a line end within it is shown as an escape."""
     print(printable(text, keep=TAB))
 
 
 def say_lines(text: str) -> None:
-    """A text of others on standard output, with its own lines."""
+    """Print a text from others to standard output, with its own line ends."""
     print(printable_lines(text))
 
 
 def say_json(document: Any) -> None:
-    """A document on standard output."""
+    """Print a document to standard output."""
     print(to_text(document))
 
 
 def say_json_array(items: Iterable[Any]) -> None:
-    """Many documents as one, an array, of which only one item at a time is in memory."""
+    """Print many documents as one array; only one of them at a time is in memory."""
     before = "["
     for item in items:
         print(f"{before}\n{indent(to_text(item).rstrip(), ' ')}", end="")
@@ -44,23 +44,23 @@ def say_json_array(items: Iterable[Any]) -> None:
 
 
 def say_bytes(data: bytes) -> None:
-    """Bytes as they are on standard output: for a file or another program, never a terminal."""
+    """Write bytes unchanged to standard output: for a file or another program, not a terminal."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
 
 def tell(text: str) -> None:
-    """One line on standard error, at once."""
+    """Print one line to standard error, without delay."""
     print(printable(text, keep=TAB), file=sys.stderr, flush=True)
 
 
 def plain(text: str, style: str = "") -> Text:
-    """For rich: one line, with no markup in it."""
+    """One line without markup, for rich."""
     return Text(printable(text, keep=TAB), style=style)
 
 
 class SafeConsole(Console):
-    """Rich's, whose commands to the terminal are its own: none comes out of a text."""
+    """Rich's console. Only rich itself sends commands to the terminal; a text cannot."""
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(

@@ -1,8 +1,8 @@
-"""Standard input, output and error of a command: nothing about them ends it with a wrong code.
+"""Standard input, output and error of a command: faults of them never cause a wrong exit code.
 
 Python would raise at a write, at a flush, or when it exits (exit code 120); libraries turn that
-into exit code 1, which here means a wrong dump. So what cannot be written is dropped, and
-``main`` asks in the end.
+into exit code 1, which here means a wrong dump. So output that cannot be written is dropped,
+and ``main`` asks for the failure in the end.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _ENCODING = "utf-8"
 
 
 class Streams(Closing):
-    """Owns ``sys.stdin``, ``sys.stdout`` and ``sys.stderr``, unless a test has put others there.
+    """Owns ``sys.stdin``, ``sys.stdout`` and ``sys.stderr``, unless a test has replaced them.
 
-    A descriptor that was closed is opened on nothing, so that no file or socket gets its number.
+    A closed descriptor is opened on /dev/null, so that no file or socket gets its number.
     Characters that the encoding of a stream lacks are written as escapes.
     """
 
@@ -41,7 +41,7 @@ class Streams(Closing):
             sys.stderr = _text(_Dropping(STDERR), line_buffering=True, of=sys.__stderr__)
 
     def close(self) -> None:
-        """Write what is left; nobody gets an error from it any more."""
+        """Write what is left; errors are ignored."""
         self.flush()
         sys.stdin, sys.stdout, sys.stderr = self._former
 
@@ -52,13 +52,13 @@ class Streams(Closing):
 
     @property
     def failure(self) -> OSError | None:
-        """Why standard output is not whole; None if it is, or if its reader wanted no more."""
+        """Why standard output is not complete; None if it is, or if its reader closed the pipe."""
         error = self._out.error
         return None if error is None or error.errno == errno.EPIPE else error
 
 
 class _Dropping(io.RawIOBase):
-    """Writes to ``fd``; after the first ``error`` to nowhere."""
+    """Writes to ``fd``; after the first ``error`` it drops everything."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -77,7 +77,7 @@ class _Dropping(io.RawIOBase):
         while self.error is None:
             try:
                 return os.write(self._fd, data)
-            except BlockingIOError:  # somebody else made it so, such as a terminal's other user
+            except BlockingIOError:  # another user of the terminal has made it non-blocking
                 select.select([], [self._fd], [])
             except OSError as error:
                 self.error = error

@@ -1,4 +1,4 @@
-"""What is said of a command line that makes no sense: the word that was meant, the right help."""
+"""Messages about a command line that is not valid: the word that was meant, the right help."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.schema_words import typos_first, words
 
 
 def explain(error: typer.TyperException) -> tuple[str, str]:
-    """What is wrong, and what to do about it; Typer's own classes of errors are private to it."""
+    """What is wrong, and what to do about it. (Typer's own error classes are private to it.)"""
     context = getattr(error, "ctx", None)
     see = f"{context.command_path if context else 'zharness'} --help"
-    near = getattr(error, "possibilities", None)  # of an option that there is not
+    near = getattr(error, "possibilities", None)  # only if the option does not exist
     if near:
         return str(error), f"did you mean {' or '.join(near)}? See: {see}"
     if isinstance(error, typer.BadParameter) and isinstance(error.__cause__, ValidationError):
@@ -27,10 +27,10 @@ def explain(error: typer.TyperException) -> tuple[str, str]:
 def answer_as_json(
     arguments: Sequence[str], message: str, hint: str | None, code: ExitCode
 ) -> None:
-    """A usage error as the JSON document that was asked for, if it was; docs/dumps.md.
+    """Print a usage error as a JSON document, if JSON was requested; see README.
 
-    ``arguments`` are those of the command line, which could not be made sense of: so any --json
-    counts.
+    ``arguments`` are those of the command line. They could not be parsed, so --json counts
+    anywhere among them.
     """
     if code is ExitCode.USAGE and "--json" in arguments:
         say_json({"error": message, "hint": hint, "exit_code": int(code)})

@@ -1,4 +1,4 @@
-"""How a batch goes: a live table on a terminal, lines on anything else, or nothing."""
+"""The progress of a batch: a live table on a terminal, lines on anything else, or nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Clock = Callable[[], float]
 
 @dataclass
 class Row:
-    """One run under way; ``since`` is when it started, ``at`` what it is doing."""
+    """One run that has started; ``since`` is when it started, ``at`` what it is doing."""
 
     name: str
     since: float
@@ -56,7 +56,7 @@ class Tally:
             self._seconds += run.seconds
 
     def seconds_left(self, now: float) -> float | None:
-        """From the mean of those that have finished; None while there is none."""
+        """Estimated from the mean of the runs that have finished; None if there are none."""
         done = sum(self._results[result] for result in Result)
         if not done:
             return None
@@ -69,13 +69,13 @@ class Tally:
         left = self.seconds_left(now)
         return (
             f"{tally(self._results)}, {len(self.running)} running, {self._waiting} waiting"
-            # one that takes longer than those before it says nothing about how long
+            # nothing is estimated from a run that takes longer than the mean
             + (f", about {left:.0f} s left" if left else "")
         )
 
 
 class QuietDisplay:
-    """Shows nothing but console lines, which come only if they were asked for."""
+    """Shows only console lines, which come only if they were requested."""
 
     def __init__(self, tally: Tally, clock: Clock = time.monotonic) -> None:
         self._tally, self._clock = tally, clock
@@ -98,7 +98,7 @@ class QuietDisplay:
 
 
 class LineDisplay(QuietDisplay):
-    """A line when a run starts, one when it ends, and one every half a minute at least."""
+    """Prints a line when a run starts or ends, and at least one every half a minute."""
 
     def __init__(self, tally: Tally, clock: Clock = time.monotonic) -> None:
         super().__init__(tally, clock)
@@ -127,7 +127,7 @@ class LineDisplay(QuietDisplay):
 
 
 class LiveDisplay(QuietDisplay):
-    """A row for each run under way and the numbers above them; what has ended scrolls by."""
+    """Shows a row for each active run, and the totals above; runs that have ended scroll by."""
 
     def __init__(self, tally: Tally, live: Live, clock: Clock = time.monotonic) -> None:
         super().__init__(tally, clock)
@@ -143,7 +143,7 @@ class LiveDisplay(QuietDisplay):
         self._live.update(self.picture(), refresh=True)
 
     def picture(self) -> Group:
-        """What is shown right now."""
+        """The rows and totals of this moment."""
         now = self._clock()
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column()
@@ -157,7 +157,7 @@ class LiveDisplay(QuietDisplay):
 
 
 def _cut(text: str, style: str = "") -> Text:
-    """On one line, however narrow the terminal is."""
+    """``text`` on one line, cut at the terminal's width."""
     shown = plain(text, style)
     shown.no_wrap, shown.overflow = True, "ellipsis"
     return shown
@@ -165,7 +165,7 @@ def _cut(text: str, style: str = "") -> Text:
 
 @contextmanager
 def display_for(total: int, slots: int, *, json: bool, verbose: bool) -> Iterator[QuietDisplay]:
-    """What suits standard error; with consoles shown, lines mix better than a table."""
+    """The display for standard error; if consoles are shown, lines, because a table mixes badly."""
     numbers = Tally(total, slots)
     console = SafeConsole(stderr=True)
     if json:
@@ -173,7 +173,7 @@ def display_for(total: int, slots: int, *, json: bool, verbose: bool) -> Iterato
     elif verbose or not console.is_terminal:
         yield LineDisplay(numbers)
     else:
-        # drawn at each tick, and by no thread of its own: children die with the thread that starts
-        # them, and a display must not be what keeps a dead process alive
+        # drawn at each tick, not by a thread of its own: children die with the thread that starts
+        # them, and a display thread must not keep a dead process alive
         with Live(console=console, auto_refresh=False, transient=True) as live:
             yield LiveDisplay(numbers, live)

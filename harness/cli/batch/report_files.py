@@ -1,4 +1,4 @@
-"""The files that say what came of a batch: written as runs end, and whole at any time."""
+"""The report files of a batch: written whenever a run ends, and complete at any time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.files.json_text import to_text
 from harness.report import junit as junit_xml
 from harness.report.runs import Report
 
-SHARE = 10  # a tenth of the time at most goes into these files, however many runs there are
+SHARE = 10  # at most a tenth of the time goes into these files, however many runs there are
 
 
 class ReportFiles:
@@ -26,7 +26,7 @@ class ReportFiles:
         self._not_before = 0.0
 
     def save(self, report: Report) -> bool:
-        """Write them unless that was done just now; a full disk must not end the batch."""
+        """Write them, unless they were written just now; a full disk must not end the batch."""
         start = time.monotonic()
         if start < self._not_before:
             return False
@@ -39,7 +39,7 @@ class ReportFiles:
         return True
 
     def write(self, report: Report) -> None:
-        """Write them but for JUnit's; raises HostError."""
+        """Write all but the JUnit file; raises HostError."""
         try:
             replace_text(self._directory / REPORT, to_text(report.to_json()) + "\n")
             replace_text(self._directory / SUMMARY, summary(report))

@@ -29,7 +29,7 @@ from harness.scenario.select import word_for
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the command line asks of every run; ``overrides`` by section and field."""
+    """Options that apply to every run; ``overrides`` are by section and field."""
 
     overrides: Mapping[str, Mapping[str, Any]]
     store: Path
@@ -41,14 +41,14 @@ class Chosen:
     json: bool = False
 
     def again(self, concrete: Concrete) -> str:
-        """The command that runs a scenario like this."""
+        """The command that runs this scenario with these options."""
         command = ["zharness", "run", word_for(concrete), *self._overrides(), *self._common()]
         if self.time_factor != 1.0:
             command += ["--time-factor", f"{self.time_factor:g}"]
         return shlex.join(command)
 
     def replay(self, evidence: Path) -> str:
-        """The command that runs again what is in ``evidence``."""
+        """The command that repeats the run in ``evidence``."""
         return shlex.join(["zharness", "replay", str(evidence.absolute()), *self._common()])
 
     def _overrides(self) -> Iterator[str]:
@@ -81,10 +81,10 @@ def run_many(
     junit: Path | None,
     resume: bool = False,
 ) -> int:
-    """Run them all, show how it goes and what came of it; returns the exit code.
+    """Run all scenarios, show the progress and the report; returns the exit code.
 
-    Raises KeyboardInterrupt once what had finished has been shown, UsageError and HostError for
-    what cannot be run at all.
+    Raises KeyboardInterrupt after the finished runs have been shown; UsageError and HostError if
+    the batch cannot be run at all.
     """
     from harness.cli.batch.display import display_for
     from harness.cli.batch.report_files import ReportFiles
@@ -111,14 +111,14 @@ def run_many(
     finally:  # as for a single run
         if junit is not None:
             junit_xml.write(report, junit)
-    if report.interrupted is not None:  # now it may do what it does everywhere else
+    if report.interrupted is not None:  # now the signal may have its usual effect
         signal.raise_signal(report.interrupted)
         raise Interrupted(report.interrupted)
     return int(report.exit_code)
 
 
 def report_of_one(concrete: Concrete, verdict: Verdict, chosen: Chosen) -> Report:
-    """The report of a run that was no batch; its time is that of its phases."""
+    """The report of a single run; its time is the sum of its phases."""
     evidence = RunDirectory(verdict.directory)
     replay = chosen.replay(evidence.root) if evidence.run.is_file() else chosen.again(concrete)
     seconds = sum(verdict.timings.values())

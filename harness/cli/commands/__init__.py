@@ -1,1 +1,1 @@
-"""The commands, a module each. A command reads options, calls the library, and shows what came."""
+"""The commands, one module each. A command reads options, calls the library, shows the result."""

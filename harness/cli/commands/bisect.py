@@ -1,4 +1,4 @@
-"""bisect run, step: which commit broke dumping?"""
+"""bisect run, step: find the commit that broke dumping."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ State = Annotated[
     options.path_option("--output", help="Directory for results; an earlier one is resumed."),
 ]
 STEP_HELP = (
-    "Exit codes: 0 good, 1 bad, 125 cannot be told; 128, on which git bisect run stops: this host "
-    "or the command is at fault."
+    "Exit codes: 0 good, 1 bad, 125 skip this commit; 128 this host or the command is at fault, "
+    "and git bisect run stops."
 )
 
 
@@ -60,8 +60,8 @@ STEP_HELP = (
     )
 )
 def run(
-    good: Annotated[str, typer.Option("--good", help="A commit with which dumps are right.")],
-    bad: Annotated[str, typer.Option("--bad", help="A later one with which they are not.")],
+    good: Annotated[str, typer.Option("--good", help="A commit that dumps right.")],
+    bad: Annotated[str, typer.Option("--bad", help="A later commit that dumps wrong.")],
     repository: RepositoryPath = Path(),
     role: OneRole = Role.DUMP,
     scenario: options.Scenario = "quick",
@@ -72,10 +72,10 @@ def run(
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
-    """Drive git bisect to the first bad commit; neither work tree nor branches are touched.
+    """Drive git bisect to the first bad commit. Work tree and branches do not change.
 
-    Every answer is kept in the output directory: the same command, given the same directory,
-    goes on where it was interrupted.
+    Every answer is kept in the output directory. After an interruption, the same command with the
+    same directory continues.
     """
     from harness.lab.bisect import Memory, Repository, bisect
 
@@ -147,9 +147,11 @@ def _trying(
         try:
             re.compile(finding)
         except re.error as error:
-            raise UsageError(f"--finding: '{finding}' is no regular expression: {error}") from None
+            raise UsageError(
+                f"--finding: '{finding}' is not a regular expression: {error}"
+            ) from None
     images = options.images(store, json=json)
-    load(scenario)  # both are looked at before anything is built
+    load(scenario)  # scenario and kernel are checked before anything is built
     if fixed is not None:
         images.given_kernel(fixed)
     return Trying(
@@ -178,11 +180,11 @@ def _show(result: Result, place: Path) -> None:
         say(f"the first bad commit is one of {len(result.first_bad)}; others could not be tried:")
     for commit in result.first_bad:
         found = steps[commit]
-        which = "first bad commit" if len(result.first_bad) == 1 else "it may be"
+        which = "first bad commit" if len(result.first_bad) == 1 else "candidate"
         say(f"{which}: {commit} {found.subject}")
         if found.why:
             bad = found.answer.name == "BAD"
-            say(f"{'what it breaks' if bad else 'not to be judged'}: {found.why}")
+            say(f"{'what it breaks' if bad else 'cannot be judged'}: {found.why}")
         if found.evidence:
             say(f"evidence: {found.evidence}")
     say(f"log: {place / 'bisect.json'}")

@@ -1,4 +1,4 @@
-"""config check, diff: can a kernel of that configuration dump?"""
+"""config check, diff: can a kernel with this configuration dump?"""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from harness.s390x.disk_layout import DiskLayout
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
     from harness.images.provide import Images
 
-app = typer.Typer(help="Kernel configurations: are they fit for dumping?", no_args_is_help=True)
+app = typer.Typer(help="Kernel configurations: can they dump?", no_args_is_help=True)
 
 Configuration = Annotated[
-    str, typer.Argument(help="A .config, a kernel image that carries its own, or a stored kernel.")
+    str, typer.Argument(help="A .config, a kernel image that contains one, or a stored kernel.")
 ]
 Targets = Annotated[
     list[Target] | None,
     typer.Option(
-        "--target", help="Where it is to dump; may be repeated.", show_default="machine and qemu"
+        "--target", help="Where it will dump; may be repeated.", show_default="machine and qemu"
     ),
 ]
 Source = Annotated[
-    str | None, typer.Option("--source", help="Kernel source that a defconfig is completed with.")
+    str | None, typer.Option("--source", help="Kernel source that completes a defconfig.")
 ]
-OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="What it is to dump to.")]
+OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="Layout of the dump disk.")]
 
 
 @app.command(
@@ -47,15 +47,15 @@ def check(
     source: Source = None,
     disk_layout: OneLayout = DiskLayout.PARTITION,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Dump with it, too: what memory does it leave?")
+        bool, typer.Option("--measure", help="Also dump with it, and show the memory it leaves.")
     ] = False,
     output: options.Output = None,
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
-    """Say what a dump kernel lacks, or has and should not; exit 1 if it cannot dump.
+    """Show what a dump kernel lacks, and what it should not have; exit 1 if it cannot dump.
 
-    Where that is different for a real machine and for QEMU, it is said.
+    The command shows where a real machine and QEMU differ.
     """
     from harness.cli.show.lab import show_measures, show_remarks
     from harness.lab import check as lab
@@ -68,8 +68,8 @@ def check(
     image = subject.image
     if measure and image is None:
         raise UsageError(
-            f"{configuration} is no kernel, and --measure dumps with one",
-            hint="zharness kernel build dump --fragment FILE builds one of that configuration",
+            f"{configuration} is not a kernel, and --measure needs one to dump with",
+            hint="zharness kernel build dump --fragment FILE builds one with that configuration",
         )
     targets = target or list(Target)
     remarks = {
@@ -99,7 +99,7 @@ def check(
         if trials and image is not None:
             show_measures(image, trials)
     able = all(lab.dumps(found) for found in remarks.values())
-    measured = worst(trials) if Target.QEMU in targets else ExitCode.PASS  # where it was measured
+    measured = worst(trials) if Target.QEMU in targets else ExitCode.PASS  # it was measured on QEMU
     return max(measured, ExitCode.PASS if able else ExitCode.FAIL)
 
 
@@ -113,7 +113,7 @@ def diff(
 ) -> int:
     """Explain the differences that matter for dumping; count the others. Exit 1 if there are any.
 
-    With --json, the others are named, too.
+    With --json, the other differences are named, too.
     """
     from harness.cli.show.lab import show_differences
     from harness.lab.difference import differences
@@ -131,7 +131,7 @@ def diff(
 
 
 def _can_dump(images: Images, kernel: Path) -> bool:
-    """Whether there is anything to measure."""
+    """Whether the kernel can dump, so that it can be measured."""
     try:
         images.dump_kernel(kernel)
     except UsageError as error:

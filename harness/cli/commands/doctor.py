@@ -1,4 +1,4 @@
-"""doctor: is this host fit, and if not, what is missing?"""
+"""doctor: does this host have everything, and what is missing?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLES = examples(
     "zharness doctor --debian-mirror http://HOST/debian",
 )
 
-USEFUL_TOOLS = {"ccache": "to build kernels again in a fraction of the time"}
+USEFUL_TOOLS = {"ccache": "to build kernels again in less time"}
 
 
 def doctor(
@@ -31,9 +31,9 @@ def doctor(
     debian_mirror: options.DebianMirror = None,
     json: options.Json = False,
 ) -> int:
-    """Check all that building images and running them takes.
+    """Check everything that the harness needs to build images and to run them.
 
-    Tools, versions, memory and disk space; and, of what the store lacks, that the mirror has it.
+    These are tools, versions, memory, disk space, and the mirror's packages that the store lacks.
     """
     options.use_mirror(debian_mirror)
     items = []
@@ -64,7 +64,7 @@ def _examine(place: Path) -> Iterator[Item]:
     yield Item("Python", True, platform.python_version(), "")
     for tool, why in USEFUL_TOOLS.items():
         found = shutil.which(tool)
-        yield Item(f"{tool} (optional)", True, found or f"not found; it serves {why}", why)
+        yield Item(f"{tool} (optional)", True, found or f"not found; it is used {why}", why)
     yield _libkdumpfile()
     try:
         lacking = MAIN_JOB.lacking(Store(place, NoProgress()), NoProgress())
@@ -79,6 +79,6 @@ def _libkdumpfile() -> Item:
     from harness.images.needs import Item
     from harness.judges import libkdumpfile
 
-    why = "to hear a second opinion of dumps (--judges)"
-    found = libkdumpfile.PYTHON if libkdumpfile.installed() else f"not found; it serves {why}"
+    why = "to get a second opinion on dumps (--judges)"
+    found = libkdumpfile.PYTHON if libkdumpfile.installed() else f"not found; it is used {why}"
     return Item("libkdumpfile (optional)", True, found, why)

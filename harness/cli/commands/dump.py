@@ -1,4 +1,4 @@
-"""dump SNAPSHOT; dump info, and the other commands on dumps in files."""
+"""dump SNAPSHOT, dump info, and the other commands on dumps in files."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ CONVERT_EXAMPLES = examples(
 
 JUDGE_EXAMPLES = examples(
     "zharness dump judge evidence/dump/dump",
-    "zharness dump judge dump.s390_ext --suite sid  # the release's own does not read those",
+    "zharness dump judge dump.s390_ext --suite sid  # Debian 12's zgetdump does not read s390_ext",
     "zharness dump judge disk.img --json  # a disk that zipl -d prepared, with its partition",
 )
 
 DumpFile = Annotated[
-    Path, options.path_argument(metavar="FILE", help="A dump, of any format that is known.")
+    Path, options.path_argument(metavar="FILE", help="A dump, in any known format.")
 ]
 
 
 class What(StrEnum):
-    """What can be taken out of a dump."""
+    """What can be extracted from a dump."""
 
     DMESG = "dmesg"
     VMCOREINFO = "vmcoreinfo"
@@ -68,7 +68,7 @@ class What(StrEnum):
 
 app = typer.Typer(
     cls=DefaultCommandGroup,
-    help="Dump a stored crash again ([bold]zharness dump SNAPSHOT[/bold]), or look into dumps.",
+    help="Dump a stored crash again ([bold]zharness dump SNAPSHOT[/bold]), or inspect dumps.",
     epilog=examples(
         "zharness dump sysrq-c --hsa-size 128M  # dump a stored crash again",
         "zharness dump info dump.elf",
@@ -83,7 +83,7 @@ app.command("snapshot", epilog=run.DUMP_EXAMPLES)(run.dump)  # the first one nee
 
 @app.command(epilog=INFO_EXAMPLES)
 def info(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> None:
-    """Say what a dump is: format, memory map, CPUs, kernel, panic, and what its headers tell."""
+    """Show what a dump is: format, memory map, CPUs, kernel, panic, and facts of its headers."""
     from harness.cli.show.dump import show_info
     from harness.dump.describe import describe
     from harness.dump.detect import open_dump
@@ -98,8 +98,8 @@ def info(file: DumpFile, json: options.Json = False, limit_factor: options.Limit
 
 @app.command(epilog=COMPARE_EXAMPLES)
 def compare(
-    one: Annotated[Path, options.path_argument(metavar="A", help="A dump, of any known format.")],
-    other: Annotated[Path, options.path_argument(metavar="B", help="Another, of any format.")],
+    one: Annotated[Path, options.path_argument(metavar="A", help="A dump, in any known format.")],
+    other: Annotated[Path, options.path_argument(metavar="B", help="Another dump, in any format.")],
     json: options.Json = False,
     limit_factor: options.LimitFactor = 1,
 ) -> int:
@@ -122,9 +122,9 @@ def compare(
 
 @app.command(epilog=CHECK_EXAMPLES)
 def check(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> int:
-    """Check a dump by itself: whole, consistent, and of a Linux that crashed.
+    """Check a dump alone: is it complete, consistent, and of a Linux that crashed?
 
-    Exit codes: 0 all is well, 1 something is wrong, 3 it is no dump that can be opened.
+    Exit codes: 0 all is well, 1 something is wrong, 3 the dump cannot be opened.
     """
     from harness.dump.detect import open_dump
     from harness.inspect import check as alone
@@ -144,7 +144,7 @@ def judge(
         typer.Option(
             "--suite",
             metavar="SUITE",
-            help="Zgetdump of this Debian suite, trixie or later, which knows more (s390_ext).",
+            help="Use zgetdump of this Debian suite, trixie or later; it also reads s390_ext.",
             show_default=False,
         ),
     ] = None,
@@ -153,8 +153,8 @@ def judge(
 ) -> int:
     """Ask the genuine zgetdump of s390-tools, in a guest, and libkdumpfile, if it is installed.
 
-    Exit codes: 0 they agree with us, 1 one does not, 2 zgetdump does not know such a dump, 3 there
-    is no dump to be opened, or no guest.
+    Exit codes: 0 they agree with us, 1 one does not, 2 zgetdump does not know this kind of dump,
+    3 the dump cannot be opened, or the guest does not come up.
     """
     from harness.dump.detect import open_dump
     from harness.images.store import Store
@@ -186,7 +186,7 @@ def extract(
     json: options.Json = False,
     limit_factor: options.LimitFactor = 1,
 ) -> None:
-    """Take something out of a dump, to standard output."""
+    """Extract a part of a dump, and write it to standard output."""
     from harness.cli.commands import extract_dump
     from harness.dump.detect import open_dump
 
@@ -217,7 +217,7 @@ def convert(
 
 @contextmanager
 def _limited(factor: int, *files: Path) -> Iterator[None]:
-    """What the files hold costs no more than honest dumps, or ``factor`` times as much."""
+    """The files cost no more than genuine dumps, or at most ``factor`` times as much."""
     from harness.dump.guard import guarded
     from harness.limits import multiplied
 
@@ -235,7 +235,7 @@ def _show(
     verdicts: tuple[str, str],
     json: bool,
 ) -> int:
-    """The checks on the dumps in ``what``, and which of the two verdicts; returns the exit code."""
+    """Print the checks on the dumps in ``what``, and a verdict; returns the exit code."""
     from harness.cli.show.verdict import show_checks
 
     passed = all(result.passed for result in results)

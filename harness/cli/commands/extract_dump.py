@@ -20,7 +20,7 @@ _NUMBERED = ("page", "cpu")
 
 
 def check(what: str, which: str | None) -> None:
-    """Raise UsageError unless there is an address or number where one is needed, and only there."""
+    """Raise UsageError if an address or number is missing, or given where none is needed."""
     if what not in _NUMBERED:
         if which is not None:
             raise UsageError(f"{what} takes no '{which}'")
@@ -32,7 +32,7 @@ def check(what: str, which: str | None) -> None:
 
 
 def extract(dump: Dump, what: str, which: str | None, *, json: bool) -> None:
-    """Write it to standard output; what ``check`` accepted is not checked again.
+    """Write it to standard output; ``check`` has checked the arguments.
 
     Raises EvidenceError if the dump does not have it, UsageError if it has no such CPU.
     """
@@ -91,7 +91,7 @@ def _cpu(dump: Dump, number: int, *, json: bool) -> None:
 
 
 def hex_lines(data: bytes, address: int) -> Iterator[str]:
-    """16 bytes a line, as hexdump -C shows them; * stands for lines like the one before."""
+    """16 bytes a line, as hexdump -C shows them; * stands for lines that repeat the one before."""
     before, starred = b"", False
     for at in range(0, len(data), _LINE):
         line = data[at : at + _LINE]
@@ -112,5 +112,5 @@ def _number(text: str) -> int:
     except ValueError:
         value = -1
     if value < 0:
-        raise UsageError(f"'{text}' is no number; addresses are written like 0x1000")
+        raise UsageError(f"'{text}' is not a number; write an address like 0x1000")
     return value

@@ -16,8 +16,8 @@ from harness.s390x.disk_layout import DiskLayout
 
 app = typer.Typer(help="Kernels, initramfs and disks in the image store.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name of an image, or its beginning.")]
-Names = Annotated[list[str] | None, typer.Argument(help="Names of images, or beginnings.")]
+Name = Annotated[str, typer.Argument(help="Name of an image, or the first part of it.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Names of images, or first parts.")]
 OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="For which disk layout.")]
 
 
@@ -32,7 +32,7 @@ def build(
 ) -> None:
     """Build what a scenario needs and the store lacks.
 
-    What cannot be had is said first; then everything is fetched, then kernels are compiled.
+    First the command checks what this host lacks. Then it fetches everything, and then compiles.
     """
     from harness.run.inputs import CrashInputs, DumpInputs, wanted
     from harness.run.plan import plan_of
@@ -56,7 +56,7 @@ def build(
 
 @app.command("list", epilog=examples("zharness images list"))
 def list_(store: options.StorePath = None, json: options.Json = False) -> None:
-    """Show all images and what they take on the disk."""
+    """Show all images and how much disk space they use."""
     from harness.cli.show.verdict import table
 
     images = _store(store).images()
@@ -78,7 +78,7 @@ def show(
         bool, typer.Option("--content", help="List the files in an initramfs instead.")
     ] = False,
 ) -> None:
-    """Show the manifest of images; with --content, what is in an initramfs."""
+    """Show the manifest of images; with --content, the files in an initramfs."""
     for found in _find(store, image):
         if content:
             _show_content(found.path)
@@ -90,9 +90,9 @@ def show(
 def verify(
     images: Names = None, store: options.StorePath = None, json: options.Json = False
 ) -> None:
-    """Read all content of images, and compare it with what was built; exit code 3 if one differs.
+    """Read all content of images, and compare it with what was built. Exit code 3: one differs.
 
-    Without names: of all images.
+    Without names, it reads all images.
     """
     from harness.cli.show.progress import progress_for
     from harness.images.store import Store
@@ -124,7 +124,7 @@ def verify(
     if bad:
         first = next(iter(bad))
         raise EvidenceError(
-            "not what was built: " + ", ".join(file for files in bad.values() for file in files),
+            "not as built: " + ", ".join(file for files in bad.values() for file in files),
             hint=f"zharness images clean {first} removes it; it is built again when it is needed"
             if first not in broken
             else "it is built again when it is needed",
@@ -139,7 +139,7 @@ def clean(
 ) -> None:
     """Remove images; they are built again when they are needed."""
     if not images and not all_:
-        raise UsageError("say which images, or --all")
+        raise UsageError("name the images, or give --all")
     found = (
         _store(store).images()
         if all_

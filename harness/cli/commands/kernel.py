@@ -29,16 +29,16 @@ Source = Annotated[
 ]
 Patches = Annotated[
     list[str] | None,
-    typer.Option("--patch", help="A patch: a file called *.patch, or a name of the museum."),
+    typer.Option("--patch", help="A patch: a file called *.patch, or a museum patch's name."),
 ]
 Fragments = Annotated[
-    list[Path] | None, options.path_option("--fragment", help="A file of lines of a configuration.")
+    list[Path] | None, options.path_option("--fragment", help="A file with configuration lines.")
 ]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", help="One such line, as CONFIG_X=y or CONFIG_X=n.")
+    list[str] | None, typer.Option("--set", help="A configuration line: CONFIG_X=y or CONFIG_X=n.")
 ]
 KernelName = Annotated[
-    str, typer.Argument(help="A kernel image, or a name in the store or its beginning.")
+    str, typer.Argument(help="A kernel image, or the (first part of a) name in the store.")
 ]
 ImageVmlinux = Annotated[Path | None, options.path_option("--vmlinux", help="The image's vmlinux.")]
 HsaSizes = Annotated[
@@ -67,15 +67,15 @@ def build(
     fragment: Fragments = None,
     set_: Set = None,
     trim: Annotated[
-        bool, typer.Option(help="Leave out of a dump kernel what only costs memory.")
+        bool, typer.Option(help="Switch off what only costs memory in a dump kernel.")
     ] = True,
     store: options.StorePath = None,
     debian_mirror: options.DebianMirror = None,
     json: options.Json = False,
 ) -> None:
-    """Build a kernel, or say which it is if the store has it already.
+    """Build a kernel, or show its name if the store has it already.
 
-    Its name, or the path of its image, is what --kernel and --dump-kernel take.
+    --kernel and --dump-kernel take this name, or the path of the image.
     """
     lines = [line for path in fragment or () for line in _lines(path)]
     lines += [_line(setting) for setting in set_ or ()]
@@ -105,7 +105,7 @@ def list_(store: options.StorePath = None, json: options.Json = False) -> None:
 
 @app.command(epilog=examples("zharness kernel show kernel-dump-0123"))
 def show(kernel: KernelName, store: options.StorePath = None) -> None:
-    """Show all that is known about a kernel in the store."""
+    """Show everything that is known about a kernel in the store."""
     found = options.images(store, json=True).kernel_named(kernel)
     say_json(_describe(found))
 
@@ -120,11 +120,11 @@ def import_(
     vmlinux: ImageVmlinux = None,
     config: Annotated[
         Path | None,
-        options.path_option("--config", help="Its .config.", show_default="what it carries itself"),
+        options.path_option("--config", help="Its .config.", show_default="the one in the image"),
     ] = None,
     store: options.StorePath = None,
 ) -> None:
-    """Take a ready kernel into the store, with its vmlinux and configuration."""
+    """Copy a built kernel into the store, with its vmlinux and configuration."""
     from dataclasses import replace
 
     from harness.images.kernel.build import foreign_kernel, import_kernel, require_crash_dump
@@ -140,7 +140,7 @@ def import_(
 
 @app.command("museum", epilog=examples("zharness kernel museum"))
 def museum_() -> None:
-    """Show the patches that come with the harness: each brings back a bug of the past."""
+    """Show the patches that come with the harness; each brings back a bug that Linux had."""
     for name, path in museum().items():
         say(f"{name}: {path.read_text().splitlines()[0]}")
 
@@ -161,7 +161,7 @@ def compare(
 ) -> int:
     """Dump one crash with two kernels: verdicts, memory left, rates, times and consoles.
 
-    Exit 1 if either dump is wrong, 3 if one came to no verdict.
+    Exit code 1: a dump is wrong. Exit code 3: a run has no verdict.
     """
     from harness.cli.show.lab import show_pairs
     from harness.lab.comparison import compare as compared

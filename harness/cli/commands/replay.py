@@ -1,4 +1,4 @@
-"""replay: the same run once more."""
+"""replay: repeat a run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from harness.cli.options import examples
 from harness.cli.say import tell
 
 EXAMPLES = examples(
-    "zharness replay evidence  # the same once more",
-    "zharness replay evidence --trust  # and build the kernel source that it names, unasked",
+    "zharness replay evidence  # run the same again",
+    "zharness replay evidence --trust  # build the kernel source that it names, without asking",
 )
 
 
@@ -29,7 +29,7 @@ def replay(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Run again what an earlier run did, by its evidence."""
+    """Repeat an earlier run, from its evidence."""
     from harness.cli.batch import run as batch
     from harness.errors import EvidenceError, UsageError
     from harness.evidence.directory import RunDirectory
@@ -45,8 +45,8 @@ def replay(
     plan = Plan.from_json(document["plan"], former.run)
     if "crashed kernel" not in document["inputs"]:
         raise UsageError(
-            f"{evidence} is a dump of a stored crash, so there is no crash to be made again",
-            hint=f"zharness dump {former.crash}{os.sep} dumps it once more",
+            f"{evidence} is a dump of a stored crash, so no crash can be made again",
+            hint=f"zharness dump {former.crash}{os.sep} dumps it again",
         )
     _require_trust(executed(plan, evidence), trust)
     chosen = batch.Chosen(
@@ -62,7 +62,7 @@ def replay(
 
 
 def _require_trust(executed: list[str], trusted: bool) -> None:
-    """Say what this host would execute, and ask; raises UsageError if the answer is not yes."""
+    """Print what this host would execute, and ask; raises UsageError unless the answer is yes."""
     from harness.errors import UsageError
 
     for line in executed:
@@ -74,6 +74,6 @@ def _require_trust(executed: list[str], trusted: bool) -> None:
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
     raise UsageError(
-        "what the evidence names was not built, because nobody said that it is to be trusted",
-        hint="--trust, if you trust whoever made it; see docs/security.md",
+        "nothing was built, because nobody confirmed that this evidence is to be trusted",
+        hint="use --trust if you trust whoever made it; see docs/security.md",
     )

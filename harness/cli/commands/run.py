@@ -26,7 +26,7 @@ RUN_EXAMPLES = examples(
     "zharness run 'lkdtm*' mine.toml  # by name and by path",
     "zharness run 'scenarios/**' -j auto --junit junit.xml  # all of them",
     "zharness run panic --repeat 20 -x  # until it fails",
-    "zharness run 'scenarios/**' --output DIR --resume  # go on after it was ended",
+    "zharness run 'scenarios/**' --output DIR --resume  # continue an interrupted batch",
 )
 DUMP_EXAMPLES = examples(
     "zharness dump sysrq-c-2cpu-512M --hsa-size 128M  # dump a stored crash again",
@@ -34,8 +34,8 @@ DUMP_EXAMPLES = examples(
 )
 VERIFY_EXAMPLES = examples(
     "zharness verify evidence  # judge again, offline",
-    "zharness verify evidence --judges  # and ask the genuine zgetdump",
-    "zharness verify evidence --vmlinux vmlinux  # the crashed kernel's, if it is elsewhere now",
+    "zharness verify evidence --judges  # also ask the genuine zgetdump",
+    "zharness verify evidence --vmlinux vmlinux  # if the recorded vmlinux is elsewhere now",
 )
 
 
@@ -68,13 +68,13 @@ def run(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    r"""Crash a system, IPL the dump system over it, and judge the dump bit for bit.
+    r"""Crash a system, IPL the dump system, and judge the dump bit for bit.
 
-    Several scenarios, a matrix of them, or any number with -j, run side by side.
+    Several scenarios, a matrix, or any scenario with -j run in parallel.
 
-    A scenario is named as 'zharness scenario list' shows it: panic, contexts (all of its matrix),
-    contexts\[trigger=oops]. A pattern of * and ? means such names: 'lkdtm*', '*\[smp=8]'. With a
-    slash in it, or .toml at its end, a word means paths: mine.toml, mine/, 'mine/**'.
+    'zharness scenario list' shows the names of scenarios: panic, contexts (all of its matrix),
+    contexts\[trigger=oops]. A pattern with * and ? matches such names: 'lkdtm*', '*\[smp=8]'. A
+    word with a slash, or with .toml at its end, means paths: mine.toml, mine/, 'mine/**'.
     """
     from harness.cli.batch import run as batch
     from harness.errors import UsageError
@@ -109,13 +109,13 @@ def run(
     )
     if len(found) * repeat > MAX_RUNS:
         raise UsageError(
-            f"{len(found)} scenarios, {repeat} times, are more than the {MAX_RUNS} runs allowed",
+            f"{len(found)} scenarios times {repeat} are more than the {MAX_RUNS} runs allowed",
             hint="choose a smaller --repeat",
         )
     if junit is not None:
         junit_xml.check_writable(junit)
     if resume and output is None:
-        raise UsageError("--resume goes on in a directory", hint="name it with --output DIR")
+        raise UsageError("--resume needs the batch's directory", hint="name it with --output DIR")
     if len(found) * repeat > 1 or jobs is not None or resume:
         return batch.run_many(
             found,
@@ -131,7 +131,7 @@ def run(
     verdict = run_plan(plan, chosen, output)
     try:
         return show(verdict, json)
-    finally:  # the verdict is told whatever becomes of the file, and the file written likewise
+    finally:  # print the verdict even if the JUnit file cannot be written, and vice versa
         if junit is not None:
             junit_xml.write(batch.report_of_one(found[0], verdict, chosen), junit)
 
@@ -155,7 +155,7 @@ def dump(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Dump a stored crash once more, and judge the dump."""
+    """Dump a stored crash again, and judge the dump."""
     from harness.errors import UsageError
     from harness.images.store import Store
     from harness.machine.snapshots import Snapshots
@@ -218,7 +218,7 @@ def verify(
 
 
 def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
-    """One run, in this process. Raises HostError if its memory does not fit."""
+    """Do one run, in this process. Raises HostError if its memory does not fit."""
     from harness.images.store import Store
     from harness.run import engine
     from harness.run.batch.capacity import require_room
@@ -242,7 +242,7 @@ def echo(machine: str, line: str) -> None:
 
 
 def show(verdict: Verdict, json: bool) -> int:
-    """Print it; returns its exit code."""
+    """Print the verdict; returns its exit code."""
     from harness.cli.show.verdict import show_verdict
 
     if json:

@@ -13,7 +13,7 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.say import say, say_json
 
-app = typer.Typer(help="What can be crashed and dumped, as data.", no_args_is_help=True)
+app = typer.Typer(help="Scenarios: what is crashed and dumped.", no_args_is_help=True)
 
 TEMPLATE = """\
 # What this scenario is for.
@@ -63,7 +63,7 @@ def show(scenario: options.Scenario) -> None:
 
 @app.command(epilog=examples("zharness scenario check mine.toml"))
 def check(files: Files) -> None:
-    """Check scenario files; the first thing that is wrong is named with file, line and field."""
+    """Check scenario files; the message about the first mistake has file, line and field."""
     from harness.run.plan import plan_of
     from harness.scenario.load import load_all
 
@@ -82,17 +82,17 @@ def new(
         typer.Option(help="Scenario to start from.", autocompletion=options.complete_scenario),
     ] = "panic",
 ) -> None:
-    """Write a scenario file to be filled in."""
+    """Write a scenario file to start from."""
     from harness.errors import HostError, UsageError
     from harness.scenario.load import SUFFIX, load_all, split_cell
 
     if file.suffix != SUFFIX:
-        raise UsageError(f"{file}: a scenario's file ends in {SUFFIX}")
+        raise UsageError(f"{file}: the name of a scenario file must end in {SUFFIX}")
     parent, cell = split_cell(extends)
     if cell:
         raise UsageError(
-            f"'{extends}' is one cell of a matrix; a file extends all of another",
-            hint=f"--extends {parent}, and say in the new file what the cell says",
+            f"'{extends}' is one cell of a matrix; a file can only extend a whole file",
+            hint=f"--extends {parent}, and set the fields of the cell in the new file",
         )
     load_all(parent)
     if parent.endswith(SUFFIX):  # the new file names it from where it stands itself
@@ -109,7 +109,7 @@ def new(
     except UsageError:  # such as one that would extend itself, by its name
         file.unlink()
         raise
-    say(f"{file}: now fill it in, then: zharness scenario check {file}")
+    say(f"{file}: edit it, then run: zharness scenario check {file}")
 
 
 def _quoted(text: str) -> str:

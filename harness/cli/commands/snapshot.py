@@ -17,10 +17,10 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 
 SnapshotNames = Annotated[
     list[str] | None,
-    typer.Argument(help="Names, or unambiguous beginnings of names.", show_default=False),
+    typer.Argument(help="Names, or unique first parts of names.", show_default=False),
 ]
 
-app = typer.Typer(help="Crashes kept for later: crash once, dump many times.", no_args_is_help=True)
+app = typer.Typer(help="Stored crashes: crash once, dump many times.", no_args_is_help=True)
 
 
 @app.command(epilog=examples("zharness snapshot create panic --memory 1G --smp 4"))
@@ -35,7 +35,7 @@ def create(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Crash a system and keep the crash; one that is there already is not made again."""
+    """Crash a system and keep the crash; if the store has it already, it is not made again."""
     from harness.cli.commands.run import echo
     from harness.images.store import Store
     from harness.run import engine
@@ -62,7 +62,7 @@ def create(
 
 @app.command("list", epilog=examples("zharness snapshot list --json"))
 def list_(store: options.StorePath = None, json: options.Json = False) -> None:
-    """Show all snapshots; of damaged ones, what is wrong and how to remove them."""
+    """Show all snapshots; for damaged ones, what is wrong and how to remove them."""
     from harness.cli.show.verdict import table
     from harness.errors import EvidenceError
 
@@ -110,14 +110,14 @@ def show(
 )
 def remove(
     snapshots: SnapshotNames = None,
-    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Remove all snapshots.")] = False,
     store: options.StorePath = None,
 ) -> None:
-    """Remove snapshots from the store; evidence that shares their files keeps them."""
+    """Remove snapshots from the store; evidence that shares their files keeps the files."""
     from harness.errors import UsageError
 
     if every is bool(snapshots):
-        raise UsageError("name the snapshots, or say --all")
+        raise UsageError("name the snapshots, or give --all")
     kept = _kept(store)
     for name in (
         kept.names() if every else [kept.find(each, strictly=True) for each in snapshots or ()]

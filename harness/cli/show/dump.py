@@ -32,7 +32,7 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     if info["container"]:
         yield "found in", info["container"]
     yield "complete", "yes" if info["complete"] else f"no: {info['incomplete']}"
-    yield "size", f"{info['size']} bytes; {info['length']} by the dump's own headers"
+    yield "size", f"{info['size']} bytes; {info['length']} according to the dump's headers"
     yield "memory", f"{format_size(info['memory'])} in {counted(info['pieces'], 'piece')}"
     yield from _map(info["memory_map"], info["pieces"])
     if info["uts"]:
@@ -45,7 +45,7 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     if info["log"]:
         log = info["log"]
         yield "kernel log", f"{log['records']} records, up to {log['last_seconds']:.6f} s of uptime"
-        yield "panic", info["panic"] or "none that the kernel log tells of"
+        yield "panic", info["panic"] or "none in the kernel log"
     yield from info["times"].items()
     yield from info["facts"].items()
     yield from info["container_facts"].items()

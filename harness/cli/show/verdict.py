@@ -30,7 +30,7 @@ MAX_SUMMARY_FINDINGS = 5  # of each run, where there are many
 
 
 def show_verdict(verdict: Verdict) -> None:
-    """The checks, what they found, and what to do next."""
+    """Print the checks, their findings, and what to do next."""
     console = _console()
     for check in verdict.checks:
         _show_check(console, check, VERDICT)
@@ -51,7 +51,7 @@ def show_verdict(verdict: Verdict) -> None:
 
 
 def show_checks(checks: Iterable[Mapping[str, Any]]) -> None:
-    """Checks outside of a run, with what they found and what they looked at."""
+    """Print checks outside of a run, with their findings and notes."""
     console = _console()
     for check in checks:
         _show_check(console, check, "--json")
@@ -60,9 +60,9 @@ def show_checks(checks: Iterable[Mapping[str, Any]]) -> None:
 
 
 def show_report(report: Report, *, stderr: bool = False) -> None:
-    """A line for each run, then each that is not PASS: what is wrong, and how to run it again.
+    """Print a line for each run, then what is wrong with each that is not PASS, and its replay.
 
-    After an interrupt, only what had finished has a line.
+    After an interrupt, only the runs that had finished have a line.
     """
     console = _console(stderr=stderr)
     for run in report.runs:
@@ -85,20 +85,20 @@ def one_line(run: ReportedRun) -> str:
 
 
 def totals(report: Report) -> str:
-    """How many of each result, in which time."""
+    """How many runs have each result, and in which time."""
     rate = f"{report.runs_per_minute:g} runs a minute"
     kept = sum(run.kept for run in report.runs)
-    before = f"; {kept} of them kept from before" if kept else ""
+    before = f"; {kept} of them kept from the earlier batch" if kept else ""
     return f"{tally(report.counts)} in {report.seconds:.1f} s ({rate}){before}"
 
 
 def summary(report: Report) -> str:
-    """A line for each run, and the totals; as plain text."""
+    """A line for each run, and the totals, as plain text."""
     return "".join(f"{line}\n" for line in (*map(one_line, report.runs), "", totals(report)))
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """How many of each result; of those refused or skipped only if there are any."""
+    """How many runs have each result; refused and skipped runs are left out if there are none."""
     parts = [
         f"{counts[Result.PASS]} passed",
         f"{counts[Result.FAIL]} failed",
@@ -119,7 +119,7 @@ def counted(number: int, what: str) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows under titles, on standard output."""
+    """Print rows under titles to standard output."""
     # names are for copying: they are never cut or broken
     grid = Table(Column(titles[0], no_wrap=True), *titles[1:], box=None, pad_edge=False)
     for row in rows:
@@ -131,7 +131,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _note(verdict: Verdict) -> str:
-    """What qualifies the result."""
+    """An addition to the result: a wrong dump was expected, or the phase that failed."""
     expected = " (a wrong dump was expected)" if verdict.expected_wrong else ""
     return expected + (f" in phase {verdict.phase}" if verdict.phase else "")
 
@@ -141,7 +141,7 @@ def _console(*, stderr: bool = False) -> SafeConsole:
 
 
 def _show_prose(console: SafeConsole, indent: str, text: str, style: str = "") -> None:
-    """On a terminal in lines that end between words; else in one, for programs."""
+    """Print on a terminal in lines that end between words; otherwise in one line, for programs."""
     if console.is_terminal:
         padded = Padding(plain(text, style), (0, 0, 0, len(indent)), expand=False)
         console.print(padded, soft_wrap=False)
@@ -166,10 +166,10 @@ def _show_bad(console: SafeConsole, run: ReportedRun) -> None:
 
 
 def _show_check(console: SafeConsole, check: Mapping[str, Any], rest: str) -> None:
-    """``rest`` is where to find what is too much to show."""
+    """Print one check; ``rest`` is where to find what is too much to show."""
     mark = plain("ok  ", "green") if check["passed"] else plain("FAIL", "red")
     what = f"{check['compared']} {check['unit']}"
-    if check.get("nonzero") is not None:  # evidence of an earlier version has no such count
+    if check.get("nonzero") is not None:  # evidence of an earlier version does not have this count
         what += f", {check['nonzero']} of them not zero"
     if check["skipped"]:
         mark, what = plain("skip", "dim"), check["skipped"]

@@ -255,7 +255,7 @@ def test_extract_cpu(dump_file: Path):
     ("arguments", "code", "what"),
     [
         (("page",), ExitCode.USAGE, "page needs an address"),
-        (("page", "here"), ExitCode.USAGE, "'here' is no number"),
+        (("page", "here"), ExitCode.USAGE, "'here' is not a number"),
         (("page", "-1"), ExitCode.USAGE, "-1"),
         (("page", hex(MEMORY)), ExitCode.ERROR, "has no memory at 0x400000"),
         (("cpu",), ExitCode.USAGE, "cpu needs a number"),

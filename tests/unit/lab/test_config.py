@@ -165,7 +165,7 @@ def test_measuring_needs_a_kernel(
     file = tmp_path / ".config"
     file.write_text(HEADER.format("s390") + "CONFIG_X=y\n")
     assert run(monkeypatch, "config", "check", str(file), "--measure") == 2
-    assert "is no kernel, and --measure dumps with one" in capsys.readouterr().err
+    assert "is not a kernel, and --measure needs one to dump with" in capsys.readouterr().err
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -98,7 +98,7 @@ def test_on_a_terminal_only_yes_is_yes(evidence, tmp_path, answer):
     with pexpect.spawn(sys.executable, argv, encoding="utf-8", timeout=60) as terminal:
         terminal.expect("Build that on this host")
         terminal.send(answer if answer == "\x04" else f"{answer}\n")
-        terminal.expect("nobody said")
+        terminal.expect("nobody confirmed")
         terminal.expect(pexpect.EOF)
         terminal.close()
     assert terminal.exitstatus == 2

@@ -320,7 +320,7 @@ def test_an_interrupt_is_told_after_what_had_finished(zharness, capsys, here, mo
         (("m.toml", "--junit", "none/junit.xml"), UsageError, "none/junit.xml cannot be written"),
         (("m.toml", "--memory", "9000G"), HostError, "m[hsa_size=32M] takes 9216512 MiB"),
         (("passing.toml", "--memory", "9000G"), HostError, "passing takes 9216512 MiB"),
-        (("m.toml", "--repeat", "5001"), UsageError, "2 scenarios, 5001 times, are more than"),
+        (("m.toml", "--repeat", "5001"), UsageError, "2 scenarios times 5001 are more than"),
         (("m.toml", "--repeat", "9" * 30), UsageError, "are more than the 10000 runs"),
     ],
 )
@@ -468,4 +468,4 @@ def test_a_dump_of_a_stored_crash_is_dumped_again_otherwise(zharness, evidence):
     former = evidence(plan=plan.to_json(), inputs={"snapshot": "sysrq-c"})
     with pytest.raises(UsageError, match="dump of a stored crash") as caught:
         zharness("replay", former)
-    assert caught.value.hint == f"zharness dump {former}/crash/ dumps it once more"
+    assert caught.value.hint == f"zharness dump {former}/crash/ dumps it again"

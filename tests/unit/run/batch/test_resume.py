@@ -132,7 +132,7 @@ def test_it_goes_on_where_it_was_ended(killed):
     assert evidence.stat().st_mtime_ns == before
     assert (killed / "out/erring~1/mark").exists()
     assert not (killed / "out/erring/mark").exists()
-    assert "2 of them kept from before" in err
+    assert "2 of them kept from the earlier batch" in err
     assert err.splitlines()[-1] == "zharness: interrupted by SIGTERM"
     assert report(killed)["hanging"] == "INTERRUPTED"
     (suite,) = JUnitXml.fromfile(str(killed / "junit.xml"))
