@@ -25,7 +25,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -125,7 +125,7 @@ class Store:
         with self.using(name), suppress(_DamagedError):
             if (found := self._open(name)) is not None:
                 self._require_content(found)
-                return self._touch(found)
+                return found
         with self.using(name), self.lock(name):
             found = self._open_or_bury(name)  # another process may have been quicker
             if found is None:
@@ -133,7 +133,7 @@ class Store:
                 found = self._open_or_bury(name)
         if found is None:
             raise HostError(f"{self.root / name} vanished or changed right after it was built")
-        return self._touch(found)
+        return found
 
     def has(self, kind: str, inputs: Mapping[str, Any]) -> bool:
         """Whether the image that ``inputs`` determine is there, whole; HostError as for ``get``."""
@@ -221,21 +221,6 @@ class Store:
         """Take one image out; whoever has its files open keeps them."""
         with self.using(image.name), self.lock(image.name):
             self.bury(image.path)
-
-    def clean(self, unused_for: timedelta = timedelta(0)) -> list[str]:
-        """Remove the images that nobody asked for since ``unused_for`` ago, and all damaged ones.
-
-        Returns the names of what is gone.
-        """
-        newest = datetime.now(UTC).timestamp() - unused_for.total_seconds()
-        removed = []
-        for name in self._names():
-            with self.using(name), self.lock(name):
-                if self._is_damaged(name) or self._last_used(name) <= newest:
-                    self.bury(self.root / name)
-                    removed.append(name)
-        self.sweep()
-        return removed
 
     def sweep(self) -> None:
         """Remove what killed builders left behind."""
@@ -336,13 +321,6 @@ class Store:
             return None
         return image
 
-    def _is_damaged(self, name: str) -> bool:
-        try:
-            self._open(name)
-        except _DamagedError:
-            return True
-        return False
-
     def _build(self, name: str, inputs: Mapping[str, Any], build: Build) -> None:
         kept = self._directory(_FAILED) / f"{name}.log"
         with self.workplace(name) as building:
@@ -397,18 +375,6 @@ class Store:
             finally:
                 os.close(descriptor)
             shutil.rmtree(path, ignore_errors=True)
-
-    def _touch(self, image: Built) -> Built:
-        """Note that it is in use, for ``clean``."""
-        with suppress(OSError):  # somebody else's store, read-only to us
-            os.utime(image.path)
-        return image
-
-    def _last_used(self, name: str) -> float:
-        try:
-            return (self.root / name).stat().st_mtime
-        except FileNotFoundError:
-            return 0.0
 
     def _names(self) -> list[str]:
         """Names of what can be images: nothing else below ``root`` is ever touched."""

@@ -10,7 +10,7 @@ import hashlib
 import random
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
@@ -25,7 +25,6 @@ _FIELDS = struct.Struct(">8s2HIQ2IQ2I")
 _VERSION = 1
 _CHECK_SIZE = HEADER_SIZE - _FIELDS.size
 _DIGEST_SIZE = 32
-_ENTRIES = (PAGE - HEADER_SIZE - _DIGEST_SIZE) // 8
 _VALUE_BITS = 56  # of a ledger entry, below its kind
 
 
@@ -142,15 +141,6 @@ def listed_headers(entries: Sequence[tuple[Kind, int]], seed: int) -> tuple[Head
             flags = NEXT_IS_ZERO if value + 1 in zeroed else 0
             headers.append(Header(kind, flags, seed, index, total, value * PAGE, PAGE))
     return tuple(headers)
-
-
-def ledger_page(header: Header, entries: Iterable[tuple[Kind, int]]) -> bytes:
-    """One page of the ledger. Raises ValueError if the entries do not fit."""
-    words = b"".join((kind << _VALUE_BITS | value).to_bytes(8, "big") for kind, value in entries)
-    if len(words) > _ENTRIES * 8:
-        raise ValueError(f"{len(words) // 8} entries do not fit in a ledger page of {_ENTRIES}")
-    content = header.pack() + words.ljust(PAGE - HEADER_SIZE - _DIGEST_SIZE, b"\0")
-    return content + _digest(content, _DIGEST_SIZE)
 
 
 def ledger_entries(page: bytes) -> tuple[tuple[Kind, int], ...] | None:

@@ -22,11 +22,11 @@ from harness.machine.vector_checksum import vector_checksum_works
 from harness.qemu.binary import MINIMUM_QEMU, QemuBinary, find_qemu
 from harness.qemu.disk import Disk
 from harness.qemu.gdbstub.client import GdbClient, NotMapped, Stop, StopKind
-from harness.qemu.gdbstub.transcript import Recorder, ReplayPeer, load
 from harness.qemu.monitor import Event
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
+from tests.support.gdb_transcript import Recorder, ReplayPeer, load
 
 pytestmark = pytest.mark.e2e
 

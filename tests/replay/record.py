@@ -39,7 +39,6 @@ from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.disk import Disk
 from harness.qemu.gdbstub.rsp import StopReply
-from harness.qemu.gdbstub.transcript import Recorder as GdbRecorder
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
@@ -48,6 +47,7 @@ from harness.s390x.ipl import fcp_block
 from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK
 from harness.triggers.table import trigger_named
 from tests.replay.tape import Recorder
+from tests.support.gdb_transcript import Recorder as GdbRecorder
 
 MEMORY = 128 << 20
 HSA = 32 << 20

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.host.paths import default_store
-from harness.images.debian.qemu import debian_qemu
 from harness.images.store import Store
 from harness.progress import NoProgress
+from tests.support.debian_qemu import debian_qemu
 
 pytestmark = pytest.mark.e2e
 

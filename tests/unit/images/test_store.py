@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -467,26 +466,6 @@ def test_removed_images_are_gone_and_others_stay(store: Store) -> None:
     store.remove(one)
     assert store.images() == [two]
     assert leftovers(store) == []
-
-
-def test_clean_goes_by_last_use(store: Store) -> None:
-    old, used = (store.get("thing", {"n": n}, a_file) for n in (1, 2))
-    for image in (old, used):
-        os.utime(image.path, (0, 0))
-    store.get("thing", {"n": 2}, unexpected)
-    assert store.clean(timedelta(days=1)) == [old.name]
-    assert store.images() == [used]
-    assert store.clean() == [used.name]
-    assert store.images() == []
-
-
-def test_clean_takes_damaged_images_and_nothing_foreign(store: Store) -> None:
-    image = store.get("thing", {}, a_file)
-    rot(image, "image", b"")
-    for foreign in ("my-data", ".ccache", "snapshots"):
-        (store.root / foreign).mkdir()
-    assert store.clean(timedelta(days=1)) == [image.name]
-    assert {path.name for path in store.root.iterdir()} >= {"my-data", ".ccache", "snapshots"}
 
 
 def test_an_empty_store_has_nothing(store: Store) -> None:

@@ -12,7 +12,7 @@ from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
 from harness.qemu.gdbstub.client import GdbClient, NotMapped, Register, Stop, StopKind
 from harness.qemu.gdbstub.rsp import encode
-from harness.qemu.gdbstub.transcript import Line, ReplayPeer, parse_line
+from tests.support.gdb_transcript import Line, ReplayPeer, parse_line
 
 TARGET = (
     '<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target>'

@@ -10,9 +10,9 @@ import pytest
 
 from harness.errors import HostError
 from harness.images.debian.apt import private_apt
-from harness.images.debian.qemu import PACKAGE, debian_qemu
 from harness.images.store import Store
 from harness.progress import NoProgress
+from tests.support.debian_qemu import PACKAGE, debian_qemu
 from tests.support.fake_apt import FakeApt, fake_apt
 
 PRINTS = """#!/bin/sh
