@@ -15,13 +15,13 @@ from harness.errors import HarnessError, ProtocolError
 from harness.firmware.load import dump_load
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.session import DumpSession
-from harness.qemu.gdbstub import transcript
 from harness.qemu.gdbstub.client import GdbClient
 from harness.s390x.cpu import CpuState
 from harness.s390x.ipl import Subcode, fcp_block
 from harness.s390x.wiring import DUMP_DISK
 from tests.replay import tape
 from tests.replay.record import HSA, MEMORY, SECONDS
+from tests.support import gdb_transcript
 
 RECORDINGS = sorted(path.parent for path in Path(__file__).parent.glob("*/session.json"))
 
@@ -45,7 +45,7 @@ def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
     expected = json.loads((directory / "session.json").read_bytes())
     cpus = tuple(CpuState.from_json(cpu) for cpu in expected["cpus"])
     player = tape.Player(tape.load(directory / "session.tape"))
-    with transcript.ReplayPeer(packets) as peer:
+    with gdb_transcript.ReplayPeer(packets) as peer:
         qemu = player.wrap("qemu", "check")
         qemu.gdb = GdbClient(peer.sock, Deadline(SECONDS))
         qemu.console = SimpleNamespace(tail=lambda count: ())
@@ -75,7 +75,7 @@ def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
 def test_a_session_goes_as_it_went(directory):
     expected = json.loads((directory / "session.json").read_bytes())
     notes = Notes()
-    ended, observed = replay(directory, transcript.load(directory / "session.gdb"), notes)
+    ended, observed = replay(directory, gdb_transcript.load(directory / "session.gdb"), notes)
     assert ended == expected["ended"]
     assert json.loads(json.dumps(observed)) == expected["observations"]
     subcodes = [details["subcode"] for event, details in notes.events if event == "DIAG 308"]
@@ -88,7 +88,7 @@ def test_a_session_goes_as_it_went(directory):
 @pytest.mark.parametrize("directory", RECORDINGS, ids=lambda path: path.name)
 def test_a_session_that_goes_otherwise_is_noticed(directory):
     """The replay can fail: one answer changed, and the session leaves the recording."""
-    packets = transcript.load(directory / "session.gdb")
+    packets = gdb_transcript.load(directory / "session.gdb")
     stop = next(number for number, (_, payload) in enumerate(packets) if b"rwatch" in payload)
     packets[stop] = (packets[stop][0], b"T05thread:01;watch:1d0;")
     with pytest.raises((AssertionError, ProtocolError, HarnessError)):

@@ -12,13 +12,13 @@ from harness.deadline import Deadline
 from harness.errors import HarnessError, ProtocolError
 from harness.firmware.load import ordinary_load
 from harness.machine.system.session import SystemSession
-from harness.qemu.gdbstub import transcript
 from harness.qemu.gdbstub.client import GdbClient
 from harness.s390x.ipl import BlockDevice, block_device, fcp_block
 from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK
 from tests.replay import tape
 from tests.replay.record import MEMORY, SECONDS
 from tests.replay.test_dump_session import Notes
+from tests.support import gdb_transcript
 
 RECORDINGS = sorted(path.parent for path in Path(__file__).parent.glob("*/system.json"))
 
@@ -26,7 +26,7 @@ RECORDINGS = sorted(path.parent for path in Path(__file__).parent.glob("*/system
 def replay(directory: Path, packets: list, notes: Notes) -> SystemSession:
     expected = json.loads((directory / "system.json").read_bytes())
     player = tape.Player(tape.load(directory / "system.tape"))
-    with transcript.ReplayPeer(packets) as peer:
+    with gdb_transcript.ReplayPeer(packets) as peer:
         qemu = SimpleNamespace(check=lambda: None, console=SimpleNamespace(tail=lambda count: ()))
         qemu.gdb = GdbClient(peer.sock, Deadline(SECONDS))
         qemu.monitor = player.wrap("monitor", "execute")
@@ -48,7 +48,7 @@ def replay(directory: Path, packets: list, notes: Notes) -> SystemSession:
 @pytest.mark.parametrize("directory", RECORDINGS, ids=lambda path: path.name)
 def test_a_system_asks_for_its_dump_as_it_did(directory):
     notes = Notes()
-    session = replay(directory, transcript.load(directory / "system.gdb"), notes)
+    session = replay(directory, gdb_transcript.load(directory / "system.gdb"), notes)
     expected = json.loads((directory / "system.json").read_bytes())
     assert session.dump_requested
     assert session.ipl_block.hex() == expected["block"]
@@ -60,7 +60,7 @@ def test_a_system_asks_for_its_dump_as_it_did(directory):
 
 @pytest.mark.parametrize("directory", RECORDINGS, ids=lambda path: path.name)
 def test_a_system_that_asks_otherwise_is_noticed(directory):
-    packets = transcript.load(directory / "system.gdb")
+    packets = gdb_transcript.load(directory / "system.gdb")
     stop = next(number for number, (_, payload) in enumerate(packets) if b"rwatch" in payload)
     packets[stop] = (packets[stop][0], b"T05thread:01;watch:1d0;")
     with pytest.raises((AssertionError, ProtocolError, HarnessError)):
