@@ -6,8 +6,7 @@ that does something else is noticed: the console must show the type's own mark, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.triggers.lockup import LOCK_LAST_CPU, PROVOKE, VACATE_LAST_CPU
 from harness.triggers.trigger import (
@@ -32,6 +31,46 @@ class Ending:
     parmline: str = ""
     before: str = ""  # in the same breath as the trigger
     cpus: int = 1
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One type of LKDTM that ends in a crash: how, and its ``mark`` on the console.
+
+    ``function`` is on the crashed CPU's stack; "" is the type's own. It is another one where the
+    compiler made a jump of the last call, or a function of many, or where the stack is lost.
+    ``task`` is the process that dies, "" for a stopper of any CPU. ``setup`` and ``cpus`` are what
+    the type needs beside what its ending does, ``command`` what is typed instead.
+    """
+
+    name: str
+    ending: Ending
+    mark: str
+    function: str = ""
+    task: str = SHELL
+    setup: tuple[str, ...] = ()
+    command: str = ""
+    cpus: int = 1
+
+    @property
+    def trigger(self) -> Trigger:
+        """The row of the table of triggers."""
+        ending = self.ending
+        return Trigger(
+            name=f"lkdtm-{self.name.lower().replace('_', '-')}",
+            summary=f"LKDTM {self.name}: {ending.summary}",
+            command=self.command or _pull(self.name, ending),
+            console=rf"{self.mark}[\s\S]*{PANIC}{ending.panic}" if ending.panic else self.mark,
+            setup=ending.setup + self.setup,
+            parmline=ending.parmline,
+            cpus=max(self.cpus, ending.cpus),
+            function=self.function or f"lkdtm_{self.name}",
+            task=self.task,
+        )
+
+
+def _pull(name: str, ending: Ending) -> str:
+    return f"{ending.before}echo {name} > {PROVOKE}"
 
 
 ITSELF = Ending("panics", (), "")
@@ -63,106 +102,109 @@ _DECREMENT = r"refcount_t: decrement hit 0; leaking memory"
 _ON_ZERO = r"refcount_t: addition on 0; use-after-free"
 _OVERFLOW = r"detected buffer overflow"
 
-# type -> how it ends, and its mark on the console
-CRASHES: dict[str, tuple[Ending, str]] = {
-    "PANIC": (ITSELF, PANIC + "dumptest"),
-    "PANIC_STOP_IRQOFF": (ITSELF, PANIC + "panic stop irqoff test"),
-    "BUG": (OOPS, r"kernel BUG at \S*lkdtm/bugs\.c"),
-    "WARNING": (WARN, r"WARNING: [^\n]*lkdtm_WARNING\+"),
-    "WARNING_MESSAGE": (WARN, r"WARNING: [^\n]*lkdtm_WARNING_MESSAGE\+"),
-    "EXCEPTION": (OOPS, _BAD_ACCESS),
-    "LOOP": (STALL, r"self-detected stall on CPU[\s\S]*lkdtm_LOOP\+"),
-    "EXHAUST_STACK": (STACK, "Kernel stack overflow"),
-    "CORRUPT_STACK": (STACK, "Kernel stack overflow"),
-    "CORRUPT_STACK_STRONG": (STACK, "Kernel stack overflow"),
-    "SOFTLOCKUP": (STALL, r"self-detected stall on CPU[\s\S]*lkdtm_SOFTLOCKUP\+"),
-    "HARDLOCKUP": (STALL, r"detected stalls on CPUs/tasks"),
-    # the CPU that calls notices, or the other one is noticed: whichever RCU waits for longer
-    "SMP_CALL_LOCKUP": (STALL, r"detected stalls? on CPU[\s\S]*lkdtm_SMP_CALL_LOCKUP\+"),
-    "SPINLOCKUP": (STALL, r"self-detected stall on CPU"),
-    "HUNG_TASK": (HUNG, r"blocked for more than \d+ seconds"),
-    "CORRUPT_LIST_ADD": (OOPS, r"kernel BUG at \S*lib/list_debug\.c"),
-    "CORRUPT_LIST_DEL": (OOPS, r"kernel BUG at \S*lib/list_debug\.c"),
-    "STACK_GUARD_PAGE_LEADING": (OOPS, _BAD_ACCESS),
-    "STACK_GUARD_PAGE_TRAILING": (OOPS, _BAD_ACCESS),
-    "SLAB_LINEAR_OVERFLOW": (TAINT, "Attempting slab linear overflow"),
-    "VMALLOC_LINEAR_OVERFLOW": (OOPS, _BAD_ACCESS),
-    "WRITE_AFTER_FREE": (TAINT, "Attempting bad write to freed memory"),
-    "KFENCE_READ_AFTER_FREE": (WARN, "BUG: KFENCE: use-after-free read"),
-    "SLAB_FREE_DOUBLE": (OOPS, r"kernel BUG at \S*mm/slub\.c"),
-    "SLAB_FREE_CROSS": (WARN, "Wrong slab cache"),
-    "SLAB_FREE_PAGE": (WARN, r"WARNING: [^\n]*cache_from_obj\+"),
-    "WRITE_RO": (OOPS, _BAD_ACCESS),
-    "WRITE_RO_AFTER_INIT": (OOPS, _BAD_ACCESS),
-    "WRITE_KERN": (OOPS, _BAD_ACCESS),
-    "EXEC_DATA": (OOPS, _BAD_ACCESS),
-    "EXEC_STACK": (OOPS, _BAD_ACCESS),
-    "EXEC_KMALLOC": (OOPS, _BAD_ACCESS),
-    "EXEC_VMALLOC": (OOPS, _BAD_ACCESS),
-    "EXEC_RODATA": (OOPS, _BAD_ACCESS),
-    "EXEC_USERSPACE": (OOPS, _BAD_ACCESS),
-    "EXEC_NULL": (OOPS, "attempting bad execution at 0000000000000000"),
-    "ACCESS_USERSPACE": (OOPS, _BAD_ACCESS),
-    "ACCESS_NULL": (OOPS, _BAD_ACCESS),
-    "REFCOUNT_INC_OVERFLOW": (WARN, _SATURATED),
-    "REFCOUNT_ADD_OVERFLOW": (WARN, _SATURATED),
-    "REFCOUNT_INC_NOT_ZERO_OVERFLOW": (WARN, _SATURATED),
-    "REFCOUNT_ADD_NOT_ZERO_OVERFLOW": (WARN, _SATURATED),
-    "REFCOUNT_DEC_ZERO": (WARN, _DECREMENT),
-    "REFCOUNT_DEC_NEGATIVE": (WARN, _DECREMENT),
-    "REFCOUNT_DEC_AND_TEST_NEGATIVE": (WARN, _UNDERFLOW),
-    "REFCOUNT_SUB_AND_TEST_NEGATIVE": (WARN, _UNDERFLOW),
-    "REFCOUNT_SUB_AND_TEST_ZERO": (WARN, _UNDERFLOW),
-    "REFCOUNT_INC_ZERO": (WARN, _ON_ZERO),
-    "REFCOUNT_ADD_ZERO": (WARN, _ON_ZERO),
-    "REFCOUNT_INC_SATURATED": (WARN, _SATURATED),
-    "REFCOUNT_DEC_SATURATED": (WARN, _DECREMENT),
-    "REFCOUNT_ADD_SATURATED": (WARN, _SATURATED),
-    "REFCOUNT_INC_NOT_ZERO_SATURATED": (WARN, _SATURATED),
-    "REFCOUNT_ADD_NOT_ZERO_SATURATED": (WARN, _SATURATED),
-    "REFCOUNT_DEC_AND_TEST_SATURATED": (WARN, _UNDERFLOW),
-    "REFCOUNT_SUB_AND_TEST_SATURATED": (WARN, _UNDERFLOW),
-    "ATOMIC_TIMING": (STALL, r"self-detected stall on CPU"),
-    "REFCOUNT_TIMING": (STALL, r"self-detected stall on CPU"),
-    "USERCOPY_SLAB_SIZE_TO": (OOPS, _USERCOPY),
-    "USERCOPY_SLAB_SIZE_FROM": (OOPS, _USERCOPY),
-    "USERCOPY_SLAB_WHITELIST_TO": (OOPS, _USERCOPY),
-    "USERCOPY_SLAB_WHITELIST_FROM": (OOPS, _USERCOPY),
-    "USERCOPY_STACK_BEYOND": (OOPS, _USERCOPY),
-    "USERCOPY_FOLIO": (OOPS, _USERCOPY),
-    "USERCOPY_KERNEL": (OOPS, _USERCOPY),
-    "FORTIFY_STR_OBJECT": (WARN, _OVERFLOW),
-    "FORTIFY_STR_MEMBER": (WARN, _OVERFLOW),
-    "FORTIFY_MEM_OBJECT": (WARN, _OVERFLOW),
-    "FORTIFY_MEM_MEMBER": (WARN, "detected field-spanning write"),
-    "FORTIFY_STRSCPY": (WARN, _OVERFLOW),
-}
+_DO_ACTION = "lkdtm_do_action"  # calls the type's own function (drivers/misc/lkdtm/core.c)
 
-# type -> the function on the crashed CPU's stack, where that is not the type's own: because the
-# compiler made a jump of its last call, or a function of many; because its stack is lost
-_DO_ACTION = "lkdtm_do_action"
-_FUNCTIONS: dict[str, str] = {
-    "CORRUPT_STACK": "kernel_stack_overflow",
-    "CORRUPT_STACK_STRONG": "kernel_stack_overflow",
-    "PANIC_STOP_IRQOFF": "panic_stop_irqoff_fn",
-    "HUNG_TASK": "check_hung_uninterruptible_tasks",
-    "SPINLOCKUP": _DO_ACTION,
-    "SLAB_LINEAR_OVERFLOW": _DO_ACTION,
-    "SLAB_FREE_DOUBLE": _DO_ACTION,
-    "SLAB_FREE_CROSS": _DO_ACTION,
-    "WRITE_KERN": _DO_ACTION,
-    "EXEC_DATA": _DO_ACTION,
-    "EXEC_RODATA": _DO_ACTION,
-    "EXEC_USERSPACE": _DO_ACTION,
-    "EXEC_NULL": _DO_ACTION,
-    "USERCOPY_SLAB_SIZE_TO": "do_usercopy_slab_size",
-    "USERCOPY_SLAB_SIZE_FROM": "do_usercopy_slab_size",
-    "USERCOPY_SLAB_WHITELIST_TO": "do_usercopy_slab_whitelist",
-    "USERCOPY_SLAB_WHITELIST_FROM": "do_usercopy_slab_whitelist",
-    "USERCOPY_STACK_BEYOND": "do_usercopy_stack",
-}
-# type -> the process that dies, where that is not the shell; none for a stopper of any CPU
-_TASKS: dict[str, str] = {"HUNG_TASK": "khungtaskd", "PANIC_STOP_IRQOFF": ""}
+KINDS = (
+    Kind("PANIC", ITSELF, PANIC + "dumptest"),
+    Kind(
+        "PANIC_STOP_IRQOFF",
+        ITSELF,
+        PANIC + "panic stop irqoff test",
+        "panic_stop_irqoff_fn",
+        task="",
+        cpus=2,
+    ),
+    Kind("BUG", OOPS, r"kernel BUG at \S*lkdtm/bugs\.c"),
+    Kind("WARNING", WARN, r"WARNING: [^\n]*lkdtm_WARNING\+"),
+    Kind("WARNING_MESSAGE", WARN, r"WARNING: [^\n]*lkdtm_WARNING_MESSAGE\+"),
+    Kind("EXCEPTION", OOPS, _BAD_ACCESS),
+    Kind("LOOP", STALL, r"self-detected stall on CPU[\s\S]*lkdtm_LOOP\+"),
+    Kind("EXHAUST_STACK", STACK, "Kernel stack overflow"),
+    Kind("CORRUPT_STACK", STACK, "Kernel stack overflow", "kernel_stack_overflow"),
+    Kind("CORRUPT_STACK_STRONG", STACK, "Kernel stack overflow", "kernel_stack_overflow"),
+    Kind("SOFTLOCKUP", STALL, r"self-detected stall on CPU[\s\S]*lkdtm_SOFTLOCKUP\+"),
+    # another CPU has to notice, and does while it waits for a grace period: rmmod
+    Kind(
+        "HARDLOCKUP",
+        STALL,
+        r"detected stalls on CPUs/tasks",
+        setup=(*ZCRASH, VACATE_LAST_CPU),
+        command=f"{LOCK_LAST_CPU}; rmmod zcrash",
+    ),
+    # the CPU that calls notices, or the other one is noticed: whichever RCU waits for longer
+    Kind("SMP_CALL_LOCKUP", STALL, r"detected stalls? on CPU[\s\S]*lkdtm_SMP_CALL_LOCKUP\+"),
+    # it dead-locks the second time
+    Kind(
+        "SPINLOCKUP",
+        STALL,
+        r"self-detected stall on CPU",
+        _DO_ACTION,
+        setup=(_pull("SPINLOCKUP", STALL),),
+    ),
+    Kind(
+        "HUNG_TASK",
+        HUNG,
+        r"blocked for more than \d+ seconds",
+        "check_hung_uninterruptible_tasks",
+        task="khungtaskd",
+    ),
+    Kind("CORRUPT_LIST_ADD", OOPS, r"kernel BUG at \S*lib/list_debug\.c"),
+    Kind("CORRUPT_LIST_DEL", OOPS, r"kernel BUG at \S*lib/list_debug\.c"),
+    Kind("STACK_GUARD_PAGE_LEADING", OOPS, _BAD_ACCESS),
+    Kind("STACK_GUARD_PAGE_TRAILING", OOPS, _BAD_ACCESS),
+    Kind("SLAB_LINEAR_OVERFLOW", TAINT, "Attempting slab linear overflow", _DO_ACTION),
+    Kind("VMALLOC_LINEAR_OVERFLOW", OOPS, _BAD_ACCESS),
+    Kind("WRITE_AFTER_FREE", TAINT, "Attempting bad write to freed memory"),
+    Kind("KFENCE_READ_AFTER_FREE", WARN, "BUG: KFENCE: use-after-free read"),
+    Kind("SLAB_FREE_DOUBLE", OOPS, r"kernel BUG at \S*mm/slub\.c", _DO_ACTION),
+    Kind("SLAB_FREE_CROSS", WARN, "Wrong slab cache", _DO_ACTION),
+    Kind("SLAB_FREE_PAGE", WARN, r"WARNING: [^\n]*cache_from_obj\+"),
+    Kind("WRITE_RO", OOPS, _BAD_ACCESS),
+    Kind("WRITE_RO_AFTER_INIT", OOPS, _BAD_ACCESS),
+    Kind("WRITE_KERN", OOPS, _BAD_ACCESS, _DO_ACTION),
+    Kind("EXEC_DATA", OOPS, _BAD_ACCESS, _DO_ACTION),
+    Kind("EXEC_STACK", OOPS, _BAD_ACCESS),
+    Kind("EXEC_KMALLOC", OOPS, _BAD_ACCESS),
+    Kind("EXEC_VMALLOC", OOPS, _BAD_ACCESS),
+    Kind("EXEC_RODATA", OOPS, _BAD_ACCESS, _DO_ACTION),
+    Kind("EXEC_USERSPACE", OOPS, _BAD_ACCESS, _DO_ACTION),
+    Kind("EXEC_NULL", OOPS, "attempting bad execution at 0000000000000000", _DO_ACTION),
+    Kind("ACCESS_USERSPACE", OOPS, _BAD_ACCESS),
+    Kind("ACCESS_NULL", OOPS, _BAD_ACCESS),
+    Kind("REFCOUNT_INC_OVERFLOW", WARN, _SATURATED),
+    Kind("REFCOUNT_ADD_OVERFLOW", WARN, _SATURATED),
+    Kind("REFCOUNT_INC_NOT_ZERO_OVERFLOW", WARN, _SATURATED),
+    Kind("REFCOUNT_ADD_NOT_ZERO_OVERFLOW", WARN, _SATURATED),
+    Kind("REFCOUNT_DEC_ZERO", WARN, _DECREMENT),
+    Kind("REFCOUNT_DEC_NEGATIVE", WARN, _DECREMENT),
+    Kind("REFCOUNT_DEC_AND_TEST_NEGATIVE", WARN, _UNDERFLOW),
+    Kind("REFCOUNT_SUB_AND_TEST_NEGATIVE", WARN, _UNDERFLOW),
+    Kind("REFCOUNT_SUB_AND_TEST_ZERO", WARN, _UNDERFLOW),
+    Kind("REFCOUNT_INC_ZERO", WARN, _ON_ZERO),
+    Kind("REFCOUNT_ADD_ZERO", WARN, _ON_ZERO),
+    Kind("REFCOUNT_INC_SATURATED", WARN, _SATURATED),
+    Kind("REFCOUNT_DEC_SATURATED", WARN, _DECREMENT),
+    Kind("REFCOUNT_ADD_SATURATED", WARN, _SATURATED),
+    Kind("REFCOUNT_INC_NOT_ZERO_SATURATED", WARN, _SATURATED),
+    Kind("REFCOUNT_ADD_NOT_ZERO_SATURATED", WARN, _SATURATED),
+    Kind("REFCOUNT_DEC_AND_TEST_SATURATED", WARN, _UNDERFLOW),
+    Kind("REFCOUNT_SUB_AND_TEST_SATURATED", WARN, _UNDERFLOW),
+    Kind("ATOMIC_TIMING", STALL, r"self-detected stall on CPU"),
+    Kind("REFCOUNT_TIMING", STALL, r"self-detected stall on CPU"),
+    Kind("USERCOPY_SLAB_SIZE_TO", OOPS, _USERCOPY, "do_usercopy_slab_size"),
+    Kind("USERCOPY_SLAB_SIZE_FROM", OOPS, _USERCOPY, "do_usercopy_slab_size"),
+    Kind("USERCOPY_SLAB_WHITELIST_TO", OOPS, _USERCOPY, "do_usercopy_slab_whitelist"),
+    Kind("USERCOPY_SLAB_WHITELIST_FROM", OOPS, _USERCOPY, "do_usercopy_slab_whitelist"),
+    Kind("USERCOPY_STACK_BEYOND", OOPS, _USERCOPY, "do_usercopy_stack"),
+    Kind("USERCOPY_FOLIO", OOPS, _USERCOPY),
+    Kind("USERCOPY_KERNEL", OOPS, _USERCOPY),
+    Kind("FORTIFY_STR_OBJECT", WARN, _OVERFLOW),
+    Kind("FORTIFY_STR_MEMBER", WARN, _OVERFLOW),
+    Kind("FORTIFY_MEM_OBJECT", WARN, _OVERFLOW),
+    Kind("FORTIFY_MEM_MEMBER", WARN, "detected field-spanning write"),
+    Kind("FORTIFY_STRSCPY", WARN, _OVERFLOW),
+)
+CRASHES = {kind.name: kind for kind in KINDS}
 
 # type -> why it does not end in a crash of an s390x system
 NO_CRASH: dict[str, str] = {
@@ -191,36 +233,4 @@ NO_CRASH: dict[str, str] = {
 }
 
 
-def _triggers() -> Iterator[Trigger]:
-    for kind, (ending, mark) in CRASHES.items():
-        yield Trigger(
-            name=f"lkdtm-{kind.lower().replace('_', '-')}",
-            summary=f"LKDTM {kind}: {ending.summary}",
-            command=f"{ending.before}echo {kind} > {PROVOKE}",
-            console=rf"{mark}[\s\S]*{PANIC}{ending.panic}" if ending.panic else mark,
-            setup=ending.setup,
-            parmline=ending.parmline,
-            cpus=ending.cpus,
-            function=_FUNCTIONS.get(kind, f"lkdtm_{kind}"),
-            task=_TASKS.get(kind, SHELL),
-        )
-
-
-def _special(trigger: Trigger) -> Trigger:
-    """What some types need besides."""
-    match trigger.name:
-        case "lkdtm-spinlockup":  # it dead-locks the second time
-            return replace(trigger, setup=(*trigger.setup, trigger.command))
-        case "lkdtm-panic-stop-irqoff":
-            return replace(trigger, cpus=2)
-        case "lkdtm-hardlockup":
-            # another CPU has to notice, and does while it waits for a grace period: rmmod
-            return replace(
-                trigger,
-                setup=(*trigger.setup, *ZCRASH, VACATE_LAST_CPU),
-                command=f"{LOCK_LAST_CPU}; rmmod zcrash",
-            )
-    return trigger
-
-
-LKDTM = tuple(map(_special, _triggers()))
+LKDTM = tuple(kind.trigger for kind in KINDS)
