@@ -18,6 +18,7 @@ from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
 from harness.qemu.gdbstub import rsp
 from harness.qemu.gdbstub.rsp import Decoder, Packet, PacketKind, StopReply
+from harness.qemu.gdbstub.state import State, require
 
 _NOTHING_THERE = re.compile(rb"E[0-9a-f]{2}")
 TRACE_SENT, TRACE_RECEIVED = b">", b"<"
@@ -64,9 +65,10 @@ class Register:
 class GdbClient:
     """A session with the gdbstub behind the connected ``sock``, which it owns.
 
-    The machine is stopped or running; all but ``wait_stop`` and ``interrupt`` need it stopped
-    (QEMU would take any other packet as a request to stop). Everything raises QemuDied when
-    the peer is gone and ProtocolError when it refuses or answers nonsense.
+    ``state`` says whether the machine is stopped or running. All but ``wait_stop`` and
+    ``interrupt`` need it stopped (QEMU would take any other packet as a request to stop), and
+    raise StateError if it is not. Everything raises QemuDied when the peer is gone and
+    ProtocolError when it refuses or answers nonsense.
 
     ``registers`` maps names of the target description (QEMU gdb-xml/s390*.xml: pswm, pswa,
     r0.., acr0.., cr0.., fpc, f0.., v0l.., v16..) to registers. ``peer`` is what messages call the
@@ -86,7 +88,7 @@ class GdbClient:
         self._decoder = Decoder()
         self._received: deque[Packet] = deque()
         self._owed = b""  # an ack, which travels with the next packet
-        self._running = False
+        self.state = State.STOPPED
         self._stopped_cpu = 0
         self._packet_size = _DEFAULT_PACKET_SIZE
         self.registers: Mapping[str, Register] = MappingProxyType({})
@@ -95,11 +97,13 @@ class GdbClient:
     def close(self) -> None:
         self._sock.close()
 
+    @require(State.STOPPED)
     def read_register(self, name: str) -> int:
         """The value of register ``name`` of the CPU that made the machine stop last, or CPU 0."""
         packet = f"p{self._register(name).number:x}"
         return int.from_bytes(_data(packet, self._request(packet)), "big")
 
+    @require(State.STOPPED)
     def write_register(self, name: str, value: int) -> None:
         """Set register ``name`` of the CPU that made the machine stop last, or CPU 0.
 
@@ -121,6 +125,7 @@ class GdbClient:
                 hint="this QEMU cannot be played on: use another version",
             )
 
+    @require(State.STOPPED)
     def read_memory(self, address: int, size: int) -> bytes:
         """``size`` bytes at virtual ``address``, translated as that CPU would.
 
@@ -134,38 +139,40 @@ class GdbClient:
         )
         return b"".join(pieces)
 
+    @require(State.STOPPED)
     def insert(self, stop: Stop) -> None:
         """Make the machine stop there, whichever CPU comes by."""
         self._expect_ok(f"Z{stop.kind:d},{stop.address:x},{stop.length:x}")
 
+    @require(State.STOPPED)
     def remove(self, stop: Stop) -> None:
         """Undo ``insert``."""
         self._expect_ok(f"z{stop.kind:d},{stop.address:x},{stop.length:x}")
 
+    @require(State.STOPPED)
     def resume(self) -> None:
         """Let all CPUs run; ``wait_stop`` says when they stop."""
-        self._require_stopped("c")
         self._send(b"c")
-        self._running = True
+        self.state = State.RUNNING
 
+    @require(State.RUNNING)
     def wait_stop(self, deadline: Deadline) -> StopReply | None:
         """Why the machine stopped; None if it still runs at the deadline.
 
         After None the machine goes on running, and the next call waits for the same stop.
         """
-        if not self._running:
-            raise ProtocolError("the machine is not running, so it cannot stop")
         payload = self._receive(deadline)
         if payload is None:
             return None
         stop = rsp.parse_stop_reply(payload)
-        self._running = False
+        self.state = State.STOPPED
         if stop.exited:
             raise QemuDied(f"QEMU ended with exit status {stop.exit_status}, says its gdbstub")
         if stop.thread:
             self._stopped_cpu = stop.thread - 1
         return stop
 
+    @require(State.STOPPED)
     def step(self) -> StopReply:
         """Let the CPU that made the machine stop last execute one instruction.
 
@@ -177,20 +184,18 @@ class GdbClient:
             raise ProtocolError(f"QEMU's gdbstub did not finish a step in {REPLY_SECONDS:.0f} s")
         return stop
 
+    @require(State.STOPPED)
     def begin_step(self) -> None:
         """As ``step``; ``wait_stop`` says when it is done.
 
         That can be never: an interruption may bring the CPU to wait for another one.
         """
-        packet = f"vCont;s:{self._stopped_cpu + 1:x}"
-        self._require_stopped(packet)
-        self._send(packet.encode())
-        self._running = True
+        self._send(f"vCont;s:{self._stopped_cpu + 1:x}".encode())
+        self.state = State.RUNNING
 
+    @require(State.RUNNING)
     def interrupt(self) -> None:
         """Ask the running machine to stop; ``wait_stop`` gets the answer."""
-        if not self._running:
-            raise ProtocolError("the machine is not running, so it cannot be interrupted")
         self._trace(TRACE_SENT, rsp.INTERRUPT)
         self._send_raw(rsp.INTERRUPT)
 
@@ -247,7 +252,6 @@ class GdbClient:
             raise _refused(packet, reply)
 
     def _request(self, packet: str, deadline: Deadline | None = None) -> bytes:
-        self._require_stopped(packet)
         self._send(packet.encode("ascii"))
         limit = deadline or Deadline(REPLY_SECONDS)
         reply = self._receive(limit)
@@ -257,10 +261,6 @@ class GdbClient:
                 hint="QEMU hangs, or the host is overloaded",
             )
         return reply
-
-    def _require_stopped(self, packet: str) -> None:
-        if self._running:
-            raise ProtocolError(f"{packet} needs a stopped machine, but it is running")
 
     def _send(self, payload: bytes) -> None:
         self._trace(TRACE_SENT, payload)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -12,6 +12,7 @@ from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
 from harness.qemu.gdbstub.client import GdbClient, NotMapped, Register, Stop, StopKind
 from harness.qemu.gdbstub.rsp import encode
+from harness.qemu.gdbstub.state import State, StateError
 from tests.support.gdb_transcript import Line, ReplayPeer, parse_line
 
 TARGET = (
@@ -128,21 +129,70 @@ def test_a_step_may_have_no_end():
         assert not stop.trapped
 
 
-def test_a_running_machine_takes_no_requests():
+BREAK = Stop(StopKind.BREAKPOINT, 0x86, 2)
+OF_A_STOPPED_MACHINE: dict[str, Callable[[GdbClient], object]] = {
+    "read_register": lambda gdb: gdb.read_register("pswa"),
+    "write_register": lambda gdb: gdb.write_register("pswa", 1),
+    "read_memory": lambda gdb: gdb.read_memory(0, 8),
+    "insert": lambda gdb: gdb.insert(BREAK),
+    "remove": lambda gdb: gdb.remove(BREAK),
+    "resume": lambda gdb: gdb.resume(),
+    "step": lambda gdb: gdb.step(),
+    "begin_step": lambda gdb: gdb.begin_step(),
+}
+OF_A_RUNNING_MACHINE: dict[str, Callable[[GdbClient], object]] = {
+    "wait_stop": lambda gdb: gdb.wait_stop(Deadline(0)),
+    "interrupt": lambda gdb: gdb.interrupt(),
+}
+
+
+def refused(call: Callable[[GdbClient], object], gdb: GdbClient) -> StateError:
+    """Nothing reached the peer, or it had left the transcript."""
+    with pytest.raises(StateError) as caught:
+        call(gdb)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", OF_A_STOPPED_MACHINE)
+def test_what_a_running_machine_does_not_take(name: str):
     with session("> c\n> \\x03\n< T02thread:01;") as gdb:
-        with pytest.raises(ProtocolError, match="not running"):
-            gdb.interrupt()
-        with pytest.raises(ProtocolError, match="not running"):
-            gdb.wait_stop(Deadline(0))
         gdb.resume()
-        for request in (gdb.resume, gdb.step, lambda: gdb.read_memory(0, 8)):
-            with pytest.raises(ProtocolError, match="needs a stopped machine"):
-                request()
-        assert gdb.wait_stop(Deadline(0)) is None
+        error = refused(OF_A_STOPPED_MACHINE[name], gdb)
+        assert (error.state, error.required) == (State.RUNNING, State.STOPPED)
+        assert error.message == f"{name} needs a stopped machine, but the machine is running"
+        assert gdb.state is State.RUNNING
         gdb.interrupt()
+        assert gdb.wait_stop(Deadline(5)) is not None
+
+
+@pytest.mark.parametrize("name", OF_A_RUNNING_MACHINE)
+def test_what_a_stopped_machine_does_not_take(name: str):
+    with session("> p1\n< 0000000000010000") as gdb:
+        error = refused(OF_A_RUNNING_MACHINE[name], gdb)
+        assert (error.state, error.required) == (State.STOPPED, State.RUNNING)
+        assert gdb.read_register("pswa") == 0x10000
+
+
+def test_every_public_call_has_its_state():
+    calls = {name for name, value in vars(GdbClient).items() if callable(value) and name[0] != "_"}
+    assert calls - {"close"} == OF_A_STOPPED_MACHINE.keys() | OF_A_RUNNING_MACHINE.keys()
+
+
+@pytest.mark.parametrize("begin", ["resume", "begin_step"])
+def test_a_machine_runs_until_it_stops(begin: str):
+    sent = {"resume": "c", "begin_step": "vCont;s:1"}[begin]
+    with session(f"> {sent}\n> \\x03\n< T02thread:01;") as gdb:
+        assert gdb.state is State.STOPPED
+        getattr(gdb, begin)()
+        assert gdb.state is State.RUNNING
+        assert gdb.wait_stop(Deadline(0)) is None
+        assert gdb.state is State.RUNNING
+        gdb.interrupt()
+        assert gdb.state is State.RUNNING, "until it says that it has stopped"
         stop = gdb.wait_stop(Deadline(5))
         assert stop is not None
         assert stop.signal == 2
+        assert gdb.state is State.STOPPED
 
 
 def test_exit_is_the_end_of_qemu():
