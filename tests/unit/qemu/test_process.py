@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import clock
 from harness.errors import HostError, QemuDied
 from harness.qemu import last_words
 from harness.qemu.binary import QemuBinary
@@ -27,6 +28,7 @@ def ram() -> Iterator[GuestRam]:
 
 
 def start(path: Path, ram: GuestRam, directory: Path) -> None:
+    clock.now()  # whose thread stays, once there is one
     threads = threading.active_count()
     binary = QemuBinary(path, (7, 2, 0))
     try:
