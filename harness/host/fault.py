@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError, HostError, UsageError
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # what a name brings about that a user has got wrong; all else is for the host to answer
 _WRONG_NAME = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
@@ -48,8 +48,13 @@ def unusable(what: str, error: OSError, *, hint: str | None = None) -> HarnessEr
     return HostError(message, hint=fault.hint if fault and fault.hint else hint)
 
 
+def is_no_space(error: OSError) -> bool:
+    """Whether a file could not grow: its disk is full, or a quota or a limit of size is reached."""
+    return error.errno in _NO_SPACE
+
+
 def no_space(error: OSError, where: object) -> HostError:
-    """``error`` is one of ``NO_SPACE``; ``where`` is the file or the directory that is full."""
+    """``error`` is what ``is_no_space``; ``where`` is the file or the directory that is full."""
     if error.errno == errno.EFBIG:
         limit = _limit(resource.RLIMIT_FSIZE)
         return HostError(
@@ -61,7 +66,7 @@ def no_space(error: OSError, where: object) -> HostError:
 
 def _of_system(error: OSError) -> HostError | None:
     where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-    if error.errno in NO_SPACE:
+    if is_no_space(error):
         return no_space(error, "a file" if error.filename is None else error.filename)
     if error.errno in _FILES:
         return HostError(

@@ -27,7 +27,7 @@ from harness.verify.findings import CheckResult
 from tests.support.evidence import SyntheticRun, collect_again, flip, stored, vmcore
 from tests.unit.dump.disk.test_partition import disk_with
 from tests.unit.judges.test_zgetdump import INFO, Written
-from tests.unit.run.test_engine import evidence, journal, machines, options, plan, red
+from tests.unit.run.test_engine import evidence, journal, machines, options, other, plan, red
 
 __all__ = ["evidence", "machines", "options"]  # fixtures
 
@@ -68,10 +68,10 @@ def zgetdump_of(verdict: Verdict) -> dict[str, Any]:
 
 
 @pytest.fixture
-def run(machines, options, monkeypatch) -> Callable[[FakeZgetdump], Verdict]:
+def run(machines, options) -> Callable[[FakeZgetdump], Verdict]:
     def run(zgetdump: FakeZgetdump, **how: Any) -> Verdict:
         machines()
-        monkeypatch.setattr(engine, "Zgetdump", lambda store, progress, time_factor: zgetdump)
+        other(options, zgetdump=lambda store, progress, time_factor: zgetdump)
         return engine.run(plan(**how), **options, judges=True)
 
     return run

@@ -9,7 +9,7 @@ import json
 import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +39,7 @@ from harness.qemu.binary import QemuBinary
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.fidelity import statement
+from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.s390x.cpu import CpuState
 from harness.scenario.model import Scenario
@@ -64,7 +65,7 @@ def describe(crash: Path) -> Snapshot:
 
 
 @dataclass
-class Machines:
+class PlayedMachines:
     """Plays every machine. ``at`` is what happens at the end of a phase instead of success."""
 
     home: Path
@@ -152,20 +153,23 @@ class Machines:
 
 
 @pytest.fixture
-def machines(tmp_path, monkeypatch):
-    def make(**options: Any) -> Machines:
-        machines = Machines(tmp_path, **options)
+def machines(tmp_path, options):
+    """Makes machines that are played, and hands them in with the other ``options``."""
+
+    def make(**what: Any) -> PlayedMachines:
+        played = PlayedMachines(tmp_path, **what)
         qemu = tmp_path / "qemu"
         qemu.touch()
-        binary = QemuBinary(qemu, (7, 2, 0))
-        monkeypatch.setattr(engine, "find_qemu", lambda: binary)
-        monkeypatch.setattr(engine, "wanted", lambda plan: Wanted())
-        monkeypatch.setattr(engine, "CrashInputs", SimpleNamespace(prepare=machines.crash_inputs))
-        monkeypatch.setattr(engine, "DumpInputs", SimpleNamespace(prepare=machines.dump_inputs))
-        monkeypatch.setattr(engine, "crash", machines.crash)
-        monkeypatch.setattr(engine, "Dumper", machines.dumper)
-        monkeypatch.setattr(engine, "reipl", machines.reipl)
-        return machines
+        options["machines"] = Machines(
+            find_qemu=lambda: QemuBinary(qemu, (7, 2, 0)),
+            wanted=lambda plan: Wanted(),
+            crash_inputs=played.crash_inputs,
+            dump_inputs=played.dump_inputs,
+            crash=played.crash,
+            dumper=played.dumper,
+            reipl=played.reipl,
+        )
+        return played
 
     return make
 
@@ -182,6 +186,11 @@ def options(tmp_path, evidence) -> dict[str, Any]:
         "store": Store(tmp_path / "store", NoProgress()),
         "progress": NoProgress(),
     }
+
+
+def other(options: dict[str, Any], **machines: Any) -> None:
+    """Hand in others of the machines."""
+    options["machines"] = replace(options["machines"], **machines)
 
 
 def fail(error: BaseException) -> Callable[[Path], object]:
@@ -248,12 +257,12 @@ def test_trouble_on_the_way_is_an_error_in_its_phase(machines, options, evidence
         engine.verify(evidence, progress=NoProgress())
 
 
-def test_trouble_of_the_collection_is_an_error(machines, options, evidence, monkeypatch):
+def test_trouble_of_the_collection_is_an_error(machines, options, evidence):
     def collect(*_: object) -> None:
         raise HostError("debugfs is not installed")
 
     machines()
-    monkeypatch.setattr(engine, "collect_partition", collect)
+    other(options, collect=collect)
     verdict = engine.run(plan(), **options)
     assert (verdict.result, verdict.phase) == (Result.ERROR, "collect")
     with pytest.raises(EvidenceError, match="never collected"):
@@ -365,9 +374,9 @@ def test_no_re_ipl_if_nobody_expects_it(machines, options):
 
 
 @pytest.mark.parametrize(("works", "result"), [(True, Result.FAIL), (False, Result.ERROR)])
-def test_a_re_ipl_that_is_not_asked_for(machines, options, evidence, monkeypatch, works, result):
+def test_a_re_ipl_that_is_not_asked_for(machines, options, evidence, works, result):
     machines(system_disk=True)
-    monkeypatch.setattr(engine, "vector_checksum_works", lambda *_: works)
+    other(options, vector_checksum_works=lambda *_: works)
     verdict = engine.run(plan(**EXPECT_REIPL), **options)
     assert verdict.result is result
     if works:
@@ -378,14 +387,14 @@ def test_a_re_ipl_that_is_not_asked_for(machines, options, evidence, monkeypatch
             engine.verify(evidence, progress=NoProgress())
 
 
-def test_a_failed_dump_system_is_not_blamed_on_qemu(machines, options, monkeypatch):
+def test_a_failed_dump_system_is_not_blamed_on_qemu(machines, options):
     machines(outcome={"outcome": Outcome.PANICKED}, system_disk=True)
-    monkeypatch.setattr(engine, "vector_checksum_works", lambda *_: False)
+    other(options, vector_checksum_works=lambda *_: False)
     verdict = engine.run(plan(**EXPECT_REIPL), **options)
     assert (verdict.result, verdict.phase) == (Result.FAIL, "dump")
 
 
-def runs_twice(made: Machines, of: Plan, options: dict[str, Any], tmp_path: Path) -> Verdict:
+def runs_twice(made: PlayedMachines, of: Plan, options: dict[str, Any], tmp_path: Path) -> Verdict:
     engine.run(of, **options)
     made.calls.clear()
     return engine.run(of, **options | {"output": tmp_path / "second"})

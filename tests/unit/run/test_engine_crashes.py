@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness.errors import HostError
+from harness.evidence.collected import Collected
 from harness.evidence.snapshot import Snapshot
+from harness.images.disk import DISK
 from harness.images.kernel.build import Kernel
-from harness.images.provide import Images
+from harness.images.needs import Wanted
 from harness.images.store import Built, Store, sha256
 from harness.machine.snapshots import Snapshots
 from harness.progress import NoProgress
@@ -18,6 +21,7 @@ from harness.qemu.binary import QemuBinary
 from harness.report.verdict import Result
 from harness.run import engine
 from harness.run.inputs import CrashInputs
+from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.scenario.load import load
 from harness.verify.judge import Judgement
@@ -48,23 +52,36 @@ class Played:
             self.image.write_bytes(b"built again")
         return make_crash(directory, kernel=kernel)
 
-    def dump_and_judge(self, run: Any, snapshot: Snapshot) -> Judgement:
-        self.dumped.append(snapshot)
-        return Judgement(())
+    def dump_inputs(self, *_: object) -> SimpleNamespace:
+        disk = SimpleNamespace(path=self.image.parent)
+        (disk.path / DISK).touch()
+        return SimpleNamespace(identity=dict, disk=disk)
+
+    def dumper(self, *_: object) -> SimpleNamespace:
+        def dump(snapshot: Snapshot, disk: Any, layout: Any, size: Any, directory: Path):
+            self.dumped.append(snapshot)
+            directory.mkdir()
+            return SimpleNamespace(to_json=dict)
+
+        return SimpleNamespace(dump=dump)
+
+    @property
+    def machines(self) -> Machines:
+        return Machines(
+            find_qemu=lambda: QemuBinary(self.qemu, (9, 0, 0)),
+            wanted=lambda plan: Wanted(),
+            crash_inputs=self.inputs,
+            dump_inputs=self.dump_inputs,
+            crash=self.crash,
+            dumper=self.dumper,
+            collect=lambda *_: Collected(None, "nothing"),
+            verify=lambda root: Judgement(()),
+        )
 
 
 @pytest.fixture
-def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
-    played = Played(tmp_path)
-    monkeypatch.setattr(CrashInputs, "prepare", played.inputs)
-    monkeypatch.setattr(Images, "provide", lambda self, wanted: None)
-    monkeypatch.setattr(engine, "crash", played.crash)
-    monkeypatch.setattr(engine, "find_qemu", lambda: QemuBinary(played.qemu, (9, 0, 0)))
-    monkeypatch.setattr(engine._Run, "_prepare_dump", lambda run: played.inputs())
-    monkeypatch.setattr(
-        engine._Run, "_dump_and_judge", lambda run, snapshot: played.dump_and_judge(run, snapshot)
-    )
-    return played
+def played(tmp_path: Path) -> Played:
+    return Played(tmp_path)
 
 
 @pytest.fixture
@@ -72,17 +89,21 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store", NoProgress())
 
 
-def run(output: Path, store: Store, **options: Any):
-    return engine.run(PLAN, output=output, store=store, progress=NoProgress(), **options)
+def run(played: Played, output: Path, store: Store, **options: Any):
+    machines, progress = played.machines, NoProgress()
+    return engine.run(
+        PLAN, output=output, store=store, progress=progress, machines=machines, **options
+    )
 
 
-def create(store: Store) -> Snapshot:
-    return engine.create_snapshot(PLAN, store=store, progress=NoProgress())
+def create(played: Played, store: Store) -> Snapshot:
+    machines, progress = played.machines, NoProgress()
+    return engine.create_snapshot(PLAN, store=store, progress=progress, machines=machines)
 
 
 def test_a_run_works_on_its_own_copy_of_the_crash(played: Played, store: Store, tmp_path: Path):
     for name in ("first", "second"):
-        run(tmp_path / name, store)
+        run(played, tmp_path / name, store)
     assert played.crashes == 1
     assert [crash.directory for crash in played.dumped] == [
         tmp_path / "first/crash",
@@ -93,12 +114,12 @@ def test_a_run_works_on_its_own_copy_of_the_crash(played: Played, store: Store, 
 
 
 def test_a_fresh_crash_is_not_kept(played: Played, store: Store, tmp_path: Path):
-    run(tmp_path / "run", store, fresh=True)
+    run(played, tmp_path / "run", store, fresh=True)
     assert Snapshots(store).names() == []
 
 
 def test_a_created_snapshot_is_made_once_and_is_the_stores(played: Played, store: Store):
-    first, second = create(store), create(store)
+    first, second = create(played, store), create(played, store)
     assert played.crashes == 1
     assert first == second
     assert first.directory.parent == store.root / "snapshots"
@@ -106,30 +127,30 @@ def test_a_created_snapshot_is_made_once_and_is_the_stores(played: Played, store
 
 
 def test_another_qemu_makes_another_crash(played: Played, store: Store):
-    names = {create(store).name}
+    names = {create(played, store).name}
     played.qemu.write_bytes(b"QEMU, mended")
-    names.add(create(store).name)
+    names.add(create(played, store).name)
     assert (played.crashes, len(names)) == (2, 2)
 
 
 def test_a_crash_of_a_kernel_that_changed_is_not_kept(played: Played, store: Store):
     played.changes_meanwhile = True
     with pytest.raises(HostError, match="changed while it was used"):
-        create(store)
+        create(played, store)
     assert Snapshots(store).names() == []
 
 
 def test_a_damaged_crash_is_an_error_that_names_the_remedy(
     played: Played, store: Store, tmp_path: Path
 ):
-    stored = create(store)
+    stored = create(played, store)
     stored.ram_image.chmod(0o644)
     with stored.ram_image.open("r+b") as ram:
         ram.write(b"rot")
-    verdict = run(tmp_path / "run", store)
+    verdict = run(played, tmp_path / "run", store)
     assert (verdict.result, verdict.phase, played.dumped) == (Result.ERROR, "snapshot", [])
     assert f"the stored crash {stored.name} cannot be used" in str(verdict.error)
     assert f"zharness snapshot remove {stored.name}" in str(verdict.hint)
     Snapshots(store).remove(stored.name)
-    assert run(tmp_path / "again", store).result is Result.PASS
+    assert run(played, tmp_path / "again", store).result is Result.PASS
     assert played.crashes == 2

@@ -1,0 +1,75 @@
+"""Makers of all that one run works with, to be handed in: tests hand in their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.dump.collect import collect_partition
+from harness.dump.filesystem import collect_file
+from harness.evidence.collected import Collected
+from harness.evidence.outcome import ReIplOutcome
+from harness.evidence.snapshot import Snapshot
+from harness.images.needs import Wanted
+from harness.images.provide import Images
+from harness.images.store import Store
+from harness.judges.zgetdump import Zgetdump
+from harness.machine.dump_load.dumper import Dumper
+from harness.machine.steps import Steps
+from harness.machine.system.boot import Booter
+from harness.machine.system.crash import Crash, crash
+from harness.machine.system.reipl import reipl
+from harness.machine.vector_checksum import vector_checksum_works
+from harness.progress import Progress
+from harness.qemu.binary import QemuBinary, find_qemu
+from harness.qemu.spec import MachineSpec
+from harness.run.inputs import CrashInputs, DumpInputs, wanted
+from harness.run.plan import Plan
+from harness.scenario.model import Dump
+from harness.verify.evidence import Evidence
+from harness.verify.judge import Judgement, judge
+
+DUMP_PARTITION = 1
+
+CrashSystem = Callable[[Booter, MachineSpec, Crash, Path, Mapping[str, Any], Path | None], Snapshot]
+OnConsole = Callable[[str], None]
+
+
+class MakesZgetdump(Protocol):
+    def __call__(self, store: Store, progress: Progress, *, time_factor: float) -> Zgetdump: ...
+
+
+def collect(disk: Path, how: Dump, into: Path, progress: Progress) -> Collected:
+    """Take the dump that was written as ``how`` says; raises as the two functions do."""
+    if how.layout.is_file_system:
+        return collect_file(disk, DUMP_PARTITION, into, progress)
+    return collect_partition(disk, into, progress)
+
+
+def verify(root: Path) -> Judgement:
+    """Judge the evidence in ``root``."""
+    with Evidence.open(root) as evidence:
+        return judge(evidence)
+
+
+@dataclass(frozen=True)
+class Machines:
+    """The real ones by default."""
+
+    find_qemu: Callable[[], QemuBinary] = find_qemu
+    images: Callable[[Store, Progress], Images] = Images
+    wanted: Callable[[Plan], Wanted] = wanted
+    crash_inputs: Callable[[Images, Plan], CrashInputs] = CrashInputs.prepare
+    dump_inputs: Callable[[Images, Plan], DumpInputs] = DumpInputs.prepare
+    crash: CrashSystem = crash
+    dumper: Callable[[QemuBinary, Steps, float, OnConsole | None], Dumper] = Dumper
+    reipl: Callable[[Booter, Snapshot, bytes, Path], ReIplOutcome] = reipl
+    vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
+    collect: Callable[[Path, Dump, Path, Progress], Collected] = collect
+    verify: Callable[[Path], Judgement] = verify
+    zgetdump: MakesZgetdump = Zgetdump
+
+
+REAL = Machines()

@@ -1,0 +1,132 @@
+"""What one run leaves: its directory, its journal, and in any case a verdict."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness.errors import HarnessError, HostError, UsageError
+from harness.evidence.directory import RunDirectory
+from harness.evidence.journal import Journal
+from harness.host.fault import host_fault, is_no_space, no_space
+from harness.host.signals import deferred, signal_of
+from harness.progress import Progress
+from harness.report.verdict import Result, Verdict
+from harness.run.fidelity import statement
+from harness.run.phases import OnPhase, Phases
+from harness.run.plan import Plan
+from harness.verify.judge import Judgement
+
+
+class Record:
+    """One run in one evidence directory: owns the directory, the journal and the work disk.
+
+    The disk stays in the evidence only with ``keep``. Raises UsageError or HostError if
+    ``output`` cannot be taken for it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        output: Path,
+        progress: Progress,
+        *,
+        keep: bool = False,
+        on_phase: OnPhase | None = None,
+    ) -> None:
+        self._plan, self._keep = plan, keep
+        self.directory = RunDirectory.create(output)
+        self._journal = Journal(self.directory.journal)
+        self.phases = Phases(
+            self._journal,
+            progress,
+            memory=plan.scenario.crashed.memory,
+            time_factor=plan.time_factor,
+            on_phase=on_phase,
+        )
+        self._inputs: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with deferred():
+            with suppress(OSError):  # of a full disk there has been said enough
+                if kind is not None:
+                    self.phases.note("ended early", why=kind.__name__)
+            if not self._keep:
+                self.directory.drop_disk()
+            if isinstance(error, KeyboardInterrupt) and not self.directory.verdict.exists():
+                self._write(
+                    Verdict.interrupted(signal_of(error), self.phases.current, **self._context())
+                )
+            with suppress(OSError):
+                self._journal.close()
+            if isinstance(error, UsageError):  # nothing ran, so there is no evidence of anything
+                self.directory.discard()
+
+    def describe(self, *inputs: Mapping[str, Any]) -> None:
+        """Write ``run.json``: the plan, and all that goes in."""
+        for identity in inputs:
+            self._inputs |= identity
+        description = {"plan": self._plan.to_json(), "inputs": self._inputs}
+        self.directory.write_json(self.directory.run, description)
+
+    def conclude(self, work: Callable[[], Judgement]) -> Verdict:
+        """Do the work; its judgement, or the trouble on the way, becomes the verdict."""
+        try:
+            verdict = Verdict.of(work(), **self._context())
+        except UsageError:
+            raise
+        except HarnessError as error:
+            verdict = Verdict.trouble(error, self.phases.current, **self._context())
+        except Exception as error:  # a mistake of ours must not leave a run without a verdict
+            with suppress(OSError):
+                self.phases.note("internal error", traceback=traceback.format_exc())
+            what = self._explained(error)
+            verdict = Verdict.trouble(what, self.phases.current, **self._context())
+        unwritten = self._write(verdict)
+        if unwritten is not None and verdict.result is not Result.ERROR:
+            what = HostError(f"{self.directory.verdict} cannot be written: {unwritten.strerror}")
+            return Verdict.trouble(what, None, **self._context())
+        return verdict
+
+    def _context(self) -> dict[str, Any]:
+        """What every verdict of this run says beside its result."""
+        return {
+            "directory": self.directory.root,
+            "fidelity": fidelity_of(self._plan),
+            "timings": self.phases.timings,
+            "inputs": self._inputs,
+        }
+
+    def _write(self, verdict: Verdict) -> OSError | None:
+        """Write ``verdict.json``; returns what prevented it."""
+        try:
+            self.directory.write_json(self.directory.verdict, verdict.to_json())
+        except OSError as error:
+            return error
+        return None
+
+    def _explained(self, error: Exception) -> HarnessError:
+        """What came from nobody of ours: the host's fault, if it can be told, or our mistake."""
+        if isinstance(error, OSError) and is_no_space(error):
+            return no_space(error, error.filename or self.directory.root)
+        return host_fault(error) or HarnessError(
+            f"internal error: {type(error).__name__}: {error}",
+            hint=f"{self.directory.journal} has the traceback; please report it",
+        )
+
+
+def fidelity_of(plan: Plan) -> list[dict[str, str]]:
+    """Who provides which machine function in a run of ``plan``."""
+    return statement(plan.scenario.crashed.load, plan.crash.trigger)

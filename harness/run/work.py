@@ -1,0 +1,192 @@
+"""What one run does, in order: images, crash, dump, collect, re-IPL, verify, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Any
+
+from harness.errors import HostError
+from harness.evidence.outcome import DumpOutcome, Outcome
+from harness.evidence.snapshot import Snapshot
+from harness.files import sparse
+from harness.images.disk import DISK
+from harness.images.needs import Wanted
+from harness.images.store import Store
+from harness.judges import run_dump
+from harness.machine.snapshots import Snapshots
+from harness.machine.system.boot import Booter
+from harness.phase import Phase
+from harness.progress import Progress
+from harness.qemu.binary import QemuBinary
+from harness.qemu.disk import Disk
+from harness.run.inputs import CrashInputs, DumpInputs, host_identity
+from harness.run.machines import Machines
+from harness.run.plan import Plan
+from harness.run.record import Record
+from harness.verify.evidence import Evidence
+from harness.verify.judge import Judgement
+
+OnLine = Callable[[str, str], None]
+"""Gets the machine's name (``crash`` or ``dump``) and each console line, from other threads."""
+
+
+class Work:
+    """The steps of one run, done with ``machines`` and recorded in ``record``."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        record: Record,
+        store: Store,
+        progress: Progress,
+        machines: Machines,
+        *,
+        judges: bool = False,
+        on_line: OnLine | None = None,
+    ) -> None:
+        self._plan, self._record, self._machines = plan, record, machines
+        self._directory, self._phases = record.directory, record.phases
+        self._store, self._progress, self._on_line = store, progress, on_line
+        self._images = machines.images(store, progress)
+        self._zgetdump = (
+            machines.zgetdump(store, progress, time_factor=plan.time_factor) if judges else None
+        )
+        self.stored_as = ""  # the crash's name in the store, once it is there
+
+    def crash_and_dump(self, *, fresh: bool) -> Judgement:
+        """Crash a system, dump it, judge the dump; a stored crash does unless ``fresh``."""
+        with self._phases.work(Phase.IMAGES):
+            # both sides' before anything boots: what is wrong with the request shows here
+            self._images.provide(self._wanted())
+            crash = self._machines.crash_inputs(self._images, self._plan)
+            dump = self._prepare_dump()
+        self._describe(crash.identity(), dump.identity())
+        return self._dump_and_judge(self._crash(crash, fresh=fresh))
+
+    def dump_stored(self, snapshot: Snapshot) -> Judgement:
+        """Dump a crash that is stored, judge the dump."""
+        with self._phases.work(Phase.IMAGES):
+            dump = self._prepare_dump()
+        self._describe(dump.identity())
+        return self._dump_and_judge(self._place(snapshot))
+
+    def crash_only(self) -> None:
+        """A crash in the store, made if it was not there."""
+        with self._phases.work(Phase.IMAGES):
+            crash = self._machines.crash_inputs(self._images, self._plan)
+        self._describe(crash.identity())
+        self._crash(crash, fresh=False)
+
+    def _wanted(self) -> Wanted:
+        """All that this run takes; what is lacking is to be known before a kernel is compiled."""
+        both = self._machines.wanted(self._plan)
+        return both if self._zgetdump is None else both | self._zgetdump.wanted
+
+    def _prepare_dump(self) -> DumpInputs:
+        """Everything for the dump, the disk that it will be written to included."""
+        inputs = self._machines.dump_inputs(self._images, self._plan)
+        sparse.copy(inputs.disk.path / DISK, self._directory.disk)
+        if self._zgetdump is not None:
+            self._zgetdump.prepare()
+        return inputs
+
+    def _describe(self, *inputs: Mapping[str, Any]) -> None:
+        self._record.describe(*inputs, host_identity(self._binary))
+
+    def _crash(self, inputs: CrashInputs, *, fresh: bool) -> Snapshot:
+        """A crash in the evidence: a stored one, or a new one, which is stored unless ``fresh``."""
+        if fresh:
+            return self._new_crash(inputs)
+        self.stored_as = name = self._plan.snapshot_name(inputs.digests(self._binary))
+        stored = Snapshots(self._store)
+        if not stored.has(name):
+            with stored.making(name):
+                if not stored.has(name):  # another process may have been quicker
+                    snapshot = self._new_crash(inputs)
+                    stored.keep(snapshot, name)
+                    return snapshot
+        return self._place(stored.open(name))
+
+    def _new_crash(self, inputs: CrashInputs) -> Snapshot:
+        spec, how = inputs.spec(self._plan), self._plan.crash
+        booter = self._booter("crash")
+        directory, kernel = self._directory.crash, inputs.kernel
+        snapshot = self._machines.crash(
+            booter, spec, how, directory, kernel.identity(), inputs.system_disk
+        )
+        kernel.require_unchanged()
+        return snapshot
+
+    def _place(self, snapshot: Snapshot) -> Snapshot:
+        """Take a stored crash into the evidence; returns it as it is there."""
+        self._describe({"snapshot": snapshot.name})
+        with self._phases.phase(Phase.SNAPSHOT):
+            self._phases.note("stored crash", name=snapshot.name)
+            return Snapshots(self._store).take(snapshot, self._directory.crash)
+
+    def _dump_and_judge(self, snapshot: Snapshot) -> Judgement:
+        """Dump a crash that is in the evidence, collect the dump, judge it."""
+        outcome = self._dump(snapshot)
+        with self._phases.work(Phase.COLLECT):
+            self._collect()
+        if self._plan.scenario.expect.reipl:
+            self._reipl(snapshot, outcome)
+        root = self._directory.root
+        with self._phases.work(Phase.VERIFY):
+            judgement = self._machines.verify(root)
+        if self._zgetdump is None:
+            return judgement
+        with self._phases.work(Phase.JUDGE), Evidence.open(root) as evidence:
+            self._phases.note("our own verdict", passed=judgement.passed)
+            disk, progress = self._directory.disk, self._progress
+            return run_dump.hear(judgement, evidence, disk, self._zgetdump, progress)
+
+    def _dump(self, snapshot: Snapshot) -> DumpOutcome:
+        dump, directory = self._plan.scenario.dump, self._directory
+        dumper = self._machines.dumper(
+            self._binary, self._phases, self._phases.stall_seconds, self._lines_of("dump")
+        )
+        outcome = dumper.dump(
+            snapshot, Disk.for_dump(directory.disk), dump.layout, dump.hsa_size, directory.dump
+        )
+        directory.write_json(directory.outcome, outcome.to_json())
+        return outcome
+
+    def _reipl(self, snapshot: Snapshot, outcome: DumpOutcome) -> None:
+        """Load the original system again, if the dump system asked for that."""
+        if outcome.reipl_block is not None and snapshot.system_disk is not None:
+            block = bytes.fromhex(outcome.reipl_block)
+            self._machines.reipl(self._booter("reipl"), snapshot, block, self._directory.reipl)
+        elif outcome.outcome is Outcome.FINISHED:
+            self._require_vector_checksum(snapshot, outcome)
+
+    def _require_vector_checksum(self, snapshot: Snapshot, outcome: DumpOutcome) -> None:
+        """A re-IPL that was not asked for may be QEMU's fault, not the dump kernel's."""
+        model = str(snapshot.machine["cpu_model"])
+        if self._machines.vector_checksum_works(self._binary, model) is False:
+            fault = (
+                f"no re-IPL was asked for, but QEMU {self._binary.release} computes "
+                "VECTOR CHECKSUM wrongly, with which the dump kernel checks the re-IPL block"
+            )
+            # for whoever judges this again
+            observed = {**outcome.to_json(), "qemu_fault": fault}
+            self._directory.write_json(self._directory.outcome, observed)
+            hint = "crash a machine without vector registers: cpu_model = 'max,vx=off'"
+            raise HostError(fault, hint=hint)
+
+    @cached_property
+    def _binary(self) -> QemuBinary:
+        return self._machines.find_qemu()
+
+    def _booter(self, machine: str) -> Booter:
+        return Booter(self._binary, self._phases, self._lines_of(machine))
+
+    def _lines_of(self, machine: str) -> Callable[[str], None] | None:
+        return None if self._on_line is None else partial(self._on_line, machine)
+
+    def _collect(self) -> None:
+        into, how = self._directory.dump, self._plan.scenario.dump
+        collected = self._machines.collect(self._directory.disk, how, into, self._progress)
+        collected.save(into)
+        self._phases.note("collected", size=collected.size, note=collected.note)
