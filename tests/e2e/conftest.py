@@ -5,35 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-RUN_SECONDS = 900
+from tests.support.command_line.zharness import RUN_SECONDS, Ran, Zharness, command
+
 BUILD_SECONDS = 3000
-
-Zharness = Callable[..., "Ran"]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """One finished command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "harness", *map(str, arguments)]
 
 
 @pytest.fixture(scope="session")

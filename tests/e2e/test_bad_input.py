@@ -9,7 +9,7 @@ import pytest
 
 from harness.images.command import Tools
 from harness.images.debian.apt import private_apt
-from tests.e2e.conftest import command
+from tests.support.command_line.zharness import command
 
 pytestmark = pytest.mark.e2e
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from junitparser import JUnitXml
 
-from tests.e2e.conftest import command
-from tests.e2e.test_cleanup import (
+from tests.support.command_line.left_behind import (
     END_SECONDS,
     SHARED_MEMORY,
     START_SECONDS,
@@ -20,6 +19,7 @@ from tests.e2e.test_cleanup import (
     reached,
     wait_until,
 )
+from tests.support.command_line.zharness import command
 
 pytestmark = pytest.mark.e2e
 

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
@@ -15,43 +13,18 @@ from pathlib import Path
 import pytest
 
 from harness.host.signals import ENDING
-from tests.e2e.conftest import command
+from tests.support.command_line.left_behind import (
+    END_SECONDS,
+    PHASES,
+    SHARED_MEMORY,
+    START_SECONDS,
+    qemus_of,
+    reached,
+    wait_until,
+)
+from tests.support.command_line.zharness import command
 
 pytestmark = pytest.mark.e2e
-
-SHARED_MEMORY = Path("/dev/shm")
-PHASES = ["images", "boot", "crash", "snapshot", "ipl", "dump", "collect", "verify"]
-START_SECONDS = 120
-END_SECONDS = 5
-
-
-def journal_events(journal: Path) -> Iterator[dict]:
-    if journal.exists():
-        for line in journal.read_text().splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:  # a line that is still being written
-                return
-
-
-def wait_until(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} within {seconds} s"
-        threading.Event().wait(0.002)
-
-
-def qemus_of(evidence: Path) -> list[int]:
-    """QEMU processes that have a file of this run open, or its disk on their command line."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            ours = process.name.isdigit() and str(evidence) in (process / "environ").read_text()
-            if ours and "qemu" in (process / "cmdline").read_text():
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture
@@ -68,13 +41,6 @@ def started(images, tmp_path) -> Iterator[tuple[subprocess.Popen, Path]]:
     yield process, evidence
     process.kill()
     process.communicate()
-
-
-def reached(evidence: Path, phase: str) -> bool:
-    return any(
-        event["phase"] == phase and event["event"] == "begin"
-        for event in journal_events(evidence / "journal.jsonl")
-    )
 
 
 # every phase, and every signal in one of our own work and in one with a QEMU

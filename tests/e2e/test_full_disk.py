@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import command
+from tests.support.command_line.zharness import command
 
 pytestmark = pytest.mark.e2e
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Zharness
 from tests.e2e.hostile.running import Hostility, asked, run_all, stored_crash
+from tests.support.command_line.zharness import Zharness
 
 pytestmark = pytest.mark.e2e
 

@@ -24,7 +24,7 @@ from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.plan import Plan, plan_of_crash
 from harness.scenario.load import load
-from tests.unit.dump.formats.test_lkcd import END_MARKER, header, page_of
+from tests.support.dumps.lkcd import END_MARKER, header, page_of
 
 pytestmark = pytest.mark.e2e
 

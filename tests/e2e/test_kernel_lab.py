@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Zharness
+from tests.support.command_line.zharness import Zharness
 
 pytestmark = pytest.mark.e2e
 

@@ -8,14 +8,14 @@ import pytest
 
 from harness.dump.detect import open_dump
 from harness.judges import libkdumpfile
-from tests.unit.judges.test_libkdumpfile import MEMORY, path
-
-__all__ = ["path"]  # a fixture
+from tests.support.dumps import small
+from tests.support.dumps.small import MEMORY
 
 pytestmark = pytest.mark.e2e
 
 
-def test_what_it_really_says_of_a_dump(path: Path):
+def test_what_it_really_says_of_a_dump(tmp_path: Path):
+    path = small.written(tmp_path)
     with open_dump(path) as dump:
         assert libkdumpfile.check(path, dump).passed
         content = path.read_bytes().replace(

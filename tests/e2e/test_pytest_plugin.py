@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import RUN_SECONDS
-from tests.e2e.test_cleanup import (
+from tests.support.command_line.left_behind import (
     END_SECONDS,
     SHARED_MEMORY,
     START_SECONDS,
     qemus_of,
     wait_until,
 )
+from tests.support.command_line.zharness import RUN_SECONDS
 
 pytestmark = pytest.mark.e2e
 

@@ -26,7 +26,7 @@ from harness.qemu.monitor import Event
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
-from tests.support.gdb_transcript import Recorder, ReplayPeer, load
+from tests.support.qemu.gdb_transcript import Recorder, ReplayPeer, load
 
 pytestmark = pytest.mark.e2e
 

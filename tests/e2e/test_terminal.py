@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.e2e.conftest import command
-from tests.e2e.terminal import Terminal
-from tests.e2e.test_cleanup import END_SECONDS, qemus_of, wait_until
+from tests.support.command_line.left_behind import END_SECONDS, qemus_of, wait_until
+from tests.support.command_line.terminal import on_terminal
 
 pytestmark = pytest.mark.e2e
-
-
-def on_terminal(*arguments: object, columns: int = 80, evidence: Path | None = None) -> Terminal:
-    # children inherit the environment: that is how they are found again
-    environment = {} if evidence is None else {"ZHARNESS_TEST_EVIDENCE": str(evidence)}
-    return Terminal(command(*arguments), columns=columns, seconds=300, **environment)
 
 
 def test_a_run_ends_with_its_verdict(images, tmp_path):

@@ -33,8 +33,8 @@ from tests.fuzz import seeds
 from tests.fuzz.mutate import Seed
 from tests.fuzz.readers import all_of
 from tests.fuzz.seeds import Reader
-from tests.support.crashed_kernel import CrashedKernel
 from tests.support.evidence import PAGE, SyntheticRun, collect_again
+from tests.support.kernels.crashed_kernel import CrashedKernel
 
 _FILES = 50  # that are looked into
 _RIGHT = "right.elf"

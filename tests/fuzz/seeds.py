@@ -10,8 +10,22 @@ from pathlib import Path
 
 from tests.fuzz import readers
 from tests.fuzz.mutate import Seed
-from tests.support import s390_dumps
-from tests.support.crashed_kernel import (
+from tests.support.disks.dump_partition import mbr
+from tests.support.disks.ext import partition_table
+from tests.support.dumps import kdump as kdumps
+from tests.support.dumps import lkcd as lkcds
+from tests.support.dumps import s390 as s390_dumps
+from tests.support.evidence import (
+    IDENTITY_BASE,
+    PAGE,
+    VMCORE_INFO_NOTE,
+    Load,
+    elf_note,
+    stored,
+    superblock,
+    vmcore,
+)
+from tests.support.kernels.crashed_kernel import (
     DESCS,
     IMAGE_PAGES,
     IMAGE_SEGMENTS,
@@ -24,20 +38,6 @@ from tests.support.crashed_kernel import (
     UTS,
     CrashedKernel,
 )
-from tests.support.evidence import (
-    IDENTITY_BASE,
-    PAGE,
-    VMCORE_INFO_NOTE,
-    Load,
-    elf_note,
-    stored,
-    superblock,
-    vmcore,
-)
-from tests.unit.dump.disk.test_filesystem import partition_table
-from tests.unit.dump.disk.test_partition import mbr
-from tests.unit.dump.formats import test_kdump as test_dump_kdump
-from tests.unit.dump.formats import test_lkcd as test_dump_lkcd
 
 Read = Callable[[bytes, Path], None]
 
@@ -125,7 +125,7 @@ def s390_ext() -> Seed:
 
 
 def kdump(method: int) -> Seed:
-    content = test_dump_kdump.kdump(method)
+    content = kdumps.kdump(method)
     return Seed(content, [(0, 512), (PAGE, PAGE + 0x400), (3 * PAGE, 5 * PAGE + 600)])
 
 
@@ -136,13 +136,13 @@ def flattened(content: bytes) -> Seed:
     at = PAGE + 16 + cuts[2] - cuts[1]
     ends = (at, at + 16 + cuts[1])
     hot = [(16, 32), (PAGE, PAGE + 16), *((end, end + 16) for end in ends), (at, at + 500)]
-    return Seed(test_dump_kdump.flat(content, records), hot)
+    return Seed(kdumps.flat(content, records), hot)
 
 
 def lkcd(*, pack: bool) -> Seed:
-    content = test_dump_lkcd.header(compress=2 if pack else 0)
-    content += test_dump_lkcd.pages(range(8), pack=pack) + test_dump_lkcd.END_MARKER
-    start = test_dump_lkcd.HEADER_SIZE
+    content = lkcds.header(compress=2 if pack else 0)
+    content += lkcds.pages(range(8), pack=pack) + lkcds.END_MARKER
+    start = lkcds.HEADER_SIZE
     return Seed(content, [(0, 800), (start, start + 32), (start, len(content))])
 
 
@@ -226,14 +226,14 @@ def all_readers() -> tuple[Reader, ...]:
         (LOWCORE_PTR, 64),
     )
     any_dump = readers.read_any_dump
-    kdumps = tuple(kdump(method) for method in (0, test_dump_kdump.ZLIB, test_dump_kdump.ZSTD))
+    packed = tuple(kdump(method) for method in (0, kdumps.ZLIB, kdumps.ZSTD))
     return (
         Reader("elf", any_dump, (Seed(plain, [(0, 500), (500, 3500)]),)),
         Reader("notes", readers.read_notes, (notes(),)),
         Reader("s390", any_dump, (s390(),)),
         Reader("s390_ext", any_dump, (s390_ext(),)),
-        Reader("kdump", any_dump, kdumps),
-        Reader("flattened", any_dump, (flattened(kdumps[1].content), flattened(plain))),
+        Reader("kdump", any_dump, packed),
+        Reader("flattened", any_dump, (flattened(packed[1].content), flattened(plain))),
         Reader("lkcd", any_dump, (lkcd(pack=True), lkcd(pack=False))),
         Reader("dump disk", any_dump, (disk,)),
         Reader("dump partition", any_dump, (partition,)),

@@ -47,7 +47,7 @@ from harness.s390x.ipl import fcp_block
 from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK
 from harness.triggers.table import trigger_named
 from tests.replay.tape import Recorder
-from tests.support.gdb_transcript import Recorder as GdbRecorder
+from tests.support.qemu.gdb_transcript import Recorder as GdbRecorder
 
 MEMORY = 128 << 20
 HSA = 32 << 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,24 +19,11 @@ from harness.s390x.cpu import CpuState
 from harness.s390x.ipl import Subcode, fcp_block
 from harness.s390x.wiring import DUMP_DISK
 from tests.replay import tape
+from tests.replay.notes import Notes
 from tests.replay.record import HSA, MEMORY, SECONDS
-from tests.support import gdb_transcript
+from tests.support.qemu import gdb_transcript
 
 RECORDINGS = sorted(path.parent for path in Path(__file__).parent.glob("*/session.json"))
-
-
-class Notes:
-    """The journal, as a list."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict]] = []
-
-    @contextmanager
-    def phase(self, name):
-        yield Deadline(SECONDS)
-
-    def note(self, event, /, **details):
-        self.events.append((event, details))
 
 
 def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:

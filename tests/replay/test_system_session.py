@@ -16,9 +16,9 @@ from harness.qemu.gdbstub.client import GdbClient
 from harness.s390x.ipl import BlockDevice, block_device, fcp_block
 from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK
 from tests.replay import tape
+from tests.replay.notes import Notes
 from tests.replay.record import MEMORY, SECONDS
-from tests.replay.test_dump_session import Notes
-from tests.support import gdb_transcript
+from tests.support.qemu import gdb_transcript
 
 RECORDINGS = sorted(path.parent for path in Path(__file__).parent.glob("*/system.json"))
 

@@ -2,5 +2,6 @@
 
 from pathlib import Path
 
-FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
-TERMINAL_COMMAND = Path(__file__).with_name("terminal_command.py")
+FAKE_WORKER = Path(__file__).with_name("runs") / "fake_worker.py"
+TERMINAL_COMMAND = Path(__file__).with_name("command_line") / "terminal_command.py"
+NO_MIRROR = "file:/no/such/mirror"

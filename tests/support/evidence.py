@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import additional_status_area, status_area
 from harness.s390x.zipl import cksm
-from tests.unit.conftest import make_cpu
+from tests.support.cpus import make_cpu
 
 PAGE = 4096
 MEMORY = 4 << 20
@@ -251,6 +251,12 @@ def write_sparse(path: Path, content: bytes) -> None:
             if page.strip(b"\0"):
                 file.seek(at)
                 file.write(page)
+
+
+def written(path: Path, content: bytes) -> Path:
+    """A file of this content, with holes where it is zero."""
+    write_sparse(path, content)
+    return path
 
 
 def file_offset(address: int) -> int:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Zharness, command
 from tests.e2e.hostile import assemble
+from tests.support.command_line.zharness import Zharness, command
 
 AT_ONCE = 2
 TIME_FACTOR = 0.1  # the least there is

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Zharness
 from tests.e2e.hostile import assemble
 from tests.e2e.hostile.running import (
     MOST_SECONDS,
@@ -17,6 +16,7 @@ from tests.e2e.hostile.running import (
     run_all,
     stored_crash,
 )
+from tests.support.command_line.zharness import Zharness
 
 pytestmark = pytest.mark.e2e
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.costs import assert_bounded, cost_of
-from tests.support.hostile import MIB, SHAPES
-from tests.unit.dump.test_limits import COMMANDS
+from tests.support.command_line.costs import assert_bounded, cost_of
+from tests.support.command_line.dump_commands import COMMANDS
+from tests.support.dumps.hostile import MIB, SHAPES
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,7 @@ import pytest
 from harness.host.paths import default_store
 from harness.images.store import Store
 from harness.progress import NoProgress
-from tests.support.debian_qemu import debian_qemu
+from tests.support.qemu.debian import debian_qemu
 
 pytestmark = pytest.mark.e2e
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.run.phases import PHASES as LIMITS
-from tests.e2e.test_cleanup import END_SECONDS, PHASES, qemus_of, wait_until
-from tests.e2e.test_terminal import on_terminal
+from tests.support.command_line.left_behind import END_SECONDS, PHASES, qemus_of, wait_until
+from tests.support.command_line.terminal import on_terminal
 
 pytestmark = pytest.mark.e2e
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 
 import pytest
@@ -12,17 +11,8 @@ import pytest
 from harness import cli
 from harness.cli.show.progress import LineProgress
 from harness.errors import ExitCode, HostError, PhaseTimeout, UsageError
-from tests.support.read_only import run_read_only
-
-
-def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )
+from tests.support.command_line.read_only import run_read_only
+from tests.support.command_line.zharness import zharness
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from harness.cli.commands.extract_dump import extract
 from harness.s390x.storestatus import cpu_state, status_area, whole_comparator
 from harness.verify.checks.registers import COMPARATOR, paired_registers
-from tests.unit.conftest import make_cpu
+from tests.support.cpus import make_cpu
 
 VALUE = 0xE012_3456_789A_BC00  # bits 56-63 are not stored
 

@@ -17,10 +17,10 @@ from harness.images.debian import mirror
 from harness.images.provide import MAIN_JOB, Images
 from harness.images.store import Store
 from harness.progress import NoProgress
+from tests.support import NO_MIRROR
+from tests.support.command_line.read_only import run_read_only
+from tests.support.command_line.zharness import zharness
 from tests.support.fake_apt import FakeApt, fake_apt
-from tests.support.read_only import run_read_only
-from tests.unit.cli.test_command import zharness
-from tests.unit.conftest import NO_MIRROR
 
 
 @pytest.fixture

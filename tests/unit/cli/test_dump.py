@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,28 +14,14 @@ from harness.dump.describe import describe
 from harness.dump.detect import open_dump
 from harness.dump.formats.table import writers
 from harness.errors import ExitCode
-from tests.support.crashed_kernel import PANIC, PREFIXES, CrashedKernel, vmcoreinfo
-from tests.support.evidence import MEMORY, write_sparse
-
-
-def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        check=False,
-    )
+from tests.support.command_line.zharness import command, zharness
+from tests.support.evidence import MEMORY, written
+from tests.support.kernels.crashed_kernel import PANIC, PREFIXES, CrashedKernel, vmcoreinfo
 
 
 @pytest.fixture
 def dump_file(tmp_path: Path) -> Path:
     return written(tmp_path / "dump.elf", CrashedKernel().elf())
-
-
-def written(path: Path, content: bytes) -> Path:
-    write_sparse(path, content)
-    return path
 
 
 # the command that needs no name
@@ -223,7 +207,7 @@ def test_extract_vmcoreinfo(dump_file: Path):
 
 def test_extract_page_is_the_bytes_of_the_page_with_the_address(dump_file: Path):
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "dump", "extract", dump_file, "page", "0x10123"],
+        command("dump", "extract", dump_file, "page", "0x10123"),
         capture_output=True,
         check=True,
     )

@@ -14,9 +14,9 @@ from harness import cli
 from harness.dump.content import File
 from harness.dump.detect import open_dump
 from harness.errors import EvidenceError, ExitCode
-from tests.support.crashed_kernel import CrashedKernel
-from tests.support.evidence import MEMORY
-from tests.unit.cli.test_dump import written, zharness
+from tests.support.command_line.zharness import zharness
+from tests.support.evidence import MEMORY, written
+from tests.support.kernels.crashed_kernel import CrashedKernel
 
 
 def x86_core() -> bytes:

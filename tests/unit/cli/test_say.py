@@ -27,7 +27,7 @@ from harness.report.junit import document
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Result, Verdict
 from harness.testing import report as words
-from tests.unit.cli.test_command import zharness
+from tests.support.command_line.zharness import zharness
 
 MODULES = sorted(Path(cli.__file__).parent.glob("*.py"))
 PRINTING = {"print", "rprint", "echo", "secho", "Console", "print_json"}

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.run.phases import PHASES
-from tests.e2e.terminal import Screen, Terminal
 from tests.support import TERMINAL_COMMAND
-from tests.support.terminal_command import LONG_REASON
+from tests.support.command_line.terminal import Screen, Terminal
+from tests.support.command_line.terminal_command import LONG_REASON
 
 WORDS = [limit.what for limit in PHASES.values()]
 COMMAND = (sys.executable, str(TERMINAL_COMMAND))

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli.usage import answer_as_json
 from harness.errors import ExitCode
-from tests.unit.cli.test_command import zharness
+from tests.support.command_line.zharness import zharness
 
 HELP_OF = [(), ("run",), ("dump",), ("dump", "info"), ("images", "build"), ("kernel", "import")]
 

@@ -7,7 +7,7 @@ import pytest
 from harness.cli.show.dump import show_info
 from harness.cli.show.lab import show_differences
 from harness.cli.show.verdict import counted
-from tests.unit.cli.test_command import zharness
+from tests.support.command_line.zharness import zharness
 
 INFO = {
     "file": "x",

@@ -28,9 +28,9 @@ from harness.errors import EvidenceError, HostError, UsageError
 from harness.limits import multiplied
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
-from tests.support import s390_dumps as raw
+from tests.support.cpus import make_cpu
+from tests.support.dumps import s390 as raw
 from tests.support.evidence import Load, stored, vmcore
-from tests.unit.conftest import make_cpu
 
 PAGE, MIB = 4096, 1 << 20
 SIZE = 4 * MIB

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,10 +19,11 @@ from harness.images.kernel import image as kernel_image
 from harness.images.kernel.build import foreign_kernel, require_crash_dump
 from harness.limits import VARIABLE, Limits, limits, memory_for, multiplied, seconds_for
 from harness.progress import NoProgress
-from tests.support import hostile
-from tests.support.costs import assert_bounded, cost_of
-from tests.support.hostile import MIB, ONE_PAGE, SHAPES, elf
-from tests.unit.dump.disk.test_filesystem import partition_table
+from tests.support.command_line.costs import assert_bounded, cost_of
+from tests.support.command_line.dump_commands import COMMANDS
+from tests.support.disks.ext import partition_table
+from tests.support.dumps import hostile
+from tests.support.dumps.hostile import MIB, ONE_PAGE, SHAPES, elf
 
 GIB = 1 << 30
 # the commands that each shape was hard for; the nightly tests try all of them
@@ -49,13 +49,6 @@ REFUSED = {
     "entries of 64 MiB": ("check", "has 67108864 bytes in an entry (zlib_entry_size), the limit"),
     "circular blocks": ("check", "makes debugfs answer 'stat <12>' with more bytes, the limit is"),
     "GPT of circular blocks": ("info", "with more bytes, the limit is"),
-}
-COMMANDS: dict[str, Callable[[Path], tuple[str | Path, ...]]] = {
-    "info": lambda file: ("info", file),
-    "check": lambda file: ("check", file),
-    "compare": lambda file: ("compare", file, file),
-    "convert": lambda file: ("convert", file, file.with_name("converted"), "--to", "elf"),
-    "extract": lambda file: ("extract", file, "dmesg"),
 }
 
 

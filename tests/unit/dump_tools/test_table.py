@@ -12,8 +12,8 @@ from harness.errors import UsageError
 from harness.host.paths import data_dir
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat
-from tests.support.dump_tool import tool
-from tests.support.other_tool import OTHER
+from tests.support.guests.dump_tool import tool
+from tests.support.guests.other_tool import OTHER
 
 FILES = [layout for layout in DiskLayout if layout.is_file_system]
 

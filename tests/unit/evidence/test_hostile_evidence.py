@@ -31,9 +31,9 @@ from harness.report.verdict import Verdict
 from harness.run import engine
 from harness.run.plan import Plan, plan_of, plan_of_crash
 from harness.scenario.load import load
-from tests.support.crashes import make_crash
+from tests.support.command_line.zharness import zharness
 from tests.support.evidence import SyntheticRun
-from tests.unit.cli.test_command import zharness
+from tests.support.runs.crashes import make_crash
 
 JSON = (
     "run.json",

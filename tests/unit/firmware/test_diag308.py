@@ -14,8 +14,8 @@ from harness.s390x.ipl import (
     block_device,
     fcp_block,
 )
+from tests.support.cpus import make_cpu
 from tests.support.memory import FakeStorage
-from tests.unit.conftest import make_cpu
 
 PAGE = 4096
 BLOCK = fcp_block(FcpDevice(devno=0x1234, wwpn=0x500507630300C562, lun=1 << 48), dump=True)

@@ -11,9 +11,9 @@ from harness.firmware.service_call import MachineReported, SdiasAnswered, Servic
 from harness.s390x import sclp
 from harness.s390x.layouts.c_sclp import c_sclp
 from harness.s390x.sclp import SdiasQualifier, SdiasStatus
+from tests.support.cpus import make_cpu
 from tests.support.memory import FakeStorage
 from tests.support.sdias import PAGE, SCCB, TARGET, answered, put_sdias
-from tests.unit.conftest import make_cpu
 
 HSA_PAGES = 4
 SAVED = random.Random(2).randbytes(16 * PAGE)

@@ -5,8 +5,8 @@ import pytest
 from harness.firmware.signal_processor import Signalled, StoppedCpus
 from harness.s390x.sigp import Order
 from harness.s390x.storestatus import additional_status_area, status_area
+from tests.support.cpus import make_cpu
 from tests.support.memory import FakeStorage
-from tests.unit.conftest import make_cpu
 
 PAGE = 4096
 CPUS = tuple(make_cpu(number) for number in range(3))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.dump_tools.table import ZFCPDUMP
 from harness.s390x import zipl
 from harness.s390x.layouts.c_zipl import c_zipl
-from tests.support.dump_tool import IMAGES, PAGE, make_core, tool
+from tests.support.guests.dump_tool import IMAGES, PAGE, make_core, tool
 
 HSA = 8 * PAGE
 START, SIZE = 64 * 1024, 4 << 20

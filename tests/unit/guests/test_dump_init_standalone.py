@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from harness.dump.detect import open_dump
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import additional_status_area, status_area
-from tests.support.dump_tool import PAGE, make_core, tool
+from tests.support.cpus import make_cpu
 from tests.support.evidence import cpu_notes, elf_note, stored
-from tests.unit.conftest import make_cpu
+from tests.support.guests.dump_tool import PAGE, make_core, tool
 
 MIB = 1 << 20
 HSA = MIB

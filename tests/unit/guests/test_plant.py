@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.verify.planted_layout import HEADER_SIZE, Header, Kind
-from tests.support.guest import PAGE, PLANT, SEED, FakeGuest, plant, writing
+from tests.support.guests.planting import PAGE, PLANT, SEED, FakeGuest, plant, writing
 from tests.support.strategies import unsigned
 
 MIB_FRAMES = (1 << 20) // PAGE

@@ -19,8 +19,8 @@ from harness.run.plan import plan_of
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat
 from harness.scenario.model import Scenario
-from tests.support.dump_tool import tool
-from tests.support.other_tool import OTHER
+from tests.support.guests.dump_tool import tool
+from tests.support.guests.other_tool import OTHER
 
 MIB = 1 << 20
 

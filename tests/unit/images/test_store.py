@@ -24,7 +24,7 @@ from harness.errors import BuildError, EvidenceError, HostError
 from harness.images import store as store_module
 from harness.images.store import Built, Store
 from harness.progress import NoProgress, Task
-from tests.support.read_only import run_read_only
+from tests.support.command_line.read_only import run_read_only
 
 
 class Said:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,26 +17,8 @@ from harness.dump.disk.superblock import FoundSuperblock, Superblock
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.reader import Dump, Segment
 from harness.errors import EvidenceError
-from harness.inspect import check as alone
-from harness.progress import NoProgress
-from harness.s390x.cpu import CpuState
 from harness.verify.checks import memory_map
-from harness.verify.findings import CheckResult
-from tests.support.crashed_kernel import (
-    DESCS,
-    IMAGE_PAGES,
-    INFOS,
-    PANIC,
-    PREFIXES,
-    REUSABLE,
-    RING,
-    ROOT,
-    UTS,
-    CrashedKernel,
-    put,
-    virtual,
-    vmcoreinfo,
-)
+from tests.support.dumps.alone import CRASHED, OtherDump, checked, read, reds, said, segment
 from tests.support.evidence import (
     IDENTITY,
     IDENTITY_BASE,
@@ -52,54 +34,23 @@ from tests.support.evidence import (
     superblock,
     vmcore,
 )
+from tests.support.kernels.crashed_kernel import (
+    DESCS,
+    IMAGE_PAGES,
+    INFOS,
+    PANIC,
+    PREFIXES,
+    REUSABLE,
+    RING,
+    ROOT,
+    UTS,
+    CrashedKernel,
+    put,
+    virtual,
+    vmcoreinfo,
+)
 
-
-def read(elf: bytes) -> ElfDump:
-    return ElfDump(Memory(elf, "some.elf"))
-
-
-def checked(dump: Dump, found: FoundSuperblock | None = None) -> dict[str, CheckResult]:
-    return {result.check: result for result in alone.check(dump, found, NoProgress())}
-
-
-def reds(results: dict[str, CheckResult]) -> set[str]:
-    return {name for name, result in results.items() if not result.passed}
-
-
-def said(results: dict[str, CheckResult]) -> str:
-    return "\n".join(finding.message for item in results.values() for finding in item.findings)
-
-
-CRASHED = CrashedKernel()
 ELF = CRASHED.elf()
-
-
-class OtherDump(Dump):
-    """Segments and CPUs in a format of another name."""
-
-    name, length = "other", 0
-
-    def __init__(
-        self,
-        segments: Sequence[Segment],
-        form: str = "s390",
-        cpus: Sequence[CpuState] = tuple(CRASHED.cpus),
-        why: str | None = None,
-    ) -> None:
-        self.format, self.segments, self._cpus = form, tuple(segments), tuple(cpus)
-        self.content, self._why = Memory(b"", "other"), why
-
-    @property
-    def cpus(self) -> tuple[CpuState, ...]:
-        return self._cpus
-
-    @property
-    def incomplete(self) -> str | None:
-        return self._why
-
-
-def segment(start: int, end: int, memory: bytes = bytes(CRASHED.memory())) -> Segment:
-    return Segment(start, end - start, Memory(memory[start:end], "other"))
 
 
 def test_a_right_dump_is_green():

@@ -14,10 +14,10 @@ from harness.verify.checks import dump_file, pages, registers, vmcoreinfo
 from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
+from tests.support.cpus import make_cpu
+from tests.support.dumps.kdump import SUB_HEADER, kdump
+from tests.support.dumps.s390 import compressed_segment, extended
 from tests.support.evidence import MCESAD, MEMORY, PAGE, SyntheticRun, collect_again, crashed_memory
-from tests.support.s390_dumps import compressed_segment, extended
-from tests.unit.conftest import make_cpu
-from tests.unit.dump.formats.test_kdump import SUB_HEADER, kdump
 
 VECTORS = (0x12_0000, 0x12_0400)  # of CPUs 0 and 1, in one page
 PREFIXES = (0x10000, 0x18000)

@@ -8,9 +8,9 @@ import pytest
 
 from harness.s390x.zipl import cksm
 from harness.verify import os_info
-from tests.support.crashed_kernel import put
+from tests.support.dumps.alone import CRASHED, checked, read
 from tests.support.evidence import IDENTITY_BASE, MEMORY, PAGE, Load, vmcore
-from tests.unit.inspect.test_check import CRASHED, checked, read
+from tests.support.kernels.crashed_kernel import put
 
 OS_INFO, GAP = 0x8000, (0x380000, 0x390000)
 

@@ -18,8 +18,8 @@ from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import status_area
 from harness.verify.findings import CheckResult
-from tests.support.crashed_kernel import PREFIXES, CrashedKernel
 from tests.support.evidence import IMAGE, MEMORY, PAGE, Load, file_offset, stored, vmcore
+from tests.support.kernels.crashed_kernel import PREFIXES, CrashedKernel
 
 CRASHED = CrashedKernel()
 ELF = CRASHED.elf()

@@ -8,8 +8,8 @@ from harness.dump.content import Memory
 from harness.dump.reader import Segment
 from harness.inspect import page_statistics
 from harness.progress import NoProgress
+from tests.support.dumps.alone import OtherDump
 from tests.support.evidence import PAGE
-from tests.unit.inspect.test_check import OtherDump
 
 
 class InParts(Memory):

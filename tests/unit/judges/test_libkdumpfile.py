@@ -13,20 +13,16 @@ from harness.dump.detect import open_dump
 from harness.errors import HostError
 from harness.judges import libkdumpfile
 from harness.judges.libkdumpfile import Opinion
-from tests.support.evidence import Load, vmcore
-from tests.unit.conftest import make_cpu
+from tests.support.dumps import small
+from tests.support.dumps.small import CPUS, MEMORY
 
-MEMORY = bytes(range(256)) * 64  # 16 KiB
-CPUS = (make_cpu(1), make_cpu(2))
 BLOCKS = [(0, 8192), (8192, 8192)]
 DIGESTS = tuple(hashlib.sha256(MEMORY[at : at + size]).hexdigest() for at, size in BLOCKS)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    path = tmp_path / "dump"
-    path.write_bytes(vmcore(MEMORY, CPUS, loads=(Load(0, len(MEMORY), 0),)))
-    return path
+    return small.written(tmp_path)
 
 
 def opinion(path: Path, **changes: Any) -> Opinion:

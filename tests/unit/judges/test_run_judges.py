@@ -24,10 +24,10 @@ from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
+from tests.support.disks.dump_partition import disk_with
+from tests.support.dumps.zgetdump import INFO, Written
 from tests.support.evidence import SyntheticRun, collect_again, flip, stored, vmcore
-from tests.unit.dump.disk.test_partition import disk_with
-from tests.unit.judges.test_zgetdump import INFO, Written
-from tests.unit.run.test_engine import evidence, journal, machines, options, other, plan, red
+from tests.support.runs.machines import evidence, journal, machines, options, other, plan, red
 
 __all__ = ["evidence", "machines", "options"]  # fixtures
 

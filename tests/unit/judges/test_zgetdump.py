@@ -12,7 +12,6 @@ import pytest
 
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
-from harness.dump.reader import Dump
 from harness.errors import UsageError
 from harness.images.store import Store
 from harness.judges import agreement
@@ -20,32 +19,19 @@ from harness.judges.zgetdump import Opinion, Said, Zgetdump
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.verify.findings import CheckResult
-from tests.support import s390_dumps
+from tests.support.cpus import make_cpu
+from tests.support.disks.ext import add, make_disk
+from tests.support.dumps import s390
+from tests.support.dumps.s390 import MIB, compressed_segment
+from tests.support.dumps.zgetdump import INFO, Written
 from tests.support.evidence import Load, vmcore
-from tests.support.s390_dumps import MIB, compressed_segment
-from tests.unit.conftest import make_cpu
-from tests.unit.dump.disk.test_filesystem import add, make_disk
 
 MEMORY = bytes(range(256)) * 64  # 16 KiB
 CPUS = (make_cpu(1), make_cpu(2))
 LOADS = (Load(0, len(MEMORY), 0),)
-INFO = """Dump file "/dev/sda" is a user space core dump
-General dump info:
-  Dump format........: elf
-  UTS kernel release.: 6.12.1-test
-  System arch........: s390x (64 bit)
-  CPU count (online).: 2
-"""
 
 
 PLEASED = Said(0, INFO)
-
-
-class Written(Opinion):
-    """Files in a directory, not in a disk image."""
-
-    def dump(self, form: str) -> Dump:
-        return open_dump(self.results / form)
 
 
 def opinion(
@@ -201,7 +187,7 @@ def test_a_later_one_knows_more(tmp_path: Path):
 
 def test_one_that_counts_in_larger_blocks_is_not_shown_to_it(tmp_path: Path):
     path = tmp_path / "dump"
-    path.write_bytes(s390_dumps.extended(MIB, [compressed_segment(0, MEMORY * 64, stop=1)]))
+    path.write_bytes(s390.extended(MIB, [compressed_segment(0, MEMORY * 64, stop=1)]))
     zgetdump = Zgetdump(Store(tmp_path / "store", NoProgress()), NoProgress(), suite="sid")
     with open_dump(path) as dump:
         assert dump.facts["blk_size"] == 4096

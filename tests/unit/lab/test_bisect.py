@@ -10,7 +10,7 @@ import pytest
 from harness.cli import main
 from harness.errors import EvidenceError, ProtocolError, UsageError
 from harness.lab.bisect import STATE, Answer, Memory, Repository, Result, Step, bisect
-from tests.unit.images.kernel.test_source import commit, git
+from tests.support.git import git, history
 
 COMMITS = 20
 QUESTION = {"finding": None, "repeat": 1}
@@ -29,16 +29,6 @@ class Trying:
         self.asked.append(name)
         what = git(self.root, "show", f"{name}:what")
         return Step(name, name[:4], Answer[what.upper()], "pages: wrong", 1.0)
-
-
-def history(root: Path, answers: list[str]) -> list[str]:
-    root.mkdir()
-    git(root, "init", "-q", "-b", "main")
-    commits = []
-    for number, answer in enumerate(answers):
-        (root / "what").write_text(answer)
-        commits.append(commit(root, f"commit {number}"))
-    return commits
 
 
 def found(root: Path, place: Path, commits: list[str], tester: Trying) -> Result:

@@ -17,7 +17,7 @@ from harness.lab.commit import Trying
 from harness.lab.trial import Trial, worst
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
-from tests.unit.lab.test_bisect import history
+from tests.support.git import history
 
 PAGES, REGISTERS = "pages", "registers"  # what was wrong
 RIGHT, NO_SPACE = "", HostError("no space left")

@@ -19,8 +19,8 @@ from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.ram import GuestRam
 from harness.s390x.ipl import FcpDevice, fcp_block
 from harness.s390x.lowcore import EXT_INT_CODE, EXT_PARAMS, PROGRAM_NEW_PSW
+from tests.support.cpus import make_cpu
 from tests.support.memory import FakeStorage
-from tests.unit.conftest import make_cpu
 
 MEMORY, LIMIT = 64 << 20, 32 << 20
 TOP = 1 << 64

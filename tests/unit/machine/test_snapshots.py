@@ -19,9 +19,9 @@ from harness.images.store import Store
 from harness.machine.snapshots import Snapshots
 from harness.progress import NoProgress
 from harness.qemu.binary import QemuBinary
-from tests.support.crashes import make_crash
-from tests.support.read_only import run_read_only
-from tests.unit.cli.test_command import zharness
+from tests.support.command_line.read_only import run_read_only
+from tests.support.command_line.zharness import zharness
+from tests.support.runs.crashes import make_crash
 
 NAME = "sysrq-c-2cpu-3M-0123456789"
 FILES = ["console.log", "cpus.json", "digests.json", "machine.json", "ram.img", "system.img"]

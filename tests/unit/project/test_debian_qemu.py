@@ -12,8 +12,8 @@ from harness.errors import HostError
 from harness.images.debian.apt import private_apt
 from harness.images.store import Store
 from harness.progress import NoProgress
-from tests.support.debian_qemu import PACKAGE, debian_qemu
 from tests.support.fake_apt import FakeApt, fake_apt
+from tests.support.qemu.debian import PACKAGE, debian_qemu
 
 PRINTS = """#!/bin/sh
 echo "$QEMU_MODULE_DIR" "$@"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from harness.deadline import Deadline
 from harness.errors import EvidenceError, ProtocolError
 from harness.qemu.gdbstub.client import GdbClient
-from tests.support.gdb_transcript import Recorder, ReplayPeer, format_line, load, parse_line
-from tests.unit.qemu.gdbstub.test_client import HANDSHAKE, script
+from tests.support.qemu.gdb_script import HANDSHAKE, script
+from tests.support.qemu.gdb_transcript import Recorder, ReplayPeer, format_line, load, parse_line
 
 directions = st.sampled_from([b">", b"<"])
 

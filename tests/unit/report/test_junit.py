@@ -14,7 +14,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from harness import __version__
 from harness.errors import HostError, UsageError
 from harness.report import junit
-from tests.support.reports import broken, failed, passed, refused, report, run, verdict
+from tests.support.runs.reports import broken, failed, passed, refused, report, run, verdict
 
 
 @pytest.fixture

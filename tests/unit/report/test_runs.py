@@ -10,7 +10,7 @@ import pytest
 from harness.errors import EvidenceError, ExitCode
 from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
-from tests.support.reports import broken, failed, passed, refused, report, run, verdict
+from tests.support.runs.reports import broken, failed, passed, refused, report, run, verdict
 
 SKIPPED = run("late")
 REFUSED = refused("odd", "no such kernel")

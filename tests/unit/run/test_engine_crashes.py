@@ -25,7 +25,7 @@ from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.scenario.load import load
 from harness.verify.judge import Judgement
-from tests.support.crashes import make_crash
+from tests.support.runs.crashes import make_crash
 
 PLAN = Plan("panic", load("panic"))
 

@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.run.plan import Plan, plan_of
 from harness.run.trust import executed
 from harness.scenario.load import load
-from tests.unit.cli.test_command import zharness
+from tests.support.command_line.zharness import zharness
 
 
 def plan(**dump) -> Plan:

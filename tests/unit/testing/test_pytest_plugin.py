@@ -12,7 +12,7 @@ import pytest
 from harness.errors import HarnessError, HostError, UsageError
 from harness.run import engine
 from harness.testing.crashed_system import CrashedSystem
-from tests.support.fake_engine import FakeEngine
+from tests.support.runs.fake_engine import FakeEngine
 
 pytest_plugins = ["pytester"]
 

@@ -29,8 +29,8 @@ from harness.testing.evidence import new_directory
 from harness.testing.marks import DEFAULT_SCENARIO, Marked
 from harness.testing.scenarios import is_scenario
 from harness.testing.settings import Settings
-from tests.support.running_system import FakeShell
-from tests.unit.conftest import make_cpu
+from tests.support.cpus import make_cpu
+from tests.support.runs.running_system import FakeShell
 
 MANY = 200
 

@@ -13,6 +13,11 @@ from harness.inspect import kernel as alone_kernel
 from harness.verify import differing
 from harness.verify.evidence import Evidence
 from harness.verify.judge import CHECKS, Judgement, judge
+from tests.mutations.document import DOCUMENT, current
+from tests.mutations.judges import Verdicts, verdicts
+from tests.mutations.mutation import REFUSED
+from tests.mutations.right import FORMS, Broken
+from tests.mutations.table import MUTATIONS
 from tests.support.evidence import (
     IMAGE,
     MEMORY,
@@ -23,11 +28,6 @@ from tests.support.evidence import (
     flip,
     stored,
 )
-from tests.unit.verify.mutations.document import DOCUMENT, current
-from tests.unit.verify.mutations.judges import Verdicts, verdicts
-from tests.unit.verify.mutations.mutation import REFUSED
-from tests.unit.verify.mutations.right import FORMS, Broken
-from tests.unit.verify.mutations.table import MUTATIONS
 
 NO_DUMP = {"dump-file", "memory-map", "pages", "registers", "vmcoreinfo"}
 BY_NAME = {f"{mutation.name}, {mutation.where}": mutation for mutation in MUTATIONS}
@@ -116,7 +116,7 @@ def test_every_check_sees_something(tmp_path: Path):
 
 
 def test_the_document_has_the_table_as_it_is():
-    assert DOCUMENT.read_text() == current(), "python -m tests.unit.verify.mutations writes it anew"
+    assert DOCUMENT.read_text() == current(), "python -m tests.mutations writes it anew"
 
 
 def test_lost_dump_is_red(tmp_path: Path):

@@ -14,9 +14,9 @@ from harness.s390x.cpu import CpuState
 from harness.verify.checks import registers
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
+from tests.support.cpus import make_cpu
+from tests.support.dumps.s390 import compressed_segment, extended, plain, store
 from tests.support.evidence import SyntheticRun, stored, vmcore
-from tests.support.s390_dumps import compressed_segment, extended, plain, store
-from tests.unit.conftest import make_cpu
 
 SIZE = 1 << 20
 CPUS = (make_cpu(1), make_cpu(2), make_cpu(3))

@@ -26,7 +26,7 @@ from harness.run.batch.schedule import Tokens
 from harness.run.batch.worker import RunJob
 from harness.run.plan import Plan
 from harness.scenario.model import Scenario
-from tests.support.reports import broken, failed, passed, report, run, verdict
+from tests.support.runs.reports import broken, failed, passed, report, run, verdict
 
 
 class Clock:

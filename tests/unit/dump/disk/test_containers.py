@@ -16,9 +16,9 @@ from harness.errors import EvidenceError
 from harness.host.tools import find_tool
 from harness.inspect.check import sha256_alone
 from harness.progress import NoProgress
-from tests.support.evidence import PAGE, PART_SIZE, PART_START, Load, flip, superblock, vmcore
-from tests.unit.conftest import make_cpu
-from tests.unit.dump.disk.test_filesystem import (
+from tests.support.cpus import make_cpu
+from tests.support.disks.dump_partition import SB_AT, disk_with, mbr
+from tests.support.disks.ext import (
     PARTITION_AT,
     PARTITION_SIZE,
     add,
@@ -26,7 +26,7 @@ from tests.unit.dump.disk.test_filesystem import (
     make_disk,
     partition_table,
 )
-from tests.unit.dump.disk.test_partition import SB_AT, disk_with, mbr
+from tests.support.evidence import PAGE, PART_SIZE, PART_START, Load, flip, superblock, vmcore
 
 MEMORY = bytes(range(256)) * 512  # 128 KiB, with the zero page that a sparse file gets in between
 LOADS = (Load(0, 0x20000, 0), Load(0x100000, 0x8000, 0))

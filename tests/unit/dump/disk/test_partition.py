@@ -21,6 +21,8 @@ from harness.errors import EvidenceError, HostError
 from harness.evidence.collected import Collected
 from harness.inspect import check as alone
 from harness.progress import NoProgress, Task
+from tests.support.cpus import make_cpu
+from tests.support.disks.dump_partition import SB_AT, disk_with, mbr
 from tests.support.evidence import (
     MEMORY,
     PAGE,
@@ -31,35 +33,13 @@ from tests.support.evidence import (
     vmcore,
     write_sparse,
 )
-from tests.unit.conftest import make_cpu
 
-SB_AT = PART_START + PART_SIZE - PAGE
 BUSY = b"zfcpdump busy\0".ljust(PAGE, b"\0")
 
 
 def read_superblock(disk: Path) -> FoundSuperblock:
     with File.open(disk) as content:
         return superblock_of_disk(content)
-
-
-def mbr(sb_off: int = SB_AT, kind: int = 1, device: int = 2) -> bytes:
-    record = bytearray(512)
-    record[0:8] = b"zIPL\0\0\0\1"
-    record[0x70:0x78] = b"zIPL" + bytes([1, kind, device, 1])
-    struct.pack_into(">Q", record, 0x78, sb_off)
-    return bytes(record)
-
-
-def disk_with(directory: Path, dump: bytes, *, first_sector: bytes = mbr()) -> Path:
-    disk = directory / "disk.img"
-    block = superblock(dump)
-    with disk.open("wb") as image:
-        image.write(first_sector)
-        image.seek(PART_START)
-        image.write(dump)
-        image.seek(SB_AT)
-        image.write(block)
-    return disk
 
 
 @pytest.fixture(scope="module")

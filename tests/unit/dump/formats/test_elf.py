@@ -19,9 +19,9 @@ from harness.errors import EvidenceError, HostError
 from harness.inspect.compare import compare
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
+from tests.support.cpus import make_cpu
 from tests.support.evidence import VMCOREINFO, Load, crashed_memory, elf_note, vmcore
 from tests.support.strategies import cpu_states
-from tests.unit.conftest import make_cpu
 
 CPUS = [make_cpu(1), make_cpu(2)]
 MEMORY = bytes(range(256)) * 64  # 16 KiB

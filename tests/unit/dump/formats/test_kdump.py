@@ -3,12 +3,10 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
-from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,86 +17,28 @@ from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.formats.page_runs import runs_in_bitmap
 from harness.errors import EvidenceError, UsageError
 from harness.progress import NoProgress
-from tests.support.evidence import VMCOREINFO, cpu_notes, elf_note
-from tests.unit.conftest import make_cpu
+from tests.support import dumps
+from tests.support.dumps.kdump import (
+    BITMAP_AT,
+    CPUS,
+    DESCRIPTORS,
+    DUMPED,
+    INCOMPLETE,
+    LZO,
+    NOTES_AT,
+    PAGE,
+    PAGES,
+    SNAPPY,
+    SUB_HEADER,
+    ZLIB,
+    ZSTD,
+    flat,
+    kdump,
+    page,
+)
+from tests.support.evidence import VMCOREINFO
 
-PAGE = 4096
-RECORDED = Path(__file__).parent / "recorded"
-ZLIB, LZO, SNAPPY, INCOMPLETE, ZSTD = 1, 2, 4, 8, 0x20
-CPUS = [make_cpu(1), make_cpu(2)]
-NOTES = b"".join(cpu_notes(cpu) for cpu in CPUS) + elf_note(b"VMCOREINFO", 0, VMCOREINFO)
-SUB_HEADER, NOTES_AT, BITMAP_AT = PAGE, PAGE + 0x100, 3 * PAGE
-DESCRIPTORS = BITMAP_AT + 2 * PAGE
-PAGES = 24
-# of machine memory there is no page 5 and none from 20 on; 2, 3 and 9 were left out
-MEMORY = {number for number in range(20) if number != 5}
-DUMPED = sorted(MEMORY - {2, 3, 9})
-
-
-def page(number: int) -> bytes:
-    """Zeros in pages 7 and 8, which no other page has."""
-    return bytes(PAGE) if number in (7, 8) else bytes([number + 1]) * PAGE
-
-
-def packed(data: bytes, method: int) -> bytes:
-    if method == ZLIB:
-        return zlib.compress(data)
-    return zstandard.ZstdCompressor().compress(data) if method == ZSTD else data
-
-
-def bitmap(numbers: Collection[int]) -> bytes:
-    bits = sum(1 << number for number in numbers)
-    return bits.to_bytes(PAGE, "little")
-
-
-def kdump(
-    method: int = ZLIB,
-    *,
-    status: int | None = None,
-    version: int = 6,
-    machine: bytes = b"s390x",
-    order: str = ">",
-    block_size: int = PAGE,
-    split: int = 0,
-    max_mapnr: int = PAGES,
-    bitmap_blocks: int = 2,
-    notes: bytes = NOTES,
-) -> bytes:
-    """As makedumpfile's IMPLEMENTATION has it; the sub header takes two blocks."""
-    utsname = b"".join(
-        name.ljust(65, b"\0") for name in (b"Linux", b"host", b"6.12.1", b"#1", machine, b"")
-    )
-    header = b"KDUMP   " + struct.pack(f"{order}I", version) + utsname + bytes(6)
-    header += struct.pack(
-        f"{order}QQIIIIIIIIII",
-        *(1700000000, 5, method if status is None else status, block_size, 2, bitmap_blocks),
-        *(max_mapnr & 0xFFFFFFFF, 0, 0, 0, 0, len(CPUS)),
-    )
-    sub = struct.pack(">QII2Q", 0, 31, split, 0, 0)
-    at = NOTES_AT + notes.find(VMCOREINFO)
-    sub += struct.pack(">4Q", at, len(VMCOREINFO), NOTES_AT, len(notes))
-    sub += struct.pack(">5Q", 0, 0, 0, 0, max_mapnr)
-    head = header.ljust(SUB_HEADER, b"\0") + sub.ljust(NOTES_AT - SUB_HEADER, b"\0") + notes
-    head = head.ljust(BITMAP_AT, b"\0") + bitmap(MEMORY) + bitmap(DUMPED)
-    data_at = DESCRIPTORS + 24 * len(DUMPED)
-    descriptors = data = b""
-    for number in DUMPED:
-        stored = packed(page(number), method)
-        raw = len(stored) >= PAGE
-        descriptors += struct.pack(
-            ">QIIQ", data_at + len(data), len(stored), 0 if raw else method, 0
-        )
-        data += stored
-    return head + descriptors + data
-
-
-def flat(content: bytes, pieces: Collection[tuple[int, int]], *, end: bool = True) -> bytes:
-    """Flattened, in the order of ``pieces``: (start, end) in ``content``."""
-    records = b"".join(
-        struct.pack(">qq", start, stop - start) + content[start:stop] for start, stop in pieces
-    )
-    head = b"makedumpfile".ljust(16, b"\0") + struct.pack(">qq", 1, 1)
-    return head.ljust(PAGE, b"\0") + records + (struct.pack(">qq", -1, -1) if end else b"")
+RECORDED = Path(dumps.__file__).with_name("recorded")
 
 
 def written(directory: Path, content: bytes) -> Path:

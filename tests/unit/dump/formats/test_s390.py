@@ -17,8 +17,8 @@ from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import additional_status_area, cpu_state, status_area
-from tests.support.evidence import stored
-from tests.support.s390_dumps import (
+from tests.support.cpus import make_cpu
+from tests.support.dumps.s390 import (
     END_TOD,
     EXTENDED,
     LAST,
@@ -35,8 +35,8 @@ from tests.support.s390_dumps import (
     store,
     vmcoreinfo,
 )
+from tests.support.evidence import stored
 from tests.support.strategies import cpu_states
-from tests.unit.conftest import make_cpu
 
 CPUS = (stored(make_cpu(1)), stored(make_cpu(2)))
 NO_VECTORS = replace(CPUS[1], vxrs_low=None, vxrs_high=None)

@@ -17,8 +17,8 @@ from harness.inspect import check
 from harness.progress import NoProgress, Task
 from harness.s390x.cpu import CpuState
 from tests.fuzz.seeds import all_readers
+from tests.support.cpus import make_cpu
 from tests.support.evidence import Load, stored, vmcore
-from tests.unit.conftest import make_cpu
 
 MAGIC = b"MADE UP\0"
 DOCS = Path(__file__).parents[4] / "docs/dumps.md"

@@ -15,7 +15,8 @@ from harness.dump.linux import dat
 from harness.dump.linux.kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import panic_in, read_log
 from harness.errors import EvidenceError
-from tests.support.crashed_kernel import (
+from tests.support.evidence import IDENTITY_BASE, IMAGE, IMAGE_VADDR, MEMORY
+from tests.support.kernels.crashed_kernel import (
     COMMITTED,
     DESCS,
     IDENTITY_SEGMENTS,
@@ -32,7 +33,6 @@ from tests.support.crashed_kernel import (
     virtual,
     vmcoreinfo,
 )
-from tests.support.evidence import IDENTITY_BASE, IMAGE, IMAGE_VADDR, MEMORY
 
 ASCE = ROOT | 7
 FEWER = settings(max_examples=40, deadline=None)  # each makes a dump of its own

@@ -11,26 +11,9 @@ import pytest
 from harness.errors import BuildError, UsageError
 from harness.images.initramfs.bytecode import Interpreter, precompiled
 from harness.images.initramfs.cpio import Entry
+from tests.support.bytecode import MINE, THIS, file, one
 
-THIS = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-MINE = Interpreter((sys.executable,), THIS.removeprefix("python"))
 OTHER = f"python{sys.version_info[0]}.{sys.version_info[1] + 1}"
-MODULE = b'''"""Doc."""
-NAMES = {"a", "b", "c"}
-FIXED = frozenset(NAMES) | {"not an identifier", "d"}
-
-def double(x):
-    return 2 * x if x in {"a", "not an identifier"} else x
-'''
-
-
-def file(name: str, data: bytes = MODULE) -> Entry:
-    return Entry(name, stat.S_IFREG | 0o644, data, uid=1, gid=2)
-
-
-def one(entry: Entry) -> Entry:
-    (only,) = precompiled([entry], lambda: MINE)
-    return only
 
 
 def test_bytecode_stands_in_the_place_of_its_source():
@@ -93,7 +76,7 @@ def test_bytes_follow_from_the_code_alone():
 def test_reproducible_in_other_processes(seed: str):
     program = (
         "import sys\n"
-        "from tests.unit.images.initramfs.test_bytecode import THIS, file, one\n"
+        "from tests.support.bytecode import THIS, file, one\n"
         "sys.stdout.buffer.write(one(file(f'usr/lib/{THIS}/module.py')).data)\n"
     )
     said = subprocess.run(

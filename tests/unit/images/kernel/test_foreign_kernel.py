@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.dump.formats.elf.c_elf import ELFMAG, EM_S390, PT_NOTE, c_elf
 from harness.errors import HostError, UsageError
 from harness.images import disk as disk_module
 from harness.images.disk import DiskSpec, dump_disk
@@ -22,15 +21,9 @@ from harness.images.store import Built, Store
 from harness.progress import NoProgress
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.load import load_all
+from tests.support.kernels.vmlinux import ANOTHER_ID, BANNER, ID, note, vmlinux
 
 VERSION = b"6.12.1 (me@here) #7 SMP Thu Jan 1"
-BANNER = b"Linux version 6.12.1 (me@here) (gcc 12) #7 SMP Thu Jan 1\n"
-ID = bytes(range(20))
-ANOTHER_ID = bytes(range(1, 21))
-
-
-def note(build_id: bytes) -> bytes:
-    return struct.pack(">3I", 4, len(build_id), 3) + b"GNU\0" + build_id
 
 
 def image(build_id: bytes | None = ID, version: bytes = VERSION) -> bytes:
@@ -42,20 +35,6 @@ def image(build_id: bytes | None = ID, version: bytes = VERSION) -> bytes:
     if build_id is None:
         return bytes(head)
     return bytes(head) + gzip.compress(bytes(0x20000) + note(build_id) + BANNER)
-
-
-def vmlinux(
-    build_id: bytes | None = ID, banner: bytes = BANNER, machine: int = EM_S390, bits: int = 64
-) -> bytes:
-    notes = b"" if build_id is None else note(build_id)
-    header, entry = len(c_elf.Elf64_Ehdr), len(c_elf.Elf64_Phdr)
-    ident = ELFMAG + bytes([bits // 32, 2, 1]) + bytes(9)
-    ehdr = struct.pack(
-        ">16sHHIQQQIHHHHHH", ident, 2, machine, 1, 0, header, 0, 0, header, entry, 1, 0, 0, 0
-    )
-    begin = header + entry
-    phdr = struct.pack(">IIQQQQQQ", PT_NOTE, 4, begin, 0, 0, len(notes), len(notes), 4)
-    return ehdr + phdr + notes + banner
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from harness.images.command import Tools
 from harness.images.kernel import source
 from harness.images.store import Store
 from harness.progress import NoProgress
+from tests.support.git import commit, git
 
 FILES = {"Makefile": "all:\n", "kernel/panic.c": "int panic;\n"}
 
@@ -35,20 +36,6 @@ def repository(tmp_path: Path) -> Path:
     git(root, "init", "-q", "-b", "main")
     commit(root, "first")
     return root
-
-
-def git(root: Path, *words: str) -> str:
-    who = ["-c", "user.name=A Tester", "-c", "user.email=tester@example.org"]
-    run = subprocess.run(
-        ["git", "-C", str(root), *who, *words], check=True, capture_output=True, text=True
-    )
-    return run.stdout.strip()
-
-
-def commit(root: Path, message: str) -> str:
-    git(root, "add", "-A")
-    git(root, "commit", "-q", "--allow-empty", "-m", message)
-    return git(root, "rev-parse", "HEAD")
 
 
 def content(directory: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.dump_tools.table import ZFCPDUMP
 from harness.machine.dump_load.console_watch import ConsoleWatch
-from tests.support.other_tool import OTHER
+from tests.support.guests.other_tool import OTHER
 
 
 def watch(tool, *lines: str) -> ConsoleWatch:

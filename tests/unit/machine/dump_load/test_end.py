@@ -22,8 +22,8 @@ from harness.qemu.monitor import Event
 from harness.qemu.scheduling import Scheduling
 from harness.s390x.ipl import fcp_block
 from harness.s390x.wiring import DUMP_DISK
+from tests.support.cpus import make_cpu
 from tests.support.memory import FakeStorage
-from tests.unit.conftest import make_cpu
 
 HSA = 1 << 20
 BLOCK = fcp_block(DUMP_DISK, dump=True)

@@ -19,9 +19,9 @@ from harness.s390x.ipl import fcp_block
 from harness.s390x.lowcore import EXT_INT_CODE, EXT_INT_SERVICE_SIGNAL, EXT_PARAMS
 from harness.s390x.sclp import SdiasStatus
 from harness.s390x.wiring import DUMP_DISK
+from tests.support.cpus import make_cpu
 from tests.support.memory import FakeStorage
 from tests.support.sdias import PAGE, SCCB, TARGET, answered, put_sdias
-from tests.unit.conftest import make_cpu
 
 SAVED = 4 * PAGE  # bytes of old memory that the load overwrites
 SERVICE_SIGNAL = StopReply(signal=5, thread=1, watch_address=EXT_INT_CODE)

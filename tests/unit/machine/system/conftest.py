@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running_system import Guest
+from tests.support.runs.running_system import Guest
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from harness.deadline import Deadline
 from harness.errors import HarnessError, PhaseTimeout
 from harness.machine.system.boot import boot
 from harness.machine.system.console import SystemConsole
-from tests.support.running_system import SECONDS
+from tests.support.runs.running_system import SECONDS
 
 SOON = 0.2  # in which what does not come does not come
 UP = "Linux version 6.12\r\nzharness: crashed system ready\r\nzharness# "

@@ -11,7 +11,7 @@ from harness.machine.system.proof import must_prove
 from harness.qemu.ram import GuestRam
 from harness.s390x.lowcore import RESTART_OLD_PSW
 from harness.triggers.trigger import Trigger
-from tests.unit.conftest import make_cpu
+from tests.support.cpus import make_cpu
 
 PREFIX = 0x8000
 RESTART = Trigger("restart-x", "", "true", "", restart=True)

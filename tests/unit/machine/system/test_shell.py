@@ -10,7 +10,7 @@ from harness.deadline import Deadline
 from harness.errors import HarnessError, PhaseTimeout, QemuDied
 from harness.machine.system.console import SystemConsole
 from harness.machine.system.shell import ConsoleShell
-from tests.support.running_system import SECONDS
+from tests.support.runs.running_system import SECONDS
 
 SOON = 0.2  # in which what does not come does not come
 

@@ -13,7 +13,7 @@ from harness.machine.system.console import SystemConsole
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.stop import stop
 from harness.triggers.trigger import Stopped, Trigger
-from tests.support.running_system import REASON, SECONDS, FakeShell
+from tests.support.runs.running_system import REASON, SECONDS, FakeShell
 
 SOON = 0.2  # in which what does not come does not come
 PANIC = "Kernel panic - not syncing: sysrq\r\n"

@@ -15,7 +15,7 @@ from harness.errors import ProtocolError
 from harness.machine.dump_load.session import DumpSession
 from harness.qemu.gdbstub.client import GdbClient
 from harness.qemu.gdbstub.rsp import Decoder, PacketKind, encode
-from tests.unit.conftest import make_cpu
+from tests.support.cpus import make_cpu
 
 WIDTHS = {"fpc": 32}
 WIDTHS |= {f"f{number}": 64 for number in range(16)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from harness.verify.checks import memory_map, pages, registers, superblock, vmco
 from harness.verify.differing import DETAILED
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
+from tests.support.checked import checked, said
+from tests.support.cpus import make_cpu
 from tests.support.evidence import (
     IDENTITY,
     IDENTITY_BASE,
@@ -32,17 +33,6 @@ from tests.support.evidence import (
     file_offset,
     stored,
 )
-from tests.unit.conftest import make_cpu
-
-
-def checked(check: Callable[[Evidence], CheckResult], root: Path) -> CheckResult:
-    with Evidence.open(root) as evidence:
-        return check(evidence)
-
-
-def said(result: CheckResult) -> str:
-    return "\n".join(finding.message for finding in result.findings)
-
 
 # memory map
 

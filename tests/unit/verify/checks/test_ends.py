@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.verify.checks import console, outcome
+from tests.support.checked import checked, said
 from tests.support.evidence import (
     CONSOLE,
     SyntheticRun,
 )
-from tests.unit.verify.checks.test_checks import checked, said
 
 # console
 

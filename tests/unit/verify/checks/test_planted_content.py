@@ -19,9 +19,9 @@ from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import CheckResult
 from harness.verify.planted_layout import HEADER_SIZE, MAGIC, PAGE, Header, Kind
+from tests.support.cpus import make_cpu
 from tests.support.evidence import Load, vmcore, write_sparse
-from tests.support.guest import MEMORY, SEED, Content, planted_memory, writing
-from tests.unit.conftest import make_cpu
+from tests.support.guests.planting import MEMORY, SEED, Content, planted_memory, writing
 
 HSA = 32 << 20
 WHOLE = Load(0, MEMORY, 0)

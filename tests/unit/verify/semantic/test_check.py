@@ -25,8 +25,8 @@ from tests.support.evidence import (
     crashed_memory,
     elf_note,
 )
-from tests.support.kernel_facts import CONSOLE, IDLE, INIT, KERNEL, KSWAPD, KTHREADD, LOG, TASKS
-from tests.unit.images.kernel.test_foreign_kernel import ANOTHER_ID, ID, vmlinux
+from tests.support.kernels.facts import CONSOLE, IDLE, INIT, KERNEL, KSWAPD, KTHREADD, LOG, TASKS
+from tests.support.kernels.vmlinux import ANOTHER_ID, ID, vmlinux
 
 SYSRQ = TRIGGERS["sysrq-c"]
 STRAY = Task(0xDEAD000, 77, "stray")

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import HostError
 from harness.verify.semantic.facts import PARTS
 from harness.verify.semantic.process import collect
-from tests.support.kernel_facts import KERNEL
+from tests.support.kernels.facts import KERNEL
 
 NAMES = '{"names": {"sysname": "Linux", "release": "6", "version": "#1", "machine": "s390x"}}'
 
@@ -24,7 +24,7 @@ def test_facts_come_through_whole():
     code = f"""
 import json
 from dataclasses import asdict
-from tests.support.kernel_facts import KERNEL
+from tests.support.kernels.facts import KERNEL
 for part in {[*PARTS]}:
     print(json.dumps({{part: asdict(KERNEL)[part]}}))
 """

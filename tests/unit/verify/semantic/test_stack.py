@@ -19,7 +19,7 @@ from drgn import (
 )
 
 from harness.verify.semantic.drgn_reader.stack import functions
-from tests.unit.conftest import make_cpu
+from tests.support.cpus import make_cpu
 
 MEMORY = 0x20000
 TASK_STACK, NODAT_STACK, ASYNC_STACK = 0x8000, 0x10000, 0x18000

@@ -1,0 +1,6 @@
+"""Write the table anew: python -m tests.mutations."""
+
+from tests.mutations.document import write
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,85 @@
+"""What each of the three judges that need no QEMU says of a dump."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.dump.collect import collect_partition
+from harness.dump.detect import open_dump
+from harness.errors import EvidenceError
+from harness.evidence.names import DUMP, SUPERBLOCK
+from harness.inspect import check as alone
+from harness.inspect import compare
+from harness.progress import NoProgress
+from harness.verify.evidence import Evidence
+from harness.verify.findings import CheckResult
+from harness.verify.judge import judge
+from tests.mutations.mutation import REFUSED
+from tests.mutations.right import Broken, crash, dump
+from tests.support.evidence import write_sparse
+
+
+@dataclass(frozen=True)
+class Said:
+    """Which checks of a judge were red, and all that they found, a line each."""
+
+    red: frozenset[str]
+    text: str
+
+    @classmethod
+    def of(cls, results: tuple[CheckResult, ...]) -> Said:
+        red = frozenset(result.check for result in results if not result.passed)
+        return cls(red, "\n".join(item.message for each in results for item in each.findings))
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """By ``zharness verify``, ``dump check`` and ``dump compare`` with the right dump."""
+
+    verify: Said
+    check: Said
+    compare: Said
+
+
+def verdicts(broken: Broken, root: Path) -> Verdicts:
+    """Judged as a run would have left it, below ``root``."""
+    path, right, evidence = root / "broken", root / "right", root / "evidence"
+    broken.write(path)
+    write_sparse(right, dump(broken.form))
+    layout = "partition" if broken.on_partition else "ext4"
+    crash(broken.form, layout=layout, content=bytes(broken.data)).write(evidence)
+    if broken.on_partition:
+        into = evidence / "dump"
+        for name in (DUMP, SUPERBLOCK):
+            (into / name).unlink()
+        collect_partition(path, into, NoProgress()).save(into)
+    return Verdicts(
+        _verified(evidence),
+        _said(lambda: _checked(path)),
+        _said(lambda: _compared(right, path)),
+    )
+
+
+def _verified(root: Path) -> Said:
+    """Never refused: a dump that is no good is a finding, and evidence is as it should be."""
+    with Evidence.open(root) as evidence:
+        return Said.of(judge(evidence).results)
+
+
+def _checked(path: Path) -> tuple[CheckResult, ...]:
+    with open_dump(path) as opened:
+        return alone.check(opened, alone.superblock_of(path), NoProgress())
+
+
+def _compared(right: Path, path: Path) -> tuple[CheckResult, ...]:
+    with open_dump(right) as one, open_dump(path) as other:
+        return compare.compare(one, other, NoProgress())
+
+
+def _said(results: Callable[[], tuple[CheckResult, ...]]) -> Said:
+    try:
+        return Said.of(results())
+    except EvidenceError as error:
+        return Said(frozenset({REFUSED}), error.message)

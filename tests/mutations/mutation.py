@@ -1,0 +1,39 @@
+"""What a row of the table is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.mutations.right import Broken
+
+Change = Callable[[Broken], None]
+NO_DUMP = "dump-file memory-map pages registers vmcoreinfo"  # red if there is none to read
+REFUSED = "refused"  # no check: the file cannot be read, exit code 3
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """``verify``, ``check`` and ``compare``: the names of the checks that are red, "" if none is.
+
+    ``says`` is in what they find.
+    """
+
+    name: str
+    form: str
+    change: Change
+    verify: str = ""
+    check: str = ""
+    compare: str = ""
+    says: tuple[str, ...] = ()
+    on_partition: bool = False
+
+    @property
+    def where(self) -> str:
+        return f"{self.form} on a partition" if self.on_partition else self.form
+
+    @property
+    def expected(self) -> dict[str, frozenset[str]]:
+        """By judge."""
+        judges = {"verify": self.verify, "check": self.check, "compare": self.compare}
+        return {judge: frozenset(checks.split()) for judge, checks in judges.items()}

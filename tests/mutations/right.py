@@ -1,0 +1,116 @@
+"""One crash, and the right dump of it in each format: what the mutations begin with."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from pathlib import Path
+
+from harness.s390x.cpu import CpuState
+from tests.support.disks.dump_partition import mbr
+from tests.support.dumps import s390
+from tests.support.evidence import (
+    MCESAD,
+    MEMORY,
+    PAGE,
+    PART_START,
+    SUPERBLOCK_AT,
+    SyntheticRun,
+    stored,
+    superblock,
+    vmcore,
+    write_sparse,
+)
+from tests.support.kernels.crashed_kernel import PREFIXES, CrashedKernel, vmcoreinfo
+
+FORMS = ("elf", "s390", "s390_ext")
+VECTORS = (0x30A400, 0x30A800)  # where each CPU's vector registers are stored
+VMCOREINFO = vmcoreinfo()
+CPUS = tuple(CrashedKernel().cpus)
+STORED = tuple(stored(cpu) for cpu in CPUS)  # as a dump has them
+MIB = 1 << 20
+LAST = (1 << 64) - 1
+
+
+@cache
+def crashed_memory() -> bytes:
+    """The crashed kernel's, with areas for vector registers."""
+    memory = CrashedKernel().memory()
+    for prefix, area in zip(PREFIXES, VECTORS, strict=True):
+        struct.pack_into(">Q", memory, prefix + MCESAD, area)
+    return bytes(memory)
+
+
+def crash(form: str, **fields: object) -> SyntheticRun:
+    return SyntheticRun(
+        memory=crashed_memory(), cpus=list(CPUS), vmcoreinfo=VMCOREINFO, form=form, **fields
+    )
+
+
+@cache
+def dumped_memory(form: str) -> bytes:
+    """The crashed memory, and registers where the dump system leaves them."""
+    return crash(form).dumped_memory()
+
+
+def dump(
+    form: str,
+    memory: bytes | None = None,
+    cpus: tuple[CpuState, ...] = STORED,
+    note: bytes | None = VMCOREINFO,
+) -> bytes:
+    """The dump of such a crash; ``cpus`` as stored. A stand-alone dump has no ``note``."""
+    memory = dumped_memory(form) if memory is None else memory
+    prefixes = [cpu.prefix for cpu in cpus]
+    if form == "elf":
+        return vmcore(memory, cpus, vmcoreinfo=note)
+    if form == "s390":
+        return s390.plain(memory, prefixes)
+    return s390.extended(len(memory), segments(memory), prefixes)
+
+
+def segments(memory: bytes) -> list[bytes]:
+    """One raw, one compressed, and one of two entries of which the second is raw."""
+    return [
+        s390.raw_segment(0, memory[:MIB]),
+        s390.compressed_segment(MIB, memory[MIB : 2 * MIB]),
+        s390.compressed_segment(2 * MIB, memory[2 * MIB :], LAST, raw=[1]),
+    ]
+
+
+class Broken:
+    """What is on the disk, about to be changed: a dump in a file, or on a partition.
+
+    ``block`` (with the superblock) and ``sector`` (the disk's first) count on a partition alone.
+    """
+
+    def __init__(self, form: str, *, on_partition: bool) -> None:
+        self.form, self.on_partition = form, on_partition
+        self.data = bytearray(dump(form))
+        self.block = bytearray(superblock(bytes(self.data)))
+        self.sector = mbr()
+
+    def at(self, address: int) -> int:
+        """Where the dump has the byte at an absolute address; not for compressed memory."""
+        if self.form == "elf":
+            return len(dump("elf")) - MEMORY + address
+        return PAGE + address if self.form == "s390" else 2 * PAGE + address
+
+    def rewrite(self, data: bytes) -> None:
+        """Another dump altogether."""
+        self.data[:] = data
+        self.block[:] = superblock(data)
+
+    def write(self, path: Path) -> None:
+        """The dump file, or the disk with the partition."""
+        if not self.on_partition:
+            write_sparse(path, bytes(self.data))
+            return
+        with path.open("wb") as disk:
+            for at, data in (
+                (0, self.sector),
+                (PART_START, self.data),
+                (SUPERBLOCK_AT, self.block),
+            ):
+                disk.seek(at)
+                disk.write(data)

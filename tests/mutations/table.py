@@ -1,0 +1,48 @@
+"""Every way in which a dump is broken here, and which checks of which judge say so.
+
+docs/mutations.md has it for people, as ``python -m tests.mutations`` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.mutations import cpus, disk, headers, memory, unfinished
+from tests.mutations.mutation import NO_DUMP
+
+SECTIONS = {
+    "Memory": memory.MUTATIONS,
+    "Headers and compressed entries": headers.MUTATIONS,
+    "Cut, or never finished": unfinished.MUTATIONS,
+    "CPUs and VMCOREINFO": cpus.MUTATIONS,
+    "The disk around it": disk.MUTATIONS,
+}
+MUTATIONS = tuple(mutation for section in SECTIONS.values() for mutation in section)
+_JUDGES = ("verify", "check", "compare")
+_NO_DUMP = frozenset(NO_DUMP.split())
+
+
+def rendered() -> str:
+    """How many each judge sees, and all sections, in Markdown."""
+    seen = {judge: sum(bool(item.expected[judge]) for item in MUTATIONS) for judge in _JUDGES}
+    summary = (
+        f"Of {len(MUTATIONS)} ways `verify` sees {seen['verify']}, `dump check` {seen['check']}, "
+        f"`dump compare` {seen['compare']}.\n"
+    )
+    return "\n".join([summary, *(line for title in SECTIONS for line in _section(title))])
+
+
+def _section(title: str) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield "| | format | `verify` | `dump check` | `dump compare` |"
+    yield "|---|---|---|---|---|"
+    for mutation in SECTIONS[title]:
+        said = " | ".join(_said(mutation.expected[judge]) for judge in _JUDGES)
+        yield f"| {mutation.name} | {mutation.where} | {said} |"
+    yield ""
+
+
+def _said(red: frozenset[str]) -> str:
+    if red >= _NO_DUMP:
+        return ", ".join(["no dump", *sorted(red - _NO_DUMP)])
+    return ", ".join(sorted(red)) or "-"

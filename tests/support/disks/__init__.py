@@ -1,0 +1,1 @@
+"""Disks that dumps lie on."""

@@ -1,0 +1,1 @@
+"""Dumps in every format, right ones and hostile ones."""

@@ -1,0 +1,64 @@
+"""A dump that is checked by itself, and what the checks say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.dump.content import Memory
+from harness.dump.disk.superblock import FoundSuperblock
+from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.reader import Dump, Segment
+from harness.inspect import check as alone
+from harness.progress import NoProgress
+from harness.s390x.cpu import CpuState
+from harness.verify.findings import CheckResult
+from tests.support.kernels.crashed_kernel import (
+    CrashedKernel,
+)
+
+
+def read(elf: bytes) -> ElfDump:
+    return ElfDump(Memory(elf, "some.elf"))
+
+
+def checked(dump: Dump, found: FoundSuperblock | None = None) -> dict[str, CheckResult]:
+    return {result.check: result for result in alone.check(dump, found, NoProgress())}
+
+
+def reds(results: dict[str, CheckResult]) -> set[str]:
+    return {name for name, result in results.items() if not result.passed}
+
+
+def said(results: dict[str, CheckResult]) -> str:
+    return "\n".join(finding.message for item in results.values() for finding in item.findings)
+
+
+CRASHED = CrashedKernel()
+
+
+class OtherDump(Dump):
+    """Segments and CPUs in a format of another name."""
+
+    name, length = "other", 0
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        form: str = "s390",
+        cpus: Sequence[CpuState] = tuple(CRASHED.cpus),
+        why: str | None = None,
+    ) -> None:
+        self.format, self.segments, self._cpus = form, tuple(segments), tuple(cpus)
+        self.content, self._why = Memory(b"", "other"), why
+
+    @property
+    def cpus(self) -> tuple[CpuState, ...]:
+        return self._cpus
+
+    @property
+    def incomplete(self) -> str | None:
+        return self._why
+
+
+def segment(start: int, end: int, memory: bytes = bytes(CRASHED.memory())) -> Segment:
+    return Segment(start, end - start, Memory(memory[start:end], "other"))

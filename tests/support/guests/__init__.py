@@ -1,0 +1,1 @@
+"""The programs of the guests, on this host."""

@@ -1,0 +1,1 @@
+"""Kernels that are small enough for a test."""

@@ -1,0 +1,190 @@
+"""A small memory in which a kernel crashed: page tables, lowcores, VMCOREINFO and a kernel log.
+
+Put together with struct from the Principles of Operation and Linux
+``kernel/printk/printk_ringbuffer.h``, not with the harness's own readers or layouts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from harness.s390x.cpu import CpuState
+from harness.s390x.storestatus import status_area
+from tests.support.cpus import make_cpu
+from tests.support.evidence import (
+    IDENTITY,
+    IDENTITY_BASE,
+    IMAGE,
+    IMAGE_VADDR,
+    KERNEL_IMAGE,
+    MEMORY,
+    VMCORE_INFO_NOTE,
+    VMCORE_INFO_POINTER,
+    Load,
+    crashed_memory,
+    elf_note,
+    stored,
+    vmcore,
+)
+
+ROOT = 0x110000  # swapper_pg_dir
+RING, DESCS, INFOS, TEXT = 0x120000, 0x121000, 0x122000, 0x124000
+UTS, LOWCORE_PTR = 0x126000, 0x127000
+IMAGE_SEGMENTS, IDENTITY_SEGMENTS, IMAGE_PAGES = 0x200000, 0x204000, 0x208000
+PREFIXES = (0x300000, 0x302000)
+PSW_MASK = 0x0404C00180000000  # of a kernel at work
+COUNT_BITS, SIZE_BITS = 4, 10
+NEW_PSWS = range(0x1A0, 0x200, 16)
+COMMITTED, FINALIZED, REUSABLE = 1, 2, 3
+PANIC = "Kernel panic - not syncing: out of coffee"
+
+SYMBOLS = {
+    "init_uts_ns": UTS,
+    "swapper_pg_dir": ROOT,
+    "_stext": IMAGE[0],
+    "prb": RING - 8,
+    "lowcore_ptr": LOWCORE_PTR,
+}
+STRUCTS = """\
+OFFSET(uts_namespace.name)=4
+SIZE(printk_ringbuffer)=88
+OFFSET(printk_ringbuffer.desc_ring)=0
+OFFSET(printk_ringbuffer.text_data_ring)=48
+OFFSET(prb_desc_ring.count_bits)=0
+OFFSET(prb_desc_ring.descs)=8
+OFFSET(prb_desc_ring.infos)=16
+OFFSET(prb_desc_ring.head_id)=24
+OFFSET(prb_desc_ring.tail_id)=32
+SIZE(prb_desc)=24
+OFFSET(prb_desc.state_var)=0
+OFFSET(prb_desc.text_blk_lpos)=8
+OFFSET(prb_data_blk_lpos.begin)=0
+OFFSET(prb_data_blk_lpos.next)=8
+SIZE(printk_info)=88
+OFFSET(printk_info.seq)=0
+OFFSET(printk_info.ts_nsec)=8
+OFFSET(printk_info.text_len)=16
+OFFSET(prb_data_ring.size_bits)=0
+OFFSET(prb_data_ring.data)=8
+OFFSET(atomic_long_t.counter)=0
+LENGTH(lowcore_ptr)=8
+"""
+
+
+def virtual(absolute: int) -> int:
+    """Where the kernel's image has it."""
+    return IMAGE_VADDR + absolute - IMAGE[0]
+
+
+def vmcoreinfo() -> bytes:
+    symbols = "".join(f"SYMBOL({name})={virtual(at):x}\n" for name, at in SYMBOLS.items())
+    return (
+        "OSRELEASE=6.12.1-test\nBUILD-ID=0123456789abcdef\nPAGESIZE=4096\n"
+        f"{symbols}{STRUCTS}CRASHTIME=1700000000\n"
+        f"IDENTITYBASE={IDENTITY_BASE:x}\nKERNELOFFSET={IMAGE_VADDR:x}\nKERNELOFFPHYS={IMAGE[0]:x}\n"
+    ).encode()
+
+
+@dataclass
+class CrashedKernel:
+    """Change it, then take ``memory()`` or ``elf()``. ``first_id`` is the oldest record's."""
+
+    log: Sequence[str] = ("Linux version 6.12.1-test", "two\nlines", PANIC)
+    first_id: int = 5
+    first_lpos: int = 0
+    cpus: list[CpuState] = field(
+        default_factory=lambda: [
+            replace(make_cpu(at + 1), prefix=PREFIXES[at], psw_mask=PSW_MASK) for at in (0, 1)
+        ]
+    )
+    vmcoreinfo: bytes = field(default_factory=vmcoreinfo)
+    loads: tuple[Load, ...] = (KERNEL_IMAGE, IDENTITY)
+    states: dict[int, int] = field(default_factory=dict)  # of records by position
+
+    def memory(self) -> bytearray:
+        memory = bytearray(_base_memory())
+        note = elf_note(b"VMCOREINFO", 0, self.vmcoreinfo)
+        put(memory, VMCORE_INFO_POINTER, ">Q", VMCORE_INFO_NOTE)
+        memory[VMCORE_INFO_NOTE : VMCORE_INFO_NOTE + len(note)] = note
+        _tables(memory)
+        self._ring(memory)
+        names = ("Linux", "crash", "6.12.1-test", "#1 SMP", "s390x", "(none)")
+        for number, name in enumerate(names):
+            at = UTS + 4 + 65 * number
+            memory[at : at + 65] = name.encode().ljust(65, b"\0")
+        memory[LOWCORE_PTR : LOWCORE_PTR + 64] = bytes(64)
+        for number, cpu in enumerate(self.cpus):
+            put(memory, LOWCORE_PTR + 8 * number, ">Q", IDENTITY_BASE + cpu.prefix)
+            for at in NEW_PSWS:
+                put(memory, cpu.prefix + at, ">2Q", PSW_MASK, virtual(IMAGE[0]) + at)
+            area = cpu.prefix + 0x1200
+            memory[area : area + 512] = status_area(cpu)
+        return memory
+
+    def elf(self, memory: bytes | None = None) -> bytes:
+        return vmcore(
+            bytes(self.memory() if memory is None else memory),
+            [stored(cpu) for cpu in self.cpus],
+            vmcoreinfo=self.vmcoreinfo,
+            loads=self.loads,
+        )
+
+    def _ring(self, memory: bytearray) -> None:
+        put(memory, RING - 8, ">Q", virtual(RING))
+        last = self.first_id + len(self.log) - 1
+        put(
+            memory,
+            RING,
+            ">I4xQQQQ",
+            COUNT_BITS,
+            virtual(DESCS),
+            virtual(INFOS),
+            last,
+            self.first_id,
+        )
+        put(memory, RING + 48, ">I4xQ", SIZE_BITS, virtual(TEXT))
+        lpos, size = self.first_lpos, 1 << SIZE_BITS
+        for number, text in enumerate(self.log):
+            data, entry = text.encode(), (self.first_id + number)
+            index = entry % (1 << COUNT_BITS)
+            begin, after = lpos, lpos + -(-(8 + len(data)) // 8) * 8
+            start = begin % size
+            if begin // size != after // size:
+                after, start = after // size * size + after - begin, 0
+            if data:
+                put(memory, TEXT + start, ">Q", entry)
+                memory[TEXT + start + 8 : TEXT + start + 8 + len(data)] = data
+                lpos = after
+            else:
+                begin = after = 3
+            state = self.states.get(number, FINALIZED) << 62 | entry
+            put(memory, DESCS + 24 * index, ">3Q", state, begin, after)
+            put(memory, INFOS + 88 * index, ">QQH", number, number * 10**9 + 500, len(data))
+
+
+@cache
+def _base_memory() -> bytes:
+    return crashed_memory()
+
+
+def put(memory: bytearray, at: int, form: str, *values: int) -> None:
+    struct.pack_into(form, memory, at, *values)
+
+
+def _tables(memory: bytearray) -> None:
+    """The image by pages, all memory at the identity base by segment frames."""
+    invalid = struct.pack(">Q", 0x24) * 2048
+    memory[ROOT : ROOT + 0x4000] = invalid
+    for table in (IMAGE_SEGMENTS, IDENTITY_SEGMENTS):
+        memory[table : table + 0x4000] = struct.pack(">Q", 0x20) * 2048
+    memory[IMAGE_PAGES : IMAGE_PAGES + 0x800] = struct.pack(">Q", 0x400) * 256
+    for start, table in ((IMAGE_VADDR, IMAGE_SEGMENTS), (IDENTITY_BASE, IDENTITY_SEGMENTS)):
+        put(memory, ROOT + (start >> 31) * 8, ">Q", table | 7)
+    put(memory, IMAGE_SEGMENTS + (IMAGE_VADDR >> 20 & 0x7FF) * 8, ">Q", IMAGE_PAGES)
+    for number in range((IMAGE[1] - IMAGE[0]) >> 12):
+        put(memory, IMAGE_PAGES + number * 8, ">Q", IMAGE[0] + number * 4096)
+    for number in range(MEMORY >> 20):
+        put(memory, IDENTITY_SEGMENTS + number * 8, ">Q", number << 20 | 0x400)

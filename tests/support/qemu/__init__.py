@@ -1,0 +1,1 @@
+"""Peers of QEMU's clients, and other QEMUs."""

@@ -1,0 +1,1 @@
+"""Runs without QEMU: their machines, engines, workers and reports."""
