@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import HostError
+from harness.host.fault import cannot_grow
 
 CHUNK = 1 << 20
 _NOT_WITHIN_KERNEL = (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -51,7 +52,7 @@ def copy(source: Path, target: Path) -> None:
                 _copy_range(reader.fileno(), writer.fileno(), offset, length)
         except OSError as error:
             target.unlink()
-            if error.errno != errno.ENOSPC:
+            if not cannot_grow(error):
                 raise
             raise HostError(
                 f"no space left for {target} (up to {size} bytes)",

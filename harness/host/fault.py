@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError, HostError, UsageError
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # what a name brings about that a user has got wrong; all else is for the host to answer
 _WRONG_NAME = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
@@ -48,13 +48,23 @@ def unusable(what: str, error: OSError, *, hint: str | None = None) -> HarnessEr
     return HostError(message, hint=fault.hint if fault and fault.hint else hint)
 
 
-def is_no_space(error: OSError) -> bool:
-    """Whether a file could not grow: its disk is full, or a quota or a limit of size is reached."""
-    return error.errno in _NO_SPACE
+def disk_is_full(error: OSError) -> bool:
+    """Whether a disk, or the user's quota on it, is full."""
+    return error.errno in _DISK_FULL
+
+
+def cannot_grow(error: OSError) -> bool:
+    """Whether a file could not grow: the disk is full, or the limit of a file's size is reached."""
+    return disk_is_full(error) or error.errno == errno.EFBIG
+
+
+def says_disk_is_full(text: str) -> bool:
+    """Whether a tool says so in what it printed."""
+    return os.strerror(errno.ENOSPC) in text
 
 
 def no_space(error: OSError, where: object) -> HostError:
-    """``error`` is what ``is_no_space``; ``where`` is the file or the directory that is full."""
+    """For an ``error`` that is ``cannot_grow``; ``where`` is the file or directory."""
     if error.errno == errno.EFBIG:
         limit = _limit(resource.RLIMIT_FSIZE)
         return HostError(
@@ -66,7 +76,7 @@ def no_space(error: OSError, where: object) -> HostError:
 
 def _of_system(error: OSError) -> HostError | None:
     where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-    if is_no_space(error):
+    if cannot_grow(error):
         return no_space(error, "a file" if error.filename is None else error.filename)
     if error.errno in _FILES:
         return HostError(

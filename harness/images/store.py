@@ -34,6 +34,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt
 from harness.errors import BuildError, EvidenceError, HostError
 from harness.files.atomic import replace_text
 from harness.files.json_file import as_model, parse_object
+from harness.host.fault import disk_is_full, says_disk_is_full
 from harness.images.locking import locked
 from harness.progress import Progress
 
@@ -47,7 +48,6 @@ _SWEEP_LOCK = "sweep"
 _KEY_DIGITS = 20
 _NAME = re.compile(rf"[a-z0-9][a-z0-9-]*-[0-9a-f]{{{_KEY_DIGITS}}}")
 _WRITE_BITS = 0o222
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _UNUSABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
@@ -233,7 +233,7 @@ class Store:
         try:
             yield
         except OSError as error:
-            if error.errno in _NO_SPACE:
+            if disk_is_full(error):
                 raise self._no_space(name) from error
             if error.errno in _UNUSABLE and self._is_about_us(error.filename):
                 raise HostError(
@@ -346,7 +346,7 @@ class Store:
 
     def _explained(self, error: BuildError, name: str, log: Path) -> BuildError | HostError:
         """A failed build's error as the user shall see it."""
-        if os.strerror(errno.ENOSPC) in error.message:
+        if says_disk_is_full(error.message):
             return self._no_space(name)
         return BuildError(error.message, hint=error.hint or f"see {log}")
 

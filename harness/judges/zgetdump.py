@@ -25,6 +25,7 @@ from harness.dump.formats.s390.c_s390 import SECTOR
 from harness.dump.formats.table import FORMATS, Format, Knows, format_named
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError, HostError, UsageError
+from harness.host.fault import says_disk_is_full
 from harness.images.command import Tools
 from harness.images.debian.packages import FOR_ALL_IMAGES, judge_set
 from harness.images.guest_job import run_job
@@ -44,7 +45,6 @@ SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
 _WHOLE_DISK, _FIRST_PARTITION = "/dev/sda", "/dev/sda1"
 _RESULTS = "results.img"
 _SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's tables and reserve
-_NO_SPACE = "No space left on device"
 _VERSION = re.compile(r"version ([\w.]+)")
 _FIELD = re.compile(r"\s+(\w[^.]*)\.+: (.*)")
 
@@ -150,7 +150,7 @@ class Zgetdump:
                 log = console_path(directory).read_text(errors="replace")
                 raise HostError(f"the guest that runs zgetdump failed: {complaint}\n{log[-500:]}")
             opinion = _opinion(results, formats, elf_alone=elf_alone)
-            if any(_NO_SPACE in said.text for said in opinion.converted.values()):
+            if any(says_disk_is_full(said.text) for said in opinion.converted.values()):
                 raise HostError(f"the judge's own disk of {results.stat().st_size} bytes was full")
             yield opinion
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Self
 from harness.closing import Closing
 from harness.errors import EvidenceError, HostError
 from harness.files.sparse import data_extents
+from harness.host.fault import cannot_grow
 
 CHUNK = 1 << 20
 PAGE = 4096
@@ -107,7 +107,7 @@ class GuestRam(Closing):
                     path.unlink()
                     raise
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if not cannot_grow(error):
                 raise HostError(f"{path} cannot be written: {error.strerror}") from error
             needed = sum(end - start for start, end in self._nonzero())
             raise HostError(

@@ -12,7 +12,7 @@ from typing import Any, Self
 from harness.errors import HarnessError, HostError, UsageError
 from harness.evidence.directory import RunDirectory
 from harness.evidence.journal import Journal
-from harness.host.fault import host_fault, is_no_space, no_space
+from harness.host.fault import cannot_grow, host_fault, no_space
 from harness.host.signals import deferred, signal_of
 from harness.progress import Progress
 from harness.report.verdict import Result, Verdict
@@ -119,7 +119,7 @@ class Record:
 
     def _explained(self, error: Exception) -> HarnessError:
         """What came from nobody of ours: the host's fault, if it can be told, or our mistake."""
-        if isinstance(error, OSError) and is_no_space(error):
+        if isinstance(error, OSError) and cannot_grow(error):
             return no_space(error, error.filename or self.directory.root)
         return host_fault(error) or HarnessError(
             f"internal error: {type(error).__name__}: {error}",

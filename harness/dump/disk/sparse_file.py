@@ -11,13 +11,13 @@ from typing import Self
 
 from harness.dump.content import Content
 from harness.errors import HostError
+from harness.host.fault import cannot_grow
 from harness.progress import Progress
 
 PAGE = 4096
 CHUNK = 1 << 20
 _LARGEST = (1 << 63) - 1  # off_t
 _ZERO_PAGE = bytes(PAGE)
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SparseFile:
@@ -44,7 +44,7 @@ class SparseFile:
                     path.unlink()
                     raise
         except OSError as error:
-            if error.errno not in _NO_SPACE:
+            if not cannot_grow(error):
                 raise HostError(f"{path} cannot be written: {error.strerror}") from error
             raise HostError(
                 f"no space left for {path} (up to {size} bytes)",

@@ -54,9 +54,10 @@ def test_an_existing_target_is_not_touched(tmp_path):
     assert (tmp_path / "b").read_text() == "old"
 
 
-def test_no_space_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_no_space_is_told_and_leaves_nothing(tmp_path, monkeypatch, number):
     def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     (tmp_path / "a").write_bytes(bytes(range(256)))
     monkeypatch.setattr(os, "copy_file_range", full)

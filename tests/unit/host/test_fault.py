@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 from pathlib import Path
 
 import pytest
 import typer
 
+import harness
 from harness.cli.app import app
 from harness.errors import ExitCode, HarnessError
-from harness.host.fault import host_fault, unusable
+from harness.host.fault import cannot_grow, disk_is_full, host_fault, says_disk_is_full, unusable
 from harness.host.paths import require_file
 from harness.images.initramfs import gen_init
 from harness.images.kernel import image as kernel_image
@@ -83,6 +85,25 @@ def test_nothing_is_nothing_on_any_host(tmp_path, monkeypatch):
     file.write_text("file /empty /dev/null 0644 0 0\n")
     (entry,) = gen_init.parse([file], {})
     assert entry.data == b""
+
+
+def test_a_full_disk_is_told_from_a_file_that_is_too_large():
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    errors = [OSError(number, os.strerror(number)) for number in numbers]
+    assert [disk_is_full(error) for error in errors] == [True, True, False, False]
+    assert [cannot_grow(error) for error in errors] == [True, True, True, False]
+    assert [says_disk_is_full(str(error)) for error in errors] == [True, False, False, False]
+
+
+def test_a_full_disk_has_one_home():
+    """Nobody else compares with the errors of a full disk."""
+    package = Path(harness.__file__).parent
+    said = [
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search("ENOSPC|EDQUOT", path.read_text())
+    ]
+    assert said == ["host/fault.py"]
 
 
 def test_a_working_directory_that_is_gone(tmp_path, monkeypatch):
