@@ -1,8 +1,8 @@
-"""Time as this process lives it: what passes while it is stopped does not count.
+"""The time of this process: time while it is stopped does not count.
 
-A host that is suspended, a virtual machine that is paused and a process tree that gets SIGSTOP have
-one thing in common: the monotonic clock may go on, but nothing that we wait for can happen. A
-deadline that counts such time calls the guest slow although the host stood still.
+A host may be suspended, a virtual machine paused, or a process tree stopped by SIGSTOP. Then the
+monotonic clock may go on, but nothing that we wait for can happen. A deadline that counted such
+time would blame the guest, although the host stood still.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 
 TICK_SECONDS = 0.5
-GAP_SECONDS = 3.0  # between two ticks, beyond which nobody was there; a loaded host makes no such
+GAP_SECONDS = 3.0  # a longer gap between two ticks means that we were stopped; load makes none
 
 
 class RunningClock:
-    """The seconds of ``monotonic`` less those in which nothing called :meth:`now`.
+    """The seconds of ``monotonic``, minus those in which nothing called :meth:`now`.
 
-    Somebody must call it every ``TICK_SECONDS``, whatever else goes on: :func:`now` sees to that
-    for the whole process. A gap is noticed by whoever calls first when it is over.
+    Something must call it every ``TICK_SECONDS``, whatever else happens; :func:`now` ensures that
+    for the whole process. The first call after a gap notices the gap.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +40,7 @@ class RunningClock:
 
 
 class _Ticking:
-    """The clock of this process, and the thread that keeps it going from its first use on."""
+    """The clock of this process, and the thread that calls it from its first use on."""
 
     def __init__(self) -> None:
         self._clock = RunningClock()

@@ -11,7 +11,7 @@ _Found = TypeVar("_Found")
 
 
 class Deadline:
-    """A moment by which something must have happened, on a clock that stands still with us.
+    """A moment by which something must have happened, on a clock that stops when we are stopped.
 
     >>> Deadline(60).expired
     False
@@ -35,10 +35,10 @@ class Deadline:
         return Deadline(min(seconds, self.remaining))
 
     def wait(self, attempt: Callable[[float], _Found]) -> _Found:
-        """What ``attempt`` returns: the first time that is true, or when the deadline has passed.
+        """Repeat ``attempt`` until its result is true or the deadline has passed; return that.
 
-        ``attempt`` gets the seconds that it may wait at most. Waiting that ends too early, because
-        the process was stopped meanwhile, is tried again.
+        ``attempt`` gets the seconds that it may wait at most. If the process was stopped meanwhile
+        and the attempt ended too early, it is repeated.
         """
         while True:
             found = attempt(self.remaining)

@@ -1,18 +1,18 @@
-"""Everything the harness raises on purpose.
+"""Every exception that the harness raises on purpose.
 
 ::
 
     HarnessError              exit 3   the harness or its environment is at fault
-    +-- UsageError            exit 2   the user asked for something that cannot be
-    |   +-- OverrideError              what was given beside a scenario does not fit it
-    |   +-- UnknownNameError           there is nothing of that name
+    +-- UsageError            exit 2   the request is not valid
+    |   +-- OverrideError              options or marks do not fit the scenario
+    |   +-- UnknownNameError           nothing has this name
     +-- HostError             exit 3   this host lacks a tool, a version, memory or space
     +-- BuildError            exit 3   an image could not be built
     +-- ProtocolError         exit 3   a peer (QMP, gdbstub, SCLP) broke its protocol
     +-- QemuDied              exit 3   a QEMU process ended on its own
-    +-- PhaseTimeout          exit 3   a deadline passed; says in which phase and for what
+    +-- PhaseTimeout          exit 3   a deadline passed; names the phase and what was awaited
     +-- EvidenceError         exit 3   an evidence directory, snapshot or image is damaged
-        +-- LimitError                 it has, or takes, more than any honest one
+        +-- LimitError                 it exceeds a limit that no genuine one reaches
 
 A wrong dump is not an exception: it is a finding (``harness.verify``), and exit code 1.
 """
@@ -51,19 +51,19 @@ class HarnessError(Exception):
 
 
 class UsageError(HarnessError):
-    """The request makes no sense: unknown scenario, contradictory sizes, missing file."""
+    """The request is not valid: unknown scenario, contradictory sizes, missing file."""
 
     exit_code = ExitCode.USAGE
 
 
 class UnknownNameError(UsageError):
-    """There is nothing of that name."""
+    """Nothing has this name."""
 
 
 class OverrideError(UsageError):
-    """What was given beside a scenario, as options or marks, makes none.
+    """Options or marks that were given with a scenario do not fit it.
 
-    ``fields`` are pairs of section and field of the schema, ``what`` is wrong with them.
+    ``fields`` are pairs of section and field of the schema; ``what`` says what is wrong with them.
     """
 
     def __init__(self, fields: Sequence[tuple[str, str]], what: str) -> None:
@@ -71,7 +71,7 @@ class OverrideError(UsageError):
         super().__init__(self.naming({}))
 
     def naming(self, names: Mapping[tuple[str, str], str]) -> str:
-        """The message, in which fields have the names under which they were given."""
+        """The message, with the names under which the fields were given."""
         called = (names.get(field, ".".join(field)) for field in self.fields)
         return f"{', '.join(called)}: {self.what}"
 
@@ -85,7 +85,7 @@ class BuildError(HarnessError):
 
 
 class ProtocolError(HarnessError):
-    """A peer answered something its protocol does not allow."""
+    """A peer sent an answer that its protocol does not allow."""
 
 
 class QemuDied(HarnessError):
@@ -97,7 +97,7 @@ class EvidenceError(HarnessError):
 
 
 class LimitError(EvidenceError):
-    """What was read has more of something, or takes more memory or time, than any honest one."""
+    """An input has more content, or takes more memory or time, than any genuine one."""
 
 
 class PhaseTimeout(HarnessError):

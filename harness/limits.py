@@ -1,9 +1,9 @@
-"""How much of a dump is taken before it is refused: more than any machine has, and no more.
+"""Limits on what a dump may have or take. Every genuine dump is within them.
 
-Whoever wrote a dump chose its numbers, and a few bytes can claim anything. Readers go through data
-piece by piece and keep little; these limits are for what they do keep, or go through one by one.
-An honest dump reaches none of them. ``--limit-factor``, or ``ZHARNESS_LIMIT_FACTOR`` in the
-environment, multiplies them all.
+A dump may come from anybody, and a few bytes can claim anything. Readers go through data piece by
+piece and keep little; these limits are for what they keep, or go through one by one. A genuine
+dump reaches none of them. ``--limit-factor``, or ``ZHARNESS_LIMIT_FACTOR`` in the environment,
+multiplies them all.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ class Limits:
     s390_entry: int = 8 * _MIB  # zipl's dump tool compresses 1 MiB at a time
     file_systems: int = 128  # partitions that a GPT has by default
     dump_files: int = 1 << 15  # dump.N in one directory; zfcpdump 2 stops when the disk is full
-    directory_bytes: int = 16 * _MIB  # what debugfs tells of a directory
+    directory_bytes: int = 16 * _MIB  # of debugfs's output for a directory
     block_map_bytes: int = 32 * _MIB  # of a file's blocks: 1 TB on ext3 takes 10 MiB
-    debugfs_seconds: int = 4  # in which it is done with 100 GB on ext3
-    memory: int = 220 * _MIB  # that a command may take beside its programs
+    debugfs_seconds: int = 4  # enough for 100 GB on ext3
+    memory: int = 220 * _MIB  # that a command may take, without its programs
     seconds: int = 15  # for a file of up to SMALL bytes
     kernel_image: int = 128 * _MIB  # a kernel image; Debian's has 10 MiB
-    kernel_unpacked: int = 256 * _MIB  # what all that looks compressed in it unpacks to
+    kernel_unpacked: int = 256 * _MIB  # of everything in it that looks compressed, unpacked
     kernel_payloads: int = 64  # places in it that look like the begin of a compressed kernel
 
     def times(self, factor: int) -> Limits:
-        """Each of them ``factor`` times as large."""
+        """The limits, each ``factor`` times as large."""
         return Limits(**{field.name: getattr(self, field.name) * factor for field in fields(self)})
 
 
-# what a larger file may have and take more: of honest ones, tables and time grow with the size
+# what a larger file may have and take in addition: tables and time grow with the size
 SMALL = 64 * _MIB
 PER_RUN = 4096  # bytes of a dump; a page of memory is seldom less when it is compressed
 PER_RECORD = 4096  # bytes; makedumpfile writes as many or more in nearly all of its records
@@ -57,17 +57,17 @@ _BYTES_PER_SECOND, _BYTES_PER_BYTE = 10 * _MIB, 16
 
 MAX_FACTOR = 1 << 20
 
-# a context variable, for every reader has to know them and no command has two sets
+# a context variable, because every reader needs the limits and a command has only one set
 _LIMITS: ContextVar[Limits | None] = ContextVar("limits", default=None)
 
 
 def limits() -> Limits:
-    """Those that are in force; raises UsageError if the environment has a senseless factor."""
+    """The limits that apply; raises UsageError if the environment's factor is not valid."""
     return _LIMITS.get() or Limits().times(factor_of(os.environ.get(VARIABLE) or "1", VARIABLE))
 
 
 def factor_of(text: str, name: str) -> int:
-    """The factor that a user wrote; raises UsageError, calling it ``name``, if it is none."""
+    """The factor in a user's ``text``; raises UsageError, with ``name``, if it is not valid."""
     if not text.isdecimal() or not 1 <= int(text) <= MAX_FACTOR:
         raise UsageError(f"{name}: '{text}' is no whole number from 1 to {MAX_FACTOR}")
     return int(text)
@@ -75,7 +75,7 @@ def factor_of(text: str, name: str) -> int:
 
 @contextmanager
 def multiplied(factor: int) -> Iterator[None]:
-    """For the length of a ``with`` block, limits ``factor`` times the usual ones."""
+    """Limits ``factor`` times the usual ones, for the duration of a ``with`` block."""
     token = _LIMITS.set(Limits().times(factor))
     try:
         yield
@@ -84,7 +84,7 @@ def multiplied(factor: int) -> Iterator[None]:
 
 
 def seconds_for(*sizes: int) -> int:
-    """CPU time in which files of these sizes have to be done with."""
+    """The CPU time that files of these sizes may take."""
     return limits().seconds + sum(max(0, size - SMALL) for size in sizes) // _BYTES_PER_SECOND
 
 
@@ -110,5 +110,5 @@ def require(name: str, what: str, found: int, limit: int) -> None:
 
 
 def exceeded(name: str, what: str, limit: int) -> LimitError:
-    """The error that says ``what`` is more than ``limit`` allows, and how to allow it."""
+    """The error for ``what``, which exceeds ``limit``; it tells how to raise the limit."""
     return LimitError(f"{name}: {what}, the limit is {limit}: {OPTION} (or {VARIABLE}) raises it")

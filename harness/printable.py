@@ -1,8 +1,8 @@
-"""Text that others wrote, made safe to show.
+"""Make text from others safe to show.
 
-A guest, a dump, the evidence of someone else and the name of a file may hold anything: a terminal
-takes ESC and C1 characters for commands (ECMA-48), bidirectional overrides change the order of what
-is read (Unicode Standard Annex 9), a line end begins a line that looks like one of ours.
+A guest, a dump, evidence from others and a file name may contain anything. A terminal takes ESC and
+C1 characters for commands (ECMA-48). Bidirectional overrides change the order of the text (Unicode
+Standard Annex 9). A line end may start a line that looks like one of ours.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ _CUT = "..."
 
 
 def printable(text: str, *, keep: str = "", limit: int | None = None) -> str:
-    r"""``text`` with every character that is no visible one as its escape in Python: ``\x1b``.
+    r"""``text`` with every invisible character as its Python escape: ``\x1b``.
 
-    Those are Unicode's categories C (control, format, surrogate, private, unassigned) and Z
-    (separators) but the space, as ``str.isprintable`` has them; a backslash stays as it is. Without
-    ``keep`` the result is one line; ``keep`` names the characters that stay: LINE_END, TAB.
+    Invisible are Unicode's categories C (control, format, surrogate, private, unassigned) and Z
+    (separators), except the space, as in ``str.isprintable``. A backslash stays as it is. Without
+    ``keep`` the result is one line; ``keep`` names characters that stay: LINE_END, TAB.
 
-    A ``limit`` is the most characters of the result; what is longer ends in "...".
+    ``limit`` is the maximum length of the result; a longer one is cut and ends in "...".
 
-    For plain text only: it does nothing about the markup of rich ("[bold]"). Give rich a ``Text``.
+    For plain text only: the markup of rich ("[bold]") stays as it is. Give rich a ``Text``.
     """
     if limit is not None:
         text = text[: limit + 1]  # an escape is longer than its character, never shorter

@@ -1,4 +1,4 @@
-"""How long-running code tells a front end how far it is; the front end draws."""
+"""How long-running code reports its progress; a front end shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Task(Protocol):
-    """One thing under way."""
+    """One task in progress."""
 
     def update(self, done: float, note: str = "") -> None:
         """Set the absolute amount done, in the task's unit, and an optional short note."""
@@ -20,7 +20,7 @@ class Progress(Protocol):
     def task(
         self, what: str, total: float | None = None, unit: str = ""
     ) -> AbstractContextManager[Task]:
-        """Announce a task for the length of a ``with`` block."""
+        """Announce a task for the duration of a ``with`` block."""
 
 
 class _Silent:

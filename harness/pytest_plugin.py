@@ -1,7 +1,7 @@
 """The pytest plugin ``zharness``: scenario files as tests, crashes and dumps as fixtures.
 
-docs/pytest.md tells how to use it. Whoever does not use it pays for this module only, so it
-imports the harness where it needs it.
+docs/pytest.md tells how to use it. Projects that do not use it load only this module, so it imports
+the harness where it needs it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def pytest_runtest_makereport(
 def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport,
 ) -> tuple[str, str, str] | None:
-    """Trouble of ours is an error wherever it arises, never a failure of what is tested."""
+    """A fault of the harness is always an error, never a failure of what is tested."""
     if report.failed and getattr(report, TROUBLE, False):
         return "error", "E", "ERROR"
     return None
@@ -100,24 +100,24 @@ def _zharness(request: pytest.FixtureRequest) -> Iterator[MarkedTest]:
 
 @pytest.fixture
 def crashed_system(_zharness: MarkedTest) -> Iterator[CrashedSystem]:
-    """The marked system, up and waiting; its crash() pulls the marked trigger."""
+    """The marked system, booted, with a shell; its crash() pulls the marked trigger."""
     with _zharness.system() as system:
         yield system
 
 
 @pytest.fixture
 def crash_snapshot(_zharness: MarkedTest) -> Snapshot:
-    """The marked crash: memory, registers and console, frozen; made once, then from the store."""
+    """The marked crash: memory, registers, console. It is made once, then taken from the store."""
     return _zharness.crash()
 
 
 @pytest.fixture
 def dump_machine(_zharness: MarkedTest) -> DumpMachine:
-    """Its dump(snapshot) dumps a crash as is marked."""
+    """Its dump(snapshot) dumps a crash with the marked options."""
     return _zharness.dump_machine()
 
 
 @pytest.fixture
 def dump(dump_machine: DumpMachine, crash_snapshot: Snapshot) -> Dump:
-    """The marked crash, dumped as is marked, and judged."""
+    """The marked crash, dumped with the marked options, and judged."""
     return dump_machine.dump(crash_snapshot)

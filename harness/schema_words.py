@@ -1,4 +1,4 @@
-"""What a schema refuses, in plain words; pydantic's own words never reach a user.
+"""Messages about faults that a schema finds; pydantic's own words never reach a user.
 
 The types of errors and their contexts: pydantic documentation, "Validation Errors".
 """
@@ -55,24 +55,24 @@ OTHER = "is not what is allowed here"
 
 
 def typos_first(error: ValidationError) -> list[ErrorDetails]:
-    """All faults: unknown keys before the rest, because a key that is missing may be misspelt."""
+    """All faults, unknown keys first, because a missing key may be a misspelt one."""
     return sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != UNKNOWN_KEY)
 
 
 def words(fault: ErrorDetails, say: Mapping[str, Any] | None = None) -> str:
-    """What is wrong; ``say`` has other words for values of the fault's context."""
+    """The message about a fault; ``say`` replaces values of the fault's context."""
     context: Mapping[str, Any] = {**fault.get("ctx", {}), **(say or {})}
     return _WORDS.get(fault["type"], OTHER).format_map(context)
 
 
 def first_fault(error: ValidationError) -> str:
-    """The first thing that a shape did not allow: where, and what is wrong with it."""
+    """The first fault that a shape does not allow: where it is, and what is wrong."""
     fault = typos_first(error)[0]
     where = ".".join(map(str, fault["loc"]))
     return f"{where}: {words(fault)}" if where else words(fault)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """A question that names what of ``known`` is most like ``name``; None if nothing is."""
+    """A question that names the entry of ``known`` most like ``name``; None if there is none."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean '{near[0]}'?" if near else None

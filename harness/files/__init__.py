@@ -1,1 +1,1 @@
-"""Files: replaced whole, read with limits, sparse, JSON."""
+"""Files: atomic replacement, reading with limits, sparse files, JSON."""

@@ -1,4 +1,4 @@
-"""Files that are whole whenever somebody looks, whatever ends us meanwhile."""
+"""Files that are complete at any time, even if the harness is killed while it writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write ``text`` beside ``path`` and move it there; raises OSError."""
+    """Write ``text`` to a file beside ``path`` and rename it to ``path``; raises OSError."""
     new = path.with_name(f"{path.name}.new")
     try:
         new.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""JSON in files that anyone may have written."""
+"""JSON in files that may come from anybody."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.errors import EvidenceError
 from harness.files.plain_file import read_plain
 from harness.schema_words import first_fault
 
-MAX_BYTES = 8 << 20  # a verdict with findings of every page of many gigabytes has less
+MAX_BYTES = 8 << 20  # a verdict with findings for every page of many gigabytes is smaller
 MAX_DEPTH = 64
 _MAX_INTEGER = 1 << 64
 
@@ -24,17 +24,17 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; raises EvidenceError, naming the file and what is wrong with it.
 
-    It must be a regular file of at most 8 MiB of UTF-8; its content is what :func:`parse_object`
-    takes.
+    It must be a regular file of at most 8 MiB of UTF-8, with content that :func:`parse_object`
+    accepts.
     """
     return parse_object(read_plain(path, MAX_BYTES), path)
 
 
 def parse_object(content: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object that ``content``, read from ``path``, is; raises EvidenceError.
+    """The JSON object in ``content``, which was read from ``path``; raises EvidenceError.
 
-    What JSON has no words for (NaN, Infinity, a number beyond 64 bits or a float's range), a key
-    that is there twice and more than 64 levels are refused: nobody who means well writes them.
+    These are refused: values that JSON does not have (NaN, Infinity), numbers beyond 64 bits or
+    the range of a float, duplicate keys, and more than 64 levels. No genuine evidence has them.
     """
     try:
         document = json.loads(
@@ -56,7 +56,7 @@ def parse_object(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def as_model(model: type[Model], data: Any, path: Path) -> Model:
-    """``data``, read from ``path``, in the shape of ``model``; raises EvidenceError."""
+    """``data``, which was read from ``path``, as a ``model``; raises EvidenceError."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -89,7 +89,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_deeper(document: Any, depth: int) -> bool:
-    """Whether anything is nested in more than ``depth`` levels."""
+    """Whether ``value`` has more than ``depth`` levels."""
     level = [document]
     for _ in range(depth):
         level = [

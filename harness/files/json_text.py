@@ -1,4 +1,4 @@
-"""JSON written for people and programs alike; what reads it is ``harness.files.json_file``."""
+"""JSON output for people and programs; ``harness.files.json_file`` reads it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from typing import Any
 
 
 def to_text(document: Any) -> str:
-    """A document as text that a terminal shows as it is: plain ASCII, on lines of its own."""
-    # json escapes all that is not ASCII and all control characters but this one
+    """A document as text that is safe on a terminal: ASCII, with each value on its own line."""
+    # json escapes everything that is not ASCII, and all control characters except this one
     return json.dumps(document, indent=1, default=str).replace("\x7f", "\\u007f")

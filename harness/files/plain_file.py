@@ -1,7 +1,7 @@
-"""Files of others, opened for reading: nothing but regular files, and never more than expected.
+"""Read files from others: only regular files, and never more than expected.
 
-Evidence, crashes and reports come from anywhere. A FIFO in the place of a file would make its
-reader wait for ever, opening a device may do something, a link may lead to anything.
+Evidence, crashes and reports may come from anybody. A FIFO instead of a file would make its reader
+wait for ever. To open a device may have effects. A link may lead anywhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXE
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything at ``path``, be it a link that leads nowhere."""
+    """Whether there is anything at ``path``, even a link that leads nowhere."""
     try:
         path.lstat()
     except (OSError, ValueError):
@@ -34,7 +34,7 @@ def is_there(path: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path leads to a regular file; one that cannot be a path does not."""
+    """Whether ``path`` leads to a regular file; False if it cannot be a path."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
@@ -42,7 +42,7 @@ def is_file(path: Path) -> bool:
 
 
 def require_plain(path: Path) -> os.stat_result:
-    """Raises EvidenceError, naming the file, unless it is a regular file itself: no link to one."""
+    """Raises EvidenceError, with the path, unless it is a regular file; a link is refused."""
     try:
         found = path.lstat()
     except (OSError, ValueError) as error:
@@ -54,16 +54,16 @@ def require_plain(path: Path) -> os.stat_result:
 
 
 def require_own_directory(path: Path) -> None:
-    """Raises EvidenceError if there is something at ``path`` that is no directory, such as a link.
+    """Raises EvidenceError if ``path`` is something other than a directory, such as a link.
 
-    That none is there shows when its files are read.
+    A missing directory is not refused here; it shows when its files are read.
     """
     if is_there(path) and (path.is_symlink() or not path.is_dir()):
         raise EvidenceError(f"{path}: is not a directory of its own")
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """Open a regular file for reading; raises EvidenceError, naming it, if it is anything else."""
+    """Open a regular file for reading; raises EvidenceError, with the path, for anything else."""
     require_plain(path)
     try:
         return os.fdopen(os.open(path, _FLAGS), "rb")
@@ -72,10 +72,10 @@ def open_plain(path: Path) -> BufferedReader:
 
 
 def read_plain(path: Path, limit: int) -> bytes:
-    """All of a regular file of at most ``limit`` bytes; raises EvidenceError, naming it."""
+    """The content of a regular file of at most ``limit`` bytes; raises EvidenceError."""
     with open_plain(path) as file:
         try:
-            # as much as there is: a buffer for ``limit`` bytes would be made at once
+            # read only what is there: read(limit) would allocate a buffer of that size
             data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
         except OSError as error:
             raise EvidenceError(f"{path}: {_why(error)}") from error

@@ -1,4 +1,4 @@
-"""Sparse files: where their data is, copies, digests."""
+"""Sparse files: find their data, copy them, make digests."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NOT_WITHIN_KERNEL = (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def data_extents(fd: int, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
-    """(offset, size) of each run of data between ``start`` and ``end`` (default: end of file).
+    """(offset, size) of each range of data between ``start`` and ``end`` (default: end of file).
 
-    What lies between is a hole and reads as zeros; finding it costs no reading and, in a
-    memory file, allocates nothing. A block device knows of no holes.
+    Between the ranges there are holes, which read as zeros. To find them takes no reading, and
+    allocates nothing in a memory file. A block device has no holes.
     """
     position = start
     stop = os.fstat(fd).st_size if end is None else end
@@ -68,7 +68,7 @@ def digest(path: Path) -> str:
     zeros = bytes(CHUNK)
     with path.open("rb") as file:
         hashed = hashlib.sha256(os.fstat(file.fileno()).st_size.to_bytes(8, "big"))
-        beyond = 0  # the first chunk that was not looked at
+        beyond = 0  # the first chunk that is not yet in the digest
         for offset, length in data_extents(file.fileno()):
             first, beyond = max(beyond, offset // CHUNK), -(-(offset + length) // CHUNK)
             for number in range(first, beyond):
@@ -79,7 +79,7 @@ def digest(path: Path) -> str:
 
 
 def _copy_range(source: int, target: int, offset: int, length: int) -> None:
-    """Copy ``length`` bytes at ``offset``, within the kernel where both files allow it."""
+    """Copy ``length`` bytes at ``offset``, inside the kernel if both files allow it."""
     done = 0
     while done < length:
         at = offset + done

@@ -1,4 +1,4 @@
-"""The build-id of a kernel: what tells one build of it from every other."""
+"""The build-id of a kernel, which identifies one build of it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MAX_NOTES = 1 << 20  # bytes; Linux has a few hundred
 
 
 def build_id_of(path: Path) -> bytes | None:
-    """What tells one build from every other, in the note of that name; None if there is none.
+    """The build-id in the note of that name; None if there is none.
 
-    Raises UsageError if ``path`` is no s390 vmlinux.
+    Raises UsageError if ``path`` is not an s390 vmlinux.
     """
     try:
         with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""The host: its programs, its processes and signals, and faults that are its own."""
+"""The host: its programs, processes, signals and faults."""

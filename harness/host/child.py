@@ -1,4 +1,4 @@
-"""Child processes that do not outlive us."""
+"""Child processes that end when the harness ends."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from harness.errors import HostError
 
 
 def dying_with_us(argv: Sequence[str]) -> list[str]:
-    """The command that runs ``argv`` in a process which is killed when its parent ends.
+    """The command that runs ``argv`` in a process that the kernel kills when its parent ends.
 
-    Whatever ends the parent: the kernel does it (prctl(2), PR_SET_PDEATHSIG). What counts as the
-    parent is the *thread* that starts the command, so start it from one that lives long enough.
-    Raises HostError without the tool for it.
+    This works however the parent ends (prctl(2), PR_SET_PDEATHSIG). The parent is the *thread*
+    that starts the command, so start it from one that lives long enough.
+    Raises HostError if setpriv is missing.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
@@ -24,7 +24,7 @@ def dying_with_us(argv: Sequence[str]) -> list[str]:
 
 
 def our_module(name: str) -> list[str]:
-    """The command that runs a module of this very package, whatever the working directory holds."""
-    # -m makes Python look into the working directory first; right only if we did so ourselves
+    """The command that runs a module of this package, whatever is in the working directory."""
+    # -m makes Python look into the working directory first, unless we were started without it
     looked_there = bool({"", str(Path.cwd())} & set(sys.path))
     return [sys.executable, *([] if looked_there else ["-P"]), "-m", name]

@@ -1,4 +1,4 @@
-"""A limit of CPU time for a part of this program."""
+"""A limit on the CPU time of a part of this program."""
 
 from __future__ import annotations
 

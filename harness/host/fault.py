@@ -1,4 +1,4 @@
-"""Which errors of Python and of the operating system are the host's fault, and what to do then."""
+"""Which errors of Python and the operating system are the host's fault, and what to do then."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _WRONG_NAME = (
 _FILES = (errno.EMFILE, errno.ENFILE)
 _MEMORY = (errno.ENOMEM,)
 _PROCESSES = (errno.EAGAIN,)
-# all that Python says if the host refuses a thread (CPython Modules/_threadmodule.c)
+# Python's only message if the host refuses a thread (CPython Modules/_threadmodule.c)
 _NO_THREAD = "can't start new thread"
 _DEVICE = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errno.ENODEV)
 
 
 def host_fault(error: BaseException) -> HostError | None:
-    """What ``error`` says about the host; None if it may as well be a mistake of ours."""
+    """``error`` as a fault of the host; None if it may be a mistake of the harness."""
     if isinstance(error, MemoryError):
         return _no_memory()
     if isinstance(error, ImportError):
         return HostError(
             f"a part of the harness or of Python cannot be loaded: {error}",
-            hint="is it installed whole, and do limits leave room for it? ulimit -a shows them",
+            hint="check the installation, and the limits that ulimit -a shows",
         )
     if isinstance(error, OSError):
         return _of_system(error)
@@ -40,7 +40,7 @@ def host_fault(error: BaseException) -> HostError | None:
 
 
 def unusable(what: str, error: OSError, *, hint: str | None = None) -> HarnessError:
-    """UsageError for a name that is wrong, or HostError; ``what`` says what was to be used."""
+    """UsageError if a name is wrong, otherwise HostError; ``what`` was to be used."""
     message = f"{what}: {error.strerror}"
     if error.errno in _WRONG_NAME:
         return UsageError(message, hint=hint)

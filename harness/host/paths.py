@@ -16,7 +16,7 @@ _PACKAGE = Path(__file__).parents[1]  # harness/
 
 
 def data_dir() -> Path:
-    """The directory that holds ``images/`` and ``scenarios/``: the checkout's, or the installed."""
+    """The directory with ``images/`` and ``scenarios/``: in the checkout, or as installed."""
     for candidate in (_PACKAGE.parent, _PACKAGE / "_data"):
         if (candidate / "images").is_dir() and (candidate / "scenarios").is_dir():
             return candidate
@@ -26,10 +26,10 @@ def data_dir() -> Path:
 
 
 def require_file(path: Path, what: str) -> None:
-    """Raises UsageError, naming ``what`` and ``path``, unless it is a regular file; HostError if
-    that cannot be told.
+    """Raises UsageError, with ``what`` and ``path``, unless it is a regular file; HostError if
+    that cannot be found out.
 
-    A user's path can lead to a FIFO or to /dev/zero, which are never read to their end.
+    A user's path can lead to a FIFO or to /dev/zero, which never end.
     """
     try:
         mode = path.stat().st_mode
@@ -46,5 +46,5 @@ def default_store() -> Path:
 
 
 def default_runs() -> Path:
-    """Where evidence goes unless told otherwise: ``runs`` in the user's state directory."""
+    """Where evidence goes by default: ``runs`` in the user's state directory."""
     return platformdirs.user_state_path(APP) / "runs"

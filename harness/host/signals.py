@@ -1,6 +1,6 @@
 """The signals that ask a process to end: Ctrl-C, SIGTERM and SIGHUP.
 
-Signals are taken by the main thread (Python's ``signal``), so all of this is for it alone.
+Python delivers signals to the main thread only (``signal``), so this module is for that thread.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from types import FrameType
 from harness.closing import Closing
 
 ENDING = (Signals.SIGINT, Signals.SIGTERM, Signals.SIGHUP)
-# a terminal that closes, and a service manager, send several at once; a person takes longer
+# a closing terminal and a service manager send several at once; a person takes longer
 SAME_REQUEST_SECONDS = 1.0
-_BY_SIGNAL = 128  # what a shell adds to a signal's number to make an exit code of it
+_BY_SIGNAL = 128  # a shell's exit code of a process is this plus the signal's number
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody asked us to end, by the signal ``number``."""
+    """The signal ``number`` asked us to end."""
 
     def __init__(self, number: int) -> None:
         self.number = Signals(number)
@@ -31,17 +31,17 @@ class Interrupted(KeyboardInterrupt):
 
 
 def signal_of(error: KeyboardInterrupt) -> Signals:
-    """The signal behind it; where nobody else has a say, Python raises it for SIGINT."""
+    """The signal behind an interrupt. Without :class:`Ending`, Python raises it for SIGINT only."""
     return error.number if isinstance(error, Interrupted) else Signals.SIGINT
 
 
 def exit_code_of(number: int) -> int:
-    """As a shell tells that a process ended by a signal: 130, 143 or 129."""
+    """The shell's exit code of a process that a signal ended: 130, 143 or 129."""
     return _BY_SIGNAL + number
 
 
 class Requests:
-    """The requests to end that have come; ``first`` is the signal of the first one."""
+    """The requests to end so far; ``first`` is the signal of the first one."""
 
     def __init__(self) -> None:
         self.first: Signals | None = None
@@ -49,7 +49,7 @@ class Requests:
         self._since = 0.0
 
     def add(self, number: int) -> None:
-        """Count a signal, unless it is the same request in other words."""
+        """Count a signal, unless it belongs to the same request as the one before."""
         if self.first is None:
             self.first, self._since = Signals(number), time.monotonic()
         elif number != signal.SIGINT and time.monotonic() - self._since < SAME_REQUEST_SECONDS:
@@ -60,7 +60,7 @@ class Requests:
 class Ending(Closing):
     """Raises :class:`Interrupted` at the first request; a second one ends the process at once.
 
-    A signal that is ignored, as nohup(1) has it, stays so unless ``always``.
+    A signal that was ignored before, as with nohup(1), stays ignored unless ``always``.
     """
 
     def __init__(self, *, always: bool = False) -> None:
@@ -80,16 +80,16 @@ class Ending(Closing):
         before = self.requests.count
         self.requests.add(number)
         if self.requests.count > 1:
-            os._exit(exit_code_of(number))  # children go, too: see harness.host.child
+            os._exit(exit_code_of(number))  # the children end, too: see harness.host.child
         if before == 0:
             raise Interrupted(number)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let such a signal take effect only at the end, so that nothing is left half done.
+    """Let such a signal take effect only at the end of the block, so that its work is complete.
 
-    Those on which Python has no say end the process as ever.
+    Signals that Python cannot handle end the process as usual.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread is ever interrupted

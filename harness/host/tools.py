@@ -1,4 +1,4 @@
-"""Programs of the host, and the packages that have them."""
+"""Programs of the host, and the packages that contain them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SUPER_USER_DIRS = "/usr/sbin:/sbin"  # where Debian keeps sfdisk and mke2fs
 
 
 def find_tool(name: str) -> str:
-    """Path of a tool; raises HostError that says which package has it."""
+    """Path of a tool; raises HostError, which names the package of the tool."""
     require_tools((name,))
     found = _which(name)
     assert found is not None
@@ -33,7 +33,7 @@ def find_tool(name: str) -> str:
 
 
 def require_tools(names: Iterable[str]) -> None:
-    """Raises one HostError that names every missing tool and the packages that have them."""
+    """Raises one HostError that names all missing tools and their packages."""
     missing = [name for name in names if _which(name) is None]
     if missing:
         verb = "are" if len(missing) > 1 else "is"
@@ -48,7 +48,7 @@ def _which(name: str) -> str | None:
 
 
 def how_to_get(tools: Iterable[str]) -> str:
-    """What to do about missing tools, in Debian's names for their packages."""
+    """What to do about missing tools, with Debian's names of their packages."""
     packages = " ".join(sorted({PACKAGES.get(tool, tool) for tool in tools}))
     if _which("apt-get") is None:
         return f"install what Debian has as {packages}, or use a container: docs/hosts.md"

@@ -1,4 +1,4 @@
-"""Running the tools that build images."""
+"""Run the tools that build images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from harness.errors import BuildError
 from harness.host.child import dying_with_us
 from harness.host.tools import find_tool
 
-# how tools say what is wrong, the surest first: compilers, linkers and apt before make, whose
-# words come last and only say that something failed
+# error messages of tools, the most specific first: compilers, linkers and apt before make, which
+# only says in the end that something failed
 _ERRORS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -28,7 +28,7 @@ _ERRORS = tuple(
 
 @dataclass(frozen=True)
 class Tools:
-    """Runs tools for one image; all they print goes to ``log``. They die with this process."""
+    """Runs tools for one image; their output goes to ``log``. They die with this process."""
 
     log: Path
     what: str
@@ -41,7 +41,7 @@ class Tools:
         cwd: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        """Run to the end, handing each line of output to ``on_line``.
+        """Run a tool to its end; ``on_line`` gets each line of its output.
 
         Raises HostError if the tool is missing, BuildError with its first error line if it
         fails.
@@ -62,12 +62,12 @@ class Tools:
             raise self.failure(argv[0], reason.line or _status(status))
 
     def failure(self, tool: str, line: str) -> BuildError:
-        """The error for a tool that said ``line`` and failed; the store adds where the log is."""
+        """The error for a tool that printed ``line`` and failed; the store adds the log's path."""
         return BuildError(f"cannot build {self.what}: {tool}: {line}")
 
 
 class _Reason:
-    """Finds, in what a failing tool printed, the line that says why."""
+    """Finds the line with the reason in the output of a tool that failed."""
 
     def __init__(self) -> None:
         self._first: list[str] = ["" for _ in _ERRORS]
@@ -83,7 +83,7 @@ class _Reason:
 
     @property
     def line(self) -> str:
-        """The first of the surest kind; failing that, the last line; "" if nothing was said."""
+        """The first line of the most specific kind; otherwise the last line; "" without output."""
         return next((line for line in self._first if line), self._last)
 
 
@@ -91,7 +91,7 @@ class _Reason:
 def _spawned(
     command: Sequence[str], cwd: Path | None, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """A tool in a process group of its own, of which nothing is left afterwards."""
+    """A tool in a process group of its own; the whole group is ended afterwards."""
     child = subprocess.Popen(
         command,
         cwd=cwd,
@@ -106,7 +106,7 @@ def _spawned(
     try:
         yield child
     except BaseException:
-        if child.returncode is None:  # not reaped, so its number is still its own
+        if child.returncode is None:  # it is not reaped yet, so its process id is not reused
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
         raise

@@ -30,18 +30,18 @@ DISK = "disk.img"
 
 MIB = 1 << 20
 PARTITION_START = MIB
-# what zipl -d keeps to itself beside kernel and ramdisk (seen with s390-tools 2.16)
+# what zipl -d reserves beside kernel and ramdisk (seen with s390-tools 2.16)
 ZIPL_RESERVE = 32 * MIB
 # beside the dump: kernel, ramdisk, boot map, ELF headers with the crashed kernel's image a second
 # time (since Linux 6.10), what zipl keeps; and, in a file system, its own tables.
-# Disk images are sparse, so there is no need to be mean.
+# Disk images are sparse, so a large size costs nothing.
 PARTITION_EXTRA = 128 << 20
 FILE_SYSTEM_EXTRA = 128 << 20
-FILE_SYSTEM_SHARE = 32  # of the size, as 1/n
+FILE_SYSTEM_SHARE = 32  # this part of the size, as 1/n
 
 # the same disk for the same inputs
 UUID = "7a686172-6e65-7373-2064-756d70206469"
-TIME = "1"  # seconds since 1970; 0 would be the clock's time (lib/ext2fs, fs->now)
+TIME = "1"  # seconds since 1970; 0 would mean the current time (lib/ext2fs, fs->now)
 
 # a DOS partition table counts 512-byte blocks in 32 bits
 LARGEST = ((1 << 32) - 1) * BLOCK_SIZE
@@ -65,7 +65,7 @@ class DiskSpec:
 
 
 def size_for(layout: DiskLayout, memory: int) -> int:
-    """Bytes of a disk on which a dump of ``memory`` bytes fits, in whole MiB."""
+    """The size in bytes, in whole MiB, of a disk that can hold a dump of ``memory`` bytes."""
     extra = PARTITION_EXTRA
     if layout.is_file_system:
         extra = FILE_SYSTEM_EXTRA + memory // FILE_SYSTEM_SHARE
@@ -82,9 +82,9 @@ def dump_disk(
 ) -> Built:
     """The prepared disk as ``disk.img``, sparse.
 
-    ``host_kernel`` gives the kernel of the builder guest; it is only asked if there is one to run.
+    ``host_kernel`` gives the kernel of the builder guest; it is called only if a guest must run.
 
-    Raises UsageError for a size that cannot even hold kernel and ramdisk, BuildError if zipl
+    Raises UsageError for a size that cannot hold kernel and ramdisk, BuildError if zipl
     fails, HostError if the kernel changes meanwhile.
     """
     boot = BootFiles(spec.kernel.image, spec.ramdisk.path / IMAGE, spec.parmline)
@@ -115,14 +115,14 @@ def dump_disk(
 
 
 def check_boot_records(disk: Path, layout: DiskLayout) -> None:
-    """Raises BuildError unless ``disk`` carries what zipl should have left for ``layout``."""
+    """Raises BuildError unless ``disk`` has the boot records that zipl writes for ``layout``."""
     problem = _problem(disk, layout)
     if problem is not None:
         raise BuildError(f"zipl left a {layout} disk that is not right: {problem}")
 
 
 def make_partition(disk: Path, size: int) -> None:
-    """A new disk image with a DOS partition table: one partition over (nearly) all of it."""
+    """A new disk image with a DOS partition table and one partition over (nearly) all of it."""
     entry = _PARTITION_ENTRY.pack(
         0,
         _NO_CHS,
@@ -167,7 +167,7 @@ def _problem(disk: Path, layout: DiskLayout) -> str | None:
         if layout.is_file_system:
             return "it is marked as a dump partition" if is_dump else None
         if not is_dump or mbr.dev_type != BOOT_INFO_SCSI:
-            return "the boot record does not say that it is a SCSI dump partition"
+            return "the boot record is not that of a SCSI dump partition"
         if not PARTITION_START <= mbr.sb_off <= size - DUMP_SB_SIZE:
             return f"the dump superblock is said to be at byte {mbr.sb_off:#x}"
         file.seek(mbr.sb_off)
@@ -188,8 +188,8 @@ def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
         f"offset={PARTITION_START}",
         "root_owner=0:0",
         f"hash_seed={UUID}",
-        "lazy_itable_init=0",  # or the dump kernel would write the tables during the dump
-        "lazy_journal_init=1",  # a new image holds nothing but zeros anyway
+        "lazy_itable_init=0",  # otherwise the dump kernel would write the tables during the dump
+        "lazy_journal_init=1",  # a new image is all zeros anyway
     )
     kib = (spec.size - PARTITION_START) // 1024
     tools.run(
@@ -197,7 +197,7 @@ def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
             "mke2fs",
             *("-q", "-F"),
             *("-t", str(spec.layout)),
-            *("-m", "0"),  # no blocks kept for root: the dump may have all
+            *("-m", "0"),  # no blocks are reserved for root: the dump may use all
             *("-U", UUID),
             *("-E", ",".join(options)),
             str(disk),

@@ -1,4 +1,4 @@
-"""A guest that does one job by itself, says how it went, and powers off."""
+"""A guest that does one job, reports the result on its console, and powers off."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TAIL_LINES = 20
 
 
 def run_job(spec: MachineSpec, directory: Path, job: str, seconds: float) -> str | None:
-    """Run the guest until it powers off; returns what went wrong in it.
+    """Run the guest until it powers off; returns the guest's complaint if its job failed.
 
     The last line of its /init is ``zharness JOB: ok`` or ``failed``. ``directory`` gets the
     console log.

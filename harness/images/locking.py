@@ -1,4 +1,4 @@
-"""One at a time, across processes."""
+"""File locks between processes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.progress import Progress
 
 @contextmanager
 def locked(path: Path, what: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock file ``path`` (flock(2), which ends with its holder); says whom it waits for.
+    """Hold the lock file ``path`` (flock(2), which ends with its holder); reports the other holder.
 
-    The file stays: to remove it would let two holders in.
+    The file stays: if it were removed, two processes could hold the lock.
     """
     with path.open("a+") as lock:
         try:

@@ -1,6 +1,6 @@
-"""What building images takes, asked before anything is fetched or compiled.
+"""What the host must have to build images, checked before anything is fetched or compiled.
 
-``zharness doctor`` shows it all; ``Images.provide`` refuses to begin if anything is missing.
+``zharness doctor`` shows all of it. ``Images.provide`` refuses to start if anything is missing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OTHER_STORE = "name another place with --store or ZHARNESS_STORE"
 
 @dataclass(frozen=True)
 class Item:
-    """One thing looked at; ``why`` it is needed, and, if it is not ``ok``, the ``fix``."""
+    """One thing that was checked; ``why`` it is needed and, if it is not ``ok``, the ``fix``."""
 
     name: str
     ok: bool
@@ -63,7 +63,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What images are made of. ``machine``: they are to be run, too."""
+    """What images are made of. ``machine``: they will also be run."""
 
     kernels: tuple[KernelSpec, ...] = ()
     packages: tuple[PackageSet, ...] = ()
@@ -77,7 +77,7 @@ class Wanted:
         )
 
     def lacking(self, store: Store, progress: Progress) -> Lacking:
-        """What of it the store does not have; raises UsageError for a kernel that cannot be."""
+        """The part that the store does not have; raises UsageError for an impossible kernel."""
         kernels = tuple(spec for spec in self.kernels if not is_built(store, spec, progress))
         sources = dict.fromkeys(source_package(spec.source) for spec in kernels)
         return Lacking(
@@ -90,7 +90,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Lacking:
-    """What is to be fetched and built; false if that is nothing."""
+    """What must be fetched and built; false if that is nothing."""
 
     kernels: tuple[KernelSpec, ...] = ()
     packages: tuple[PackageSet, ...] = ()
@@ -102,9 +102,9 @@ class Lacking:
 
 
 def require(lacking: Lacking, store: Path, apt: Apt) -> None:
-    """Raises HostError unless all that is lacking can be had and built on this host.
+    """Raises HostError unless everything that is missing can be fetched and built on this host.
 
-    The mirror is only asked if the host itself is fit.
+    The mirror is asked only if the host itself has everything.
     """
     missing = [item for item in _of_this_host(lacking, store) if not item.ok]
     missing = missing or [item for item in _from_debian(lacking, apt) if not item.ok]
@@ -113,15 +113,15 @@ def require(lacking: Lacking, store: Path, apt: Apt) -> None:
     if len(missing) > 1:
         names = ", ".join(item.name for item in missing)
         raise HostError(
-            f"this host lacks what building the images takes: {names}",
-            hint="zharness doctor says of each how to get it",
+            f"this host lacks what is needed to build the images: {names}",
+            hint="zharness doctor tells how to get each of them",
         )
     (item,) = missing
     raise HostError(f"{item.name}: {item.found} ({item.why})", hint=item.fix or None)
 
 
 def examine(lacking: Lacking, store: Path, apt: Apt) -> Iterator[Item]:
-    """Everything that building what is lacking takes; ``store`` is where it is to be kept."""
+    """Everything that is needed to build the missing images; they will be kept in ``store``."""
     yield from _of_this_host(lacking, store)
     yield from _from_debian(lacking, apt)
 
@@ -139,7 +139,7 @@ def _of_this_host(lacking: Lacking, store: Path) -> Iterator[Item]:
 
 
 def _from_debian(lacking: Lacking, apt: Apt) -> Iterator[Item]:
-    """Programs of apt, keyring and mirror; and if these are there, every package."""
+    """Programs of apt, the keyring and the mirror; if these are there, also every package."""
     if not (lacking.packages or lacking.sources):
         return
     means = [*_tools(_FETCH)]
@@ -189,7 +189,7 @@ def _tools(tools: dict[str, str]) -> Iterator[Item]:
 
 
 def _header() -> Item:
-    """A gcc is no C compiler by itself: the C library's headers are a package of their own."""
+    """A gcc alone cannot compile C: the headers of the C library are in a separate package."""
     why, fix = "to build kernels (host tools)", how_to_get(("gcc",))
     command = ["gcc", "-fsyntax-only", "-include", _HEADER, "-x", "c", os.devnull]
     try:
@@ -213,7 +213,7 @@ def _memory() -> Item:
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) << 10
     why = f"a run of the main job takes up to {MEMORY >> 30} GiB"
-    fix = "end what else takes memory on this host"
+    fix = "end other programs that use memory on this host"
     return Item("memory", available >= MEMORY, f"{available / 1e9:.1f} GB available", why, fix)
 
 
@@ -233,7 +233,7 @@ def _disk(store: Path, needed: int) -> Item:
 
 
 def _exists(path: Path) -> bool:
-    """Raises OSError where that cannot be told, as Path.exists does not from Python 3.14 on."""
+    """Raises OSError if that cannot be found out; Path.exists does not, from Python 3.14 on."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""All images a run needs, by what they are for."""
+"""All images that a run needs, by their purpose."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from harness.images.store import Built, Store
 from harness.progress import Progress
 from harness.s390x.disk_layout import DiskLayout
 
-# zipl -d writes a parmline of its own, and takes no other; this is the like of it for a dump
+# zipl -d writes a parmline of its own and takes no other. This is the same parmline for a dump
 # to a file system. possible_cpus: a dump needs one CPU (s390-tools zipl/src/job.c)
 FILE_SYSTEM_PARMLINE = "root=/dev/ram0 possible_cpus=1 cgroup_disable=memory"
 
 OWN_CRASHED_KERNEL, OWN_DUMP_KERNEL = KernelSpec(Role.CRASHED), KernelSpec(Role.DUMP)
 SYSTEM_DISK_SIZE = 128 << 20
-# what every run takes, unless kernels are given by path
+# what every run needs, unless kernels are given by path
 MAIN_JOB = Wanted((OWN_CRASHED_KERNEL, OWN_DUMP_KERNEL), FOR_ALL_IMAGES, machine=True)
 _DUMP_INITRAMFS = "initramfs-dump"
 
-# the names that zfcpdump 2 and today's s390-tools know
+# names in zfcpdump 2 and in today's s390-tools
 EXPORT_NAMES = {
     "kernel": ("zfcpdump.image", "zfcpdump-image"),
     "ramdisk": ("zfcpdump.rd", "zfcpdump-initrd"),
@@ -60,7 +60,7 @@ class Images:
 
     def __init__(self, store: Store, progress: Progress) -> None:
         self.store, self.progress = store, progress
-        self._kernels: dict[KernelSpec, Kernel] = {}  # asking apt for the source takes a while
+        self._kernels: dict[KernelSpec, Kernel] = {}  # to ask apt for the source takes a while
 
     def crashed_kernel(
         self,
@@ -68,18 +68,18 @@ class Images:
         vmlinux: Path | None = None,
         spec: KernelSpec = OWN_CRASHED_KERNEL,
     ) -> Kernel:
-        """The one that ``spec`` describes, or the one given by path."""
+        """The kernel that ``spec`` describes, or the one given by path."""
         if image is not None:
             return self.given_kernel(image, vmlinux)
         if vmlinux is not None:
             raise UsageError(
-                f"vmlinux {vmlinux} is for a kernel given by path, and there is none",
-                hint="the harness's own kernel has its own; or give --kernel, too",
+                f"vmlinux {vmlinux} needs a kernel given by path, but none is given",
+                hint="give --kernel, too; the harness's own kernel has its own vmlinux",
             )
         return self.own_kernel(spec)
 
     def dump_kernel(self, image: Path | None = None, spec: KernelSpec = OWN_DUMP_KERNEL) -> Kernel:
-        """The one that ``spec`` describes, or the one given by path, if it is able to dump."""
+        """The kernel that ``spec`` describes, or the one given by path if it is able to dump."""
         if image is None:
             return self.own_kernel(spec)
         kernel = self.given_kernel(image)
@@ -87,7 +87,7 @@ class Images:
         return kernel
 
     def given_kernel(self, image: Path, vmlinux: Path | None = None) -> Kernel:
-        """The kernel at a path, or in the store under that name; raises UsageError."""
+        """The kernel at a path, or with this name in the store; raises UsageError."""
         name = str(image)
         if vmlinux is None and name.startswith(tuple(map(kind_of, Role))) and not image.exists():
             kernel = self.kernel_named(name)
@@ -96,7 +96,7 @@ class Images:
         return foreign_kernel(image, vmlinux)
 
     def kernel_named(self, name: str) -> Built:
-        """The kernel in the store of this name, or of a name that begins so; raises UsageError."""
+        """The kernel in the store whose name is or starts with ``name``; raises UsageError."""
         kinds = set(map(kind_of, Role))
         found = [image for image in self.store.find(name) if image.kind in kinds]
         if not found:
@@ -107,7 +107,7 @@ class Images:
         return found[0]
 
     def crashed_initramfs(self, kernel: Kernel, *, with_content: bool = False) -> Built:
-        """For ``kernel``, with the modules that belong to it."""
+        """The initramfs for ``kernel``, with the modules that belong to it."""
         lists: tuple[str, ...] = CRASHED
         variables = {}
         if kernel.module is not None:
@@ -118,7 +118,7 @@ class Images:
         return initramfs(self.store, self.progress, "initramfs-crashed", lists, variables)
 
     def system_disk(self, kernel: Kernel, ramdisk: Built, parmline: str) -> Built:
-        """A disk that loads the crashed system, and that it keeps its boot counter on."""
+        """A disk that loads the crashed system, and holds its boot counter."""
         spec = DiskSpec(DiskLayout.EXT4, SYSTEM_DISK_SIZE, kernel, ramdisk, parmline)
         return dump_disk(
             self.store,
@@ -156,7 +156,7 @@ class Images:
         *,
         size: int | None = None,
     ) -> Built:
-        """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides what that needs."""
+        """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides the computed size."""
         if parmline and not layout.is_file_system:
             raise UsageError(
                 "zipl -d takes no kernel parameters for a dump partition",
@@ -199,7 +199,7 @@ class Images:
             ]
 
     def provide(self, wanted: Wanted) -> None:
-        """Ask for all that ``wanted`` takes, then fetch it; kernels are compiled after this.
+        """Check all that ``wanted`` needs, then fetch it; kernels are compiled after this.
 
         Raises HostError if this host or the mirror lacks something.
         """
@@ -207,7 +207,7 @@ class Images:
         if not lacking:
             return
         with private_apt() as apt:
-            with self.progress.task("see whether all that is lacking can be had"):
+            with self.progress.task("check whether all that is missing is available"):
                 require(lacking, self.store.root, apt)
             for packages in lacking.packages:
                 unpacked(self.store, self.progress, packages, apt)
@@ -215,7 +215,7 @@ class Images:
                 kernel_source(self.store, self.progress, str(package), apt)
 
     def own_kernel(self, spec: KernelSpec) -> Kernel:
-        """The kernel that ``spec`` describes; one is looked up once."""
+        """The kernel that ``spec`` describes; each is looked up only once."""
         if spec not in self._kernels:
             self.provide(Wanted(kernels=(spec,)))
             self._kernels[spec] = built_kernel(self.store, spec, self.progress)
@@ -224,7 +224,7 @@ class Images:
     def _builder_kernel(self, given: Kernel) -> Kernel:
         """The kernel for the builder guest: the harness's own, which is known to work.
 
-        On a host that cannot build it, the given dump kernel, which must drive the disk anyway.
+        If the host cannot build it: the given dump kernel, which must drive the disk anyway.
         """
         try:
             return self.own_kernel(OWN_DUMP_KERNEL)

@@ -1,14 +1,14 @@
-"""The image store: directories named by what went into them, complete or absent.
+"""The image store: directories that are named by their inputs, and are complete or absent.
 
 ::
 
     ROOT/KIND-KEY/              one image: its files, manifest.json, build.log; read-only
     ROOT/.building/*/           images under construction; their builder holds a lock on them
     ROOT/.locks/KIND-KEY        held while an image is built, so that a second builder waits
-    ROOT/.failed/KIND-KEY.log   what the last build of an image said, if it failed
+    ROOT/.failed/KIND-KEY.log   the log of an image's last build, if it failed
     ROOT/.verified/KIND-KEY     what its files looked like when their content was last read
 
-All locks are flock(2), which the kernel drops when their holder dies, however it dies.
+All locks are flock(2): the kernel releases them when their holder dies, for whatever reason.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _UNUSABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
 )
-# what keeps a host from reading a file, whatever is in it
+# errors that keep the host from reading a file, whatever is in it
 _UNREADABLE = (
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO),
     *(errno.EACCES, errno.EPERM, errno.ESTALE),
@@ -75,7 +75,7 @@ class _Entry(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What is taken for granted of a manifest, which others may have written."""
+    """The parts of a manifest that the code relies on; others may have written the file."""
 
     model_config = ConfigDict(strict=True)
 
@@ -84,7 +84,7 @@ class _Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Built:
-    """One image in the store. ``key`` identifies its inputs, ``manifest`` tells all about it."""
+    """One image in the store. ``key`` identifies its inputs, ``manifest`` describes it."""
 
     kind: str
     key: str
@@ -97,12 +97,12 @@ class Built:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes on the disk, holes not counted."""
+        """Bytes of disk space that it uses, without holes."""
         return sum(file.lstat().st_blocks * 512 for file in self.path.rglob("*"))
 
 
 class _DamagedError(Exception):
-    """An image is there, and is not what was built; says how."""
+    """An image is there, but it is not what was built; the text tells what differs."""
 
 
 class Store:
@@ -113,7 +113,7 @@ class Store:
         self._progress = progress
 
     def get(self, kind: str, inputs: Mapping[str, Any], build: Build) -> Built:
-        """The image that ``inputs`` (JSON) determine, built if it is not there or damaged.
+        """The image that ``inputs`` (JSON) determine; it is built if it is missing or damaged.
 
         Its content is read and compared with the manifest's digests if that was never done, or if
         the time, size or number of a file has changed since.
@@ -136,14 +136,14 @@ class Store:
         return found
 
     def has(self, kind: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether the image that ``inputs`` determine is there, whole; HostError as for ``get``."""
+        """Whether the image that ``inputs`` determine is complete; HostError as for ``get``."""
         name = f"{kind}-{_key(kind, inputs)}"
         with self.using(name), suppress(_DamagedError):
             return self._open(name) is not None
         return False
 
     def images(self) -> list[Built]:
-        """Every whole image, by name; raises HostError if the store cannot be read."""
+        """Every complete image, by name; raises HostError if the store cannot be read."""
         found = []
         for name in self._names():
             with suppress(_DamagedError):
@@ -152,7 +152,7 @@ class Store:
         return found
 
     def broken(self) -> dict[str, str]:
-        """What is wrong with each image that a look shows to be damaged, by its name."""
+        """What is wrong with each image that is visibly damaged, by its name."""
         found = {}
         for name in self._names():
             try:
@@ -168,7 +168,7 @@ class Store:
     def verify(self, image: Built) -> None:
         """Raises EvidenceError naming the first file whose content is not what was built.
 
-        This reads everything that the manifest lists; ``get`` does so only now and then.
+        This reads everything that the manifest lists; ``get`` does so only sometimes.
         """
         for path in self.damaged(image):
             raise EvidenceError(
@@ -177,7 +177,7 @@ class Store:
             )
 
     def require_whole(self, image: Built) -> None:
-        """What ``get`` does with an image that it finds, for one that cannot be built again.
+        """Check an image that cannot be built again, as ``get`` does with an image that it finds.
 
         Raises EvidenceError if it is damaged.
         """
@@ -192,8 +192,8 @@ class Store:
     def damaged(self, image: Built) -> Iterator[Path]:
         """The files whose content is not what was built; reads everything.
 
-        Raises OSError for a file that is there, but that the host cannot read: nobody knows what
-        is in it.
+        Raises OSError for a file that is there but cannot be read on this host: its content is
+        unknown.
         """
         try:
             looks = _looks(image)
@@ -218,18 +218,18 @@ class Store:
                 remembered.unlink(missing_ok=True)
 
     def remove(self, image: Built) -> None:
-        """Take one image out; whoever has its files open keeps them."""
+        """Remove one image; processes that have its files open keep them."""
         with self.using(image.name), self.lock(image.name):
             self.bury(image.path)
 
     def sweep(self) -> None:
-        """Remove what killed builders left behind."""
+        """Remove what killed builders have left."""
         with self.using("sweep"), self.lock(_SWEEP_LOCK):
             self._sweep()
 
     @contextmanager
     def using(self, name: str) -> Iterator[None]:
-        """Turns a full, read-only or foreign disk into HostError, for the length of a block."""
+        """Turns errors of a full, read-only or foreign disk into HostError, during a block."""
         try:
             yield
         except OSError as error:
@@ -244,9 +244,9 @@ class Store:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of what has ``name``; says whom it waits for.
+        """Hold the lock for ``name``; reports the process that it waits for.
 
-        Raises HostError if the store cannot be written; what the block raises stays as it is.
+        Raises HostError if the store cannot be written; exceptions of the block do not change.
         """
         with ExitStack() as stack:
             with self.using(name):
@@ -256,11 +256,11 @@ class Store:
 
     @contextmanager
     def workplace(self, name: str) -> Iterator[Path]:
-        """A directory of our own in the store, gone at the end; ``sweep`` follows up on kills.
+        """A temporary directory in the store; if we are killed, ``sweep`` removes it later.
 
         Raises HostError if the store cannot be written.
         """
-        with self.using(name), self.lock(_SWEEP_LOCK):  # none sweeps from creation to lock
+        with self.using(name), self.lock(_SWEEP_LOCK):  # nobody sweeps between creation and lock
             self._sweep()
             path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._directory(_BUILDING)))
             owner = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -272,13 +272,13 @@ class Store:
             os.close(owner)
 
     def bury(self, path: Path) -> None:
-        """Take a directory of the store out at once, then delete it: nobody sees half of it."""
+        """Rename a directory of the store away, then delete it: nobody sees half of it."""
         name = path.name
         with self.using(name), self.workplace(name) as grave, suppress(FileNotFoundError):
             path.rename(grave / name)
 
     def _open(self, name: str) -> Built | None:
-        """The image, or None if there is none; raises _DamagedError if it is not whole."""
+        """The image, or None if there is none; raises _DamagedError if it is not complete."""
         path = self.root / name
         if not _is_directory(path):
             return None
@@ -290,7 +290,7 @@ class Store:
                     raise _DamagedError(f"size of {file}")
         except OSError as error:
             if not path.is_dir():
-                return None  # removed while we looked
+                return None  # removed meanwhile
             if error.errno in _UNREADABLE:
                 raise
             what = Path(error.filename).name if error.filename else name
@@ -310,7 +310,7 @@ class Store:
             raise _DamagedError(f"content of {path.name}")
 
     def _open_or_bury(self, name: str) -> Built | None:
-        """Under its lock: the image if it is whole; a damaged one is reported and removed."""
+        """Under its lock: the image if it is complete; a damaged one is reported and removed."""
         try:
             image = self._open(name)
             if image is not None:
@@ -356,18 +356,18 @@ class Store:
         )
 
     def _is_about_us(self, filename: Any) -> bool:
-        """Whether an error's file is in the store, or is a directory that the store is in."""
+        """Whether an error's file is in the store, or is a directory above the store."""
         if not isinstance(filename, str):
             return False
         return Path(filename).is_relative_to(self.root) or self.root.is_relative_to(filename)
 
     def _sweep(self) -> None:
-        """Under the sweep lock: a directory whose lock is free has no builder any more."""
+        """Under the sweep lock: a directory whose lock is free has no builder."""
         for path in self._directory(_BUILDING).iterdir():
             try:
                 descriptor = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
-                continue  # its builder has ended meanwhile, for which it takes no lock
+                continue  # its builder has ended meanwhile, which needs no lock
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -377,7 +377,7 @@ class Store:
             shutil.rmtree(path, ignore_errors=True)
 
     def _names(self) -> list[str]:
-        """Names of what can be images: nothing else below ``root`` is ever touched."""
+        """Names of directories that can be images: nothing else below ``root`` is ever touched."""
         with self.using("a look at it"):
             if not _is_directory(self.root):
                 return []
@@ -391,7 +391,7 @@ class Store:
 
 
 def _is_directory(path: Path) -> bool:
-    """Raises OSError where that cannot be told, as Path.is_dir does not from Python 3.14 on."""
+    """Raises OSError if that cannot be found out; Path.is_dir does not, from Python 3.14 on."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -405,7 +405,7 @@ def sha256(path: Path) -> str:
 
 
 def _looks(image: Built) -> str:
-    """What changes when somebody writes to a file of the image, without reading its content."""
+    """Facts that change when somebody writes to a file of the image; the content is not read."""
     looks = []
     for name in sorted(image.manifest["files"]):
         found = (image.path / name).stat()
@@ -448,7 +448,7 @@ def seal(file: Path) -> None:
 
 def publish(directory: Path, place: Path) -> None:
     """Move a directory of sealed files to ``place`` in the store, durably."""
-    directory.chmod(0o755)  # a workplace is for its owner only
+    directory.chmod(0o755)  # a temporary directory is accessible to its owner only
     _sync_directory(directory)
     directory.rename(place)
     _sync_directory(place.parent)

@@ -24,7 +24,7 @@ JOB = "builder"
 
 @dataclass(frozen=True)
 class BootFiles:
-    """What a disk shall load."""
+    """What the disk will load."""
 
     kernel: Path
     ramdisk: Path
@@ -32,7 +32,7 @@ class BootFiles:
 
 
 def builder_initramfs(store: Store, progress: Progress) -> Built:
-    """The builder guest's system; ``key`` stands for zipl and for how it is called."""
+    """The initramfs of the builder guest; ``key`` identifies zipl and how it is called."""
     return initramfs(store, progress, "initramfs-builder", BUILDER)
 
 
@@ -64,7 +64,7 @@ def run_zipl(
 
 
 def _initrd(guest: Built, boot: BootFiles, directory: Path) -> Path:
-    """The guest's system with what the disk shall load behind it, which is not worth packing."""
+    """The guest's initramfs, followed by the disk's boot files in an uncompressed archive."""
     parmfile, initrd = directory / "parmfile", directory / "initrd"
     parmfile.write_text(boot.parmline)
     variables = {

@@ -1,4 +1,4 @@
-"""An apt of our own: it fetches packages of any Debian suite and architecture.
+"""A private apt, which fetches packages of any Debian suite and architecture.
 
 It has its own sources, lists and cache, so no root rights are needed and nothing on the host
 changes. apt verifies the signature of each suite, and the digest of each package.
@@ -39,10 +39,9 @@ class Apt:
         self._ready: dict[tuple[str, str], Tools] = {}
 
     def find(self, names: Sequence[str], architecture: str, suite: str) -> int:
-        """Bytes to be fetched for packages; raises HostError naming those that are not there.
+        """The bytes to fetch for packages; raises HostError, which names missing packages.
 
-        And in apt's own words if there is no index: for want of a source, of the network, or of
-        a key.
+        If there is no index (no source, no network, or no key), it has apt's own message.
         """
         tools = self._of(suite, architecture)
         size = _size(names, tools)
@@ -70,7 +69,7 @@ class Apt:
         return sorted(into.glob("*.deb"))
 
     def with_dependencies(self, name: str, architecture: str, suite: str) -> list[str]:
-        """Names of a package and of all that it needs in a system with nothing in it.
+        """Names of a package and of everything that it needs in an empty system.
 
         Raises HostError as ``find`` does.
         """
@@ -82,14 +81,14 @@ class Apt:
         return sorted(_INSTALLED.findall("".join(said)))
 
     def _of(self, suite: str, architecture: str) -> Tools:
-        """What runs apt for a suite, of which there is an index."""
+        """An apt for a suite, with the index of the suite."""
         if (suite, architecture) not in self._ready:
             find_tool("apt-get")
             line = mirror.source(suite, architecture)
             tools = _private(self._directory / f"{suite}-{architecture}", line, architecture)
             with _refusals(architecture, suite):
-                # by default apt is content with old or missing lists, and fails later and less
-                # clearly
+                # by default apt accepts old or missing lists, and fails later, with a message that
+                # is less clear
                 tools.run(["apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update"])
             self._ready[suite, architecture] = tools
         return self._ready[suite, architecture]
@@ -97,7 +96,7 @@ class Apt:
 
 @contextmanager
 def private_apt() -> Iterator[Apt]:
-    """An apt for the length of a ``with`` block."""
+    """An apt for the duration of a ``with`` block."""
     with TemporaryDirectory(prefix="zharness-apt-") as directory:
         yield Apt(Path(directory))
 
@@ -124,7 +123,7 @@ Dir::Cache::Archives "{root / "archives"}";
 
 
 def _size(names: Sequence[str], tools: Tools) -> int | None:
-    """Bytes of packages; None if there is not each of them."""
+    """Bytes of packages; None if one of them is missing."""
     printed: list[str] = []
     try:
         tools.run(["apt-get", "-q", "--print-uris", "download", *names], on_line=printed.append)
@@ -135,7 +134,7 @@ def _size(names: Sequence[str], tools: Tools) -> int | None:
 
 @contextmanager
 def _refusals(architecture: str, suite: str) -> Iterator[None]:
-    """Turns apt's refusal into HostError, in its own words."""
+    """Turns apt's refusal into HostError, with apt's message."""
     try:
         yield
     except BuildError as error:
@@ -148,11 +147,11 @@ def _refusals(architecture: str, suite: str) -> Iterator[None]:
 
 
 def host_architecture() -> str:
-    """Debian's name for what this host runs; HostError if Debian 12 does not run on it."""
+    """Debian's name of this host's architecture; HostError if Debian 12 does not run on it."""
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
         raise HostError(
-            f"this host is {machine}, for which the images' Python is not to be had",
+            f"this host is {machine}, for which Debian 12 has no Python",
             hint=f"use a host that is one of {', '.join(_ARCHITECTURES)}",
         )
     return _ARCHITECTURES[machine]

@@ -1,7 +1,7 @@
-"""Where Debian's packages come from, on whatever host, and whose signature they bear.
+"""Where Debian's packages come from, on any host, and who signs them.
 
-A mirror is Debian's main archive. What the host runs does not matter: an apt, Debian's keyring
-and a mirror are all that is needed to fetch any suite for any architecture.
+A mirror is Debian's main archive. The host's own distribution does not matter: apt, Debian's
+keyring and a mirror are enough to fetch any suite for any architecture.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _NEEDS_A_HAND = "cdrom:"
 
 
 def mirror() -> str:
-    """The URI of Debian's archive: $ZHARNESS_DEBIAN_MIRROR, or the one that the host's apt uses.
+    """The URI of Debian's archive: $ZHARNESS_DEBIAN_MIRROR, or that of the host's apt.
 
-    Raises HostError if there is neither, UsageError for a mirror that is no URI.
+    Raises HostError if there is neither, UsageError if the mirror is not a URI.
     """
     chosen = os.environ.get(ENVIRONMENT)
     if chosen:
         if not _URI.fullmatch(chosen):
             raise UsageError(
-                f"'{chosen}' is no URI of a Debian mirror",
+                f"'{chosen}' is not the URI of a Debian mirror",
                 hint=f"{OPTION} (or {ENVIRONMENT}) takes a URI such as http://HOST/debian",
             )
         return chosen
@@ -57,7 +57,7 @@ def mirror() -> str:
 def main_archive(listing: str) -> str | None:
     """The first source of Debian's main archive among apt's index targets; None if there is none.
 
-    Of whatever suite: an archive has them all.
+    The suite does not matter: an archive has all suites.
     """
     for line in listing.splitlines():
         origin, label, created_by, uri = line.split("|")
@@ -74,7 +74,7 @@ def source(suite: str, architecture: str) -> str:
 
 
 def require_keyring() -> None:
-    """Raises HostError without the keys that Debian signs with."""
+    """Raises HostError if Debian's signing keys are missing."""
     if not KEYRING.is_file():
         raise HostError(
             f"{KEYRING} is missing, so Debian's packages cannot be verified",

@@ -1,8 +1,8 @@
 """Sets of Debian packages that the images are made of.
 
-Each set is of a suite that was tried, whatever the host runs: the same packages on every host.
-Only the suite's main archive is asked, since no guest has a network. A set is fetched once and
-then pinned: its versions and digests stand in its manifest.
+Each set is from a suite that was tried. So every host has the same packages. Only the suite's main
+archive is used, because no guest has a network. A set is fetched once and then pinned: its
+versions and digests are in its manifest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PackageSet:
 
     @property
     def architecture(self) -> str:
-        """Raises HostError where a native one cannot be told."""
+        """Raises HostError if the architecture of a native set is unknown."""
         return host_architecture() if self.native else ARCHITECTURE
 
     @property
@@ -49,8 +49,8 @@ class PackageSet:
         }
 
 
-# Python 3.11 is the one that was seen to dump with 32 MiB of memory, and Debian 12 has reached its
-# last point release: what its main archive holds does not change any more
+# Python 3.11 was seen to dump with 32 MiB of memory. Debian 12 has reached its last point release,
+# so the content of its main archive does not change any more
 USER_SPACE = PackageSet(
     "packages",
     "bookworm",
@@ -71,7 +71,7 @@ USER_SPACE = PackageSet(
         "zlib1g",
     ),
 )
-# the same Python for this host: its bytecode is what the one in the images reads
+# the same Python for this host: the images' Python reads its bytecode
 PYTHON = PackageSet(
     "packages-python",
     "bookworm",
@@ -94,12 +94,12 @@ FOR_ALL_IMAGES = (USER_SPACE, PYTHON)
 
 
 def judge_set(suite: str | None) -> PackageSet:
-    """What zgetdump needs and nothing else does: the images' own, or trixie's or a later one."""
+    """The packages that only zgetdump needs: of the images' suite, or of trixie or a later one."""
     return JUDGE if suite is None else PackageSet("packages-judge", suite, _NEWER_JUDGE)
 
 
 def unpacked(store: Store, progress: Progress, wanted: PackageSet, apt: Apt | None = None) -> Built:
-    """The packages of a set, unpacked below ``root``; fetched by ``apt`` if there is one already.
+    """The packages of a set, unpacked below ``root``; ``apt`` fetches them if it is given.
 
     Raises HostError if they cannot be fetched.
     """

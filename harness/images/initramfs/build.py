@@ -36,7 +36,7 @@ def initramfs(
 ) -> Built:
     """A gzip-compressed initramfs from ``lists`` (below ``images/``), in that order.
 
-    A list given by an absolute path stays where it is; what it names again, it replaces.
+    A list may have an absolute path; if it names an entry again, it replaces that entry.
     ``variables`` as in ``cpio_of``, beside ${ROOT}.
     The same lists and files give the same bytes. Raises UsageError naming list, line and field.
     """
@@ -54,12 +54,12 @@ def initramfs(
             "unpacked size": len(archive),
         }
 
-    # the archive is quickly made, and its digest stands for lists, files and packages
+    # the archive is made quickly, and its digest covers lists, files and packages
     return store.get(kind, {"cpio": hashlib.sha256(archive).hexdigest()}, build)
 
 
 def cpio_of(lists: Sequence[str], variables: Mapping[str, str]) -> bytes:
-    """The archive of ``lists``; ${IMAGES} and ``variables`` may stand in their locations."""
+    """The archive of ``lists``, whose locations may contain ${IMAGES} and ``variables``."""
     return cpio.archive(_entries(lists, variables))
 
 
@@ -70,10 +70,10 @@ def _entries(lists: Sequence[str], variables: Mapping[str, str]) -> Iterator[cpi
 
 
 def compress(archive: bytes) -> bytes:
-    """The archive as the kernel takes it; another, uncompressed one may follow.
+    """The archive, compressed for the kernel; an uncompressed one may follow it.
 
-    Such a one has to begin at a multiple of 4 (init/initramfs.c, unpack_to_rootfs), and zeros in
-    between are passed over.
+    That one has to begin at a multiple of 4; zeros in between are skipped (init/initramfs.c,
+    unpack_to_rootfs).
     """
     packed = gzip.compress(archive, compresslevel=9, mtime=0)
     return packed + bytes(-len(packed) % cpio.ALIGNMENT)

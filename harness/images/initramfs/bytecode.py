@@ -4,8 +4,8 @@ Compiling the dump tool and what it imports inside the dump system costs memory 
 back: with 32 MiB in all, 5.2 instead of 2.8 MB stay available without it (measured after an IPL
 with Linux 6.12 and Python 3.11).
 
-Bytecode is the same on all architectures, but not in all versions of Python; so it is not made by
-the Python that runs the harness, but by one of the images' version.
+Bytecode is the same on all architectures, but not in all versions of Python. So a Python of the
+images' version makes it, not the one that runs the harness.
 
 Reference: PEP 552 (unchecked hash-based .pyc files); a ``.pyc`` in the place of its source is
 loaded like it (importlib, SourcelessFileLoader).
@@ -28,8 +28,8 @@ from harness.progress import Progress
 
 _MODULE = re.compile(r"usr/lib/python(\d+\.\d+)/.+\.py")
 # Runs in the other Python. In: name and source of each module. Out: bytecode of each, or what is
-# wrong with it. Later versions of marshal also record which objects happen to be shared in a
-# process: with them the same code would not give the same bytes each time.
+# wrong with it. Later versions of marshal also record which objects are shared in the process, so
+# the same code would not always give the same bytes.
 _PROGRAM = """
 import importlib.util, marshal, sys
 def compiled(name, source):
@@ -56,7 +56,7 @@ class Interpreter:
 def images_python(store: Store, progress: Progress) -> Interpreter:
     """The images' own Python, of Debian's packages for this host.
 
-    With their own loader and C library, so that it runs whatever the host's are. Raises HostError
+    It runs with its own loader and C library, so the host's do not matter. Raises HostError
     if it cannot be fetched.
     """
     root = unpacked(store, progress, PYTHON).path / ROOT
@@ -75,8 +75,8 @@ def precompiled(
 ) -> Iterator[Entry]:
     """``entries`` with bytecode for the modules of the interpreter's version.
 
-    ``interpreter`` is only asked if there are modules. Those of another version stay source. Empty
-    files stay, too: they mark places. Raises UsageError for a module that does not compile.
+    ``interpreter`` is called only if there are modules. Modules of another version stay source. So
+    do empty files, which only mark places. Raises UsageError for a module that does not compile.
     """
     listed = list(entries)
     modules = [entry for entry in listed if entry.data and _version(entry)]
@@ -89,7 +89,7 @@ def precompiled(
 
 
 def _version(entry: Entry) -> str | None:
-    """The version of Python that a module is for; None if it is no module."""
+    """The version of Python that a module is for; None if ``entry`` is not a module."""
     match = _MODULE.fullmatch(entry.name) if stat.S_ISREG(entry.mode) else None
     return match and match[1]
 

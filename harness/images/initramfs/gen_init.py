@@ -39,17 +39,17 @@ _DEVICE_TYPES = {"b": stat.S_IFBLK, "c": stat.S_IFCHR}
 _NUMBERS = {"mode": (8, 0o7777), "uid": (10, 0xFFFFFFFE), "gid": (10, 0xFFFFFFFE)}
 _DEVICE_NUMBERS = {"maj": (10, (1 << 12) - 1), "min": (10, (1 << 20) - 1)}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-# what the kernel unpacks before any initramfs (usr/default_cpio_list)
+# the kernel unpacks these before any initramfs (usr/default_cpio_list)
 _THERE_ANYWAY = ("", "dev", "root")
 
 
 def parse(lists: Iterable[Path], variables: Mapping[str, str]) -> Iterator[Entry]:
     """The entries that ``lists`` describe together, in their order; reads the files they name.
 
-    Raises UsageError naming list, line and field, also for a name whose directory comes later
-    or not at all: the kernel would leave that entry out and say nothing (init/initramfs.c).
+    Raises UsageError, which names list, line and field. It does so, too, if the directory of a
+    name comes later or is missing: the kernel would silently skip that entry (init/initramfs.c).
     """
-    places = set(_THERE_ANYWAY)  # directories, and links that may lead to one
+    places = set(_THERE_ANYWAY)  # directories, and links that may lead to a directory
     for path in lists:
         for number, words in enumerate(_lines(path), 1):
             if not words or words[0].startswith("#"):
@@ -119,7 +119,7 @@ def _number(name: str, text: str, base: int, limit: int) -> int:
 def _content(location: str, variables: Mapping[str, str]) -> bytes:
     try:
         path = _VARIABLE.sub(lambda match: variables[match[1]], location)
-        # nothing is nothing on any host, also where this name leads to something else
+        # an empty file on every host, even if this name leads to something else there
         return b"" if path == os.devnull else Path(path).read_bytes()
     except KeyError as error:
         known = ", ".join(sorted(variables))

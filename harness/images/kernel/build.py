@@ -31,7 +31,7 @@ OBJECTS = {Role.DUMP: 1260, Role.CRASHED: 1430}
 
 @dataclass(frozen=True)
 class Kernel:
-    """A bootable image and what is known about it. ``origin`` is for people."""
+    """A bootable image and its facts. ``origin`` is a name for people."""
 
     image: Path
     release: str
@@ -42,7 +42,7 @@ class Kernel:
     module: Path | None = None
 
     def identity(self) -> dict[str, Any]:
-        """JSON: what tells this kernel from others, and where its vmlinux is."""
+        """JSON: what identifies this kernel, and where its vmlinux is."""
         return {
             "release": self.release,
             "sha256": self.sha256,
@@ -51,9 +51,9 @@ class Kernel:
         }
 
     def require_unchanged(self) -> None:
-        """Raises HostError if the image is not what it was when its digest was taken.
+        """Raises HostError if the image has changed since its digest was taken.
 
-        To be called when something was made with it that is kept under that digest.
+        Call it after something was made with the image that is kept under that digest.
         """
         try:
             same = sha256(self.image) == self.sha256
@@ -66,7 +66,7 @@ class Kernel:
 
 
 def kind_of(role: Role) -> str:
-    """The kind of image, in the store, that kernels for ``role`` are."""
+    """The store's kind of image for kernels with this ``role``."""
     return f"kernel-{role}"
 
 
@@ -110,7 +110,7 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
 
 
 def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:
-    """Whether the store has that kernel, as far as it can be told without fetching its source."""
+    """Whether the store has that kernel, as far as is known without fetching its source."""
     package = source_package(spec.source)
     if package is not None and not is_fetched(store, package):
         return False
@@ -119,7 +119,7 @@ def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:
 
 
 def _patches(spec: KernelSpec) -> tuple[Path, ...]:
-    """Raises UsageError for one that is not there."""
+    """Raises UsageError for a patch that does not exist."""
     for patch in spec.patch_files:
         require_file(patch, "patch")
     return spec.patch_files
@@ -140,7 +140,7 @@ def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
 
 
 def _texts(images: Path, spec: KernelSpec) -> dict[str, str]:
-    """The role's own files that a kernel is made of, beside its source."""
+    """The files of the role from which a kernel is made, beside its source."""
     files = [*spec.fragments, *(images / "kernel").glob(f"{spec.role}.bootconfig")]
     if spec.role is Role.CRASHED:
         files += sorted((images / "crash" / "zcrash").iterdir())
@@ -148,7 +148,7 @@ def _texts(images: Path, spec: KernelSpec) -> dict[str, str]:
 
 
 def _objects(store: Store, role: Role) -> int:
-    """How many objects the last such kernel took."""
+    """How many objects the last kernel of this kind had."""
     built = [image for image in store.images() if image.kind == kind_of(role)]
     newest = max(built, key=lambda image: str(image.manifest["created"]), default=None)
     known = None if newest is None else newest.manifest.get("objects")  # not if it was imported
@@ -158,7 +158,7 @@ def _objects(store: Store, role: Role) -> int:
 def complete_configuration(
     store: Store, source: str | None, partial: str, progress: Progress
 ) -> str:
-    """What a defconfig stands for with a source: every option, defaults included."""
+    """The full configuration of a defconfig with a source: every option, with defaults."""
     tree = kernel_source(store, progress, source)
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def complete_configuration(
 
 
 def import_kernel(store: Store, role: Role, kernel: Kernel) -> Built:
-    """Take a kernel given by path, with what is known about it, into the store."""
+    """Copy a kernel given by path into the store, with its facts."""
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         shutil.copyfile(kernel.image, directory / IMAGE)
@@ -197,9 +197,9 @@ def import_kernel(store: Store, role: Role, kernel: Kernel) -> Built:
 def foreign_kernel(image: Path, vmlinux: Path | None = None) -> Kernel:
     """A kernel given by path.
 
-    Its configuration is the one it carries (CONFIG_IKCONFIG), or one that lies where Debian and
-    a build tree put it. Raises UsageError if it is not an s390 kernel image, or if ``vmlinux`` is
-    not its own (see ``vmlinux_of``).
+    Its configuration is the one in the image (CONFIG_IKCONFIG), or a file where Debian and a build
+    tree put it. Raises UsageError if it is not an s390 kernel image, or if ``vmlinux`` does not
+    belong to it (see ``vmlinux_of``).
     """
     data, name = kernel_image.check(image), f"kernel {image}"
     release = kernel_image.release(data)
@@ -214,9 +214,9 @@ def foreign_kernel(image: Path, vmlinux: Path | None = None) -> Kernel:
 
 
 def require_crash_dump(kernel: Kernel) -> None:
-    """Raises UsageError naming the option if ``kernel`` can be shown to be unable to dump.
+    """Raises UsageError, with the option, if ``kernel`` is known to be unable to dump.
 
-    Its code is the surer witness; a configuration speaks where that cannot be decompressed.
+    Its code decides; its configuration decides only if the code cannot be decompressed.
     """
     able = kernel_image.can_dump(kernel.image.read_bytes(), f"kernel {kernel.image}")
     if able is None and kernel.config is not None:

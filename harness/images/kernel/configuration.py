@@ -18,8 +18,8 @@ OFF = "n"
 def parse(text: str) -> dict[str, str]:
     """Option -> value, as written behind ``=``; ``n`` for ``# CONFIG_X is not set``.
 
-    A later line overrides an earlier one, as it does for kconfig. Raises UsageError for a line
-    that is none.
+    A later line overrides an earlier one, as in kconfig. Raises UsageError for a line that is not
+    valid.
     """
     values = {}
     for line in text.splitlines():
@@ -46,7 +46,7 @@ def line(option: str, value: str) -> str:
 
 
 def lost(wanted: Mapping[str, str], final: Mapping[str, str]) -> list[str]:
-    """Lines of ``wanted`` that are not true in the final configuration."""
+    """Lines of ``wanted`` that do not hold in the final configuration."""
     return [
         line(option, value) for option, value in wanted.items() if final.get(option, OFF) != value
     ]

@@ -1,4 +1,4 @@
-"""What a kernel image file tells about itself."""
+"""Facts in a kernel image file."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _FOREIGN = (
 
 
 def check(path: Path) -> bytes:
-    """The content of an s390 kernel image; raises UsageError saying what it is instead.
+    """The content of an s390 kernel image; raises UsageError, which tells what it is instead.
 
-    Raises LimitError if it is larger than any.
+    Raises LimitError if it is larger than any kernel.
     """
     require_file(path, "kernel")
     try:
         with path.open("rb") as file:
             data = file.read(_HEAD)
-            if data[ENTRY_OFFSET:] == ENTRY_MARK:  # else it could be anything, of any size
+            if data[ENTRY_OFFSET:] == ENTRY_MARK:  # otherwise it could be anything, of any size
                 size = os.fstat(file.fileno()).st_size
                 require(f"kernel {path}", "bytes", size, limits().kernel_image)
                 return data + file.read(max(0, size - len(data)))
@@ -59,7 +59,7 @@ def release(data: bytes) -> str:
 
 
 def version(data: bytes) -> bytes:
-    """``RELEASE (BY@HOST) #COUNT ... TIME`` of the kernel in an image; empty if it is not told."""
+    """``RELEASE (BY@HOST) #COUNT ... TIME`` of the kernel in an image; empty if unknown."""
     pointer = int.from_bytes(data[VERSION_POINTER : VERSION_POINTER + 8], "big")
     return data[pointer : pointer + 256].split(b"\0", 1)[0] if pointer else b""
 
@@ -70,7 +70,7 @@ class _Config(Between):
 
 
 def embedded_config(data: bytes, name: str) -> str | None:
-    """The configuration that CONFIG_IKCONFIG put into an image, which is called ``name``."""
+    """The configuration that CONFIG_IKCONFIG put into the image ``name``."""
     for payload in unpacked(data, ENTRY_OFFSET, name, _Config):
         if payload.found:
             try:
@@ -86,9 +86,9 @@ def can_dump(data: bytes, name: str) -> bool | None:
 
 
 def holds(data: bytes, wanted: bytes, name: str) -> bool | None:
-    """Whether ``wanted`` is in the kernel that an image unpacks; None if it unpacks none.
+    """Whether ``wanted`` is in the kernel that an image unpacks; None if there is none.
 
-    Raises LimitError, calling the image ``name``, if it unpacks to more than any kernel.
+    Raises LimitError, with ``name``, if it unpacks to more than any kernel.
     """
     payloads = [item.found for item in unpacked(data, ENTRY_OFFSET, name, lambda: Holds(wanted))]
     return any(payloads) if payloads else None

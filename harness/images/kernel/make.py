@@ -16,7 +16,7 @@ from harness.images.kernel import configuration
 
 CROSS_COMPILE = "s390x-linux-gnu-"
 NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
-# where debug information says the source is: paths of this host would make builds differ
+# path of the source in debug information: with paths of this host, builds would differ
 SOURCE_PREFIX = "/linux"
 
 _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
@@ -25,8 +25,8 @@ _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
 class Make:
     """Builds the source in ``tree`` into the directory ``objects`` below it.
 
-    Just there, since only then does kbuild name the source by a relative path, in arguments to the
-    assembler, too, that ccache takes as they are: equal files in two trees are equal to it.
+    Only then kbuild uses relative paths of the source, also in arguments to the assembler, which
+    ccache does not change. So equal files in two trees are equal for ccache.
     """
 
     def __init__(self, tree: Path, tools: Tools) -> None:
@@ -48,10 +48,10 @@ class Make:
         )
 
     def configure(self, base: str, fragment: str) -> list[str]:
-        """Base configuration, changed by a fragment; returns options that this source has not.
+        """Base configuration, changed by a fragment; returns options that this source lacks.
 
-        An option that the source does not define cannot be set, and so is left out. Raises
-        BuildError for a line of the others that does not hold in the end.
+        An option that the source does not define cannot be set, so it is left out. Raises
+        BuildError if any other line does not hold in the final configuration.
         """
         known = configuration.defined(self._tree)
         asked = configuration.parse(fragment)
@@ -70,14 +70,14 @@ class Make:
         return sorted(option for option in asked.keys() - known if asked[option] != "n")
 
     def complete(self, partial: str) -> str:
-        """The configuration that a partial one, such as a defconfig, stands for."""
+        """The full configuration of a partial one, such as a defconfig."""
         config = self.objects / ".config"
         config.write_text(partial)
         self._tools.run([*self._make, "olddefconfig"])
         return config.read_text()
 
     def compile(self, progress: Callable[[float], None]) -> int:
-        """Build the bootable image; returns how many objects that took."""
+        """Build the bootable image; returns how many objects were built."""
         done = 0
 
         def on_line(line: str) -> None:
@@ -93,7 +93,7 @@ class Make:
     def compile_module(self, source: Path, module: str) -> None:
         """An external module of one file, into the directory of the objects."""
         shutil.copytree(source, directory := self.objects / "module")
-        # a kernel without modules of its own writes the list of its symbols under another name
+        # a kernel without modules writes the list of its symbols under another name
         exported = self.objects / "vmlinux.symvers"
         if exported.is_file():
             shutil.copy(exported, self.objects / "Module.symvers")
@@ -103,18 +103,18 @@ class Make:
 
 
 def compiler() -> str:
-    """The first line that the compiler says of itself."""
+    """The first line of the compiler's version message."""
     return subprocess.run(
         [f"{CROSS_COMPILE}gcc", "--version"], capture_output=True, text=True, check=True
     ).stdout.splitlines()[0]
 
 
 def environment(store: Path, *, as_it_is: bool = True) -> dict[str, str]:
-    """Reproducible, and sharing objects between builds wherever below ``store`` they take place.
+    """Environment for reproducible builds that share objects anywhere below ``store``.
 
-    ``as_it_is`` is for a configuration that is not changed from kernel to kernel: what the compiler
-    read then tells whether an object is the same. Else each file has to be preprocessed first,
-    since all of them include all options, which takes two fifths more time if it is not there yet.
+    ``as_it_is`` is for a configuration that is the same for all kernels: then ccache compares the
+    files that the compiler read. Otherwise each file must be preprocessed first, because all files
+    include all options. This takes two fifths more time for objects that are not in the cache.
     """
     return {
         "CCACHE_BASEDIR": str(store),

@@ -21,19 +21,19 @@ from harness.progress import Progress
 
 KIND = "linux-tree"
 _PACKAGE = re.compile(r"(linux-source-(\d+)\.(\d+))(?:@([a-z][a-z-]*))?")
-# the suite whose main archive has a package, as far as that does not change any more
+# the suite whose main archive has a package, for suites that do not change any more
 SUITES = {
     "linux-source-5.10": "bullseye",
     "linux-source-6.1": "bookworm",
     "linux-source-6.12": "trixie",
 }
-# not what the host's release offers: the same kernels on every host
+# the same kernels on every host, whatever the host's release offers
 DEFAULT = "linux-source-6.12"
 _HINT = "a source is linux-source-X.Y, linux-source-X.Y@SUITE, an archive, or REPOSITORY@REVISION"
 
 
 class Source(ABC):
-    """A kernel source. ``identity`` (JSON) is all that its content depends on."""
+    """A kernel source. ``identity`` (JSON) has everything that its content depends on."""
 
     identity: Mapping[str, Any]
 
@@ -41,13 +41,13 @@ class Source(ABC):
     def place(self, directory: Path, tools: Tools) -> None:
         """Put the tree into ``directory``, which does not exist yet.
 
-        No file there is to be changed in place: it may be shared with the store.
+        Do not change a file there in place: it may be shared with the store.
         """
 
 
 @dataclass(frozen=True)
 class _Stored(Source):
-    """A tree that the store keeps unpacked."""
+    """A source tree that the store keeps unpacked."""
 
     identity: Mapping[str, Any]
     tree: Path
@@ -58,7 +58,7 @@ class _Stored(Source):
 
 @dataclass(frozen=True)
 class _Commit(Source):
-    """A commit; its content is determined by its tree, whoever committed it."""
+    """A commit; only its tree determines the content."""
 
     identity: Mapping[str, Any]
     repository: Path
@@ -90,14 +90,14 @@ class SourcePackage:
         return {"package": self.name, "suite": self.suite}
 
     def find(self, apt: Apt) -> int:
-        """Bytes to be fetched; raises HostError if the mirror does not have it."""
+        """The bytes to fetch; raises HostError if the mirror does not have the package."""
         return apt.find((self.name,), ARCHITECTURE, self.suite)
 
 
 def source_package(text: str | None) -> SourcePackage | None:
-    """The package that ``text`` means, by default Linux 6.12's; None if it means none.
+    """The package that ``text`` names, by default Linux 6.12's; None if it is not a package.
 
-    Raises UsageError for one whose suite has to be named.
+    Raises UsageError if the suite must be named.
     """
     match = _PACKAGE.fullmatch(text or DEFAULT)
     if match is None:
@@ -119,7 +119,7 @@ def is_fetched(store: Store, package: SourcePackage) -> bool:
 def kernel_source(
     store: Store, progress: Progress, text: str | None = None, apt: Apt | None = None
 ) -> Source:
-    """What a user means by ``text``; without it the source of Linux 6.12.
+    """The source that ``text`` names; without ``text`` the source of Linux 6.12.
 
     ``linux-source-6.1`` is a package of Debian, whose suite is known for the versions of its
     releases; for others it is named, as in ``linux-source-7.2@sid``. A path is an archive (tar,
@@ -143,7 +143,7 @@ def kernel_source(
 def apply(patch: Path, tree: Path, tools: Tools) -> None:
     """Apply a unified diff to a placed tree; raises BuildError if it does not fit.
 
-    patch(1) writes a new file in the place of each that it changes, so a shared one stays as it is.
+    patch(1) replaces each file that it changes by a new one, so a shared file does not change.
     """
     tools.run(["patch", "-d", str(tree), "-p1", "--batch", "-i", str(patch.resolve())])
 
@@ -158,7 +158,7 @@ def _package(store: Store, progress: Progress, package: SourcePackage, apt: Apt 
     def fetch(apt: Apt, directory: Path, log: Path) -> dict[str, Any]:
         name, tools, debs = package.name, Tools(log, KIND), directory / "debs"
         with progress.task(f"fetch and unpack {name}"):
-            # it is for all architectures, so the index that the images need anyway has it, too
+            # the package is for all architectures, so the index that the images need also has it
             (deb,) = apt.download((name,), debs, ARCHITECTURE, package.suite)
             tools.run(["dpkg-deb", "-x", str(deb), str(directory / "package")])
             (archive,) = (directory / "package" / "usr" / "src").glob("linux-source-*.tar.xz")
@@ -198,7 +198,7 @@ def _unpack(archive: Path, directory: Path, tools: Tools) -> None:
 
 
 def revision_of(repository: Path, name: str, hint: str | None = _HINT) -> str:
-    """The full name of a git object; raises UsageError if there is none of that ``name``."""
+    """The full name of the git object ``name``; raises UsageError if there is none."""
     git = [find_tool("git"), "-C", str(repository), "rev-parse", "--verify", "--quiet"]
     answer = subprocess.run([*git, name], capture_output=True, text=True, check=False)
     if answer.returncode:

@@ -1,4 +1,4 @@
-"""What a kernel to be built is, as plain data."""
+"""The description of a kernel to build, as plain data."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """A kernel to be built: for what, of which source, and what is changed about either.
+    """A kernel to build: its role, its source, its patches and its configuration.
 
     ``source`` is what :func:`harness.images.kernel.source.kernel_source` takes; None is Linux
     6.12 of Debian 13. ``patches`` are files for ``patch -p1``, or names of those that come
     with the harness; ``configuration`` are lines of a configuration, which override the role's.
-    A dump kernel that is not ``trimmed`` has all that its base configuration has.
+    A dump kernel that is not ``trimmed`` has everything of its base configuration.
     """
 
     role: Role
@@ -46,12 +46,12 @@ class KernelSpec:
 
     @property
     def patch_files(self) -> tuple[Path, ...]:
-        """Raises UsageError for a name that no patch of the harness has."""
+        """Raises UsageError for a name that is not a patch of the harness."""
         return tuple(map(_patch_file, self.patches))
 
 
 def museum() -> dict[str, Path]:
-    """The patches that come with the harness, by name: each brings a real bug back."""
+    """The patches that come with the harness, by name; each brings back a real bug."""
     directory = data_dir() / "images" / "kernel" / "museum"
     return {path.stem: path for path in sorted(directory.glob(f"*{PATCH_SUFFIX}"))}
 

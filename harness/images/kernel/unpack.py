@@ -1,4 +1,4 @@
-"""What a kernel image unpacks when it boots, piece by piece: few bytes may become gigabytes."""
+"""Unpack a kernel image as it does at boot, piece by piece: few bytes may become gigabytes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Protocol, TypeVar
 from harness.limits import exceeded, limits
 
 _PIECE = 1 << 20
-# of what xz needs to unpack; a kernel's dictionary has up to 128 MiB (scripts/xz_wrap.sh)
+# memory that xz may use; a kernel's dictionary has up to 128 MiB (scripts/xz_wrap.sh)
 _XZ_MEMORY = 192 << 20
 _DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
 
 class _Unpacker(Protocol):
-    """As in lzma and bz2."""
+    """The interface of the decompressors of lzma and bz2."""
 
     @property
     def eof(self) -> bool: ...
@@ -27,7 +27,7 @@ class _Unpacker(Protocol):
 
 
 class _Gzip:
-    """zlib's, which wants again what it did not get to."""
+    """zlib's decompressor, which must be given its unused input again."""
 
     def __init__(self) -> None:
         self._unpacker, self._rest = zlib.decompressobj(31), b""
@@ -46,7 +46,7 @@ class _Gzip:
         return piece
 
 
-# how a payload begins, and what undoes it
+# the first bytes of a payload, and its decompressor
 _UNPACKERS: dict[bytes, Callable[[], _Unpacker]] = {
     b"\x1f\x8b\x08": _Gzip,
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY),
@@ -55,20 +55,20 @@ _UNPACKERS: dict[bytes, Callable[[], _Unpacker]] = {
 
 
 class Reader(Protocol):
-    """Whoever reads what is unpacked."""
+    """A reader of unpacked content."""
 
     def feed(self, piece: bytes) -> None:
-        """What follows the pieces before."""
+        """Read the next piece."""
 
 
 R = TypeVar("R", bound=Reader)
 
 
 def unpacked(image: bytes, first: int, name: str, reader: Callable[[], R]) -> Iterator[R]:
-    """A ``reader`` of its own for all that each payload from offset ``first`` on unpacks to.
+    """A new ``reader`` for the unpacked content of each payload from offset ``first`` on.
 
-    What unpacks to little is no kernel and left out, and so is what is damaged. Raises LimitError,
-    calling the image ``name``, if there is more than in any kernel.
+    Payloads that are damaged, or too small for a kernel, are left out. Raises LimitError, with
+    ``name``, if there is more content than in any kernel.
     """
     room = limits().kernel_unpacked
     for start, unpacker in _payloads(image, first, name):
@@ -89,7 +89,7 @@ def unpacked(image: bytes, first: int, name: str, reader: Callable[[], R]) -> It
 
 
 def _payloads(image: bytes, first: int, name: str) -> Iterator[tuple[int, _Unpacker]]:
-    """Each place where one could begin."""
+    """Each place where a payload could begin."""
     count = 0
     for magic, unpacker in _UNPACKERS.items():
         start = image.find(magic, first)
@@ -114,7 +114,7 @@ def _pieces(data: memoryview, unpacker: _Unpacker) -> Iterator[bytes]:
 
 
 class Holds:
-    """Whether ``wanted`` is in it: ``found``."""
+    """Whether ``wanted`` is in the content: ``found``."""
 
     def __init__(self, wanted: bytes) -> None:
         self._wanted, self._tail, self.found = wanted, b"", False
@@ -126,7 +126,7 @@ class Holds:
 
 
 class Between:
-    """What is between two marks: ``found``, up to ``most`` bytes; None if there is none."""
+    """The content between two marks: ``found``, up to ``most`` bytes; None if there is none."""
 
     def __init__(self, start: bytes, end: bytes, most: int) -> None:
         self._start, self._end, self._most = start, end, most

@@ -1,4 +1,4 @@
-"""The ELF file that a kernel image was made of: symbols and types of what is in memory."""
+"""The ELF file of a kernel image: it has the symbols and types of the kernel in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OWNER = b"GNU\0"
 
 @dataclass(frozen=True)
 class Vmlinux:
-    """A vmlinux of which it is known to which kernel it belongs."""
+    """A vmlinux that is known to belong to a kernel."""
 
     path: str
     sha256: str
@@ -28,7 +28,7 @@ class Vmlinux:
 
     @classmethod
     def at(cls, path: Path, sha256: str) -> Self:
-        """Raises UsageError if ``path`` is no s390 vmlinux."""
+        """Raises UsageError if ``path`` is not an s390 vmlinux."""
         build_id = build_id_of(path)
         return cls(str(path.resolve()), sha256, build_id.hex() if build_id else None)
 
@@ -37,12 +37,12 @@ class Vmlinux:
 
 
 def vmlinux_of(image: bytes, name: Path, path: Path) -> Vmlinux:
-    """The vmlinux at ``path``, if it is that of the kernel ``image``, which ``name`` is for people.
+    """The vmlinux at ``path``, if it belongs to the kernel ``image``, which people call ``name``.
 
-    The build-id in both is what tells, which is of the whole content; where vmlinux has none or
-    the image cannot be decompressed, it is the version: release, by whom, how often and when it
-    was built (Linux 6.12 ``arch/s390/boot/version.c``, ``init/version-timestamp.c``).
-    Raises UsageError if they do not belong together, or if ``path`` is no s390 vmlinux.
+    The build-ids of both are compared; a build-id depends on the whole content. If the vmlinux has
+    none, or the image cannot be decompressed, the versions are compared: release, builder, build
+    number and time (Linux 6.12 ``arch/s390/boot/version.c``, ``init/version-timestamp.c``).
+    Raises UsageError if they do not belong together, or if ``path`` is not an s390 vmlinux.
     """
     require_file(path, "vmlinux")
     build_id = build_id_of(path)
@@ -64,7 +64,7 @@ def vmlinux_of(image: bytes, name: Path, path: Path) -> Vmlinux:
 
 
 def _has_banner(path: Path, version: bytes) -> bool:
-    """Whether the file holds the kernel's first message: the version, and the compiler in it."""
+    """Whether the file has the kernel's first message, with the version and the compiler."""
     head, end, rest = version.partition(b") ")
     if not end:
         return False

@@ -1,6 +1,6 @@
-"""A QEMU of another Debian suite, with all that it needs, to be run on this host.
+"""The QEMU of another Debian suite, with everything that it needs to run on this host.
 
-Nothing of it is installed: its own loader starts it with its own libraries, modules and firmware.
+Nothing is installed: its own loader starts it with its own libraries, modules and firmware.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.progress import Progress
 PACKAGE = "qemu-system-s390x"  # since Debian 13; before, it is a part of qemu-system-misc
 PROGRAM = "qemu-system-s390x"
 _KIND = "qemu"
-_LOADERS = "usr/lib/*-linux-gnu*/ld*.so.?"  # ld-linux-x86-64.so.2, ld64.so.1 and the like
+_LOADERS = "usr/lib/*-linux-gnu*/ld*.so.?"  # such as ld-linux-x86-64.so.2, ld64.so.1
 
 # the packages are named, so that the digest of this script tells one QEMU from another
 _WRAPPER = """#!/bin/sh
@@ -32,7 +32,7 @@ exec "$root/{loader}" --library-path "$root/{libraries}" --argv0 "$0" \\
 
 
 def debian_qemu(store: Store, progress: Progress, suite: str) -> Path:
-    """The program, for ZHARNESS_QEMU; fetched once, and then pinned as package sets are.
+    """The program, for ZHARNESS_QEMU; fetched once, and then pinned like a package set.
 
     Raises HostError if it cannot be fetched.
     """

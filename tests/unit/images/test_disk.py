@@ -114,9 +114,9 @@ def test_right_boot_records(tmp_path: Path, layout: DiskLayout):
         (0x10, (SIZE // 512).to_bytes(8, "big"), "the program table is said to be at byte"),
         (0x10, bytes(8), "the program table is said to be at byte 0x0"),
         (TABLE, b"\0", "no program table at byte 0x300000"),
-        (0x70, b"\0", "does not say that it is a SCSI dump partition"),
-        (0x75, b"\0", "does not say that it is a SCSI dump partition"),  # IPL, not dump
-        (0x76, b"\1", "does not say that it is a SCSI dump partition"),  # ECKD, not SCSI
+        (0x70, b"\0", "is not that of a SCSI dump partition"),
+        (0x75, b"\0", "is not that of a SCSI dump partition"),  # IPL, not dump
+        (0x76, b"\1", "is not that of a SCSI dump partition"),  # ECKD, not SCSI
         (0x78, (SIZE - 71).to_bytes(8, "big"), "the dump superblock is said to be at byte"),
         (0x78, bytes(8), "the dump superblock is said to be at byte 0x0"),
         (SUPERBLOCK, b"\0", "no dump superblock at byte 0x2800400"),

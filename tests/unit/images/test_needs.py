@@ -98,7 +98,7 @@ def test_a_mirror_that_is_none_is_a_mistake_of_usage(
     apt: FakeApt, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZHARNESS_DEBIAN_MIRROR", "nonsense")
-    with pytest.raises(UsageError, match="'nonsense' is no URI"):
+    with pytest.raises(UsageError, match="'nonsense' is not the URI"):
         looked_at(ALL, store)
 
 

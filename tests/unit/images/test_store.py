@@ -188,7 +188,7 @@ def test_images_verify_says_so_of_every_damage(
 ) -> None:
     image = store.get("thing", {}, a_file)
     damage(image)
-    with pytest.raises(EvidenceError, match="not what was built") as raised:
+    with pytest.raises(EvidenceError, match="not as built") as raised:
         verify(list(named), store.root, json=True)
     assert image.name in str(raised.value)
     (said,) = json.loads(capsys.readouterr().out).items()

@@ -99,7 +99,7 @@ def test_a_vmlinux_of_another_kernel_is_refused(files, image_data, vmlinux_data,
 
 def test_a_vmlinux_without_its_kernel_is_refused(tmp_path: Path):
     images = Images(Store(tmp_path / "store", NoProgress()), NoProgress())
-    with pytest.raises(UsageError, match="vmlinux is for a kernel given by path"):
+    with pytest.raises(UsageError, match="vmlinux needs a kernel given by path"):
         images.crashed_kernel(None, Path("vmlinux"))
 
 
