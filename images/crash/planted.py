@@ -1,8 +1,7 @@
-"""The content that images/crash/plant plants: its layout, and how it is written.
+"""The content that images/crash/plant plants: its layout, and code that writes it.
 
-The layout is that of docs/content.md. A header and its check stand together at their place and
-nowhere else, not even in this program's own memory: a second copy would be taken for a misplaced
-page.
+The layout is in docs/content.md. A header with its check exists only at its place, and nowhere else
+in memory, not even in this program's own: a second copy would be taken for a misplaced page.
 """
 
 import ctypes
@@ -32,19 +31,19 @@ KIND_SHIFT = 56
 DIGEST_SIZE = 32
 ENTRIES = (PAGE - HEADER_SIZE - DIGEST_SIZE) // ENTRY.size
 
-# texts of messages, which with the kernel's 48 bytes fill slab objects of 128 to 4096 bytes;
-# longer ones are cut (Linux ipc/msgutil.c)
+# sizes of message texts: with the kernel's 48 bytes they fill slab objects of 128 to 4096 bytes;
+# longer texts are split (Linux ipc/msgutil.c)
 MESSAGE_SIZES = (80, 144, 208, 464, 976, 2000, 4048)
 ROUNDS, PER_QUEUE = 4, 4  # 4 * 4048 bytes fit in a queue (msgmnb, 16384)
 MESSAGES = [size for _ in range(ROUNDS) for size in MESSAGE_SIZES for _ in range(PER_QUEUE)]
-MESSAGE_TYPE = struct.Struct("@l")  # what stands before the text in a struct msgbuf
+MESSAGE_TYPE = struct.Struct("@l")  # bytes before the text in a struct msgbuf
 
 
 class Writer:
     """Writes content of a seed.
 
     ``send(queue, buffer, size)`` sends a struct msgbuf with a text of ``size`` bytes to the queue
-    of that number, and returns whether the kernel has message queues at all.
+    with that number, and returns whether the kernel has message queues.
     """
 
     def __init__(self, seed, send):
@@ -72,7 +71,7 @@ class Writer:
         for index, size in enumerate(MESSAGES):
             self._content(text[:size], MESSAGE, 0, index, len(MESSAGES), 0)
             there = self.send(index // PER_QUEUE, buffer, size)
-            text[:] = bytes(len(text))  # from now on only the kernel has it
+            text[:] = bytes(len(text))  # from now on only the kernel has the text
             if not there:
                 return []
         return [MESSAGE << KIND_SHIFT | size for size in MESSAGES]
@@ -88,7 +87,7 @@ class Writer:
             place[-DIGEST_SIZE:] = digest.digest()
 
     def _content(self, place, *fields):
-        """Header and body, which depends on every field."""
+        """Header and body; the body depends on every field."""
         number = self._header(place, *fields)
         size = len(place) - HEADER_SIZE
         place[HEADER_SIZE:] = Random(number).getrandbits(size * 8).to_bytes(size, "big")

@@ -8,10 +8,10 @@ system there. The kernel shows the crashed memory, HSA included, as one ELF core
   busy marker, checksum), or
 - if that disk carries a file system, to a new file dump.N in it, as zfcpdump 1 and 2 did.
 
-Either way the part in the HSA goes first, so that the HSA can be released early, and the first
-page goes last: a dump that was torn has no header and never looks whole. The last line says
-``zfcpdump result: ok ...`` or ``zfcpdump result: failed: why``; then the original system is
-loaded again, if it left word how, or the machine powers off.
+In both cases the part in the HSA is written first, so that the HSA can be released early. The first
+page is written last: a dump that was interrupted has no header and never looks complete. The last
+line is ``zfcpdump result: ok ...`` or ``zfcpdump result: failed: why``. Then the original system is
+loaded again, if it has stored a re-IPL block; otherwise the machine powers off.
 
 Kernel parameters, as in the original zfcpdump, and two more:
 
@@ -23,14 +23,14 @@ dump_debug=2        1 (quiet) to 6 (chatty; from 4 on with tracebacks)
 dump_format=elf     or s390: the format of the stand-alone dump tools
 dump_compress=none  or gzip: the compressed form of s390
 
-They may also stand in /etc/zfcpdump.conf: ``zipl -d`` takes none for the dump system.
+They may also be in /etc/zfcpdump.conf, because ``zipl -d`` takes none for the dump system.
 
-Only the standard library is used, and little of it: all must fit into an HSA of 32 MiB.
+Only a small part of the standard library is used: everything must fit into an HSA of 32 MiB.
 
 machine     the kernel's interfaces, the disk, the end
-vmcore      what is to be dumped
-elf, standalone, registers     what it looks like then
-output, partition, filesystem  how it gets to the disk
+vmcore      the memory to dump
+elf, standalone, registers     the forms of a dump
+output, partition, filesystem  write it to the disk
 """
 
 import mmap
@@ -52,7 +52,7 @@ BUFFER_SIZES = ((64 << 20, 1 << 20), (0, 256 << 10))  # (memory available from, 
 
 
 def dump(parameters):
-    """Write the dump; returns what the result line shall say."""
+    """Write the dump; returns the text for the result line."""
     for complaint in parameters.complaints:
         say(complaint)
     form_of = FORMS.get((parameters.format, parameters.compress))
@@ -70,7 +70,7 @@ def dump(parameters):
     if parameters.debug >= 3:
         say(f"{form.size} bytes to {disk}, HSA {hsa:#x}, ranges {core.loads}")
     size = next(size for least, size in BUFFER_SIZES if available >= least)
-    # never closed: an exception holds views of it, and closing it then would hide the exception
+    # never closed: an exception holds views of it, and to close it then would hide the exception
     buffer = mmap.mmap(-1, size)
     if offset is None:
         progress, where = dump_to_file(disk, parameters, form, buffer, hsa)
@@ -91,7 +91,7 @@ def main():
         result = f"ok {dump(parameters)}"
     except DumpError as error:
         result = f"failed: {error}"
-    except BaseException as error:  # this is the last process: whatever it is, say it and end
+    except BaseException as error:  # this is the only process: report every error, and end
         result = f"failed: {type(error).__name__}: {error}"
         if parameters.debug >= 4:
             sys.excepthook(*sys.exc_info())

@@ -1,11 +1,11 @@
-"""ELF dumps: /proc/vmcore as it is."""
+"""ELF dumps: an unchanged copy of /proc/vmcore."""
 
 from .machine import PAGE
 from .output import copy_range
 
 
 class Elf:
-    """A form (see output.copy). What it copies lies at the same offsets in source and dump."""
+    """A form (see output.copy). Source and dump have the same offsets."""
 
     def __init__(self, core):
         self.core, self.size = core, core.size

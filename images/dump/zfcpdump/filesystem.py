@@ -9,7 +9,7 @@ from .output import Writer, copy
 MOUNT_POINT = "/mnt"
 FILE_SYSTEMS = ("ext4", "ext3", "ext2")
 E2FSCK = "/sbin/e2fsck"
-E2FSCK_FAILED = 4  # exit statuses from here on mean that errors are left
+E2FSCK_FAILED = 4  # exit statuses from here on mean that errors remain
 
 
 def dump_to_file(disk, parameters, form, buffer, hsa_size):
@@ -27,13 +27,13 @@ def dump_to_file(disk, parameters, form, buffer, hsa_size):
 
 
 def write_file(name, form, buffer, hsa_size, mode):
-    """A new file; where the disk is full, an older one beside it has to go."""
+    """Write a new file; if the disk becomes full, delete an older dump beside it."""
     writer = Writer(name, holes=True, flags=os.O_CREAT | os.O_EXCL)
     writer.on_full = lambda: make_room(os.path.dirname(name), name, mode)
     if form.size is not None:
         os.ftruncate(writer.fd, form.size)
     progress = copy(form, writer, buffer, hsa_size)
-    os.ftruncate(writer.fd, form.size)  # now it is known
+    os.ftruncate(writer.fd, form.size)  # now the size is known
     writer.close()
     return progress
 

@@ -1,4 +1,4 @@
-"""The machine and its kernel: /proc, /sys, the HSA, the disk, and how it all ends."""
+"""The machine and its kernel: /proc, /sys, the HSA, the disk, re-IPL and power off."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ import time
 
 PAGE = 4096
 SECTOR = 512
-DISK_SECONDS = 30  # SCSI disks appear when they like
+DISK_SECONDS = 30  # SCSI disks appear some time after the start
 
 VMCORE = "/proc/vmcore"
 ZCORE = "/sys/kernel/debug/zcore"
@@ -54,7 +54,7 @@ def release_hsa():
 
 
 def available_memory():
-    """Bytes, as /proc/meminfo has it."""
+    """Available memory in bytes, from /proc/meminfo."""
     for line in read_text("/proc/meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) << 10
@@ -62,7 +62,7 @@ def available_memory():
 
 
 def cpu_id():
-    """What STORE CPU ID gives: version, identification, machine type; 0 if /proc is silent."""
+    """The result of STORE CPU ID: version, identification, machine type; 0 if unknown."""
     for line in read_text("/proc/cpuinfo").splitlines():
         if line.startswith("processor 0:"):
             fields = dict(field.split(" = ") for field in line.split(": ")[1].split(", "))
@@ -74,7 +74,7 @@ def cpu_id():
 
 
 def reipl_or_power_off():
-    """Load the original system again; without word how that is to be done, power off."""
+    """Load the original system again; without a re-IPL block, power off."""
     os.sync()
     if os.path.exists(f"{ZCORE}/reipl"):
         write_text(f"{ZCORE}/reipl", "1")
@@ -97,7 +97,7 @@ def ipl_disk():
 
 
 def can_be_opened(path):
-    """Whether it is there for anybody: a disk's node is so a moment before the disk is."""
+    """Whether the node can be opened: it exists shortly before the disk answers."""
     try:
         os.close(os.open(path, os.O_RDONLY))
     except OSError:
@@ -106,7 +106,7 @@ def can_be_opened(path):
 
 
 def scan_first_target(adapter):
-    """Ask SCSI hosts for target 0, LUN 0: images/kernel/dump.bootconfig keeps others from it."""
+    """Ask SCSI hosts for target 0, LUN 0; images/kernel/dump.bootconfig turns off the full scan."""
     if read_text("/sys/module/scsi_mod/parameters/scan") != "manual":
         return
     for path, directories, _ in os.walk(os.path.realpath(adapter)):
@@ -117,7 +117,7 @@ def scan_first_target(adapter):
 
 
 def find_disk(adapter, wanted):
-    """Name of the disk below an adapter: the one with that WWPN and LUN, or else the first."""
+    """Name of a disk below an adapter: the one with this WWPN and LUN, otherwise the first."""
     disks = []
     for path, directories, _ in os.walk(os.path.realpath(adapter)):
         if os.path.basename(path) == "block":
@@ -132,7 +132,7 @@ def find_disk(adapter, wanted):
 
 
 def wait_for(value, good, what=None):
-    """Ask for ``value()`` until it is ``good``. Nothing announces nodes to a lone process."""
+    """Call ``value()`` until the result is ``good``. Nothing announces nodes without udev."""
     deadline = time.monotonic() + DISK_SECONDS
     while not good(found := value()):
         if time.monotonic() > deadline:
@@ -152,7 +152,7 @@ def superblock_offset(disk):
     return offset if magic == MBR_MAGIC and kind == BOOT_INFO_DUMP else None
 
 
-# --- small things ----------------------------------------------------------------------------
+# --- helpers ---------------------------------------------------------------------------------
 
 
 def mount(what, where, file_system):

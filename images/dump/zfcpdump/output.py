@@ -1,4 +1,4 @@
-"""How a dump gets to the disk, whatever its form and wherever it goes."""
+"""Write a dump of any form to the disk, to a partition or to a file."""
 
 import errno
 import mmap
@@ -8,15 +8,15 @@ import time
 from . import machine
 from .machine import PAGE, SECTOR, DumpError
 
-PROGRESS_SECONDS = 0.5  # of a clock that stands still while the machine is played
+PROGRESS_SECONDS = 0.5  # of a clock that stops while the machine is played
 
 
 def copy(form, writer, buffer, hsa_size):
     """Write a dump: HSA part, HSA release, the rest, the first page. Returns Progress.
 
-    A form (Elf, StandAlone, Compressed) has ``size`` (None: nobody knows beforehand),
-    ``parts(hsa_size)``: what lies in the HSA, and the rest, two lists of tuples that end with a
-    size; ``copy(part, ...)``; ``finish(writer)``, which writes what follows them, and
+    A form (Elf, StandAlone, Compressed) has ``size`` (None: not known in advance),
+    ``parts(hsa_size)``: two lists of tuples that end with a size, for the part in the HSA and for
+    the rest; ``copy(part, ...)``; ``finish(writer)``, which writes what follows the parts; and
     ``first_page()``.
     """
     saved, rest = form.parts(hsa_size)
@@ -37,7 +37,7 @@ def copy(form, writer, buffer, hsa_size):
 
 
 def copy_range(source, offset, size, writer, target, buffer, progress, change=None):
-    """``size`` bytes at ``offset`` of ``source`` to ``target``; ``change`` has a say in them."""
+    """Copy ``size`` bytes at ``offset`` of ``source`` to ``target``; ``change`` may change them."""
     for view in pieces(source, offset, size, buffer):
         if change is not None:
             change(view, target)
@@ -47,7 +47,7 @@ def copy_range(source, offset, size, writer, target, buffer, progress, change=No
 
 
 def pieces(source, offset, size, buffer):
-    """What ``source`` has there, in views of ``buffer`` that are good until the next one."""
+    """The bytes of ``source``, in views of ``buffer`` that are valid until the next one."""
     whole, end = memoryview(buffer), offset + size
     while offset < end:
         view = whole[: min(len(whole), end - offset)]
@@ -59,22 +59,22 @@ def pieces(source, offset, size, buffer):
 
 
 class Writer:
-    """Writes at offsets from ``base``, past the page cache wherever alignment allows.
+    """Writes at offsets from ``base``, without the page cache if alignment allows.
 
-    ``room``: so many bytes there are; None if only the disk knows.
+    ``room``: how many bytes there is room for; None if unknown.
     """
 
     def __init__(self, path, base=0, room=None, holes=False, flags=0):
         self.fd = os.open(path, os.O_RDWR | flags, 0o600)
         try:
             self.direct_fd = os.open(path, os.O_RDWR | os.O_DIRECT)
-        except OSError:  # a file system without it
+        except OSError:  # a file system without O_DIRECT
             self.direct_fd = self.fd
         self.base, self.room, self.holes = base, room, holes
         self.on_full = None  # called when the disk is full; returns if there is space again
 
     def write(self, view, offset):
-        """All of ``view`` (page-aligned memory) at ``offset``."""
+        """Write all of ``view`` (page-aligned memory) at ``offset``."""
         if self.holes and is_zero(view):
             return
         if self.room is not None and offset + len(view) > self.room:
@@ -103,7 +103,7 @@ class Writer:
 
 
 class Stream:
-    """Writes one thing after the other, from ``position`` on, in whole sectors."""
+    """Writes data in sequence, from ``position`` on, in whole sectors."""
 
     SIZE = 128 << 10
 
@@ -113,11 +113,11 @@ class Stream:
 
     @property
     def position(self):
-        """Where what comes next will stand."""
+        """The position of the next byte."""
         return self.written + self.used
 
     def skip(self, size):
-        """Leave out so many bytes, whole sectors; only after a flush."""
+        """Leave out this many bytes (whole sectors); only after a flush."""
         self.written += size
 
     def append(self, data):
@@ -131,7 +131,7 @@ class Stream:
                 self._write()
 
     def flush(self):
-        """Write what there is, and zeros up to the end of its last sector."""
+        """Write the buffered data, and zeros up to the end of its last sector."""
         self.append(bytes(-self.used % SECTOR))
         self._write()
 
@@ -144,7 +144,7 @@ _zeros = b""
 
 
 def is_zero(view):
-    """Whether there is nothing but zeros in it."""
+    """Whether all bytes are zero."""
     global _zeros
     if len(_zeros) < len(view):
         _zeros = bytes(len(view))
@@ -152,7 +152,7 @@ def is_zero(view):
 
 
 class Progress:
-    """A console line now and then: MB, percent, MB/s, time left."""
+    """Prints a console line from time to time: MB, percent, MB/s, time left."""
 
     def __init__(self, total):
         self.total, self.done = total, 0

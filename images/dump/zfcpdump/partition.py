@@ -15,7 +15,7 @@ BUSY = b"zfcpdump busy\0"
 
 
 def dump_to_partition(disk, superblock_at, form, buffer, hsa_size):
-    """Write the dump behind the superblock on ``disk``; returns Progress and where it stands."""
+    """Write the dump behind the superblock on ``disk``; returns Progress and the dump's place."""
     fd = os.open(disk, os.O_RDWR)
     fields = list(SUPERBLOCK.unpack(read_exactly(fd, SUPERBLOCK.size, superblock_at)))
     magic, version, start, _, dump_at, room, csum_at, csum_size, csum = fields

@@ -1,7 +1,7 @@
-"""Where a stand-alone dump keeps the CPUs' registers: in its memory, as store status leaves them.
+"""A stand-alone dump keeps the CPUs' registers in its memory, where store status puts them.
 
 Sources: Principles of Operation, chapter 4 "Store Status" and "Store Additional Status"; Linux
-arch/s390/include/asm/lowcore.h; which of it a stand-alone dump tool writes: s390-tools
+arch/s390/include/asm/lowcore.h; for what a stand-alone dump tool writes: s390-tools
 zipl/boot/stage2dump.c (copy_lowcore_64, should_dump_vx).
 """
 
@@ -19,12 +19,12 @@ LOWCORE_SIZE = 0x2000
 MCESAD = 0x11B0  # address of the additional status area
 FPRS_GPRS_PSW, PREFIX_FPC, TOD_TIMER_COMPARATOR, ACRS_CRS = 0x1200, 0x1318, 0x1324, 0x1340
 
-# s390-tools take any other address for none, also one whose low bits say how large the area is
+# s390-tools ignore any other address, also one whose low bits have the size of the area
 ADDITIONAL_ALIGNMENT = 1024
 
 
 class Registers:
-    """What is to be stored of the CPUs in ``core``, and the prefixes of all."""
+    """The registers of the CPUs in ``core`` that must be stored, and the prefixes of all CPUs."""
 
     def __init__(self, core):
         self.prefixes = []
@@ -40,7 +40,7 @@ class Registers:
         self.longest = max(map(len, areas.values()), default=0)
 
     def store(self, view, address):
-        """Put into ``view``, memory from an absolute ``address`` on, what belongs there."""
+        """Put registers into ``view``, which is memory from an absolute ``address`` on."""
         end = address + len(view)
         at = bisect.bisect(self.areas, (address - self.longest, b""))
         while at < len(self.areas) and self.areas[at][0] < end:
@@ -52,7 +52,7 @@ class Registers:
 
 
 def _status(cpu, prefix):
-    """Address -> bytes; what lies between them is of no register."""
+    """Address -> bytes; the bytes between them belong to no register."""
     general, floating = cpu[PRSTATUS], cpu[FPREGS]
     psw, gprs, acrs = general[112:128], general[128:256], general[256:320]
     fpc, fprs = floating[:4], floating[8:136]
@@ -66,7 +66,7 @@ def _status(cpu, prefix):
 
 
 def _additional_status(cpu, lowcore, core):
-    """V0-V31 where the lowcore says, if it says so in earnest, and the machine has them."""
+    """V0-V31 at the lowcore's address, if that is valid and the machine has these registers."""
     (address,) = struct.unpack_from(">Q", lowcore, MCESAD)
     if not address or address % ADDITIONAL_ALIGNMENT or VECTOR_LOW not in cpu:
         return {}

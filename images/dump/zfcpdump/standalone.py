@@ -33,8 +33,8 @@ STOP = 0xFFFFFFFFFFFFFFFF
 ENTRY = 1 << 20
 ENTRY_RAW = 1 << 31
 ENTRY_LIMIT = (PAGE - SEGMENT.size) // 4
-LEVEL = 1  # the others cost more than the disk
-WORTHWHILE = 7 / 8  # an entry whose beginning does not get that small is stored as it is
+LEVEL = 1  # higher levels take more time than the disk
+WORTHWHILE = 7 / 8  # an entry whose first part does not become this small is stored uncompressed
 
 TOD_OF_1970 = 0x7D91048BCA000000
 
@@ -57,7 +57,7 @@ class StandAlone:
         self.size = PAGE + self.memory_size + END_MARKER.size
 
     def parts(self, hsa_size):
-        """(address, offset in the source, size); where there is no memory, offset is None."""
+        """(address, offset in the source, size); offset is None where there is no memory."""
         saved, rest, end = [], [], 0
         for address, size, offset in self.core.memory():
             if end < address:
@@ -111,8 +111,8 @@ class StandAlone:
 class Compressed(StandAlone):
     """A form: a header, segments of compressed memory, and an end marker.
 
-    A segment is a header and then, each from the beginning of a sector on, entries of 1 MiB of
-    memory; an entry of nothing but zeros is left out, and ends the segment.
+    A segment is a header and entries of 1 MiB of memory; each entry begins at a sector. An entry of
+    zeros is left out, and ends the segment.
     """
 
     header_values = (MAGIC_EXTENDED, VERSION_COMPRESSED, ZLIB_VERSION, ENTRY)
@@ -146,7 +146,7 @@ class Compressed(StandAlone):
             self.stream = Stream(writer, PAGE)
 
     def _entry(self, address, length, views):
-        """``length`` bytes of memory from ``address`` on, one view after the other."""
+        """``length`` bytes of memory from ``address`` on, in views."""
         zeros = 0
         for view in views:
             self.registers.store(view, address + zeros)
@@ -178,9 +178,9 @@ class Compressed(StandAlone):
 
 
 class Segment:
-    """Memory from ``start`` on; the header goes where the stream stands now, but comes last.
+    """Memory from ``start`` on. The header's place is the stream's position; it is written last.
 
-    Sizes and offsets are in sectors: zgetdump asks the disk how large its blocks are.
+    Sizes and offsets are in sectors: zgetdump asks the disk for its block size.
     """
 
     def __init__(self, stream, start):

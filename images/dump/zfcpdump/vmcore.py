@@ -14,7 +14,7 @@ NT_PRSTATUS = 1  # the first note of each CPU
 
 
 class Core:
-    """The file, and what of it to copy: ``limit`` bytes of memory, or all."""
+    """The core file, of which ``limit`` bytes of memory, or all, are copied."""
 
     def __init__(self, path, limit=None):
         self.fd = os.open(path, os.O_RDONLY)
@@ -26,7 +26,7 @@ class Core:
         self.loads = []  # (offset in the file, absolute address, size)
         self.notes = []  # (offset in the file, size)
         self.size = PAGE
-        self.memory_end = 0  # of the machine, whatever the limit
+        self.memory_end = 0  # of the machine; the limit does not apply
         for number in range(count):
             self._header(headers_at + number * PROGRAM_HEADER.size, limit)
 
@@ -47,7 +47,7 @@ class Core:
     def memory(self):
         """(absolute address, size, offset in the file) of each range, ascending and disjoint.
 
-        The PT_LOAD for the kernel image, which other ranges have already, is left out.
+        The PT_LOAD for the kernel image is left out, because other ranges contain it already.
         """
         ranges, end = [], 0
         for offset, address, size in sorted(self.loads, key=lambda load: load[1]):
@@ -58,7 +58,7 @@ class Core:
         return ranges
 
     def read_memory(self, address, size):
-        """So many bytes from an absolute address on; None if they are not in one range."""
+        """Bytes of memory from an absolute address on; None if they are not in one range."""
         for start, length, offset in self.memory():
             if start <= address and address + size <= start + length:
                 return read_exactly(self.fd, size, offset + address - start)
