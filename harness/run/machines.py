@@ -17,11 +17,11 @@ from harness.images.provide import Images
 from harness.images.store import Store
 from harness.judges.zgetdump import Zgetdump
 from harness.machine.dump_load.dumper import Dumper
-from harness.machine.steps import Steps
+from harness.machine.run_phases import RunPhases
 from harness.machine.system.boot import Booter
 from harness.machine.system.crash import Crash, crash
 from harness.machine.system.reipl import reipl
-from harness.machine.vector_checksum import vector_checksum_works
+from harness.machine.vector_checksum_probe import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
 from harness.qemu.spec import MachineSpec
@@ -64,7 +64,7 @@ class Machines:
     crash_inputs: Callable[[Images, Plan], CrashInputs] = CrashInputs.prepare
     dump_inputs: Callable[[Images, Plan], DumpInputs] = DumpInputs.prepare
     crash: CrashSystem = crash
-    dumper: Callable[[QemuBinary, Steps, float, OnConsole | None], Dumper] = Dumper
+    dumper: Callable[[QemuBinary, RunPhases, float, OnConsole | None], Dumper] = Dumper
     reipl: Callable[[Booter, Snapshot, bytes, Path], ReIplOutcome] = reipl
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
     collect: Callable[[Path, Dump, Path, Progress], Collected] = collect

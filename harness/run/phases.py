@@ -58,7 +58,7 @@ def most_seconds(memory: int, time_factor: float) -> float:
 
 
 class Phases:
-    """Implements ``harness.machine.steps.Steps`` for one run.
+    """Implements ``harness.machine.run_phases.RunPhases`` for one run.
 
     ``timings`` are seconds per phase, of all times that it was entered, also for the one that
     failed; ``current`` is the phase under way, or the one in which an exception arose.

@@ -18,7 +18,7 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, ProtocolError, QemuDied
-from harness.machine.vector_checksum import vector_checksum_works
+from harness.machine.vector_checksum_probe import vector_checksum_works
 from harness.qemu.binary import MINIMUM_QEMU, QemuBinary, find_qemu
 from harness.qemu.disk import Disk
 from harness.qemu.gdbstub.client import GdbClient, NotMapped, Stop, StopKind

@@ -55,7 +55,7 @@ SECONDS = 60.0
 PARMLINE = "console=ttysclp0 panic=0"
 
 
-class NoSteps:
+class NoPhases:
     """Nobody is told anything."""
 
     @contextmanager
@@ -103,7 +103,7 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
         block = fcp_block(DUMP_DISK, dump=True)
         firmware = dump_load(memory, block, old_memory, snapshot.cpus, HSA)
         session = DumpSession(
-            machine, memory, firmware, old_memory, snapshot, HSA, NoSteps(), ConsoleWatch(ZFCPDUMP)
+            machine, memory, firmware, old_memory, snapshot, HSA, NoPhases(), ConsoleWatch(ZFCPDUMP)
         )
         deadline = Deadline(SECONDS)
         session.load("ipl", deadline)
@@ -141,7 +141,7 @@ def record_system(images: Images, scratch: Path, into: Path) -> None:
         machine.monitor = tape.wrap("monitor", qemu.monitor, "execute")
         memory = tape.wrap("ram", ram, "read", "write")
         firmware = ordinary_load(memory, fcp_block(SYSTEM_DISK, dump=False))
-        session = CountingSession(machine, memory, firmware, NoSteps())
+        session = CountingSession(machine, memory, firmware, NoPhases())
         console = SystemConsole(qemu, session)
         deadline = Deadline(SECONDS)
         shell = boot(console, session, "boot", deadline)
@@ -149,7 +149,7 @@ def record_system(images: Images, scratch: Path, into: Path) -> None:
         for command in trigger.setup:
             shell.run(command, deadline)
         system = RunningSystem(qemu, ram, session, console, shell)
-        stop(system, trigger, NoSteps(), deadline)
+        stop(system, trigger, NoPhases(), deadline)
     # only what the firmware sees: looking at a silent machine depends on the time
     lines = [line for line in tape.lines if '"qemu.check"' not in line]
     (into / "system.tape").write_text("".join(f"{line}\n" for line in lines))

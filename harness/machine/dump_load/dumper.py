@@ -17,7 +17,7 @@ from harness.machine.dump_load.boot_disk import BootDisk
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.dump_load.session import DumpSession, Ended
-from harness.machine.steps import Steps
+from harness.machine.run_phases import RunPhases
 from harness.phase import Phase
 from harness.qemu.binary import QemuBinary
 from harness.qemu.disk import Disk
@@ -45,7 +45,7 @@ class Dumper:
     """
 
     binary: QemuBinary
-    steps: Steps
+    phases: RunPhases
     stall_seconds: float
     on_line: Callable[[str], None] | None = None
     tool: DumpTool = ZFCPDUMP
@@ -87,14 +87,14 @@ class Dumper:
             block = snapshot.dump_block or fcp_block(DUMP_DISK, dump=True)
             firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size)
             session = DumpSession(
-                qemu, ram, firmware, old_memory, snapshot, hsa_size, self.steps, console
+                qemu, ram, firmware, old_memory, snapshot, hsa_size, self.phases, console
             )
-            with self.steps.phase(Phase.IPL) as deadline:
+            with self.phases.phase(Phase.IPL) as deadline:
                 session.load(Phase.IPL, deadline)
                 boot_disk.show_as_written()
                 session.take_over(deadline)
             started = clock.now()
-            with self.steps.phase(Phase.DUMP) as deadline:
+            with self.phases.phase(Phase.DUMP) as deadline:
                 ended = session.run(deadline, self.stall_seconds)
             seconds = clock.now() - started
         # the console is complete only now that QEMU has gone

@@ -26,8 +26,8 @@ from harness.firmware.service_call import SdiasAnswered
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.intercept import AtInstruction
-from harness.machine.played import PlayedMachine
-from harness.machine.steps import Steps
+from harness.machine.played_machine import PlayedMachine
+from harness.machine.run_phases import RunPhases
 from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
@@ -81,10 +81,10 @@ class DumpSession(PlayedMachine):
         old_memory: OldMemory,
         snapshot: Snapshot,
         hsa_size: int,
-        steps: Steps,
+        phases: RunPhases,
         console: ConsoleWatch,
     ) -> None:
-        super().__init__(qemu, ram, firmware, hsa_size, steps)
+        super().__init__(qemu, ram, firmware, hsa_size, phases)
         self._hsa, self._others = firmware.hsa, firmware.others
         self._old_memory, self._cpus, self._console = old_memory, snapshot.cpus, console
         self._hsa_size = hsa_size
@@ -104,7 +104,7 @@ class DumpSession(PlayedMachine):
     def take_over(self, deadline: Deadline) -> None:
         """At the kernel entry: undo the boot firmware's traces and start to play the machine."""
         self._restored = self._old_memory.restore(self._ram, self._hsa_size)
-        self._steps.note("old memory restored", pages=self._restored)
+        self._phases.note("old memory restored", pages=self._restored)
         self._restore_vector_registers()
         self.start_playing()
 
@@ -125,17 +125,17 @@ class DumpSession(PlayedMachine):
                 ended = Ended.RE_IPL
             elif deadline.expired:  # a system that never stops stopping
                 ended = self._out_of_time(deadline)
-        self._steps.note("dump system ended", how=ended.value)
+        self._phases.note("dump system ended", how=ended.value)
         return ended
 
     def on_sdias(self, answer: SdiasAnswered) -> None:
         if self._sdias_requests == 0:
-            self._steps.note("first SDIAS request")
+            self._phases.note("first SDIAS request")
             self._has_all_status()
         self._sdias_requests += 1
         if self._hsa.released:
             self._refused_after_release += 1
-            self._steps.note("SDIAS request after the HSA's release", page=answer.page)
+            self._phases.note("SDIAS request after the HSA's release", page=answer.page)
 
     def on_sigp(self, at: AtInstruction) -> None:
         first = at.operands.first
@@ -225,5 +225,5 @@ class DumpSession(PlayedMachine):
             self._qemu.check()
             pc = self._gdb.read_register("pswa")
             raise ProtocolError(f"QEMU stopped the dump machine at {pc:#x} without saying why")
-        self._steps.note("QMP event", name=event.name, **event.data)
+        self._phases.note("QMP event", name=event.name, **event.data)
         return _END_EVENTS[event.name]

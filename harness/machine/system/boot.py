@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.evidence.names import SYSTEM_IMAGE
 from harness.files import sparse
 from harness.firmware.load import ordinary_load
-from harness.machine.steps import Steps
+from harness.machine.run_phases import RunPhases
 from harness.machine.system.console import SystemConsole
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
@@ -36,7 +36,7 @@ class Booter:
     """What every boot needs besides the machine: which QEMU, whom to tell."""
 
     binary: QemuBinary
-    steps: Steps
+    phases: RunPhases
     on_line: Callable[[str], None] | None = None
 
     @contextmanager
@@ -65,9 +65,9 @@ class Booter:
             session = None
             if system_disk is not None:
                 block = ipl_block or fcp_block(SYSTEM_DISK, dump=False)
-                session = SystemSession(qemu, ram, ordinary_load(ram, block), self.steps)
+                session = SystemSession(qemu, ram, ordinary_load(ram, block), self.phases)
             console = SystemConsole(qemu, session)
-            with self.steps.phase(phase) as deadline:
+            with self.phases.phase(phase) as deadline:
                 shell = boot(console, session, phase, deadline)
             yield RunningSystem(qemu, ram, session, console, shell)
 

@@ -8,7 +8,7 @@ import pexpect
 
 from harness.deadline import Deadline
 from harness.errors import PhaseTimeout, QemuDied
-from harness.machine.played import TAIL_LINES
+from harness.machine.played_machine import TAIL_LINES
 from harness.machine.system.session import SystemSession
 from harness.phase import Phase
 from harness.qemu.process import Qemu

@@ -79,10 +79,10 @@ def crash_booted(
     Returns what ``Snapshot.create`` needs besides. Call that when QEMU has ended: console log
     and system disk are complete only then. Raises as ``crash`` does.
     """
-    with booter.steps.phase(Phase.CRASH) as deadline:
+    with booter.phases.phase(Phase.CRASH) as deadline:
         how.prepare(system.shell, deadline)
-        panic = stop(system, how.trigger, booter.steps, deadline)
-    with booter.steps.phase(Phase.SNAPSHOT) as deadline:
+        panic = stop(system, how.trigger, booter.phases, deadline)
+    with booter.phases.phase(Phase.SNAPSHOT) as deadline:
         cpus = cpu_states(system.qemu, directory, deadline)
         system.ram.save(directory / RAM)
         must_prove(how.trigger, system.ram, cpus)

@@ -34,7 +34,7 @@ def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> 
             cpu_model=str(snapshot.machine["cpu_model"]),
         )
         with booter.booted(spec, directory, disk, block, Phase.REIPL):
-            booter.steps.note("the original system is up again")
+            booter.phases.note("the original system is up again")
         (directory / SYSTEM_IMAGE).unlink()
     # last, so that a load that came to no end is not taken for one that failed
     (directory / OUTCOME).write_text(json.dumps(asdict(outcome), indent=1) + "\n")

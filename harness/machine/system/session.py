@@ -9,8 +9,8 @@ from harness.errors import ProtocolError
 from harness.firmware.diag308 import IplState
 from harness.firmware.load import Firmware
 from harness.firmware.service_call import MachineReported
-from harness.machine.played import INTERRUPTION_WATCH, PlayedMachine
-from harness.machine.steps import Steps
+from harness.machine.played_machine import INTERRUPTION_WATCH, PlayedMachine
+from harness.machine.run_phases import RunPhases
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 
@@ -18,8 +18,8 @@ from harness.qemu.ram import GuestRam
 class SystemSession(PlayedMachine):
     """Drives one paused QEMU with the system's own disk, as long as the system runs."""
 
-    def __init__(self, qemu: Qemu, ram: GuestRam, firmware: Firmware, steps: Steps) -> None:
-        super().__init__(qemu, ram, firmware, ram.size, steps)
+    def __init__(self, qemu: Qemu, ram: GuestRam, firmware: Firmware, phases: RunPhases) -> None:
+        super().__init__(qemu, ram, firmware, ram.size, phases)
 
     @property
     def dump_requested(self) -> bool:

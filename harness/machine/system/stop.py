@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError
-from harness.machine.steps import Steps
+from harness.machine.run_phases import RunPhases
 from harness.machine.system.proof import must_show
 from harness.machine.system.running import RunningSystem
 from harness.phase import Phase
@@ -24,7 +24,7 @@ _END_EVENTS = {
 
 
 def stop(
-    system: RunningSystem, trigger: Trigger, steps: Steps, deadline: Deadline
+    system: RunningSystem, trigger: Trigger, phases: RunPhases, deadline: Deadline
 ) -> Mapping[str, Any]:
     """Pull ``trigger`` and wait until the machine stands still, as the trigger says.
 
@@ -43,13 +43,13 @@ def stop(
         monitor.execute("inject-nmi", deadline=deadline)
     else:
         system.shell.send(trigger.command)
-    information = _stopped(system, trigger, steps, deadline)
+    information = _stopped(system, trigger, phases, deadline)
     must_show(trigger, system.console, deadline.at_most(LAST_WORDS_SECONDS))
     return information
 
 
 def _stopped(
-    system: RunningSystem, trigger: Trigger, steps: Steps, deadline: Deadline
+    system: RunningSystem, trigger: Trigger, phases: RunPhases, deadline: Deadline
 ) -> Mapping[str, Any]:
     session = system.session
     if session is not None:
@@ -65,7 +65,7 @@ def _stopped(
         system.qemu.check()
         what = f"the guest to stop after trigger {trigger.name} ('{trigger.command}')"
         raise system.console.timeout(Phase.CRASH, what, deadline)
-    steps.note("QMP event", name=event.name, **event.data)
+    phases.note("QMP event", name=event.name, **event.data)
     _require(system, trigger, _END_EVENTS[event.name], event.name)
     return event.data
 

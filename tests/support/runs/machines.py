@@ -85,7 +85,7 @@ class PlayedMachines:
 
     def crash(self, booter, spec, how, directory, kernel, system_disk) -> Snapshot:
         for phase in ("boot", "crash", "snapshot"):
-            with booter.steps.phase(Phase(phase)):
+            with booter.phases.phase(Phase(phase)):
                 if phase == "snapshot":
                     shutil.copytree(self.model / "crash", directory)
                     if self.system_disk:
@@ -94,12 +94,12 @@ class PlayedMachines:
                 self._happens(phase, directory.parent)
         return snapshot
 
-    def dumper(self, binary, steps, stall_seconds, on_line) -> SimpleNamespace:
+    def dumper(self, binary, phases, stall_seconds, on_line) -> SimpleNamespace:
         def dump(snapshot, disk, layout, hsa_size, directory) -> DumpOutcome:
             directory.mkdir()
             (directory / "console.log").write_text(timed(CONSOLE))
             for phase in ("ipl", "dump"):
-                with steps.phase(Phase(phase)):
+                with phases.phase(Phase(phase)):
                     self._happens(phase, directory.parent)
             given = {
                 "outcome": Outcome.FINISHED,
@@ -121,7 +121,7 @@ class PlayedMachines:
     def reipl(self, booter, snapshot, block, directory) -> None:
         assert block == bytes.fromhex(ASKED)
         assert Collected.load(directory.parent / "dump"), "the dump first: this may fail"
-        with booter.steps.phase(Phase.REIPL):
+        with booter.phases.phase(Phase.REIPL):
             directory.mkdir()
             (directory / "console.log").write_text(timed([BOOT.format(2)]))
             self._happens("reipl", directory.parent)

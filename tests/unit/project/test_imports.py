@@ -235,8 +235,8 @@ def test_cycle_is_found():
 
 
 def test_relative_and_nested_imports_are_seen():
-    code = "def f():\n    from . import reader\n    from ..machine import played\n"
+    code = "def f():\n    from . import reader\n    from ..machine import played_machine\n"
     assert imported(ast.parse(code), "harness.dump") == {
         "harness.dump.reader",
-        "harness.machine.played",
+        "harness.machine.played_machine",
     }

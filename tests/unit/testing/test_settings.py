@@ -198,7 +198,7 @@ class TestCrashedSystem:
         """A booted one in which nothing is real but the facade."""
 
         class FakeBooter:
-            def __init__(self, binary, steps, on_line) -> None:
+            def __init__(self, binary, phases, on_line) -> None:
                 pass
 
             @contextmanager

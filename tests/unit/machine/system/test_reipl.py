@@ -25,7 +25,7 @@ class FakeBooter:
     def __init__(self, error: Exception | None = None) -> None:
         self.boots: list[tuple] = []
         self.notes: list[str] = []
-        self.steps = SimpleNamespace(note=self.notes.append)
+        self.phases = SimpleNamespace(note=self.notes.append)
         self._error = error
 
     @contextmanager

@@ -9,7 +9,7 @@ from harness.deadline import Deadline
 from harness.phase import Phase
 
 
-class Steps(Protocol):
+class RunPhases(Protocol):
     """The run's phases and journal, as the machines see them."""
 
     def phase(self, phase: Phase) -> AbstractContextManager[Deadline]:

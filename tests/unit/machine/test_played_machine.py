@@ -13,7 +13,7 @@ from harness.firmware.hsa import Hsa
 from harness.firmware.load import Firmware, ordinary_load
 from harness.firmware.service_call import ServiceCalls
 from harness.machine import intercept
-from harness.machine.played import PlayedMachine
+from harness.machine.played_machine import PlayedMachine
 from harness.qemu.gdbstub.client import NotMapped, Stop
 from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.ram import GuestRam

@@ -23,7 +23,7 @@ from harness.firmware.service_call import (
     ServiceSignal,
 )
 from harness.machine.intercept import MOST_SITES, AtInstruction, Interceptor
-from harness.machine.steps import Steps
+from harness.machine.run_phases import RunPhases
 from harness.phase import Phase
 from harness.qemu.gdbstub.client import NotMapped, Stop, StopKind
 from harness.qemu.gdbstub.rsp import StopReply
@@ -62,11 +62,11 @@ class PlayedMachine:
         ram: GuestRam,
         firmware: Firmware,
         limit: int,
-        steps: Steps,
+        phases: RunPhases,
     ) -> None:
         if qemu.gdb is None:
             raise ProtocolError("a played machine needs QEMU's gdbstub")
-        self._qemu, self._gdb, self._ram, self._steps = qemu, qemu.gdb, ram, steps
+        self._qemu, self._gdb, self._ram, self._phases = qemu, qemu.gdb, ram, phases
         self._diag308, self._calls = firmware.diag308, firmware.calls
         self._intercept = Interceptor(self._gdb, qemu.monitor, ram, limit)
         self._watching_moves = False
@@ -129,7 +129,7 @@ class PlayedMachine:
             self._on_external_interruption()
         elif stop.watch_address == PROGRAM_NEW_PSW:
             found = self._intercept.search(self.kernel_opcodes)
-            self._steps.note("looked for machine instructions", found=found)
+            self._phases.note("looked for machine instructions", found=found)
         elif at := None if stepped else self._intercept.current():
             self._on_instruction(at)
         else:
@@ -156,7 +156,7 @@ class PlayedMachine:
     def on_machine_reported(self, report: MachineReported) -> None:
         """Read SCP Information has been answered."""
         self._intercept.forget(Opcode.SERVC)
-        self._steps.note("machine reported", hsa_pages=report.hsa_pages)
+        self._phases.note("machine reported", hsa_pages=report.hsa_pages)
 
     def on_sdias(self, answer: SdiasAnswered) -> None:
         """An SDIAS request has been answered."""
@@ -206,11 +206,13 @@ class PlayedMachine:
         subcode = self._intercept.register(at.operands.second)
         if at.operands.first % 2:
             # a specification exception, which QEMU recognizes (target/s390x/diag.c)
-            self._steps.note("DIAG 308 with an odd register", subcode=subcode)
+            self._phases.note("DIAG 308 with an odd register", subcode=subcode)
             self.leave_to_qemu()
             return
         answer = self._diag308.call(subcode, self._intercept.register(at.operands.first))
-        self._steps.note("DIAG 308", subcode=subcode, rc=answer.rc, state=self._diag308.state.value)
+        self._phases.note(
+            "DIAG 308", subcode=subcode, rc=answer.rc, state=self._diag308.state.value
+        )
         if answer.rc is None:
             self.leave_to_qemu()
         elif not self.gone:
