@@ -91,20 +91,30 @@ class Plan:
             raise EvidenceError(f"{file}: plan.scenario: {first_fault(error)}") from error
         return cls(told.name, scenario, told.time_factor)
 
+    def crash_key(self, digests: Mapping[str, str] | None = None) -> str:
+        """Equal for plans that crash the same system in the same way, however they dump it.
+
+        ``digests`` tell the content of all that the system is made of. As long as they are not
+        known, what the plan says of the kernel stands for it.
+        """
+        crash = {
+            **self.scenario.crashed.model_dump(
+                mode="json", exclude=None if digests is None else OF_KERNEL
+            ),
+            "parmline": self.parmline,
+            "how": {**asdict(self.crash), "trigger": repr(self.crash.trigger)},
+            "format": FORMAT,
+            **(digests or {}),
+        }
+        return hashlib.sha256(json.dumps(crash, sort_keys=True).encode()).hexdigest()
+
     def snapshot_name(self, digests: Mapping[str, str]) -> str:
         """A name that holds everything that determines the crash, ``digests`` included.
 
         Plans that differ only in how the crash is dumped share it.
         """
         crashed = self.scenario.crashed
-        crash = {
-            **crashed.model_dump(mode="json", exclude=OF_KERNEL),
-            "parmline": self.parmline,
-            "how": {**asdict(self.crash), "trigger": repr(self.crash.trigger)},
-            "format": FORMAT,
-            **digests,
-        }
-        key = hashlib.sha256(json.dumps(crash, sort_keys=True).encode()).hexdigest()[:10]
+        key = self.crash_key(digests)[:10]
         busy = f"-{crashed.workload}" if crashed.workload else ""
         return f"{crashed.trigger}{busy}-{crashed.smp}cpu-{crashed.memory >> 20}M-{key}"
 

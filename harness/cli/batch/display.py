@@ -16,7 +16,7 @@ from harness.cli.say import SafeConsole, plain, tell
 from harness.cli.show.verdict import one_line, tally
 from harness.report.runs import ReportedRun, count
 from harness.report.verdict import Result
-from harness.run.batch.loop import Item
+from harness.run.batch.items import Item
 from harness.run.batch.messages import AtTask, ConsoleLine
 
 LINE_SECONDS = 30.0  # of silence at most, where there is no live table

@@ -11,17 +11,16 @@ from typing import Any
 
 from harness.cli import options
 from harness.cli.say import say_json
-from harness.evidence.directory import RunDirectory, directory_names
+from harness.evidence.directory import RunDirectory
 from harness.host.paths import default_store
 from harness.host.signals import Interrupted
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
-from harness.run.batch.capacity import capacity, tokens, usable_cpus
+from harness.run.batch.capacity import capacity, usable_cpus
 from harness.run.batch.directory import batch_directory
-from harness.run.batch.loop import Item, run_batch
-from harness.run.batch.schedule import Tokens
-from harness.run.batch.worker import RunJob
-from harness.run.plan import plan_of, rooted_source
+from harness.run.batch.items import RunOptions, items_of
+from harness.run.batch.loop import run_batch
+from harness.run.plan import rooted_source
 from harness.scenario.load import Concrete
 from harness.scenario.options import OVERRIDES
 from harness.scenario.select import word_for
@@ -39,6 +38,18 @@ class Chosen:
     time_factor: float = 1.0
     verbose: bool = False
     json: bool = False
+
+    @property
+    def of_runs(self) -> RunOptions:
+        """The part that is no matter of the command line."""
+        return RunOptions(
+            self.store,
+            keep=self.keep,
+            fresh=self.fresh,
+            judges=self.judges,
+            consoles=self.verbose,
+            time_factor=self.time_factor,
+        )
 
     def again(self, concrete: Concrete) -> str:
         """The command that runs this scenario with these options."""
@@ -94,7 +105,7 @@ def run_many(
     slots = jobs or usable_cpus()
     room = capacity(slots)
     evidence = options.output_path(output, "batch").absolute()
-    items = _items(_repeated(scenarios, repeat), chosen, evidence, room)
+    items = items_of(scenarios, chosen.of_runs, chosen, repeat=repeat, evidence=evidence, room=room)
     slots = min(slots, len(items))
     with batch_directory(evidence, items, resume=resume) as kept:
         files = ReportFiles(evidence, junit)
@@ -124,47 +135,3 @@ def report_of_one(concrete: Concrete, verdict: Verdict, chosen: Chosen) -> Repor
     seconds = sum(verdict.timings.values())
     run = ReportedRun(concrete.name, concrete.path, evidence.root, replay, seconds, verdict)
     return Report((run,), seconds)
-
-
-def _repeated(scenarios: Sequence[Concrete], times: int) -> list[tuple[str, Concrete]]:
-    """Names and scenarios: one round after the other."""
-    if times == 1:
-        return [(concrete.name, concrete) for concrete in scenarios]
-    return [
-        (f"{concrete.name}#{number}", concrete)
-        for number in range(1, times + 1)
-        for concrete in scenarios
-    ]
-
-
-def _items(
-    named: Sequence[tuple[str, Concrete]], chosen: Chosen, evidence: Path, room: Tokens
-) -> list[Item]:
-    directories = directory_names([name for name, _ in named])
-    return [
-        _item(name, concrete, chosen, evidence / directory, room)
-        for (name, concrete), directory in zip(named, directories, strict=True)
-    ]
-
-
-def _item(name: str, concrete: Concrete, chosen: Chosen, output: Path, room: Tokens) -> Item:
-    crashed = concrete.scenario.crashed
-    plan = plan_of(concrete.name, concrete.scenario, time_factor=chosen.time_factor)
-    job = RunJob(
-        plan,
-        output,
-        chosen.store,
-        keep=chosen.keep,
-        fresh=chosen.fresh,
-        judges=chosen.judges,
-        consoles=chosen.verbose,
-    )
-    return Item(
-        name,
-        concrete.path,
-        job,
-        tokens(crashed.memory, crashed.smp, crashed.workload, room),
-        chosen.replay(output),
-        chosen.again(concrete),
-        None if chosen.fresh or plan.needs_own_crash else crashed.model_dump_json(),
-    )

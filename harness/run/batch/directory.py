@@ -23,7 +23,7 @@ from harness.files.atomic import replace_text
 from harness.files.json_file import read_object
 from harness.files.json_text import to_text
 from harness.report.verdict import Result, Verdict
-from harness.run.batch.loop import Item
+from harness.run.batch.items import Item
 
 _FINAL = (Result.PASS, Result.FAIL)
 

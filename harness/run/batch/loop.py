@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
@@ -19,10 +17,10 @@ from harness.evidence.directory import RunDirectory
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
 from harness.run.batch.interrupts import Interrupts
+from harness.run.batch.items import Item
 from harness.run.batch.messages import AtTask, ConsoleLine
 from harness.run.batch.running import Running
 from harness.run.batch.schedule import Job, Schedule, Tokens
-from harness.run.batch.worker import RunJob
 from harness.run.batch.worker_process import worker_command
 from harness.run.phases import most_seconds
 
@@ -32,23 +30,6 @@ GRACE_SECONDS = 4.0  # for workers to clean up after an interrupt; then they are
 AFTER_FAILURE = "not run: another run failed before"
 NOT_STARTED = "not run: interrupted before"
 UNFINISHED = "not finished yet"
-
-
-@dataclass(frozen=True)
-class Item:
-    """One scenario of a batch.
-
-    ``replay`` is the command that runs it again from its evidence, ``again`` the one that does
-    without. Items with an equal ``crash`` (None: with no other) share it in the store.
-    """
-
-    name: str
-    file: Path
-    job: RunJob
-    tokens: Tokens
-    replay: str
-    again: str
-    crash: Hashable | None = None
 
 
 class Watcher(Protocol):

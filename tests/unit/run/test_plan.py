@@ -66,6 +66,12 @@ def test_what_determines_the_crash_changes_its_name(field: str):
     assert (changed != NAME) is (field not in BY_CONTENT)
 
 
+@pytest.mark.parametrize("field", OTHER)
+def test_before_anything_is_built_every_field_tells_crashes_apart(field: str):
+    changed = plan(**{field: OTHER[field]}).crash_key()
+    assert changed != plan().crash_key()
+
+
 @pytest.mark.parametrize("what", DIGESTS)
 def test_each_digest_changes_the_name(what: str):
     assert plan().snapshot_name({**DIGESTS, what: "other"}) != NAME
@@ -123,12 +129,14 @@ def test_how_it_is_dumped_and_judged_does_not():
             scenario = Scenario.model_validate(data)
             assert scenario != plan().scenario, field
             assert Plan("one", scenario).snapshot_name(DIGESTS) == NAME, field
+            assert Plan("one", scenario).crash_key() == plan().crash_key(), field
     for other in (
         plan("two"),
         replace(plan(), time_factor=3.0),
         Plan("one", plan().scenario.model_copy(update={"description": "another"})),
     ):
         assert other.snapshot_name(DIGESTS) == NAME
+        assert other.crash_key() == plan().crash_key()
 
 
 def test_people_can_read_it(tmp_path: Path):

@@ -20,7 +20,7 @@ from harness.cli.batch.display import (
 )
 from harness.cli.show.verdict import show_report, totals
 from harness.report.verdict import Result
-from harness.run.batch.loop import Item
+from harness.run.batch.items import Item
 from harness.run.batch.messages import AtTask, ConsoleLine
 from harness.run.batch.schedule import Tokens
 from harness.run.batch.worker import RunJob

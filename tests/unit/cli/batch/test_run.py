@@ -21,7 +21,7 @@ from harness.errors import EvidenceError, HarnessError, HostError, UsageError
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.batch import loop as batch
-from harness.run.batch.loop import Item
+from harness.run.batch.items import Item
 from harness.run.batch.schedule import Tokens
 from harness.run.plan import Plan, plan_of
 from harness.scenario.load import load

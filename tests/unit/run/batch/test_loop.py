@@ -15,7 +15,8 @@ import pytest
 from harness.errors import HostError
 from harness.report.runs import Report, ReportedRun
 from harness.run.batch import loop as batch
-from harness.run.batch.loop import Item, run_batch
+from harness.run.batch.items import Item
+from harness.run.batch.loop import run_batch
 from harness.run.batch.messages import AtTask, ConsoleLine
 from harness.run.batch.schedule import Tokens
 from harness.run.batch.worker import RunJob

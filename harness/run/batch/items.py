@@ -1,0 +1,113 @@
+"""The runs of a batch: what each is to do, what it takes, and with whom it shares its crash."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.evidence.directory import directory_names
+from harness.run.batch.capacity import tokens
+from harness.run.batch.schedule import Tokens
+from harness.run.batch.worker import RunJob
+from harness.run.plan import plan_of
+from harness.scenario.load import Concrete
+
+
+@dataclass(frozen=True)
+class Item:
+    """One run of a batch.
+
+    ``replay`` is the command that runs it again from its evidence, ``again`` the one that does
+    without. Items with an equal ``crash`` (None: with no other) share it in the store.
+    """
+
+    name: str
+    file: Path
+    job: RunJob
+    tokens: Tokens
+    replay: str
+    again: str
+    crash: Hashable | None = None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is asked of every run; as in ``RunJob``. ``time_factor`` multiplies its deadlines."""
+
+    store: Path
+    keep: bool = False
+    fresh: bool = False
+    judges: bool = False
+    consoles: bool = False
+    time_factor: float = 1.0
+
+
+class Commands(Protocol):
+    """Tells people how to run something again."""
+
+    def again(self, concrete: Concrete) -> str: ...
+
+    def replay(self, evidence: Path) -> str: ...
+
+
+def items_of(
+    scenarios: Sequence[Concrete],
+    options: RunOptions,
+    commands: Commands,
+    *,
+    repeat: int,
+    evidence: Path,
+    room: Tokens,
+) -> list[Item]:
+    """All scenarios, ``repeat`` times one round after the other.
+
+    Each run has a directory of its own in ``evidence``, and takes a part of ``room``.
+    """
+    named = _repeated(scenarios, repeat)
+    directories = directory_names([name for name, _ in named])
+    return [
+        _item(name, concrete, options, commands, evidence / directory, room)
+        for (name, concrete), directory in zip(named, directories, strict=True)
+    ]
+
+
+def _repeated(scenarios: Sequence[Concrete], times: int) -> list[tuple[str, Concrete]]:
+    if times == 1:
+        return [(concrete.name, concrete) for concrete in scenarios]
+    return [
+        (f"{concrete.name}#{number}", concrete)
+        for number in range(1, times + 1)
+        for concrete in scenarios
+    ]
+
+
+def _item(
+    name: str,
+    concrete: Concrete,
+    options: RunOptions,
+    commands: Commands,
+    output: Path,
+    room: Tokens,
+) -> Item:
+    crashed = concrete.scenario.crashed
+    plan = plan_of(concrete.name, concrete.scenario, time_factor=options.time_factor)
+    job = RunJob(
+        plan,
+        output,
+        options.store,
+        keep=options.keep,
+        fresh=options.fresh,
+        judges=options.judges,
+        consoles=options.consoles,
+    )
+    return Item(
+        name,
+        concrete.path,
+        job,
+        tokens(crashed.memory, crashed.smp, crashed.workload, room),
+        commands.replay(output),
+        commands.again(concrete),
+        None if options.fresh or plan.needs_own_crash else plan.crash_key(),
+    )
