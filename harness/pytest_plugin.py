@@ -17,7 +17,7 @@ from harness.testing.evidence import KEY, TROUBLE
 if TYPE_CHECKING:
     from harness.evidence.snapshot import Snapshot
     from harness.testing.crashed_system import CrashedSystem
-    from harness.testing.dump import Dump, DumpMachine
+    from harness.testing.dump_run import Dump, DumpMachine
     from harness.testing.marked import MarkedTest
     from harness.testing.scenarios import ScenarioFile
 

@@ -1,13 +1,19 @@
-"""Dumps on a raw partition, as zfcpdump 3 writes them on a disk prepared by ``zipl -d``."""
+"""Take the dump out of a dump disk's image.
+
+zfcpdump 3 writes it to a raw partition that ``zipl -d`` prepared, zfcpdump 1 and 2 wrote files on
+an ext2/3/4 partition.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from harness.dump.content import Content, File
+from harness.dump.byte_source import ByteSource, File
 from harness.dump.detect import read_dump
-from harness.dump.disk.sparse_file import SparseFile, copy_content
-from harness.dump.disk.superblock import superblock_of_disk
+from harness.dump.disk.ext_files import FileSystem
+from harness.dump.disk.partition_table import partition_extent
+from harness.dump.disk.zipl_superblock import superblock_of_disk
+from harness.dump.sparse_writer import SparseFile, copy_content
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
 from harness.evidence.names import DUMP, SUPERBLOCK
@@ -27,10 +33,10 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
     """
     with File.open(disk) as image:
         image.name = disk.name  # what is found is kept with the evidence, wherever that lies
-        return _collect(image, into, progress)
+        return _collect_raw(image, into, progress)
 
 
-def _collect(disk: Content, into: Path, progress: Progress) -> Collected:
+def _collect_raw(disk: ByteSource, into: Path, progress: Progress) -> Collected:
     try:
         found = superblock_of_disk(disk)
     except EvidenceError as error:  # it was one before the dump
@@ -49,7 +55,7 @@ def _collect(disk: Content, into: Path, progress: Progress) -> Collected:
     return Collected(size, note, at_byte)
 
 
-def _dump_length(content: Content, room: int) -> tuple[int, str]:
+def _dump_length(content: ByteSource, room: int) -> tuple[int, str]:
     """Bytes to take, and why so many."""
     try:
         length = read_dump(content).length
@@ -58,3 +64,33 @@ def _dump_length(content: Content, room: int) -> tuple[int, str]:
     if length > room:
         return room, f"the dump's headers describe {length} bytes, the partition has only {room}"
     return length, "as long as the dump's headers say"
+
+
+def collect_file(
+    disk: Path, partition: int, into: Path, progress: Progress, directory: str = "/"
+) -> Collected:
+    """Copy the newest dump.N of an ext partition to ``into``/dump, zero pages as holes.
+
+    Newest is the one modified last; the highest number decides if the clock does not. A
+    partition table or a file system that is damaged is one more thing to be found, in debugfs'
+    own words. Raises HostError if debugfs is missing or ``into`` lacks space.
+    """
+    with File.open(disk) as image:
+        image.name = disk.name  # what is found is kept with the evidence, wherever that lies
+        try:
+            return _collect_newest(image, partition, into, progress, directory)
+        except EvidenceError as error:  # they were sound before the dump
+            return Collected(None, error.message)
+
+
+def _collect_newest(
+    image: File, partition: int, into: Path, progress: Progress, directory: str
+) -> Collected:
+    start, size = partition_extent(image, partition)
+    file_system = FileSystem(image, start, size)
+    files = file_system.dumps(directory)
+    if not files:
+        return Collected(None, f"no file dump.N in {directory} of partition {partition}")
+    newest = files[-1]
+    copy_content(file_system.content(newest), into / DUMP, progress)
+    return Collected(newest.size, f"{newest.path}, the newest of {len(files)}")

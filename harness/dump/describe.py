@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from harness.dump.linux.kernel import Kernel, uts_names
+from harness.dump.linux.crashed_kernel import Kernel, uts_names
 from harness.dump.linux.kernel_log import panic_in, read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import Dump

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness.dump.content import Content, File
+from harness.dump.byte_source import ByteSource, File
 from harness.dump.disk import containers
 from harness.dump.formats.kdump.flattened import flattened, is_flattened
 from harness.dump.formats.table import MAGIC_SIZE, format_at, format_named
@@ -41,7 +41,7 @@ def open_dump(path: Path, member: str | None = None) -> Dump:
     return dump
 
 
-def read_dump(content: Content) -> Dump:
+def read_dump(content: ByteSource) -> Dump:
     """The dump that ``content`` is; raises EvidenceError if it is none, or a damaged one."""
     if is_flattened(content):
         return _read_flattened(content)
@@ -57,11 +57,11 @@ def read_dump(content: Content) -> Dump:
     raise EvidenceError(f"{content.name}: no dump: offset 0 holds {start[:8].hex(' ')}")
 
 
-def _is_dump(content: Content) -> bool:
+def _is_dump(content: ByteSource) -> bool:
     return is_flattened(content) or format_at(content) is not None
 
 
-def _read_flattened(content: Content) -> Dump:
+def _read_flattened(content: ByteSource) -> Dump:
     """The dump that makedumpfile's records make, which are never of themselves."""
     inside = flattened(content)
     if is_flattened(inside):

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from harness.closing import Closing
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.formats.elf.c_elf import NHDR_SIZE, c_elf
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
@@ -41,7 +41,7 @@ class Segment:
 
     paddr: int
     size: int
-    content: Content
+    content: ByteSource
     vaddr: int | None = None
 
     @property
@@ -74,7 +74,7 @@ class Dump(Closing):
 
     format: str
     name: str
-    content: Content
+    content: ByteSource
     segments: Sequence[Segment]
     container: str = ""
     container_facts: Mapping[str, object] = MappingProxyType({})

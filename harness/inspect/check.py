@@ -8,9 +8,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.dump.content import File
+from harness.dump.byte_source import File
 from harness.dump.disk import ngdump
-from harness.dump.disk.superblock import (
+from harness.dump.disk.zipl_superblock import (
     FoundSuperblock,
     is_dump_disk,
     superblock_of_disk,
@@ -19,8 +19,7 @@ from harness.dump.disk.superblock import (
 from harness.dump.formats.table import format_named
 from harness.dump.reader import PAGE, Dump, Segment
 from harness.errors import EvidenceError, LimitError
-from harness.inspect import compare, page_statistics
-from harness.inspect import kernel as alone_kernel
+from harness.inspect import check_linux, compare, page_statistics
 from harness.progress import Progress
 from harness.verify import differing
 from harness.verify.checks import memory_map, superblock
@@ -66,11 +65,11 @@ def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tupl
         Check(REPEATS, differing.UNIT, repeats),
         Check(superblock.CHECK, superblock.UNIT, lambda dump: superblock_alone(dump, found)),
         Check(SHA256, "bytes", lambda dump: sha256_alone(dump, progress)),
-        Check(alone_kernel.PREFIXES, "CPUs", alone_kernel.prefixes),
-        Check(alone_kernel.PSWS, "PSWs", alone_kernel.psws),
-        Check(alone_kernel.VMCOREINFO, "lines", alone_kernel.vmcoreinfo_alone),
-        Check(alone_kernel.TABLES, "symbols", alone_kernel.page_tables),
-        Check(alone_kernel.LOG, "records", alone_kernel.kernel_log),
+        Check(check_linux.PREFIXES, "CPUs", check_linux.prefixes),
+        Check(check_linux.PSWS, "PSWs", check_linux.psws),
+        Check(check_linux.VMCOREINFO, "lines", check_linux.vmcoreinfo_alone),
+        Check(check_linux.TABLES, "symbols", check_linux.page_tables),
+        Check(check_linux.LOG, "records", check_linux.kernel_log),
         Check(
             page_statistics.CHECK,
             page_statistics.UNIT,

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.dump.content import File
+from harness.dump.byte_source import File
 from harness.dump.detect import open_dump
-from harness.dump.disk.ext import FileSystem
-from harness.dump.disk.superblock import is_dump_disk
+from harness.dump.disk.ext_files import FileSystem
+from harness.dump.disk.zipl_superblock import is_dump_disk
 from harness.dump.formats.s390.c_s390 import SECTOR
 from harness.dump.formats.table import FORMATS, Format, Knows, format_named
 from harness.dump.reader import Dump

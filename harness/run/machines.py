@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.dump.collect import collect_partition
-from harness.dump.filesystem import collect_file
+from harness.dump.collect import collect_file, collect_partition
 from harness.evidence.collected import Collected
 from harness.evidence.outcome import ReIplOutcome
 from harness.evidence.snapshot import Snapshot

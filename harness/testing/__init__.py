@@ -3,5 +3,5 @@
 Test code that wants to name the types of its fixtures imports them from here::
 
     from harness.testing.crashed_system import CrashedSystem
-    from harness.testing.dump import Dump, DumpMachine
+    from harness.testing.dump_run import Dump, DumpMachine
 """

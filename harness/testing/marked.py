@@ -16,7 +16,7 @@ from harness.progress import NoProgress
 from harness.run import engine
 from harness.run.plan import Plan
 from harness.testing.crashed_system import CrashedSystem
-from harness.testing.dump import DumpMachine
+from harness.testing.dump_run import DumpMachine
 from harness.testing.evidence import ItemEvidence
 from harness.testing.marks import marked_plan
 from harness.testing.settings import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.dump.detect import open_dump
-from harness.dump.disk.superblock import SUPERBLOCK_BLOCK, FoundSuperblock, Superblock
+from harness.dump.disk.zipl_superblock import SUPERBLOCK_BLOCK, FoundSuperblock, Superblock
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected

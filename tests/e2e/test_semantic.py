@@ -17,7 +17,7 @@ from drgn.helpers.linux.mm import follow_phys
 from drgn.helpers.linux.pid import find_task
 from drgn.helpers.linux.slab import find_slab_cache
 
-from harness.dump.content import File
+from harness.dump.byte_source import File
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.reader import Dump, Segment
 from harness.s390x.cpu import CpuState

@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 
 from harness.cli.commands import extract_dump
+from harness.dump.byte_source import File
 from harness.dump.collect import collect_partition
-from harness.dump.content import File
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
-from harness.dump.disk.ext import FileSystem
+from harness.dump.disk.ext_files import FileSystem
 from harness.dump.formats.table import writers
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.evidence.names import DUMP

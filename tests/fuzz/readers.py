@@ -6,20 +6,21 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from harness.dump.content import File, Memory
+from harness.dump.byte_source import File
 from harness.dump.describe import describe
 from harness.dump.detect import open_dump
-from harness.dump.disk.ext import FileSystem, is_ext
+from harness.dump.disk.ext_files import FileSystem, is_ext
 from harness.dump.disk.ngdump import parse_meta
 from harness.dump.disk.partition_table import partition_extent, partitions
 from harness.dump.formats.elf.reader import cpus_in, parse_layout, parse_notes
-from harness.dump.linux.kernel import Kernel, lowcores, uts_names
+from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import PAGE, Dump
 from harness.errors import EvidenceError
 from harness.inspect import check as alone
 from harness.progress import NoProgress
+from tests.support.dumps.byte_source import Memory
 
 _SEGMENTS = 50  # that are looked into
 PARTS = b"\f"  # what stands between the answers of debugfs

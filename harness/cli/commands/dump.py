@@ -84,7 +84,7 @@ app.command("snapshot", epilog=run.DUMP_EXAMPLES)(run.dump)  # the first one nee
 @app.command(epilog=INFO_EXAMPLES)
 def info(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> None:
     """Show what a dump is: format, memory map, CPUs, kernel, panic, and facts of its headers."""
-    from harness.cli.show.dump import show_info
+    from harness.cli.show.dump_info import show_info
     from harness.dump.describe import describe
     from harness.dump.detect import open_dump
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from harness.cli.say import say, say_bytes, say_json, say_json_array, say_lines
-from harness.dump.linux.kernel import Kernel
+from harness.dump.linux.crashed_kernel import Kernel
 from harness.dump.linux.kernel_log import read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import PAGE, Dump

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import NamedTuple
 
-from harness.dump.content import Content, File
-from harness.dump.debugfs import CpuTime
-from harness.dump.disk.ext import ExtFile, FileSystem, is_ext
+from harness.dump.byte_source import ByteSource, File
+from harness.dump.disk.debugfs import CpuTime
+from harness.dump.disk.ext_files import ExtFile, FileSystem, is_ext
 from harness.dump.disk.ngdump import META, Meta, parse_meta
 from harness.dump.disk.partition_table import Partition, partitions
-from harness.dump.disk.superblock import (
+from harness.dump.disk.zipl_superblock import (
     Superblock,
     is_dump_disk,
     superblock_of_disk,
@@ -27,7 +27,7 @@ _LARGEST_CHECKSUMMED = 1 << 20  # bytes; zipl and zfcpdump say 4096
 class Found(NamedTuple):
     """Where a dump is; ``content`` are its bytes, ``facts`` what its surroundings say of it."""
 
-    content: Content
+    content: ByteSource
     where: str
     facts: Mapping[str, object]
 
@@ -76,7 +76,7 @@ def _on_dump_disk(disk: File) -> Found:
 
 
 def _superblock_facts(
-    superblock: Superblock, content: Content, part_start: int
+    superblock: Superblock, content: ByteSource, part_start: int
 ) -> Mapping[str, object]:
     """``csum_fits`` is None if the checksummed area is not there or senseless."""
     size, fits = superblock.csum_size, None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.errors import EvidenceError
 
 
@@ -21,13 +21,13 @@ class Piece(NamedTuple):
     source: int
 
 
-class FragmentedContent(Content):
+class FragmentedSource(ByteSource):
     """``size`` bytes put together from ``pieces`` of ``whole``; what no piece has reads as zero.
 
     Raises EvidenceError if pieces overlap.
     """
 
-    def __init__(self, whole: Content, pieces: Iterable[Piece], size: int, name: str) -> None:
+    def __init__(self, whole: ByteSource, pieces: Iterable[Piece], size: int, name: str) -> None:
         self._whole, self.size, self.name = whole, size, name
         # three arrays: a flattened dump has millions of pieces
         self._at, self._size, self._source = array("Q"), array("Q"), array("Q")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.progress import Progress
@@ -29,7 +29,7 @@ class Meta:
     sha256sum: str | None
 
 
-def parse_meta(content: Content) -> Meta:
+def parse_meta(content: ByteSource) -> Meta:
     """Raises EvidenceError for a version that is not known, or a dump without its checksum."""
     values = {}
     for line in content.upto(0, _META_SIZE).decode(errors="replace").splitlines():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.disk.c_disk import DOS_PARTITIONS, DOS_SIGNATURE, GPT_SIGNATURE, c_disk
 from harness.errors import EvidenceError
 
@@ -25,7 +25,7 @@ class Partition:
     size: int
 
 
-def partitions(disk: Content) -> tuple[Partition, ...]:
+def partitions(disk: ByteSource) -> tuple[Partition, ...]:
     """Those of the GPT, else the primary ones of the DOS partition table; () without a table.
 
     What a partition has behind the end of the disk is not counted.
@@ -37,7 +37,7 @@ def partitions(disk: Content) -> tuple[Partition, ...]:
     )
 
 
-def partition_extent(disk: Content, number: int) -> tuple[int, int]:
+def partition_extent(disk: ByteSource, number: int) -> tuple[int, int]:
     """(byte offset, size in bytes) of primary partition ``number``, counted from 1.
 
     Raises EvidenceError if the image has no DOS partition table or no such partition.
@@ -52,7 +52,7 @@ def partition_extent(disk: Content, number: int) -> tuple[int, int]:
     return found[number].start, found[number].size
 
 
-def _dos(disk: Content) -> tuple[Partition, ...]:
+def _dos(disk: ByteSource) -> tuple[Partition, ...]:
     sector = disk.upto(0, SECTOR)
     if len(sector) < SECTOR or not sector.endswith(DOS_SIGNATURE):
         return ()
@@ -62,7 +62,7 @@ def _dos(disk: Content) -> tuple[Partition, ...]:
     )
 
 
-def _gpt(disk: Content) -> tuple[Partition, ...]:
+def _gpt(disk: ByteSource) -> tuple[Partition, ...]:
     for block_size in _BLOCK_SIZES:
         data = disk.upto(block_size, len(c_disk.gpt_header))
         if data.startswith(GPT_SIGNATURE) and len(data) == len(c_disk.gpt_header):
@@ -70,7 +70,9 @@ def _gpt(disk: Content) -> tuple[Partition, ...]:
     return ()
 
 
-def _gpt_entries(disk: Content, header: c_disk.gpt_header, block_size: int) -> Iterator[Partition]:
+def _gpt_entries(
+    disk: ByteSource, header: c_disk.gpt_header, block_size: int
+) -> Iterator[Partition]:
     """Those in use."""
     size = header.size_of_partition_entry
     if size not in _GPT_ENTRY_SIZES:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import eq
 from typing import overload
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.reader import PAGE, Dump, Range, Segment
 from harness.limits import exceeded, page_runs_for
 
@@ -65,7 +65,7 @@ class PageRuns:
         return None if number is None else self._before[number] + page - self._start[number]
 
 
-def runs_in_bitmap(content: Content, start: int, size: int, pages: int) -> PageRuns:
+def runs_in_bitmap(content: ByteSource, start: int, size: int, pages: int) -> PageRuns:
     """The bits that are set in a bitmap of ``size`` bytes, the lowest bit of a byte first.
 
     Bits from ``pages`` on do not count. Raises EvidenceError if the bitmap is not all there,
@@ -98,7 +98,7 @@ _RUNS = tuple(tuple(_runs_in_byte(byte)) for byte in range(256))
 class Bitmap:
     """A bitmap of ``size`` bytes that is asked for single bits; those from ``pages`` on are 0."""
 
-    def __init__(self, content: Content, start: int, size: int, pages: int) -> None:
+    def __init__(self, content: ByteSource, start: int, size: int, pages: int) -> None:
         self._content, self._start, self._size, self._pages = content, start, size, pages
 
     def __contains__(self, page: int) -> bool:
@@ -118,10 +118,10 @@ class Bitmap:
         return found + sum(8 * whole + bit in self for bit in range(rest))
 
 
-class PagedMemory(Content):
+class PagedMemory(ByteSource):
     """Memory from absolute address 0 on, which can be had a page at a time."""
 
-    def __init__(self, content: Content, pages: int) -> None:
+    def __init__(self, content: ByteSource, pages: int) -> None:
         self._content, self.name, self.size = content, content.name, pages * PAGE
         self._last: tuple[int, bytes] = (-1, b"")
 
@@ -149,7 +149,7 @@ class RunSegments(Sequence[Segment]):
     ``whole`` has all of them, for those who would make a million segments one by one.
     """
 
-    def __init__(self, runs: PageRuns, memory: Content) -> None:
+    def __init__(self, runs: PageRuns, memory: ByteSource) -> None:
         self.runs, self._memory = runs, memory
         self.whole = Segment(0, memory.size, memory)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.formats.elf.c_elf import ELFMAG
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.formats.elf.writer import write_elf
@@ -26,7 +26,7 @@ from harness.dump.formats.s390.writer import write_s390, write_s390_ext
 from harness.dump.reader import Dump
 from harness.progress import Task
 
-Reader = Callable[[Content], Dump]
+Reader = Callable[[ByteSource], Dump]
 Writer = Callable[[Dump, Path, Task], None]
 MAGIC_SIZE = 16  # bytes; no format's magic is longer
 
@@ -98,7 +98,7 @@ FORMATS = (
 )
 
 
-def format_at(content: Content) -> Format | None:
+def format_at(content: ByteSource) -> Format | None:
     """The format that ``content`` begins like; None if it is no known one."""
     start = content.upto(0, MAGIC_SIZE)
     return next((row for row in FORMATS if start.startswith(row.magic)), None)

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.dump.linux.kernel import Kernel
+from harness.dump.linux.crashed_kernel import Kernel
 from harness.errors import EvidenceError
 from harness.limits import limits, require
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.dump.disk.superblock import FoundSuperblock, Superblock
+from harness.dump.disk.zipl_superblock import FoundSuperblock, Superblock
 from harness.dump.reader import Dump
 from harness.s390x.zipl import DUMP_SB_CSUM_SIZE, DUMP_SB_MAGIC, DUMP_SB_SIZE, cksm
 from harness.verify.evidence import Evidence

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.dump.content import Memory
-from harness.dump.disk.superblock import FoundSuperblock
+from harness.dump.disk.zipl_superblock import FoundSuperblock
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.reader import Dump, Segment
 from harness.inspect import check as alone
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.verify.findings import CheckResult
+from tests.support.dumps.byte_source import Memory
 from tests.support.kernels.crashed_kernel import (
     CrashedKernel,
 )

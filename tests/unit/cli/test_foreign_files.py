@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.dump.content import File
+from harness.dump.byte_source import File
 from harness.dump.detect import open_dump
 from harness.errors import EvidenceError, ExitCode
 from tests.support.command_line.zharness import zharness

@@ -20,7 +20,7 @@ from rich.text import Text
 from harness import cli
 from harness.cli import complaint, say
 from harness.cli.batch.display import LiveDisplay, Row, Tally
-from harness.cli.show.dump import show_info
+from harness.cli.show.dump_info import show_info
 from harness.cli.show.verdict import show_checks, show_report, show_verdict, table
 from harness.errors import HostError
 from harness.report.junit import document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cli.show.dump import show_info
+from harness.cli.show.dump_info import show_info
 from harness.cli.show.lab import show_differences
 from harness.cli.show.verdict import counted
 from tests.support.command_line.zharness import zharness

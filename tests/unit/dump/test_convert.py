@@ -16,7 +16,6 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.dump.content import Memory
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump, read_dump
 from harness.dump.formats.elf.reader import ElfDump
@@ -30,6 +29,7 @@ from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from tests.support.cpus import make_cpu
 from tests.support.dumps import s390 as raw
+from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import Load, stored, vmcore
 
 PAGE, MIB = 4096, 1 << 20

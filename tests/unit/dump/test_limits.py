@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.dump.debugfs import CpuTime
+from harness.dump.collect import collect_file
 from harness.dump.detect import open_dump
-from harness.dump.filesystem import collect_file
+from harness.dump.disk.debugfs import CpuTime
 from harness.dump.guard import guarded
 from harness.errors import EvidenceError, LimitError, UsageError
 from harness.files.vmlinux import build_id_of
@@ -137,7 +137,7 @@ def test_a_collector_stays_within_bounds(file: Path, tmp_path: Path):
 def test_debugfs_has_its_time(monkeypatch: pytest.MonkeyPatch):
     time = CpuTime()
     assert time.left("disk") == limits().debugfs_seconds + 1
-    monkeypatch.setattr("harness.dump.debugfs._of_children", lambda: 1e6)
+    monkeypatch.setattr("harness.dump.disk.debugfs._of_children", lambda: 1e6)
     with pytest.raises(LimitError, match="disk: keeps debugfs busy longer"):
         time.left("disk")
 

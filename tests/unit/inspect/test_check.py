@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.dump.content import Memory
-from harness.dump.disk.superblock import FoundSuperblock, Superblock
+from harness.dump.disk.zipl_superblock import FoundSuperblock, Superblock
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.reader import Dump, Segment
 from harness.errors import EvidenceError
 from harness.verify.checks import memory_map
 from tests.support.dumps.alone import CRASHED, OtherDump, checked, read, reds, said, segment
+from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import (
     IDENTITY,
     IDENTITY_BASE,

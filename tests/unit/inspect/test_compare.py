@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.dump.content import Content, Memory
+from harness.dump.byte_source import ByteSource
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.reader import Dump, Range, Segment
 from harness.inspect.compare import Layers, _without, compare
@@ -18,6 +18,7 @@ from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import status_area
 from harness.verify.findings import CheckResult
+from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import IMAGE, MEMORY, PAGE, Load, file_offset, stored, vmcore
 from tests.support.kernels.crashed_kernel import PREFIXES, CrashedKernel
 
@@ -308,7 +309,7 @@ def test_dumps_without_vmcoreinfo_are_compared_all_the_same():
 # how it is done
 
 
-class Sparse(Content):
+class Sparse(ByteSource):
     """Zeros without end, with a page of data; counts what is read."""
 
     name, size, data_at = "sparse", 1 << 40, 0x40000000

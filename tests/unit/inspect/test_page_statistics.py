@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.dump.content import Memory
 from harness.dump.reader import Segment
 from harness.inspect import page_statistics
 from harness.progress import NoProgress
 from tests.support.dumps.alone import OtherDump
+from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import PAGE
 
 

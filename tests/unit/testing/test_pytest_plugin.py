@@ -238,7 +238,7 @@ class TestFixtures:
     def test_the_example(self, pytester, fake, kept):
         pytester.makepyfile("""
             import pytest
-            from harness.testing.dump import Dump
+            from harness.testing.dump_run import Dump
 
             @pytest.mark.zharness(trigger="lkdtm-bug", smp=1, hsa_size="32M")
             def test_bug(crash_snapshot, dump):

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.inspect import check as alone
-from harness.inspect import compare, page_statistics
-from harness.inspect import kernel as alone_kernel
+from harness.inspect import check_linux, compare, page_statistics
 from harness.verify import differing
 from harness.verify.evidence import Evidence
 from harness.verify.judge import CHECKS, Judgement, judge
@@ -107,8 +106,8 @@ def test_every_check_sees_something(tmp_path: Path):
     with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
         of_verify = {check(evidence).check for check in CHECKS}
     of_check = {alone.HEADERS, alone.MAP, alone.COMPLETE, alone.REPEATS, "superblock"}
-    of_check |= {alone_kernel.PREFIXES, alone_kernel.PSWS, alone_kernel.VMCOREINFO}
-    of_check |= {alone_kernel.TABLES, alone_kernel.LOG, page_statistics.CHECK, alone.SHA256}
+    of_check |= {check_linux.PREFIXES, check_linux.PSWS, check_linux.VMCOREINFO}
+    of_check |= {check_linux.TABLES, check_linux.LOG, page_statistics.CHECK, alone.SHA256}
     of_compare = {compare.MAP, differing.CHECK, compare.REGISTERS, compare.VMCOREINFO}
     for judge_, checks in (("verify", of_verify), ("check", of_check), ("compare", of_compare)):
         seen = {check for mutation in MUTATIONS for check in mutation.expected[judge_]}

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness.dump.content import Memory
 from harness.dump.detect import read_dump
 from harness.s390x.cpu import CpuState
 from harness.verify.checks import registers
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
 from tests.support.cpus import make_cpu
+from tests.support.dumps.byte_source import Memory
 from tests.support.dumps.s390 import compressed_segment, extended, plain, store
 from tests.support.evidence import SyntheticRun, stored, vmcore
 

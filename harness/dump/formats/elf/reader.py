@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from harness.dump.content import Content, File, Zeros
+from harness.dump.byte_source import ByteSource, File, Zeros
 from harness.dump.formats.elf.c_elf import (
     EHDR_SIZE,
     EI_CLASS,
@@ -82,7 +82,7 @@ class ElfDump(Dump):
 
     format = "elf"
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: ByteSource) -> None:
         self.content, self.name = content, content.name
         self.layout = parse_layout(content)
         self.notes = tuple(parse_notes(content, self.layout))
@@ -154,7 +154,7 @@ class ElfDump(Dump):
             yield Segment(load.paddr + load.size, rest, zeros, load.vaddr + load.size)
 
 
-def parse_layout(content: Content) -> ElfLayout:
+def parse_layout(content: ByteSource) -> ElfLayout:
     """Check the ELF header and read the program headers.
 
     Raises EvidenceError, naming offset and field, for anything but an s390x core.
@@ -173,7 +173,7 @@ def parse_layout(content: Content) -> ElfLayout:
     return ElfLayout(tuple(loads), tuple(notes))
 
 
-def parse_notes(content: Content, layout: ElfLayout) -> Iterator[ElfNote]:
+def parse_notes(content: ByteSource, layout: ElfLayout) -> Iterator[ElfNote]:
     """Every note, in file order; a nameless one ends its PT_NOTE (Linux pads with those).
 
     Raises EvidenceError if a note does not fit into its PT_NOTE, or that not into the file,
@@ -233,7 +233,7 @@ def _of_cpus(notes: Iterable[ElfNote]) -> Iterator[Note]:
     return (Note(note.type, note.desc) for note in notes if note.name in _CPU_NOTE_NAMES)
 
 
-def _header(content: Content) -> c_elf.Elf64_Ehdr:
+def _header(content: ByteSource) -> c_elf.Elf64_Ehdr:
     name = content.name
     start = content.upto(0, EHDR_SIZE)
     if not start.startswith(ELFMAG):

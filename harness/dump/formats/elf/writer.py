@@ -10,7 +10,6 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.dump.disk.sparse_file import SparseFile
 from harness.dump.formats.elf.c_elf import (
     EHDR_SIZE,
     ELFCLASS64,
@@ -26,6 +25,7 @@ from harness.dump.formats.elf.c_elf import (
     c_elf,
 )
 from harness.dump.reader import PAGE, VMCOREINFO, Dump, refuse_repeats
+from harness.dump.sparse_writer import SparseFile
 from harness.errors import EvidenceError
 from harness.progress import Task
 from harness.s390x.notes import Note, cpu_notes

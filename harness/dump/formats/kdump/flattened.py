@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.dump.content import Content
-from harness.dump.disk.fragments import FragmentedContent, Piece, last_wins
+from harness.dump.byte_source import ByteSource
+from harness.dump.disk.fragments import FragmentedSource, Piece, last_wins
 from harness.dump.formats.kdump.c_kdump import (
     DATA_HEADER_SIZE,
     END_FLAG_FLAT_HEADER,
@@ -21,12 +21,12 @@ from harness.limits import exceeded, flat_records_for
 _MAX_END = 1 << 62
 
 
-def is_flattened(content: Content) -> bool:
+def is_flattened(content: ByteSource) -> bool:
     """Whether ``content`` begins with makedumpfile's signature of the format."""
     return content.upto(0, len(FLAT_SIGNATURE)) == FLAT_SIGNATURE
 
 
-def flattened(content: Content) -> Content:
+def flattened(content: ByteSource) -> ByteSource:
     """What the records of ``content`` make when they are written; what none writes is zero.
 
     Raises EvidenceError, naming offset and field, if it is not written to its end, or is none;
@@ -40,10 +40,10 @@ def flattened(content: Content) -> Content:
         raise EvidenceError(f"{name}: offset 16: type and version are {kind}, not (1, 1)")
     pieces = list(_pieces(content))
     size = max((piece.at + piece.size for piece in pieces), default=0)
-    return FragmentedContent(content, last_wins(pieces), size, name)
+    return FragmentedSource(content, last_wins(pieces), size, name)
 
 
-def _pieces(content: Content) -> Iterator[Piece]:
+def _pieces(content: ByteSource) -> Iterator[Piece]:
     """What each record has; they end with one whose fields are all END_FLAG_FLAT_HEADER."""
     at, limit = FLAT_HEADER_SIZE, flat_records_for(content.size)
     for _ in range(limit):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.formats.elf.reader import ElfLayout, ElfNote, cpus_in, parse_notes, vmcoreinfo_of
 from harness.dump.formats.kdump.c_kdump import (
     DUMP_DH_COMPRESSED_INCOMPLETE,
@@ -61,7 +61,7 @@ class KdumpDump(PagedDump):
 
     format = "kdump"
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: ByteSource) -> None:
         self.content, self.name = content, content.name
         self._header = header = _header(content)
         self._sub = _sub_header(content, header)
@@ -166,7 +166,7 @@ class KdumpDump(PagedDump):
 
 
 class _Pages(PagedMemory):
-    def __init__(self, content: Content, runs: PageRuns, descriptors: int, pages: int) -> None:
+    def __init__(self, content: ByteSource, runs: PageRuns, descriptors: int, pages: int) -> None:
         super().__init__(content, pages)
         self._runs, self._descriptors = runs, descriptors
         self._known: tuple[int, bytes] = (0, b"")  # descriptors from this one on
@@ -209,7 +209,7 @@ class _Pages(PagedMemory):
         return EvidenceError(f"{self.name}: offset {at:#x}: page {number * PAGE:#x}{what}")
 
 
-def _header(content: Content) -> c_kdump.disk_dump_header:
+def _header(content: ByteSource) -> c_kdump.disk_dump_header:
     name = content.name
     header = c_kdump.disk_dump_header(content.read(0, HEADER_SIZE, "header"))
     machine = _text(header.utsname.machine)
@@ -226,7 +226,7 @@ def _header(content: Content) -> c_kdump.disk_dump_header:
     return header
 
 
-def _sub_header(content: Content, header: c_kdump.disk_dump_header) -> c_kdump.kdump_sub_header:
+def _sub_header(content: ByteSource, header: c_kdump.disk_dump_header) -> c_kdump.kdump_sub_header:
     """What ``header_version`` does not have yet is 0."""
     sub = c_kdump.kdump_sub_header(content.read(PAGE, SUB_HEADER_SIZE, "sub header"))
     version = header.header_version

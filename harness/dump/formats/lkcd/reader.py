@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.formats.lkcd.c_lkcd import (
     DF_LKCD_COMPRESS_GZIP,
     DF_LKCD_COMPRESS_NONE,
@@ -59,7 +59,7 @@ class LkcdDump(PagedDump):
 
     format = "lkcd"
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: ByteSource) -> None:
         self.content, self.name = content, content.name
         self._header = _header(content)
         self._asm = _header_asm(content, self._header)
@@ -107,7 +107,7 @@ class LkcdDump(PagedDump):
 class _Pages(PagedMemory):
     """``end`` is the offset behind the end marker, or where there should have been one."""
 
-    def __init__(self, content: Content, header: c_lkcd.df_lkcd_hdr) -> None:
+    def __init__(self, content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> None:
         pages = header.mem_end // PAGE
         super().__init__(content, pages)
         self.runs = PageRuns(content.name, page_runs_for(content.size))
@@ -174,7 +174,7 @@ class _Pages(PagedMemory):
         return end
 
 
-def _page_headers(content: Content, at: int) -> Iterator[_PageHeader]:
+def _page_headers(content: ByteSource, at: int) -> Iterator[_PageHeader]:
     """What stands where page headers should, as long as there is room for one."""
     window, window_at = b"", at
     while True:
@@ -198,7 +198,7 @@ def _is_end(header: _PageHeader, last: int) -> bool:
     return bool(header.flags & DF_LKCD_DH_END or header[1:] == ZFCPDUMP_END or header.addr == last)
 
 
-def _is_full(content: Content, header: c_lkcd.df_lkcd_hdr) -> bool:
+def _is_full(content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> bool:
     """Whether page after page is there, none compressed.
 
     Pages ascend, so none is missing before one that stands where it would with all the others.
@@ -215,7 +215,7 @@ def _is_full(content: Content, header: c_lkcd.df_lkcd_hdr) -> bool:
     return last.addr == (pages - 1) * PAGE and last.flags == DF_LKCD_DH_RAW and _is_page(last)
 
 
-def _header(content: Content) -> c_lkcd.df_lkcd_hdr:
+def _header(content: ByteSource) -> c_lkcd.df_lkcd_hdr:
     name = content.name
     header = c_lkcd.df_lkcd_hdr(content.read(0, HDR_SIZE, "header"))
     machine = _text(header.utsname_machine)
@@ -232,7 +232,7 @@ def _header(content: Content) -> c_lkcd.df_lkcd_hdr:
     return header
 
 
-def _header_asm(content: Content, header: c_lkcd.df_lkcd_hdr) -> c_lkcd.df_lkcd_hdr_asm | None:
+def _header_asm(content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> c_lkcd.df_lkcd_hdr_asm | None:
     """The s390 header behind the other; None in an old dump without one."""
     if header.hdr_size + HDR_ASM_SIZE > DF_LKCD_HDR_SIZE:
         raise EvidenceError(f"{content.name}: hdr_size is {header.hdr_size}")

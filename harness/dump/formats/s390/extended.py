@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.formats.s390.c_s390 import (
     BLOCK,
     DF_S390_EM_STR,
@@ -57,7 +57,7 @@ class S390ExtDump(S390Dump):
     format = "s390_ext"
     lc_vec_version = 0
 
-    def _memory(self) -> Content:
+    def _memory(self) -> ByteSource:
         self.memory = ExtendedMemory(self.content, self.header)
         return self.memory
 
@@ -83,13 +83,13 @@ class S390ExtDump(S390Dump):
         return super().incomplete
 
 
-class ExtendedMemory(Content):
+class ExtendedMemory(ByteSource):
     """Memory as the segments have it, zeros between them.
 
     Its size is all that the header describes, less if segments are missing at the end.
     """
 
-    def __init__(self, content: Content, header: c_s390.df_s390_hdr) -> None:
+    def __init__(self, content: ByteSource, header: c_s390.df_s390_hdr) -> None:
         self._content, self.name = content, content.name
         self._memory_end, self._entry_size = header.mem_size, _entry_size(content, header)
         self._read_all_headers()
@@ -265,7 +265,7 @@ class ExtendedMemory(Content):
         return segment.offset + start, stop - start, bool(values[0] & DUMP_SEGM_ENTRY_UNCOMPRESSED)
 
 
-def _entry_size(content: Content, header: c_s390.df_s390_hdr) -> int:
+def _entry_size(content: ByteSource, header: c_s390.df_s390_hdr) -> int:
     """Bytes of memory in a compressed entry; 0 if the dump has none."""
     size = header.zlib_entry_size if header.zlib_version_s390 else 0
     if size % BLOCK:

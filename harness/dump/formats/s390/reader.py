@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.dump.formats.s390.c_s390 import (
     DF_S390_ARCH_64,
     DF_S390_CPU_MAX,
@@ -33,13 +33,13 @@ class S390Dump(Dump):
     format = "s390"
     lc_vec_version = LC_VEC_VERSION
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: ByteSource) -> None:
         """Raises EvidenceError, naming offset and field, if the header is of no such dump."""
         self.content, self.name = content, content.name
         self.header = parse_header(content)
         self.segments = (Segment(0, self.header.mem_size, self._memory()),)
 
-    def _memory(self) -> Content:
+    def _memory(self) -> ByteSource:
         return self.content.part(DF_S390_HDR_SIZE, self.header.mem_size)
 
     @cached_property
@@ -134,7 +134,7 @@ class S390Dump(Dump):
                 )
 
 
-def parse_header(content: Content) -> c_s390.df_s390_hdr:
+def parse_header(content: ByteSource) -> c_s390.df_s390_hdr:
     """A checked ``df_s390_hdr``, plain or extended.
 
     Raises EvidenceError, naming offset and field, for a dump of a 31-bit system, one on several

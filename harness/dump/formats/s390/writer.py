@@ -15,7 +15,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.dump.disk.sparse_file import SparseFile
 from harness.dump.formats.s390.c_s390 import (
     DF_S390_ARCH_64,
     DF_S390_CPU_MAX,
@@ -34,6 +33,7 @@ from harness.dump.formats.s390.c_s390 import (
 from harness.dump.formats.s390.reader import S390Dump
 from harness.dump.formats.s390.registers import Patch, kept_cpus, register_patches
 from harness.dump.reader import PAGE, Dump, Range
+from harness.dump.sparse_writer import SparseFile
 from harness.errors import EvidenceError
 from harness.progress import Task
 from harness.s390x.cpu import CpuState

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.dump.content import File
+from harness.dump.byte_source import File
+from harness.dump.collect import collect_file
 from harness.dump.disk.partition_table import SECTOR
 from harness.dump.disk.partition_table import partition_extent as extent_of
-from harness.dump.filesystem import collect_file
 from harness.errors import EvidenceError, HostError
 from harness.evidence.collected import Collected
 from harness.progress import NoProgress
@@ -116,7 +116,7 @@ def test_trouble_of_debugfs_itself_is_the_hosts_fault(tmp_path: Path, monkeypatc
     fake = tmp_path / "debugfs"
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
-    monkeypatch.setattr("harness.dump.debugfs.find_tool", lambda name: str(fake))
+    monkeypatch.setattr("harness.dump.disk.debugfs.find_tool", lambda name: str(fake))
     with pytest.raises(HostError, match=what):
         collect_file(disk, 1, into(tmp_path), NoProgress())
 
@@ -126,8 +126,8 @@ def test_a_debugfs_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch)
     fake = tmp_path / "debugfs"
     fake.write_text("#!/bin/sh\nexec sleep 60\n")
     fake.chmod(0o755)
-    monkeypatch.setattr("harness.dump.debugfs.find_tool", lambda name: str(fake))
-    monkeypatch.setattr("harness.dump.debugfs._SECONDS", 0.1)
+    monkeypatch.setattr("harness.dump.disk.debugfs.find_tool", lambda name: str(fake))
+    monkeypatch.setattr("harness.dump.disk.debugfs._SECONDS", 0.1)
     with pytest.raises(HostError, match=r"debugfs did not answer 'ls -p <2>' within 0\.1 s"):
         collect_file(disk, 1, into(tmp_path), NoProgress())
 

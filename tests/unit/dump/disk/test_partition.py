@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.dump.byte_source import File
 from harness.dump.collect import collect_partition
-from harness.dump.content import File
 from harness.dump.detect import open_dump
-from harness.dump.disk.sparse_file import SparseFile, nonzero_runs
-from harness.dump.disk.superblock import FoundSuperblock, Superblock, superblock_of_disk
+from harness.dump.disk.zipl_superblock import FoundSuperblock, Superblock, superblock_of_disk
 from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.sparse_writer import SparseFile, nonzero_runs
 from harness.errors import EvidenceError, HostError
 from harness.evidence.collected import Collected
 from harness.inspect import check as alone

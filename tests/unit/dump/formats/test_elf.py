@@ -10,7 +10,6 @@ from elftools.elf.segments import NoteSegment
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.dump.content import Memory
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.dump.formats.elf.reader import ElfDump, parse_layout, parse_notes
@@ -20,6 +19,7 @@ from harness.inspect.compare import compare
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from tests.support.cpus import make_cpu
+from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import VMCOREINFO, Load, crashed_memory, elf_note, vmcore
 from tests.support.strategies import cpu_states
 

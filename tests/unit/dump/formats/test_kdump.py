@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.dump.content import Memory
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.dump.formats.elf.reader import ElfDump
@@ -18,6 +17,7 @@ from harness.dump.formats.page_runs import runs_in_bitmap
 from harness.errors import EvidenceError, UsageError
 from harness.progress import NoProgress
 from tests.support import dumps
+from tests.support.dumps.byte_source import Memory
 from tests.support.dumps.kdump import (
     BITMAP_AT,
     CPUS,

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.dump.content import Memory
 from harness.dump.detect import open_dump, read_dump
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import additional_status_area, cpu_state, status_area
 from tests.support.cpus import make_cpu
+from tests.support.dumps.byte_source import Memory
 from tests.support.dumps.s390 import (
     END_TOD,
     EXTENDED,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dump.content import Content, Memory
+from harness.dump.byte_source import ByteSource
 from harness.dump.convert import convert
 from harness.dump.describe import describe
 from harness.dump.detect import open_dump, read_dump
@@ -18,6 +18,7 @@ from harness.progress import NoProgress, Task
 from harness.s390x.cpu import CpuState
 from tests.fuzz.seeds import all_readers
 from tests.support.cpus import make_cpu
+from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import Load, stored, vmcore
 
 MAGIC = b"MADE UP\0"
@@ -30,7 +31,7 @@ class MadeUpDump(Dump):
     format = "made_up"
     cpus: tuple[CpuState, ...] = ()
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: ByteSource) -> None:
         self.content, self.name = content, content.name
         memory = content.part(len(MAGIC), content.size - len(MAGIC))
         self.segments = (Segment(0, memory.size, memory),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from harness.dump.linux.kernel import Kernel, lowcores, uts_names
+from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import Record, panic_in, read_log
 from harness.dump.reader import Dump, vmcoreinfo_in
 from harness.errors import EvidenceError

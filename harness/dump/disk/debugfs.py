@@ -16,7 +16,7 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from threading import Timer
 
-from harness.dump.content import File
+from harness.dump.byte_source import File
 from harness.errors import EvidenceError, HostError
 from harness.host.tools import find_tool
 from harness.limits import exceeded, limits

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.errors import HostError
 from harness.host.fault import cannot_grow
 from harness.progress import Progress
@@ -61,7 +61,7 @@ class SparseFile:
                 view = view[done:]
 
 
-def copy_content(content: Content, target: Path, progress: Progress) -> None:
+def copy_content(content: ByteSource, target: Path, progress: Progress) -> None:
     """All of ``content`` as a new file, zero pages as holes.
 
     Raises EvidenceError if it is shorter than it says, HostError as ``SparseFile.create``.

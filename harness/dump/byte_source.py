@@ -18,7 +18,7 @@ from harness.errors import EvidenceError
 from harness.files import sparse
 
 
-class Content(Closing):
+class ByteSource(Closing):
     """``size`` bytes; ``name`` is what errors call them. A part closes the whole."""
 
     name: str
@@ -26,7 +26,7 @@ class Content(Closing):
 
     @abstractmethod
     def upto(self, at: int, size: int) -> bytes:
-        """``size`` bytes from offset ``at`` on, fewer where the content ends before."""
+        """``size`` bytes from offset ``at`` on, fewer where the source ends before."""
 
     def data_extents(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
         """(offset, size) of what may be other than zero, ascending; the rest is holes."""
@@ -44,13 +44,13 @@ class Content(Closing):
             )
         return data
 
-    def part(self, start: int, size: int) -> Content:
+    def part(self, start: int, size: int) -> ByteSource:
         """``size`` bytes from ``start`` on, or as many of them as there are."""
         return _Part(self, start, size)
 
 
-class _Part(Content):
-    def __init__(self, whole: Content, start: int, size: int) -> None:
+class _Part(ByteSource):
+    def __init__(self, whole: ByteSource, start: int, size: int) -> None:
         self._whole, self._start = whole, start
         self.name = whole.name
         self.size = max(0, min(size, whole.size - start))
@@ -66,24 +66,11 @@ class _Part(Content):
     def close(self) -> None:
         self._whole.close()
 
-    def part(self, start: int, size: int) -> Content:
+    def part(self, start: int, size: int) -> ByteSource:
         return _Part(self._whole, self._start + start, max(0, min(size, self.size - start)))
 
 
-class Memory(Content):
-    """Bytes that are here already."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        self._data, self.name, self.size = data, name, len(data)
-
-    def upto(self, at: int, size: int) -> bytes:
-        return self._data[at : at + size]
-
-    def close(self) -> None:
-        pass
-
-
-class Zeros(Content):
+class Zeros(ByteSource):
     """``size`` bytes of nothing but zero."""
 
     def __init__(self, size: int, name: str) -> None:
@@ -99,7 +86,7 @@ class Zeros(Content):
         pass
 
 
-class File(Content):
+class File(ByteSource):
     """A regular file or a block device, open for reading; a context manager."""
 
     def __init__(self, path: Path, file: BufferedReader) -> None:

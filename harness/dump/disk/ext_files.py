@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.dump.content import Content, File
-from harness.dump.debugfs import CpuTime, Debugfs
+from harness.dump.byte_source import ByteSource, File
 from harness.dump.disk.c_disk import EXT_SUPER_AT, EXT_SUPER_MAGIC, c_disk
-from harness.dump.disk.fragments import FragmentedContent, Piece
+from harness.dump.disk.debugfs import CpuTime, Debugfs
+from harness.dump.disk.fragments import FragmentedSource, Piece
 from harness.errors import EvidenceError
 from harness.limits import limits, require
 
@@ -50,7 +50,7 @@ class ExtFile:
         return int(match[1]) if match else -1
 
 
-def is_ext(content: Content, start: int = 0) -> bool:
+def is_ext(content: ByteSource, start: int = 0) -> bool:
     """Whether an ext file system begins at byte ``start``."""
     data = content.upto(start + EXT_SUPER_AT, len(c_disk.ext4_super_block))
     if len(data) < len(c_disk.ext4_super_block):
@@ -98,7 +98,7 @@ class FileSystem:
                 return self._files([(f"/{path.strip('/')}", inode)])[0]
         return None
 
-    def content(self, file: ExtFile) -> Content:
+    def content(self, file: ExtFile) -> ByteSource:
         """The file's content, read in place; the image is closed with it."""
         name, told = (
             f"{self._name}: {file.path}",
@@ -107,7 +107,7 @@ class FileSystem:
         if _INLINE in told:
             raise EvidenceError(f"{name}: is kept in its inode, which no dump is")
         pieces = self._pieces(file, told)
-        return FragmentedContent(self._partition, pieces, file.size, name)
+        return FragmentedSource(self._partition, pieces, file.size, name)
 
     def _pieces(self, file: ExtFile, told: str) -> Iterator[Piece]:
         block, blocks = self._block_size(), _MAP.search(told)

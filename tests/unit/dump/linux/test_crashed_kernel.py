@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.dump.content import Memory
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.linux import dat
-from harness.dump.linux.kernel import Kernel, lowcores, uts_names
+from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import panic_in, read_log
 from harness.errors import EvidenceError
+from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import IDENTITY_BASE, IMAGE, IMAGE_VADDR, MEMORY
 from tests.support.kernels.crashed_kernel import (
     COMMITTED,

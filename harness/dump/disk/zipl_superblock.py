@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.dump.content import Content
+from harness.dump.byte_source import ByteSource
 from harness.errors import EvidenceError
 from harness.s390x.layouts.c_zipl import c_zipl
 from harness.s390x.zipl import (
@@ -75,7 +75,7 @@ class FoundSuperblock:
     block: bytes
 
 
-def superblock_of_disk(disk: Content) -> FoundSuperblock:
+def superblock_of_disk(disk: ByteSource) -> FoundSuperblock:
     """The dump superblock of a disk, with the block that begins with it.
 
     What is in it is not judged here. Raises EvidenceError if the disk's SCSI MBR does not lead
@@ -104,7 +104,7 @@ def superblock_of_disk(disk: Content) -> FoundSuperblock:
     return FoundSuperblock(Superblock.parse(block), mbr.sb_off, block)
 
 
-def is_dump_disk(disk: Content) -> bool:
+def is_dump_disk(disk: ByteSource) -> bool:
     """Whether zipl left boot info of a SCSI dump."""
     start = disk.upto(0, _MBR_SIZE)
     if len(start) < _MBR_SIZE:
@@ -114,7 +114,7 @@ def is_dump_disk(disk: Content) -> bool:
     return kind == (MAGIC, MAGIC, BOOT_INFO_DUMP, BOOT_INFO_SCSI)
 
 
-def superblock_of_partition(partition: Content) -> FoundSuperblock | None:
+def superblock_of_partition(partition: ByteSource) -> FoundSuperblock | None:
     """The superblock in a dump partition without its disk, searched for at the partition's end.
 
     It is one if it says that it belongs to a partition of this size.
@@ -128,7 +128,7 @@ def superblock_of_partition(partition: Content) -> FoundSuperblock | None:
     return None
 
 
-def _superblock_in(partition: Content, chunk_at: int) -> FoundSuperblock | None:
+def _superblock_in(partition: ByteSource, chunk_at: int) -> FoundSuperblock | None:
     chunk = partition.upto(chunk_at, _CHUNK)
     at = chunk.find(_DUMP_SB_MAGIC_BYTES)
     while at >= 0:

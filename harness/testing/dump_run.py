@@ -1,4 +1,4 @@
-"""Dumps for tests."""
+"""The dump of a crashed system, made for a test: the machine that makes it, and its evidence."""
 
 from __future__ import annotations
 
