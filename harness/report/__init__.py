@@ -1,1 +1,1 @@
-"""Verdicts out: for machines and for people."""
+"""Verdicts and reports, for programs and for people."""

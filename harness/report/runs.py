@@ -1,4 +1,4 @@
-"""What came of several runs, in the order of the request."""
+"""The results of several runs, in the order of the request."""
 
 from __future__ import annotations
 

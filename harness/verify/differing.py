@@ -1,4 +1,4 @@
-"""Pages that two memories should have in common: which differ, and where the content is from."""
+"""Compare pages of two memories: which differ, and where does their content come from?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.verify.findings import Finding
 
 CHECK = UNIT = "pages"
 PAGE = 4096
-CHUNK = 1 << 17  # of a size that malloc recycles: 1 MiB pieces were seen to take 7 times as long
+CHUNK = 1 << 17  # a size that malloc recycles: 1 MiB pieces were seen to take 7 times as long
 DETAILED = 16  # differing pages that are described one by one
 SHOWN_RANGES = 32
 LISTED = 1 << 16  # in a finding's details, for programs
@@ -29,7 +29,7 @@ class Memory(Protocol):
         """``size`` bytes from ``address`` on."""
 
     def data_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """(start, end) of what may be other than zero, ascending."""
+        """(start, end) of the ranges that may not be zero, ascending."""
 
 
 class Piece(NamedTuple):
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 
 class RunPieces(Sequence[Piece]):
-    """Runs of pages as pieces of one memory, made when they are asked for.
+    """Runs of pages as pieces of one memory, made on demand.
 
     There may be a million.
     """
@@ -67,7 +67,7 @@ class RunPieces(Sequence[Piece]):
 
 
 class Side(NamedTuple):
-    """What one of two memories is called in messages (after "the"), and in a finding's details."""
+    """The name of one of two memories in messages (after "the"), and in a finding's details."""
 
     name: str
     key: str
@@ -75,7 +75,7 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """A page, or what both memories have of it, that is not the same; ``why`` adds to that."""
+    """A page, or the part that both memories have, that differs; ``why`` has explanations."""
 
     address: int
     one: bytes
@@ -84,18 +84,18 @@ class Difference:
 
     @property
     def offset(self) -> int:
-        """Of the first differing byte, from ``address`` on."""
+        """Offset of the first differing byte from ``address``."""
         pairs = zip(self.one, self.other, strict=True)
         return next(at for at, (left, right) in enumerate(pairs) if left != right)
 
     @property
     def uniform(self) -> bool:
-        """Whether one byte fills the first one's page: such a page is everywhere, tells nothing."""
+        """Whether the first memory's page repeats one byte: such pages are everywhere."""
         return self.one.count(self.one[:1]) == len(self.one)
 
 
 class Differing:
-    """All pages that differ, of which only the first few are kept with their content."""
+    """All pages that differ; only the first few are kept with their content."""
 
     def __init__(self) -> None:
         self._starts, self._ends = array("Q"), array("Q")  # of runs: there may be a million
@@ -103,7 +103,7 @@ class Differing:
         self._first: dict[int, Difference] = {}
 
     def add(self, difference: Difference) -> None:
-        """A page that was added before stays as it was."""
+        """Add a page; a page that was added before does not change."""
         address = difference.address
         end = address - address % PAGE + PAGE
         if self._ends and self._ends[-1] == address:
@@ -126,12 +126,12 @@ class Differing:
         return merged(runs if self._ascending else sorted(runs))
 
     def first(self) -> list[Difference]:
-        """Those with the lowest addresses."""
+        """The differences with the lowest addresses."""
         return [self._first[at] for at in sorted(self._first)]
 
 
 def differences(one: Memory, other: Memory, start: int, end: int) -> Iterator[Difference]:
-    """The pages between two addresses that differ; holes in both are skipped unread."""
+    """The pages between two addresses that differ; common holes are not read."""
     for data_start, data_end in data_in(one, other, start, end):
         for at, upto in pieces(data_start, data_end, CHUNK):
             chunk, before = one.read(at, upto - at), other.read(at, upto - at)
@@ -144,9 +144,9 @@ def differences(one: Memory, other: Memory, start: int, end: int) -> Iterator[Di
 
 
 def data_in(one: Memory, other: Memory, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of what may be other than zero in one of them, ascending.
+    """(start, end) of the ranges that may not be zero in one of them, ascending.
 
-    Less than ``CHUNK`` is not worth the search.
+    Ranges smaller than ``CHUNK`` are not searched.
     """
     if end - start <= CHUNK:
         return iter(((start, end),) if start < end else ())
@@ -154,7 +154,7 @@ def data_in(one: Memory, other: Memory, start: int, end: int) -> Iterator[tuple[
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Ranges, ascending by their start, joined where they touch or overlap."""
+    """Ranges, ascending by their start; those that touch or overlap are joined."""
     start = stop = -1
     for at, upto in ranges:
         if at > stop:
@@ -177,9 +177,9 @@ def pieces(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 def report(
     differing: Differing, compared: int, sides: tuple[Side, Side], other: Sequence[Piece]
 ) -> Iterator[Finding]:
-    """How many of the ``compared`` pages differ, and how the first few do.
+    """Findings: how many of the ``compared`` pages differ, and details of the first few.
 
-    ``other`` is all of the second side's memory: content that was shifted is found there.
+    ``other`` is all of the second side's memory, which is searched for shifted content.
     """
     pages = count = 0
     ranges: list[tuple[int, int]] = []
@@ -201,7 +201,7 @@ def report(
 
 
 def show_range(start: int, end: int) -> str:
-    """With the last address that belongs to it."""
+    """The range in text, with its last address."""
     return f"{start:#x}-{end - 1:#x}"
 
 
@@ -240,7 +240,7 @@ def _detail(difference: Difference, sides: tuple[Side, Side], origins: Sequence[
 
 
 def _origins(wanted: set[bytes], memory: Sequence[Piece]) -> dict[bytes, list[int]]:
-    """At which page addresses each of the ``wanted`` pages occurs."""
+    """The page addresses at which each of the ``wanted`` pages occurs."""
     found: dict[bytes, list[int]] = {}
     if not wanted:
         return found

@@ -42,7 +42,7 @@ from harness.triggers.table import TRIGGERS
 from harness.triggers.trigger import Trigger
 from harness.verify.evidence_files import MachineFile, OutcomeFile, ReIplFile, RunFile
 
-CONSOLE_LIMIT = 40 << 20  # bytes; the harness itself stops writing long before
+CONSOLE_LIMIT = 40 << 20  # bytes; the harness itself writes much less
 CONSOLE_LINES = 1 << 20
 IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
 
@@ -51,8 +51,8 @@ IPL_CPU = 0  # position in cpus.json of the CPU that performs the dump IPL
 class RamImage:
     """The crashed memory; absolute address = file offset.
 
-    It is not mapped: there a hole in a full tmpfs, a bad sector or a file that is cut is a signal
-    that ends us (SIGBUS).
+    It is not mapped into memory: a hole in a full tmpfs, a bad sector or a truncated file would
+    then end this process with a signal (SIGBUS).
     """
 
     file: BufferedReader
@@ -66,14 +66,14 @@ class RamImage:
         return data
 
     def data_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """(start, end) of what is no hole between two addresses, ascending."""
+        """(start, end) of the data (no holes) between two addresses, ascending."""
         for at, size in data_extents(self.file.fileno(), start, end):
             yield at, at + size
 
 
 @dataclass(frozen=True)
 class ReIpl:
-    """What became of a re-IPL that the dump system asked for."""
+    """The result of a re-IPL that the dump system asked for."""
 
     outcome: Mapping[str, Any]
     console: tuple[str, ...]
@@ -81,7 +81,7 @@ class ReIpl:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the checks look at.
+    """Everything that the checks read.
 
     ``cpus`` are the registers at the crash, by CPU address. ``dump`` is None if the dump system
     left nothing readable; ``dump_fault`` then says what is there instead. ``superblock`` exists
@@ -125,9 +125,9 @@ class Evidence:
     @classmethod
     @contextmanager
     def open(cls, directory: Path, vmlinux: Path | None = None) -> Iterator[Self]:
-        """Open an evidence directory for the length of a ``with`` block.
+        """Open an evidence directory for the duration of a ``with`` block.
 
-        ``vmlinux`` is to be used instead of the one that is recorded.
+        ``vmlinux`` replaces the one that is recorded.
         Raises EvidenceError, naming the file, if the harness's own part is missing or damaged.
         That includes a dump that was never collected. A disk without a dump and an unreadable
         dump are the dump system's fault and raise nothing.
@@ -226,7 +226,7 @@ def _reipl(paths: RunDirectory, outcome: OutcomeFile, expect: Expect) -> ReIpl |
 
 
 def _recorded_vmlinux(run: RunFile, machine: MachineFile) -> tuple[Path | None, str | None]:
-    """Path and SHA-256 of the run's own, or of that of the run that made the crash."""
+    """Path and SHA-256 of the vmlinux of this run, or of the run that made the crash."""
     for kernel in (run.inputs.crashed_kernel, machine.kernel):
         if kernel is not None and kernel.vmlinux is not None:
             return Path(kernel.vmlinux.path), kernel.vmlinux.sha256

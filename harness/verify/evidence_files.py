@@ -1,6 +1,6 @@
-"""What the files of one run's evidence must say, for those parts that checks lean on.
+"""The shape of the evidence files of one run, for the parts that checks use.
 
-They may come from anyone, so nothing is taken for what it should be. docs/evidence.md has all.
+The files may come from anybody, so everything is checked. docs/evidence.md describes them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat, Expect
 
 MAX_MEMORY = 1 << 40
-MAX_BLOCK = 1 << 16  # hexadecimal digits of an IPL parameter block, which is a page at most
+MAX_BLOCK = 1 << 16  # hexadecimal digits of an IPL parameter block, which has a page at most
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
@@ -22,20 +22,20 @@ PathName = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class _Part(BaseModel):
-    """A part of a file: there may be more beside it."""
+    """A part of a file: other keys are allowed."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
 class VmlinuxFile(_Part):
-    """``sha256`` is what it was when it was recorded."""
+    """``sha256`` is that of the time when the file was recorded."""
 
     path: PathName
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 class KernelFile(_Part):
-    """``release`` is ``uname -r``; ``vmlinux`` is None if nobody knew one."""
+    """``release`` is ``uname -r``; ``vmlinux`` is None if it was unknown."""
 
     release: str | None = None
     vmlinux: VmlinuxFile | None = None

@@ -1,4 +1,4 @@
-"""What the scenario expects of a run beside a right dump."""
+"""What the scenario expects of a run, besides a right dump."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CHECK, UNIT = "expectations", "expectations"
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """Both consoles' patterns, and the time limit; skipped if the scenario has neither.
+    """Check the patterns of both consoles, and the time limit; skipped if there are none.
 
-    Raises EvidenceError if there are no times to hold against the limit.
+    Raises EvidenceError if a time is missing that is needed for the limit.
     """
     expect = evidence.expect
     patterns = len(expect.crash_console) + len(expect.dump_console)

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The results of checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class AllowedDifference:
-    """A difference that was met and is right, and why. ``where`` is a page, area or register."""
+    """A difference that was found and is right, and why. ``where`` is a page, area or register."""
 
     where: str
     reason: str
@@ -34,12 +34,12 @@ class AllowedDifference:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check's outcome: ``compared`` things, counted in ``unit``, and what was wrong.
+    """One check's outcome: how many things were ``compared``, in ``unit``, and the findings.
 
     ``skipped_reason`` tells why the check does not apply to this evidence. ``notes`` say what was
     looked at, for people who want to know how much a pass means. ``nonzero`` is how many of the
     things compared were not zero, where that is counted: zeros that equal zeros prove little.
-    ``trouble`` kept the check from being made: it is no fault of the dump's.
+    ``trouble`` prevented the check; it is not the dump's fault.
     """
 
     check: str
@@ -54,7 +54,7 @@ class CheckResult:
 
     @classmethod
     def failed(cls, check: str, unit: str, message: str) -> CheckResult:
-        """There was nothing to compare, because of ``message``."""
+        """The result if there was nothing to compare, because of ``message``."""
         return cls(check, 0, unit, (Finding(check, message),))
 
     @classmethod
@@ -67,11 +67,11 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        """A check that compared nothing has not passed, unless it was skipped for a reason."""
+        """A check that compared nothing has not passed, unless it was skipped with a reason."""
         return self.skipped_reason is not None or (self.compared > 0 and not self.findings)
 
     def judged(self) -> CheckResult:
-        """The result, with a finding that says so if it has compared nothing."""
+        """The result; if it has compared nothing, a finding is added."""
         if self.passed or self.findings:
             return self
         return self.failed(self.check, self.unit, f"compared no {self.unit} at all")

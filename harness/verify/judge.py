@@ -1,4 +1,4 @@
-"""All checks over one run's evidence."""
+"""Run all checks on one run's evidence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from harness.verify.semantic import check as semantic
 
 Check = Callable[[Evidence], CheckResult]
 
-# of the dump: these may be expected to fail
+# checks of the dump: a scenario may expect these to fail
 CHECKS: tuple[Check, ...] = (
     outcome.check,
     console.check,
@@ -40,16 +40,16 @@ CHECKS: tuple[Check, ...] = (
     content.check,
     semantic.check,
 )
-# of everything else
+# checks of everything else
 RUN_CHECKS: tuple[Check, ...] = (reipl.check, expectations.check)
 VERDICT, VERDICT_UNIT = "verdict", "verdicts"
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The results of ``dump`` checks and of those of the ``rest``, in the order of the checks.
+    """The results of the ``dump`` checks and of the ``rest``, in the order of the checks.
 
-    ``expected_wrong``: the scenario is one whose dump must fail, or it tests nothing.
+    ``expected_wrong``: the dump of this scenario must be wrong.
     """
 
     dump: tuple[CheckResult, ...]
@@ -67,11 +67,11 @@ class Judgement:
 
     @property
     def passed(self) -> bool:
-        """Whether all is as the scenario expects."""
+        """Whether everything is as the scenario expects."""
         return self.right is not self.expected_wrong and all(item.passed for item in self.rest)
 
     def also(self, result: CheckResult) -> Judgement:
-        """With one more check of the ``rest``."""
+        """The same, with one more check of the ``rest``."""
         return replace(self, rest=(*self.rest, result.judged()))
 
     @property
@@ -86,7 +86,7 @@ class Judgement:
 def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
     """Run every check; one that compared nothing gets a finding that says so.
 
-    Raises what kept a check from being made, unless the dump is wrong even without it.
+    Raises the trouble that prevented a check, unless the dump is wrong even without that check.
     """
     dump = tuple(check(evidence).judged() for check in checks)
     rest = tuple(check(evidence).judged() for check in RUN_CHECKS)
@@ -100,9 +100,9 @@ def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
 
 
 def _require_checks(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:
-    """A dump that one check finds wrong is so, whatever another one would have said.
+    """Raise trouble, unless another check finds the dump wrong.
 
-    But where a wrong dump is expected, what that one would have said counts.
+    If a wrong dump is expected, trouble always counts.
     """
     trouble = next((result.trouble for result in dump if result.trouble), None)
     right = all(result.passed for result in dump)
@@ -111,9 +111,9 @@ def _require_checks(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:
 
 
 def _not_as_wrong(evidence: Evidence, dump: tuple[CheckResult, ...]) -> Iterator[str]:
-    """What is said of a dump that should be wrong in a certain way, and is not.
+    """Findings about a dump that is not wrong in the expected way.
 
-    Or is wrong in another way as well: a fault that is expected must not hide one that is not.
+    It may also be wrong in another way: an expected fault must not hide another one.
     """
     found = [f"{item.check}: {item.message}" for result in dump for item in result.findings]
     if not found:

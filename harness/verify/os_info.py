@@ -1,4 +1,4 @@
-"""What a crashed kernel left behind about itself, for dump kernels to find: its os_info.
+"""os_info, which a crashed kernel leaves in memory for dump kernels.
 
 Source: Linux 6.12 ``arch/s390/include/asm/os_info.h``, ``arch/s390/kernel/os_info.c``.
 """
@@ -22,7 +22,7 @@ IDENTITY_BASE, KASLR_OFFSET, IMAGE_START, IMAGE_END, IMAGE_PHYS = 4, 5, 10, 11, 
 
 
 class Layout(NamedTuple):
-    """Where a kernel was: virtual addresses, and the absolute one of its image."""
+    """Where a kernel was: virtual addresses, and the absolute address of its image."""
 
     identity_base: int
     image_start: int
@@ -31,7 +31,7 @@ class Layout(NamedTuple):
 
 
 def layout(ram: RamImage) -> Layout | None:
-    """None if the kernel did not say, as none did before Linux 6.10."""
+    """The layout; None if the kernel does not tell it (Linux before 6.10 does not)."""
     if ram.size < LOWCORE_OS_INFO + 8:
         return None
     (address,) = struct.unpack(">Q", ram.read(LOWCORE_OS_INFO, 8))
@@ -44,13 +44,13 @@ def layout(ram: RamImage) -> Layout | None:
     def value(number: int) -> int:
         return int.from_bytes(page[(at := _ENTRIES + number * _ENTRY_SIZE) : at + 8], "big")
 
-    if not value(KASLR_OFFSET):  # what dump kernels, crash and makedumpfile go by
+    if not value(KASLR_OFFSET):  # this is what dump kernels, crash and makedumpfile use
         return None
     return Layout(*map(value, (IDENTITY_BASE, IMAGE_START, IMAGE_END, IMAGE_PHYS)))
 
 
 def crashkernel(dump: Dump) -> Range | None:
-    """The memory that was kept for kdump; None if there was none, or the kernel did not say."""
+    """The memory that was reserved for kdump; None if there was none, or it is unknown."""
     try:
         (address,) = struct.unpack(">Q", dump.read(LOWCORE_OS_INFO, 8))
         page = dump.read(address, PAGE)

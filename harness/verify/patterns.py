@@ -1,4 +1,4 @@
-"""The regular expressions of a scenario come with the evidence, and may be anyone's."""
+"""A time limit for a scenario's regular expressions, which may come from anybody."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Layout of the content that a crashed system plants in its memory before it dies.
+"""Layout of the content that a crashed system plants in its memory before it crashes.
 
-Reference: docs/content.md. Written down here once more on purpose: the program that plants has
-its own (``images/crash/plant``), and a mistake in one of them turns the check red.
+Reference: docs/content.md. The program that plants (``images/crash/plant``) has its own copy on
+purpose: a mistake in one of the two makes the check fail.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _VALUE_BITS = 56  # of a ledger entry, below its kind
 
 
 class Kind(IntEnum):
-    """What a header stands before; ``MESSAGE`` is the only one that is not a page."""
+    """What follows a header; ``MESSAGE`` is the only kind that is not a page."""
 
     ANONYMOUS = 1
     TMPFS = 2
@@ -76,7 +76,7 @@ class Header:
 
     @property
     def title(self) -> str:
-        """Which one it is, for people."""
+        """The name of this page or message, for people."""
         return f"{self.kind.title} {self.index} of {self.total}"
 
     def pack(self) -> bytes:
@@ -105,7 +105,7 @@ class Header:
 
     @classmethod
     def parse(cls, data: bytes) -> Self | None:
-        """The header at the beginning of ``data``; None if there is no intact one."""
+        """The header at the start of ``data``; None if it is missing or damaged."""
         head = data[:HEADER_SIZE]
         if len(head) < HEADER_SIZE or not head.startswith(MAGIC):
             return None
@@ -124,10 +124,10 @@ class Header:
 
 
 def listed_headers(entries: Sequence[tuple[Kind, int]], seed: int) -> tuple[Header, ...]:
-    """The header of everything in the ``entries`` of a whole ledger, in its order.
+    """The headers of all ``entries`` of a complete ledger, in the order of the ledger.
 
-    The value of an entry is a message's size, otherwise a page's frame number. These make
-    everything else: index, total, and whether the next page is zero.
+    The value of an entry is a message's size or a page's frame number. Everything else follows
+    from them: index, total, and whether the next page is zero.
     """
     numbers = {kind: count() for kind in Kind}
     totals = Counter(kind for kind, _ in entries)

@@ -1,12 +1,11 @@
-"""Where a dump and the crashed memory may differ: where a CPU's registers were stored.
+"""The areas where a dump and the crashed memory may differ: there a CPU's registers are stored.
 
-In every dump that is absolute 0x1200. A stand-alone dump (s390, s390_ext) has no other place for
-registers than memory, so there it is each CPU's lowcore, and where that says for the vector ones.
+In every dump that is absolute 0x1200. A stand-alone dump (s390, s390_ext) can keep registers only
+in memory: in each CPU's lowcore, and vector registers at the address in the lowcore.
 
 Source: Principles of Operation, chapter 4 "Store Status" and "Store Additional Status", and the
 assigned storage locations of chapter 3; s390-tools ``zdump/dfi.c`` (lc2cpu_64,
-dfi_cpu_lc_has_vx_sa). Written down here once more on purpose: the machine that is judged has its
-own.
+dfi_cpu_lc_has_vx_sa). The machine that is judged has its own copy of this, on purpose.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ VECTORS_REASON = (
 
 
 class Stored(NamedTuple):
-    """A register as store status writes it, ``offset`` counted from its area's start."""
+    """A register as store status writes it; ``offset`` is from the start of its area."""
 
     name: str
     offset: int
@@ -51,7 +50,7 @@ class Stored(NamedTuple):
 class Area:
     """``size`` bytes from absolute ``start`` on, in one page, that may hold ``owner``'s registers.
 
-    ``where`` and ``reason`` are what an allowed difference says of it.
+    ``where`` and ``reason`` are those of an allowed difference.
     """
 
     start: int
@@ -79,7 +78,7 @@ def areas(cpus: Sequence[CpuState], ipl_cpu: CpuState, ram: RamImage, form: str)
     )
     if format_named(form).registers_in_memory:
         for address, cpu in enumerate(cpus):
-            if cpu.prefix:  # the others were never started, and are in no dump
+            if cpu.prefix:  # the other CPUs were never started, and are in no dump
                 yield from _kept(f"CPU {address}", cpu, ram)
 
 
@@ -94,21 +93,21 @@ def _kept(owner: str, cpu: CpuState, ram: RamImage) -> Iterator[Area]:
 
 
 def status_of(cpu: CpuState, start: int, owner: str = "the CPU") -> Area:
-    """The area at ``start`` with that CPU's status."""
+    """The area at ``start`` with the status of this CPU."""
     where = f"{owner}'s status area at {start:#x}"
     registers = tuple(stored_registers(cpu))
     return Area(start, STATUS_AREA_SIZE, owner, registers, where, KEPT_REASON)
 
 
 def vectors_of(cpu: CpuState, start: int, owner: str = "the CPU") -> Area:
-    """The area at ``start`` with that CPU's additional status."""
+    """The area at ``start`` with the additional status of this CPU."""
     where = f"{owner}'s additional status area at {start:#x}"
     registers = tuple(stored_vectors(cpu))
     return Area(start, ADDITIONAL_SIZE, owner, registers, where, VECTORS_REASON)
 
 
 def stored_registers(cpu: CpuState) -> Iterator[Stored]:
-    """Every field of a status area that the architecture defines; the gaps between are not."""
+    """Every field of a status area that the architecture defines, without the gaps."""
     for number, value in enumerate(cpu.fprs):
         yield Stored(f"fpr{number}", number * 8, value.to_bytes(8, "big"))
     for number, value in enumerate(cpu.gprs):
@@ -128,13 +127,13 @@ def stored_registers(cpu: CpuState) -> Iterator[Stored]:
 
 
 def stored_vectors(cpu: CpuState) -> Iterator[Stored]:
-    """V0-V31 in an additional status area, of which they are all."""
+    """V0-V31 in an additional status area; there are no other fields."""
     for number, value in enumerate(cpu.vxrs or ()):
         yield Stored(f"vr{number}", number * 16, value.to_bytes(16, "big"))
 
 
 def faults(page: int, dumped: bytes, before: bytes, allowed: Sequence[Area]) -> tuple[str, ...]:
-    """Why a page of the dump is not the old page with registers in it; () if it is.
+    """Why a page of the dump is not the old page with registers stored into it; () if it is.
 
     ``page`` is its absolute address, ``dumped`` and ``before`` are 4096 bytes each, ``allowed``
     the areas in it. Bytes of an area that belong to no register may be zero or as they were.

@@ -1,1 +1,1 @@
-"""The checks, a module each: evidence in, findings out."""
+"""The checks, one module each: evidence in, findings out."""

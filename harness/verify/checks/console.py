@@ -1,4 +1,4 @@
-"""What the dump system said: nothing alarming, and at last that the dump is complete."""
+"""The dump system's console: it shows no alarm, and in the end that the dump is complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_FINDINGS = 16
 
 
 class Pattern(NamedTuple):
-    """A line of the console that no sound dump system prints, and what it means."""
+    """A console line that no healthy dump system prints, and its meaning."""
 
     what: str
     regex: re.Pattern[str]
@@ -42,7 +42,7 @@ ALARMS = (
 
 
 def check(evidence: Evidence, tool: DumpTool = ZFCPDUMP) -> CheckResult:
-    """Look at each line for alarms, and for the result line of the dump ``tool``."""
+    """Search each line for alarms, and for the result line of the dump ``tool``."""
     findings = [
         Finding(CHECK, f"{alarm.what}, line {number}: {line.strip()}", {"line": number})
         for number, line in enumerate(evidence.console, 1)
@@ -57,12 +57,12 @@ def check(evidence: Evidence, tool: DumpTool = ZFCPDUMP) -> CheckResult:
 
 
 def alarming(line: str) -> Pattern | None:
-    """The first alarm that the line raises."""
+    """The first alarm that the line matches."""
     return next((alarm for alarm in ALARMS if alarm.regex.search(line)), None)
 
 
 def _limited(findings: list[Finding]) -> list[Finding]:
-    """A dying kernel repeats itself: the first ones and the last one tell."""
+    """The first findings and the last one: a crashing kernel repeats itself."""
     if len(findings) <= MAX_FINDINGS:
         return findings
     left_out = len(findings) - MAX_FINDINGS

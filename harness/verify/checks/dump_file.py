@@ -1,4 +1,4 @@
-"""The dump file itself: there, in the format that was asked for, whole, and of one mind."""
+"""The dump file: it is there, complete, in the requested format, and its headers agree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHECK, UNIT = "dump-file", "segments"
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """Count the segments whose content is in the file whole."""
+    """Count the segments whose content is completely in the file."""
     dump = evidence.dump
     if dump is None:
         return CheckResult.failed(CHECK, UNIT, evidence.dump_fault or "no dump")

@@ -18,7 +18,7 @@ from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "memory-map", "PT_LOAD segments"
 _SHOWN = 16
-_WITH_IMAGE = (6, 10)  # the first Linux that, as a dump kernel, knows of the image
+_WITH_IMAGE = (6, 10)  # the first Linux that, as a dump kernel, adds the image's PT_LOAD
 
 
 def check(evidence: Evidence) -> CheckResult:
@@ -42,7 +42,7 @@ def check(evidence: Evidence) -> CheckResult:
 
 
 def _knows_images(release: str | None) -> bool:
-    """A dump kernel of which nobody knows the release is taken for a new one."""
+    """Whether the dump kernel adds the image's PT_LOAD; an unknown release counts as new."""
     version = re.match(r"(\d+)\.(\d+)", release or "")
     return version is None or (int(version[1]), int(version[2])) >= _WITH_IMAGE
 
@@ -71,7 +71,7 @@ def _empty(segments: Sequence[Segment]) -> Iterator[str]:
 
 
 def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[str]:
-    """What is wrong with a map of [0, ``memory``); None if nobody knows where memory ended."""
+    """What is wrong with a map of [0, ``memory``); None if the end of memory is unknown."""
     identity, images = _split(segments)
     yield from coverage(identity, memory)
     yield from _bases(identity)
@@ -80,7 +80,7 @@ def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[str]:
 
 
 def _split(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
-    """Those of the identity mapping, ascending, and those that lie in one of them.
+    """Segments of the identity mapping, ascending, and segments that lie within one of them.
 
     The kernel image's is mapped elsewhere and lies in a larger one. A damaged dump may have 65534
     of them: of those before, only the one that reaches farthest counts, and, for segments of its
@@ -102,14 +102,14 @@ def _split(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
 
 
 def _is_within(segment: Segment, outer: Segment) -> bool:
-    """Of two that ascend; what is empty at the end of another is not in it."""
+    """Whether the second of two ascending segments is in the first; not if empty at its end."""
     return segment.paddr < outer.end >= segment.end and outer.size > segment.size
 
 
 def coverage(
     identity: Iterable[Segment], memory: int | None, what: str = "PT_LOAD"
 ) -> Iterator[str]:
-    """Gaps and overlaps of segments that ascend; ``what`` is their name."""
+    """Gaps and overlaps of ascending segments; ``what`` is their name."""
     covered = 0
     for segment in identity:
         if segment.paddr > covered:
@@ -127,7 +127,7 @@ def coverage(
 
 
 def gap(start: int, end: int, what: str = "PT_LOAD") -> str:
-    """The message of a gap between segments that are called ``what``."""
+    """The message about a gap between segments that are called ``what``."""
     return f"no {what} covers {start:#x}-{end - 1:#x}"
 
 
@@ -141,5 +141,5 @@ def _bases(identity: Sequence[Segment]) -> Iterator[str]:
 
 
 def _base(segment: Segment) -> int:
-    """What is added to an absolute address to get the virtual one; 0 in formats without."""
+    """The difference of virtual and absolute address; 0 in formats without virtual addresses."""
     return 0 if segment.vaddr is None else segment.vaddr - segment.paddr

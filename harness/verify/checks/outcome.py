@@ -1,4 +1,4 @@
-"""How the dump system ended, and how it treated the HSA."""
+"""How the dump system ended, and how it used the HSA."""
 
 from __future__ import annotations
 

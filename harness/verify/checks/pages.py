@@ -1,4 +1,4 @@
-"""Every page of the dump against the crashed memory."""
+"""Compare every page of the dump with the crashed memory."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.status_area import Area
 
-_STEP = 1 << 20  # what is lost at once where a dump cannot be read: a compressed entry has as much
+_STEP = 1 << 20  # the unit of loss if a dump cannot be read: the size of a compressed entry
 _SHOWN = 16
 _SIDES = (Side("dump", "dump"), Side("crashed memory", "memory"))
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """Compare each PT_LOAD with the snapshot, holes in both skipped unread.
+    """Compare each PT_LOAD with the snapshot; holes in both are not read.
 
-    The two PT_LOADs that may cover the kernel image are both compared. A page that the dump file
-    is too short for, that cannot be read, or that the machine did not have, is a finding.
+    Two PT_LOADs may cover the kernel image; both are compared. A page is a finding if the dump file
+    is too short for it, if it cannot be read, or if the machine did not have it.
     """
     dump, ram = evidence.dump, evidence.ram
     if dump is None:
@@ -68,7 +68,7 @@ def check(evidence: Evidence) -> CheckResult:
 
 
 def _areas(evidence: Evidence, dump: Dump) -> Mapping[int, Sequence[Area]]:
-    """Where the dump may have registers instead of the crashed memory, by page."""
+    """The areas where the dump may have registers instead of the crashed memory, by page."""
     found: dict[int, list[Area]] = {}
     for area in status_area.areas(evidence.cpus, evidence.ipl_cpu, evidence.ram, dump.format):
         found.setdefault(area.start - area.start % PAGE, []).append(area)
@@ -98,7 +98,7 @@ def _unreadable(ranges: Sequence[tuple[int, int, str]]) -> Iterator[Finding]:
 
 
 def _judge(difference: Difference, areas: Sequence[Area]) -> Difference | None:
-    """None if the difference is the one that registers in these areas make."""
+    """The difference; None if registers in these areas explain it."""
     if not areas or len(difference.one) != PAGE:
         return difference
     why = status_area.faults(difference.address, difference.one, difference.other, areas)

@@ -1,7 +1,7 @@
-"""Content that the crashed system planted before it died: all of it is in the dump, and right.
+"""Content that the crashed system planted before the crash must be in the dump, and right.
 
-A second oracle beside the crash snapshot, and independent of it: what must be where follows from
-the seed and from what the dump itself holds. docs/content.md says what is planted and how.
+This is a second oracle, independent of the crash snapshot: what must be where follows from the
+seed and from the dump itself. docs/content.md describes what is planted and how.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ CHUNK = 1 << 20  # bytes read at once
 
 MIB = 1 << 20
 FIRST_BOUNDARY = 16 * MIB  # the smallest HSA; larger ones have powers of two
-SIDE = 2 * MIB  # what the guest takes for close to a boundary
-NEAR = 16 * MIB  # a kernel in the way leaves no page nearer to this dump's own boundary
+SIDE = 2 * MIB  # the guest's limit for "close to a boundary"
+NEAR = 16 * MIB  # the kernel's own pages may leave none nearer to this dump's boundary
 
 COPIES_REASON = (
     "the page cache of a block device was written back (sync): the device, a RAM disk, has its own "
@@ -47,14 +47,14 @@ _MAGIC = re.compile(re.escape(MAGIC))
 
 
 class Found(NamedTuple):
-    """An intact header, and at which absolute address the dump has it."""
+    """An undamaged header, and its absolute address in the dump."""
 
     address: int
     header: Header
 
 
 class Fault(NamedTuple):
-    """Something planted that is not as it was, or content where none belongs."""
+    """Planted content that has changed, or content where none belongs."""
 
     address: int | None  # of a page
     message: str
@@ -62,10 +62,10 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Planted:
-    """What must be in the dump; ``faults`` are those of the ledger that says so.
+    """The content that must be in the dump; ``faults`` are those of the ledger.
 
-    ``pages`` are by absolute address, None for one of which it is only known that it must be
-    zero. ``messages`` are by index.
+    ``pages`` are by absolute address, None for a page that must be zero. ``messages`` are by
+    index.
     """
 
     pages: Mapping[int, Header | None]
@@ -75,11 +75,11 @@ class Planted:
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """Prove everything planted, from ``evidence.content_seed`` and the dump alone.
+    """Check everything planted, from ``evidence.content_seed`` and the dump alone.
 
-    Pages are compared whole and at their own address, zeroed ones have to be zero, messages are
-    looked for everywhere. Content in a place that is not its own is wrong, too. Both sides of
-    the HSA's end must have been planted, or the dump was not tested where it is composed.
+    Whole pages are compared at their own address; zeroed pages must be zero; messages are searched
+    everywhere. Content in a wrong place is a finding, too. Pages must have been planted on both
+    sides of the HSA's end, because there the dump is put together from two sources.
     """
     seed, dump = evidence.content_seed, evidence.dump
     if seed is None:
@@ -118,7 +118,7 @@ def _prove(seed: int, dump: Dump, hsa_size: object) -> CheckResult:
 
 
 def _scan(dump: Dump) -> Iterator[Found]:
-    """Every intact header in the dump, at any alignment; one in two PT_LOADs comes twice."""
+    """Every undamaged header in the dump, at any alignment; one in two PT_LOADs comes twice."""
     for segment in dump.segments:
         for start, end in segment.data_ranges(segment.paddr, segment.present_end):
             for at in range(start, end, CHUNK):
@@ -132,7 +132,7 @@ def _scan(dump: Dump) -> Iterator[Found]:
 
 
 def _copies(dump: Dump, address: int, size: int) -> list[bytes]:
-    """What each PT_LOAD has at ``address``; shorter than ``size`` if it or the file ends."""
+    """The bytes of each PT_LOAD at ``address``; shorter than ``size`` if it or the file ends."""
     return [
         segment.read(address, size)
         for segment in dump.segments
@@ -141,7 +141,7 @@ def _copies(dump: Dump, address: int, size: int) -> list[bytes]:
 
 
 def _planted(found: Sequence[Found], dump: Dump, seed: int) -> Planted:
-    """What the ledger lists; if it is not whole, what the headers found say of themselves."""
+    """What the ledger lists; if the ledger is incomplete, what the headers in the dump tell."""
     ledger = {
         header.index: header
         for address, header in found
@@ -179,7 +179,7 @@ def _ledger_faults(ledger: Mapping[int, Header], dump: Dump, seed: int) -> Itera
 def _planted_by_headers(
     found: Sequence[Found], ledger: Mapping[int, Header], faults: Iterable[Fault]
 ) -> Planted:
-    """The second best: what was lost with its header has no address."""
+    """Planted content by its headers alone; content that lost its header has no address."""
     pages: dict[int, Header | None] = {}
     for address, header in found:
         if header.kind not in (Kind.MESSAGE, Kind.LEDGER) and header.address == address:
@@ -194,7 +194,7 @@ def _planted_by_headers(
 
 
 def _lost_faults(headers: Iterable[Header]) -> Iterator[Fault]:
-    """The numbers missing in each kind, of which every header tells the total."""
+    """The missing numbers of each kind; every header tells the total of its kind."""
     kinds: dict[Kind, list[Header]] = defaultdict(list)
     for header in headers:
         kinds[header.kind].append(header)
@@ -218,7 +218,7 @@ def _page_faults(planted: Planted, dump: Dump) -> Iterator[Fault]:
 
 
 def _difference(dumped: bytes, want: bytes, address: int) -> str | None:
-    """In what way the content at ``address`` is not what it should be; None if it is."""
+    """How the content at ``address`` differs from what was planted; None if it does not."""
     if dumped == want:
         return None
     if len(dumped) < len(want):
@@ -241,7 +241,7 @@ def _difference(dumped: bytes, want: bytes, address: int) -> str | None:
 
 
 def _is_stray(item: Found, planted: Planted) -> bool:
-    """Whether it is content of a page in a place where none was planted, so none was compared."""
+    """Whether it is a page's content at a place where none was planted, so none was compared."""
     address, header = item
     in_place = header.kind is Kind.LEDGER and planted.ledger.get(header.index) == header
     return (
@@ -252,7 +252,7 @@ def _is_stray(item: Found, planted: Planted) -> bool:
 
 
 def _is_written_back(item: Found, planted: Planted, dump: Dump) -> bool:
-    """Whether it is a whole page of a block device that the device has as well."""
+    """Whether it is a whole page of a block device, of which the device has a copy."""
     address, header = item
     return (
         header.kind is Kind.BLOCK

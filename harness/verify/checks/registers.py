@@ -1,4 +1,4 @@
-"""Every CPU's registers in the dump's notes against those at the crash."""
+"""Compare every CPU's registers in the dump's notes with those at the crash."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Expected:
-    """A CPU that must be in the dump, as its notes must show it."""
+    """A CPU that must be in the dump, with the registers that its notes must show."""
 
     address: int
     state: CpuState
@@ -55,7 +55,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Matching:
-    """Which CPU of the dump (by position) is which expected one; the rest is left over."""
+    """Which CPU of the dump (by position) is which expected CPU; and the CPUs without a match."""
 
     pairs: tuple[tuple[Expected, int], ...]
     missing: tuple[Expected, ...]
@@ -64,7 +64,7 @@ class Matching:
 
 @dataclass(frozen=True)
 class Pair:
-    """One register of a CPU as two sides have it: ``width`` in bits, None where a side does not."""
+    """One register of a CPU on two sides: ``width`` in bits; None if a side does not have it."""
 
     name: str
     width: int
@@ -72,14 +72,14 @@ class Pair:
     other: int | None
 
     def shown(self, value: int | None) -> str:
-        """In hexadecimal, with all digits; the clock comparator as the CPU had it, if it can be."""
+        """In hexadecimal, with all digits; the clock comparator as the CPU had it, if possible."""
         if value is not None and self.name == COMPARATOR and self._differ_when_whole:
             value = whole_comparator(value)
         return "unknown" if value is None else f"{value:0{self.width // 4}x}"
 
     @property
     def _differ_when_whole(self) -> bool:
-        """False if the two differ only in how they are stored: then they are shown as they are."""
+        """False if they differ only in how they are stored; then they are shown unchanged."""
         values = {value for value in (self.one, self.other) if value is not None}
         return len({whole_comparator(value) for value in values}) == len(values)
 
@@ -92,7 +92,7 @@ class Pair:
 def check(evidence: Evidence) -> CheckResult:
     """Match the CPUs and compare each register; the dump lists them in CPU address order.
 
-    What a CPU had and the dump does not show is a finding.
+    A register that a CPU had and the dump does not show is a finding.
     """
     if evidence.dump is None:
         return CheckResult.failed(CHECK, UNIT, f"no register compared: {evidence.dump_fault}")
@@ -133,9 +133,9 @@ def check(evidence: Evidence) -> CheckResult:
 
 
 def match(expected: Sequence[Expected], dumped: Sequence[CpuState]) -> Matching:
-    """Find each expected CPU by its prefix, which no two CPUs share, else by its position.
+    """Find each expected CPU by its prefix, which no two CPUs share, otherwise by its position.
 
-    An entry of the dump that repeats an earlier one is surplus.
+    An entry of the dump that repeats an earlier one has no match.
     """
     free = [at for at, state in enumerate(dumped) if state not in dumped[:at]]
     pairs: dict[int, int] = {}
@@ -180,7 +180,7 @@ def _unmatched(
 
 
 def as_it_was(cpu: CpuState) -> CpuState:
-    """A dump's CPU with the clock comparator that it had, as far as that was stored."""
+    """A dump's CPU with the clock comparator that the CPU had, as far as it was stored."""
     return replace(cpu, clock_comparator=whole_comparator(cpu.clock_comparator))
 
 

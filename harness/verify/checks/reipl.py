@@ -1,4 +1,4 @@
-"""Whether the original system was loaded again after its dump, if that was wanted."""
+"""Whether the original system was loaded again after its dump, if that was expected."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "reipl", "loads"
-# what images/crash/init says of the counter on its disk
+# the line of images/crash/init with the counter on its disk
 BOOT_COUNT = re.compile(r"^zharness: boot (\d+) from its own disk$")
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """The dump system asked for a load just if one was expected, and the system came up again.
+    """The dump system must ask for a load if, and only if, one was expected; it must succeed.
 
-    That it is the same disk shows in a counter, which every boot from it moves on by one.
+    A counter on the disk shows that it is the same disk: every boot from it adds one.
     """
     asked = evidence.outcome.get("reipl_block") is not None
     if not asked and not evidence.expect.reipl:

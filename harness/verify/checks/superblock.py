@@ -28,7 +28,7 @@ def check(evidence: Evidence) -> CheckResult:
 
 
 def judge(found: FoundSuperblock, dump: Dump | None) -> CheckResult:
-    """The superblock by itself, and with the dump that it describes, if that can be read."""
+    """Check the superblock alone, and against the dump that it describes, if that can be read."""
     messages = [
         *_form(found.superblock),
         *_extents(found.superblock, dump),
@@ -69,7 +69,7 @@ def _extents(superblock: Superblock, dump: Dump | None) -> Iterator[str]:
 
 
 def _place(found: FoundSuperblock, dump: Dump | None) -> Iterator[str]:
-    """Zipl puts the dump system and, behind it, the superblock after the room for the dump."""
+    """Zipl puts the dump system, and then the superblock, behind the room for the dump."""
     start = found.superblock.dump_start
     for what, size in (
         ("the dump covers", dump.content.size if dump else 0),

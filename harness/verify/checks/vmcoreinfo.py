@@ -1,4 +1,4 @@
-"""VMCOREINFO, without which no analysis tool can make sense of a dump."""
+"""VMCOREINFO, which analysis tools need to read a dump."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SYMBOL = re.compile(r"SYMBOL\([\w.]+\)=[0-9a-f]+")
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """The note is there, says what it must, and is the one in the crashed memory."""
+    """The note must be there, have the required lines, and equal the one in the crashed memory."""
     if evidence.dump is None:
         return CheckResult.failed(CHECK, UNIT, f"no VMCOREINFO: {evidence.dump_fault}")
     dump, before = evidence.dump, note_in_memory(evidence.ram)
@@ -65,7 +65,7 @@ def note_in_memory(ram: RamImage) -> bytes | None:
 
 
 def contents(lines: Sequence[str]) -> Iterator[str]:
-    """What the note has to say and does not."""
+    """Required lines that the note does not have."""
     if not any(_OSRELEASE.fullmatch(line) for line in lines):
         yield "VMCOREINFO has no OSRELEASE=version line"
     if _PAGESIZE not in lines:

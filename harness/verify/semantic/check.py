@@ -1,7 +1,7 @@
-"""Does the dump make sense? What the crashed kernel's own structures say, held against the crash.
+"""Compare the crashed kernel's own structures in the dump with what is known of the crash.
 
-Bytes that equal the crashed machine's can still be no good to whoever analyses them: this reads the
-dump as its users do, with drgn and the kernel's vmlinux.
+A dump can have all bytes of the crashed machine and still be useless for analysis. So this check
+reads the dump as its users do, with drgn and the kernel's vmlinux.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _HINT = "zharness verify EVIDENCE --vmlinux FILE takes another one"
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """CPUs and their tasks, the way to the crash, log, names, lists of tasks and of free memory.
+    """Check CPUs and their tasks, the stack at the crash, log, names, task and free memory lists.
 
-    Skipped without vmlinux. A vmlinux that is another kernel's or has changed, and a drgn that does
-    not come to its end, are the result's ``trouble``.
+    Skipped without vmlinux. If the vmlinux is another kernel's or has changed, or if drgn does not
+    finish, the result has ``trouble``.
     """
     if evidence.vmlinux is None:
         return _skipped("no vmlinux of the crashed kernel is recorded")
@@ -58,9 +58,9 @@ def check(evidence: Evidence) -> CheckResult:
 
 
 def judge_kernel(facts: KernelFacts, evidence: Evidence) -> CheckResult:
-    """What is wrong in each part that could be read, and that the others could not.
+    """What is wrong in each part that could be read, and which parts could not be read.
 
-    ``notes`` tell where each CPU was, and what only another drgn could read of this kernel.
+    ``notes`` tell where each CPU was, and what this drgn cannot read of this kernel.
     """
     findings = [Finding(CHECK, f"{PARTS[part]}: {why}") for part, why in facts.faults.items()]
     compared = 0
@@ -76,7 +76,7 @@ def judge_kernel(facts: KernelFacts, evidence: Evidence) -> CheckResult:
 
 
 def build_id(vmcoreinfo: bytes) -> str | None:
-    """Of the kernel that wrote it, hexadecimal; since Linux 5.9."""
+    """The build-id of the kernel that wrote it, hexadecimal; since Linux 5.9."""
     for line in vmcoreinfo.splitlines():
         if line.startswith(_BUILD_ID):
             return line.removeprefix(_BUILD_ID).decode(errors="replace")
@@ -84,7 +84,7 @@ def build_id(vmcoreinfo: bytes) -> str | None:
 
 
 def _require(vmlinux: Path, wanted: str) -> None:
-    """Raises EvidenceError unless ``vmlinux`` is of the build that crashed."""
+    """Raises EvidenceError unless ``vmlinux`` is of the build of the crashed kernel."""
     try:
         found = build_id_of(vmlinux)
     except UsageError as error:

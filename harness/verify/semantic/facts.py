@@ -1,4 +1,4 @@
-"""What is read of the crashed kernel: plain values, passed between processes as JSON.
+"""Facts about the crashed kernel: plain values, passed between processes as JSON.
 
 Addresses are the kernel's virtual ones.
 """
@@ -50,7 +50,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Walk:
-    """The members of a list up to its end, or up to where it is ``broken``, and how."""
+    """The members of a list up to its end; or up to a fault, which ``broken`` describes."""
 
     tasks: tuple[Task, ...]
     broken: str = ""
@@ -95,7 +95,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class SlabCache:
-    """How many objects a cache has, and how many of them are free; or how it is broken."""
+    """How many objects a cache has, and how many of them are free; or what is broken."""
 
     name: str
     objects: int
@@ -105,7 +105,7 @@ class SlabCache:
 
 @dataclass(frozen=True)
 class Slabs:
-    """Some caches, and those tasks that the cache of tasks does not know as allocated."""
+    """Some caches, and the tasks that are not allocated in the cache of tasks."""
 
     caches: tuple[SlabCache, ...]
     tasks: int
@@ -114,7 +114,7 @@ class Slabs:
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """All that could be read: a part that could not is None.
+    """Everything that could be read; a part that could not be read is None.
 
     ``faults`` says why: what is wrong in the dump. ``unknown`` says why it was not to be read in
     any dump of that kernel, whose types are others than those we know.

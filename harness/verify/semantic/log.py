@@ -1,4 +1,4 @@
-"""The kernel's log and names in a dump, held against what the crashed system's console showed."""
+"""Compare the kernel's log and names in a dump with the crashed system's console."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Line = tuple[float, str]
 
 
 def judge_log(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
-    """It has each line that the console has, and the death that the trigger was to bring."""
+    """It must have each line of the console, and the crash message of the trigger."""
     assert facts.log is not None
     log = [*_stamped(facts.log)]
     if not log:
@@ -31,7 +31,7 @@ def judge_log(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
 
 
 def judge_names(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
-    """The names are those with which the kernel introduced itself on the console."""
+    """The names must be those that the kernel printed on the console."""
     names = facts.names
     assert names is not None
     for name, found, want in (
@@ -56,7 +56,7 @@ def _stamped(lines: Iterable[str]) -> Iterator[Line]:
 
 
 def _against_console(log: list[Line], console: list[Line]) -> Iterator[str]:
-    oldest, _ = log[0]  # the log is a ring: the console may know more
+    oldest, _ = log[0]  # the log is a ring: the console may have older lines
     shown = [line for line in console if line[0] >= oldest]
     there = set(log)
     missing = [line for line in shown if line not in there]
@@ -69,7 +69,7 @@ def _against_console(log: list[Line], console: list[Line]) -> Iterator[str]:
 
 
 def _death(log: str, trigger: Trigger) -> Iterator[str]:
-    """The trigger's own text, and no panic after it; not of what shows nothing in the log."""
+    """The trigger's text must be there, with no panic after it, unless the log shows nothing."""
     expected = trigger.log or (trigger.console if PANIC in trigger.console else "")
     if not expected:
         return

@@ -1,4 +1,4 @@
-"""The page allocator and slab caches in a dump: whether their own accounts agree."""
+"""The page allocator and slab caches in a dump: do counters and lists agree?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.verify.semantic.facts import FreeList, KernelFacts, Zone
 
 
 def judge_zones(facts: KernelFacts, _: Evidence) -> Iterator[str]:
-    """As many free pages as are counted; not where the crash came in the middle of a change."""
+    """Lists must have as many free pages as are counted, unless a change was in progress."""
     assert facts.zones is not None
     for zone in facts.zones:
         if not zone.changing:
@@ -17,7 +17,7 @@ def judge_zones(facts: KernelFacts, _: Evidence) -> Iterator[str]:
 
 
 def judge_slabs(facts: KernelFacts, _: Evidence) -> Iterator[str]:
-    """Caches are whole, no more objects are free than there are, and tasks are allocated."""
+    """Caches must be whole, with no more free objects than objects; tasks must be allocated."""
     assert facts.slabs is not None
     for cache in facts.slabs.caches:
         if cache.broken:

@@ -1,4 +1,4 @@
-"""Starts the process that reads the kernel in a dump, and outlives whatever becomes of it."""
+"""Start the process that reads the kernel in a dump; its death does not harm this process."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _HINT = "the dump was not judged; zharness verify EVIDENCE judges it again"
 
 
 def read_kernel(dump: Path, vmlinux: Path) -> KernelFacts:
-    """What the kernel in ``dump`` says of itself; raises what :func:`collect` does."""
+    """The facts of the kernel in ``dump``; raises what :func:`collect` raises."""
     return collect(
         [*our_module("harness.verify.semantic.drgn_reader"), str(dump), str(vmlinux)], SECONDS
     )
 
 
 def collect(command: Sequence[str], seconds: float) -> KernelFacts:
-    """What ``command`` tells until it ends. What it could not read of the dump is in its faults.
+    """The facts that ``command`` prints. What it could not read of the dump is in ``faults``.
 
-    Raises HostError if it does not come to every part: killed, out of memory, crashed, or not done
-    after so many ``seconds``. That is no fault of the dump's.
+    Raises HostError if it does not reach every part: killed, out of memory, crashed, or not done
+    after ``seconds``. That is not the dump's fault.
     """
     process = subprocess.Popen(
         dying_with_us(command),
@@ -69,14 +69,14 @@ def _communicate(process: subprocess.Popen[bytes], deadline: Deadline) -> tuple[
 
 
 def _told(out: bytes) -> tuple[dict[str, object], set[str]]:
-    """The fields of KernelFacts, and the parts of which nothing was told."""
+    """The fields of KernelFacts, and the parts that are missing."""
     parts: dict[str, object] = {}
     faults: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for line in out.splitlines():
         try:
             part = json.loads(line)
-        except ValueError:  # it died while it wrote
+        except ValueError:  # it died while it wrote a line
             continue
         if isinstance(part, dict):
             faults |= part.pop("faults", {})

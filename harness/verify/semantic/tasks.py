@@ -1,4 +1,4 @@
-"""CPUs, their tasks and the list of all tasks: what is wrong about them in a dump."""
+"""Check CPUs, their tasks and the list of all tasks in a dump."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SWITCHING = {"__schedule", "__switch_to"}
 
 
 def judge_cpus(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
-    """Each CPU that had come up has one task, a known one; and one of them is where it crashed."""
+    """Each CPU that had come up must have one known task; one CPU must be where it crashed."""
     assert facts.cpus is not None
     found = {cpu.prefix for cpu in facts.cpus}
     for number, state in enumerate(evidence.cpus):
@@ -29,7 +29,7 @@ def judge_cpus(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
 
 
 def judge_tasks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
-    """The same tasks forwards, backwards, and in the table of process ids."""
+    """The list must have the same tasks forwards, backwards, and in the table of process ids."""
     tasks = facts.tasks
     assert tasks is not None
     broken = [*_broken(tasks.forward, "next"), *_broken(tasks.backward, "prev")]
@@ -41,7 +41,7 @@ def judge_tasks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
 
 
 def describe(cpu: Cpu, functions: int | None = None) -> str:
-    """A CPU, its task and its stack, or the innermost ``functions`` of that, in a line."""
+    """A CPU, its task and its stack (at most the innermost ``functions``), in a line."""
     stack = " < ".join(cpu.stack[:functions]) or "in a user's program"
     more = " < ..." if len(cpu.stack) > len(cpu.stack[:functions]) else ""
     return f"CPU {cpu.number}, {cpu.task}: {stack}{more}"
@@ -83,7 +83,7 @@ def _broken(walk: Walk, direction: str) -> Iterator[str]:
 
 
 def _ways(tasks: Tasks) -> Iterator[str]:
-    """Where forwards and backwards part."""
+    """Where the list forwards and the list backwards start to differ."""
     back = tasks.backward.tasks[::-1]
     for there, here in zip_longest(tasks.forward.tasks, back):
         if there != here:

@@ -52,7 +52,7 @@ def main(path: Path, vmlinux: Path) -> None:
 
 
 def _raise_if_host(error: Exception) -> None:
-    """What this host lacks is no fault of the dump's: it ends the process."""
+    """A fault of this host is not the dump's fault: it ends the process."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _HOST):
         raise error
 

@@ -17,8 +17,8 @@ from harness.dump.reader import Dump
 from harness.verify.semantic.drgn_reader.tasks import describe
 from harness.verify.semantic.facts import FreeList, SlabCache, Slabs, Zone
 
-MAX_BLOCKS = 1 << 16  # free blocks of one order that are worth the time to be counted
-# none that a trigger damages: LKDTM has its own, and kmalloc's
+MAX_BLOCKS = 1 << 16  # most free blocks of one order that are counted
+# only caches that no trigger damages: LKDTM damages its own, and kmalloc's
 CACHES = ("task_struct", "signal_cache", "sighand_cache", "dentry", "radix_tree_node")
 _TASKS = "task_struct"
 

@@ -1,4 +1,4 @@
-"""A CPU's stack, unwound across the stacks that s390 changes to on the way."""
+"""Unwind a CPU's stack, also where s390 changes to another stack."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ PSW_PROBLEM_STATE = 1 << 48  # Principles of Operation, chapter 4: PSW bit 15
 _STACKS = ("async_stack", "nodat_stack", "restart_stack", "mcck_stack")
 # a function saves its caller's r14 here in the caller's frame (-mpacked-stack)
 _SAVED_R14 = 136
-# the shortest instruction, and so the shortest call. A return address belongs to the call before
-# it: where that does not return, the next function may start there
+# the shortest instruction, so also the shortest call. A return address belongs to the call before
+# it: if that call does not return, the next function may start there
 _SHORTEST_CALL = 2
 _R15 = 15
 _MAX_FRAMES = 256
 
 
 def functions(program: Program, cpu: CpuState, lowcore: Object) -> Iterator[str]:
-    """Names of the functions that the CPU is in, innermost first; none in a user's program."""
+    """Names of the CPU's active functions, innermost first; none in a user's program."""
     if cpu.psw_mask & PSW_PROBLEM_STATE:
         return
     bottoms = {int(getattr(lowcore, name)) for name in _STACKS}
@@ -38,7 +38,7 @@ def functions(program: Program, cpu: CpuState, lowcore: Object) -> Iterator[str]
 
 
 def _real(frames: list[StackFrame]) -> Iterator[StackFrame]:
-    """Up to where the return address is none."""
+    """The frames before the first return address that is not valid."""
     for frame in frames:
         if frame.pc == 0:
             return

@@ -1,4 +1,4 @@
-"""The kernel in a dump, as drgn sees it through that kernel's vmlinux."""
+"""Open the kernel in a dump with drgn and the kernel's vmlinux."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _S390X = Platform(Architecture.S390X, PlatformFlags.IS_64_BIT)
 def open_kernel(dump: Dump, path: Path, vmlinux: Path) -> Program:
     """The kernel in ``dump``, which is in the file ``path``.
 
-    What drgn opens is opened as its users do it; memory in another format is read through ``dump``.
-    Raises EvidenceError if the dump lacks what that takes, drgn's own errors if it cannot be used.
+    Formats that drgn knows are opened as its users do; other formats are read through ``dump``.
+    Raises EvidenceError if the dump lacks what drgn needs, drgn's own errors if it cannot be used.
     """
     if format_named(dump.format).drgn and not dump.container:
         program = Program()
@@ -50,13 +50,13 @@ def _custom(dump: Dump) -> Program:
 
 
 def name_modules(program: Program) -> None:
-    """Let functions of modules have names: their symbols are in the dump, not in vmlinux."""
+    """Give names to functions of modules: their symbols are in the dump, not in vmlinux."""
     if _MODULES not in program.registered_symbol_finders():
         program.register_symbol_finder(_MODULES, load_module_kallsyms(program), enable_index=0)
 
 
 def lowcore(program: Program, cpu: CpuState) -> Object:
-    """A CPU's ``struct lowcore``, which is where its prefix says."""
+    """A CPU's ``struct lowcore``, at its prefix."""
     kind = program.type("struct lowcore")
     data = program.read(cpu.prefix, sizeof(kind), physical=True)
     return Object.from_bytes_(program, kind, data)
