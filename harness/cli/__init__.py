@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 
-from harness.cli.complaint import complain
+from harness.cli.complaint import complain, restart_line
 from harness.cli.streams import Streams
 from harness.errors import ExitCode
 from harness.host.fault import host_fault
@@ -79,4 +79,5 @@ def _interrupted(ending: Ending) -> int:
     number = ending.requests.first or signal.SIGINT
     by = "" if number == signal.SIGINT else f" by {number.name}"
     with Streams():  # so that the line is written even if the other streams have failed
+        restart_line()
         return _ended(f"interrupted{by}", None, exit_code_of(number))

@@ -16,6 +16,12 @@ def complain(message: str, hint: str | None = None) -> None:
         print(f"zharness: hint: {indented(hint)}", file=sys.stderr)
 
 
+def restart_line() -> None:
+    """Go to the start of the line: a terminal shows ``^C`` for Ctrl-C, and stays behind it."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        print("\r", end="", file=sys.stderr)
+
+
 def indented(text: str) -> str:
     """``text`` with its second and later lines indented, so that they do not look like messages."""
     first, *rest = printable_lines(text).split("\n")

@@ -12,7 +12,8 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_batch_of_many_ends_with_its_numbers(images, tmp_path):
-    with on_terminal("run", "lkdtm*", "-j", 2, "--output", tmp_path / "out") as shown:
+    arguments = ("run", "lkdtm*", "-j", 2, "--output", tmp_path / "out")
+    with on_terminal(*arguments, seconds=3600) as shown:
         shown.wait("running")
         assert shown.end() == 0
     assert " passed, 0 failed, 0 errors in " in shown.screen.lines[-1]

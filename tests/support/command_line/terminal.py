@@ -168,7 +168,9 @@ class Terminal:
         return True
 
 
-def on_terminal(*arguments: object, columns: int = 80, evidence: Path | None = None) -> Terminal:
+def on_terminal(
+    *arguments: object, columns: int = 80, evidence: Path | None = None, seconds: float = 300
+) -> Terminal:
     # children inherit the environment: that is how they are found again
     environment = {} if evidence is None else {"ZHARNESS_TEST_EVIDENCE": str(evidence)}
-    return Terminal(command(*arguments), columns=columns, seconds=300, **environment)
+    return Terminal(command(*arguments), columns=columns, seconds=seconds, **environment)

@@ -108,6 +108,14 @@ def test_an_interrupt_in_any_phase_is_one_line(tmp_path, phase):
     assert not (tmp_path / "out/disk.img").exists()
 
 
+def test_what_a_terminal_shows_of_ctrl_c_is_overwritten(tmp_path):
+    with terminal(tmp_path, "run", "panic", "--verbose", HANG_IN="dump") as shown:
+        shown.wait(PHASES["dump"].what)
+        shown.interrupt()
+        assert shown.end() == 130
+    assert shown.screen.lines[-1] == "zharness: interrupted"
+
+
 @pytest.mark.parametrize("phase", ["images", "dump", "judge"])
 def test_an_error_in_a_phase_is_what_is_seen_last(tmp_path, phase):
     with run_alone(tmp_path, FAIL_IN=phase) as shown:
