@@ -19,6 +19,7 @@ from harness.report.verdict import Verdict
 from harness.run.batch.capacity import capacity, usable_cpus
 from harness.run.batch.directory import batch_directory
 from harness.run.batch.items import RunOptions, items_of
+from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
 from harness.run.plan import rooted_source
 from harness.scenario.load import Concrete
@@ -111,7 +112,13 @@ def run_many(
         files = ReportFiles(evidence, junit)
         with display_for(len(items), slots, json=chosen.json, verbose=chosen.verbose) as display:
             report = run_batch(
-                items, room, display, fail_fast=fail_fast, kept=kept, save=files.save
+                items,
+                room,
+                display,
+                on_this_host(),
+                fail_fast=fail_fast,
+                kept=kept,
+                save=files.save,
             )
         files.write(report)
     try:

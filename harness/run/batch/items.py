@@ -9,8 +9,8 @@ from typing import Protocol
 
 from harness.evidence.directory import directory_names
 from harness.run.batch.capacity import tokens
+from harness.run.batch.job import RunJob
 from harness.run.batch.schedule import Tokens
-from harness.run.batch.worker import RunJob
 from harness.run.plan import plan_of
 from harness.scenario.load import Concrete
 

@@ -1,11 +1,11 @@
-"""Many runs side by side: one process each, one loop that owns them all."""
+"""Many runs side by side: one loop owns them all, wherever they run."""
 
 from __future__ import annotations
 
 import selectors
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from types import MappingProxyType
 from typing import Protocol
@@ -19,13 +19,11 @@ from harness.report.verdict import Verdict
 from harness.run.batch.interrupts import Interrupts
 from harness.run.batch.items import Item
 from harness.run.batch.messages import AtTask, ConsoleLine
-from harness.run.batch.running import Running
+from harness.run.batch.running import Running, StartRun
 from harness.run.batch.schedule import Job, Schedule, Tokens
-from harness.run.batch.worker_process import worker_command
-from harness.run.phases import most_seconds
 
 TICK_SECONDS = 0.5  # how often the display is brought up to date
-GRACE_SECONDS = 4.0  # for workers to clean up after an interrupt; then they are killed
+GRACE_SECONDS = 4.0  # for runs to clean up after an interrupt; then they are killed
 
 AFTER_FAILURE = "not run: another run failed before"
 NOT_STARTED = "not run: interrupted before"
@@ -52,20 +50,19 @@ def run_batch(
     items: Sequence[Item],
     room: Tokens,
     watcher: Watcher,
+    start: StartRun,
     *,
     fail_fast: bool = False,
-    command: Sequence[str] | None = None,
     grace: float = GRACE_SECONDS,
-    limit: float | None = None,
     kept: Mapping[int, Verdict] = MappingProxyType({}),
     save: Callable[[Report], bool] = lambda report: True,
 ) -> Report:
     """Run all items within ``room``; with ``fail_fast`` start none after the first that fails.
 
-    ``command`` is the worker's, ``grace`` the seconds it has to clean up after an interrupt,
-    ``limit`` the seconds for one run, by default what all its phases may take. An interrupt ends
-    the batch; the report says so, and holds what had finished. Trouble with one run is that run's
-    ERROR. Runs that are ``kept``, by their number in ``items``, have their verdict from before.
+    ``start`` starts a run, ``grace`` is the seconds it has to clean up after an interrupt. An
+    interrupt ends the batch; the report says so, and holds what had finished. Trouble with one run
+    is that run's ERROR. Runs that are ``kept``, by their number in ``items``, have their verdict
+    from before.
 
     ``save`` is given the report as far as it is, when a run has ended; if it returns False, again
     soon.
@@ -75,9 +72,9 @@ def run_batch(
     schedule = Schedule(
         [Job(item.name, item.tokens, item.crash) for item in items], room, done=kept
     )
-    with _Batch(items, schedule, watcher, fail_fast, grace, save) as batch:
+    with _Batch(items, schedule, watcher, start, fail_fast, grace, save) as batch:
         batch.keep(kept)
-        return batch.run(command or worker_command(), limit)
+        return batch.run()
 
 
 class _Batch(Closing):
@@ -88,13 +85,14 @@ class _Batch(Closing):
         items: Sequence[Item],
         schedule: Schedule,
         watcher: Watcher,
+        start: StartRun,
         fail_fast: bool,
         grace: float,
         save: Callable[[Report], bool],
     ) -> None:
         self._save, self._unsaved, self._start = save, False, time.monotonic()
         self._items, self._schedule, self._watcher = items, schedule, watcher
-        self._fail_fast, self._grace = fail_fast, grace
+        self._start_run, self._fail_fast, self._grace = start, fail_fast, grace
         self._running: dict[int, Running] = {}
         self._runs: dict[int, ReportedRun] = {}
         self._ending: Deadline | None = None  # set by an interrupt
@@ -116,10 +114,10 @@ class _Batch(Closing):
         if self._fail_fast and any(run.is_bad for run in self._runs.values()):
             self._drop(AFTER_FAILURE)
 
-    def run(self, command: Sequence[str], limit: float | None) -> Report:
+    def run(self) -> Report:
         while True:
             for number in self._schedule.start():
-                self._begin(number, command, limit)
+                self._begin(number)
             if not self._running and not self._schedule.waiting:
                 break
             self._serve()
@@ -134,13 +132,11 @@ class _Batch(Closing):
         seconds = time.monotonic() - self._start
         return Report(runs, seconds, interrupted=self._interrupts.requests.first)
 
-    def _begin(self, number: int, command: Sequence[str], limit: float | None) -> None:
+    def _begin(self, number: int) -> None:
         item = self._items[number]
         self._watcher.started(number, item)
         try:
-            plan = item.job.plan
-            most = most_seconds(plan.scenario.crashed.memory, plan.time_factor)
-            running = Running(item.job, command, most if limit is None else limit)
+            running = self._start_run(item.job)
         except HostError as error:
             self._conclude(number, 0.0, Verdict.trouble(error, None, directory=item.job.output))
             return
@@ -149,7 +145,7 @@ class _Batch(Closing):
         self._watch(running.death, partial(self._bury, number, running))
 
     def _serve(self) -> None:
-        """Wait a little for workers and for a request to end, and do what follows."""
+        """Wait a little for runs and for a request to end, and do what follows."""
         for key, _ in self._selector.select(TICK_SECONDS):
             if key.fileobj in self._selector.get_map():  # still: an earlier event may have ended it
                 key.data()
@@ -162,7 +158,7 @@ class _Batch(Closing):
         self._watcher.tick()
 
     def _end(self) -> None:
-        """After an interrupt: start nothing, let workers clean up, kill those that take long."""
+        """After an interrupt: start nothing, let runs clean up, kill those that take long."""
         number = self._interrupts.requests.first
         assert number is not None
         if self._ending is None:
@@ -187,13 +183,13 @@ class _Batch(Closing):
             self._forget(running.output)
 
     def _bury(self, number: int, running: Running) -> None:
-        """The worker is dead: hear its last words, and say what came of its run."""
+        """The run has ended: hear its last words, and say what came of it."""
         if running.output in self._selector.get_map():
             self._hear(number, running)
             self._forget(running.output)
         self._forget(running.death)
         del self._running[number]
-        with running:
+        with closing(running):
             came = running.conclude()
         self._conclude(number, time.monotonic() - running.started, came)
 

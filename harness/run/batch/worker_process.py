@@ -14,8 +14,8 @@ from typing import IO
 from harness.closing import Closing
 from harness.errors import HostError
 from harness.host.child import dying_with_us, our_module
+from harness.run.batch.job import RunJob
 from harness.run.batch.messages import Message, MessageReader
-from harness.run.batch.worker import RunJob
 
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 20

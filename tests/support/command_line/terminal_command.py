@@ -16,8 +16,7 @@ from harness import cli
 from harness.errors import HostError
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
-from harness.run.batch import capacity
-from harness.run.batch import loop as batch
+from harness.run.batch import capacity, local_run
 from harness.run.phases import PHASES
 from tests.support import FAKE_WORKER
 
@@ -60,5 +59,5 @@ if __name__ == "__main__":
     patch.setattr(engine, "run", run)
     patch.setattr(capacity, "require_room", lambda *_: None)
     fake = [sys.executable, str(FAKE_WORKER)]
-    patch.setattr(batch, "worker_command", lambda: fake)
+    patch.setattr(local_run, "worker_command", lambda: fake)
     cli.main()

@@ -21,9 +21,9 @@ from harness.cli.batch.display import (
 from harness.cli.show.verdict import show_report, totals
 from harness.report.verdict import Result
 from harness.run.batch.items import Item
+from harness.run.batch.job import RunJob
 from harness.run.batch.messages import AtTask, ConsoleLine
 from harness.run.batch.schedule import Tokens
-from harness.run.batch.worker import RunJob
 from harness.run.plan import Plan
 from harness.scenario.model import Scenario
 from tests.support.runs.reports import broken, failed, passed, report, run, verdict

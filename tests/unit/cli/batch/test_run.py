@@ -20,7 +20,7 @@ from harness.cli.batch import run as cli_batch
 from harness.errors import EvidenceError, HarnessError, HostError, UsageError
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
-from harness.run.batch import loop as batch
+from harness.run.batch import local_run
 from harness.run.batch.items import Item
 from harness.run.batch.schedule import Tokens
 from harness.run.plan import Plan, plan_of
@@ -46,7 +46,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZHARNESS_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(batch, "worker_command", lambda: FAKE)
+    monkeypatch.setattr(local_run, "worker_command", lambda: FAKE)
     return tmp_path
 
 
@@ -76,7 +76,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Item]]:
     """The items of a batch that is refused in the end, so that none runs."""
     found: list[Item] = []
 
-    def run_batch(items: list[Item], room: Tokens, display: object, **options: Any) -> None:
+    def run_batch(items: list[Item], *others: object, **options: Any) -> None:
         found.extend(items)
         raise HostError("enough")
 

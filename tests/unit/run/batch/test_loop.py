@@ -12,17 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HostError
+from harness.errors import HostError, UsageError
+from harness.phase import Phase
 from harness.report.runs import Report, ReportedRun
+from harness.report.verdict import Result
 from harness.run.batch import loop as batch
 from harness.run.batch.items import Item
+from harness.run.batch.job import RunJob
+from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
 from harness.run.batch.messages import AtTask, ConsoleLine
 from harness.run.batch.schedule import Tokens
-from harness.run.batch.worker import RunJob
 from harness.run.plan import Plan
 from harness.scenario.model import Scenario
 from tests.support import FAKE_WORKER
+from tests.support.runs.played_runs import PlayedRun, PlayedRuns
 
 FAKE = (sys.executable, str(FAKE_WORKER))
 ROOM = Tokens(8, 2)
@@ -92,7 +96,8 @@ def run(watched: Watched):
         descriptors = set(Path("/proc/self/fd").iterdir())
         handler = signal.getsignal(signal.SIGINT)
         try:
-            return run_batch(items, ROOM, watched, command=FAKE, **options)
+            start = options.pop("start", None) or on_this_host(FAKE, options.pop("limit", None))
+            return run_batch(items, ROOM, watched, start, **options)
         finally:
             assert set(Path("/proc/self/fd").iterdir()) == descriptors
             assert signal.getsignal(signal.SIGINT) is handler
@@ -226,7 +231,7 @@ def test_a_worker_that_hangs_is_killed_in_the_end(run, items, what):
 
 def test_a_worker_that_cannot_be_started_is_an_error(items, watched, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    report = run_batch(items("passing", "passing", "passing"), ROOM, watched, command=FAKE)
+    report = run_batch(items("passing", "passing", "passing"), ROOM, watched, on_this_host(FAKE))
     assert results(report) == ["ERROR"] * 3
     assert "setpriv" in report.runs[0].headline
 
@@ -247,6 +252,29 @@ def test_those_of_one_crash_wait_until_it_is_made(run, items, watched):
     assert results(run(shared)) == ["PASS"] * 3
     first, second = watched.names("started")[:2]
     assert (first, second) == ("waiting_after_its_crash:started-2", "passing")
+
+
+def test_the_phase_alone_releases_those_that_wait(run, items, watched):
+    """Whatever the words are that people see."""
+    runs = PlayedRuns()
+    seen: list[list[str]] = []
+
+    def tick() -> None:
+        seen.append(watched.names("started"))
+        match len(seen):
+            case 1:
+                runs.of("first").tell(AtTask("dump IPL from the SCSI disk", ""))
+            case 2:
+                runs.of("first").tell(AtTask("words that nobody knows", ""))
+                runs.of("first").tell(Phase.IPL)
+            case 4:
+                for each in runs.runs:
+                    each.end(Result.PASS)
+
+    watched.at_tick = tick
+    assert results(run(items("first", "second", crash="one"), start=runs)) == ["PASS", "PASS"]
+    # the tick comes after what was heard, and before another is started
+    assert seen[:4] == [["first"], ["first"], ["first"], ["first", "second"]]
 
 
 def test_a_crash_that_fails_is_tried_by_the_next(run, items, watched):
@@ -319,3 +347,25 @@ def test_trouble_of_our_own_leaves_no_worker(run, items, watched, tmp_path):
 
 def test_nothing_to_run(run):
     assert run([]).runs == ()
+
+
+def test_runs_that_are_elsewhere_are_told_and_reported_alike(run, items, watched):
+    def go(each: PlayedRun) -> None:
+        each.tell(AtTask("far away", ""))
+        each.tell(ConsoleLine("crash", "hello"))
+        each.end(UsageError("nonsense") if each.name == "refused" else Result[each.name])
+
+    runs = PlayedRuns(go)
+    report = run(items("PASS", "FAIL", "refused", "unstartable", "ERROR"), start=runs)
+    assert results(report) == ["PASS", "FAIL", "USAGE", "ERROR", "ERROR"]
+    assert report.runs[3].verdict.error == "no process can be started"
+    assert (watched.lines, watched.tasks) == (["hello"] * 4, ["far away"] * 4)
+    assert all(each.closed for each in runs.runs)
+
+
+def test_runs_that_are_elsewhere_are_interrupted(run, items, watched):
+    runs = PlayedRuns()
+    interrupt_once(watched)
+    report = run(items("one", "other", "third"), start=runs)
+    assert results(report) == ["INTERRUPTED", "INTERRUPTED", "SKIPPED"]
+    assert [each.closed for each in runs.runs] == [True, True]

@@ -24,8 +24,8 @@ SECONDS = 60
 # a batch in a process of its own, which can be killed
 BATCH = f"""
 import sys
-from harness.run.batch import loop as batch
-batch.worker_command = lambda: [sys.executable, {str(FAKE)!r}]
+from harness.run.batch import local_run
+local_run.worker_command = lambda: [sys.executable, {str(FAKE)!r}]
 from harness.cli import main
 main()
 """

@@ -17,6 +17,7 @@ from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.batch import messages, worker
+from harness.run.batch.job import RunJob
 from harness.run.batch.messages import (
     AtTask,
     Concluded,
@@ -29,7 +30,6 @@ from harness.run.batch.messages import (
     Refused,
     decode,
 )
-from harness.run.batch.worker import RunJob
 from harness.run.batch.worker_process import WorkerProcess, worker_command
 from harness.run.plan import Plan
 from harness.scenario.model import Scenario
