@@ -1,1 +1,1 @@
-"""One dump alone, or two side by side: ``zharness dump check`` and ``compare``."""
+"""Check one dump alone, or compare two: ``zharness dump check`` and ``compare``."""

@@ -1,4 +1,4 @@
-"""A dump by itself: what can be told to be wrong without knowing what it should be."""
+"""Check a dump alone: find faults without knowing what the dump should contain."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SHOWN = 16
 
 
 class Check(NamedTuple):
-    """``run`` looks for what ``name`` says; it counts in ``unit``."""
+    """``run`` makes the check ``name``, and counts in ``unit``."""
 
     name: str
     unit: str
@@ -53,10 +53,10 @@ def superblock_of(path: Path) -> FoundSuperblock | None:
 
 
 def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tuple[CheckResult, ...]:
-    """Every check; ``found`` is the superblock of the disk that the dump is on, if it has one.
+    """Run every check; ``found`` is the superblock of the dump's disk, if it has one.
 
-    What cannot be read is a finding. Raises LimitError for a dump that has more of something than
-    any, or takes longer.
+    What cannot be read is a finding. Raises LimitError for a dump that exceeds a limit of content
+    or time.
     """
     checks = (
         Check(HEADERS, "segments and CPUs", headers),
@@ -89,9 +89,9 @@ def _attempt(item: Check, dump: Dump) -> CheckResult:
 
 
 def headers(dump: Dump) -> CheckResult:
-    """Segments are whole pages within 64 bits; there are CPUs, and their registers are there.
+    """Segments must be whole pages within 64 bits; there must be CPUs, with their registers.
 
-    What headers say twice is the same.
+    Values that headers have twice must be equal.
     """
     cpus = dump.cpus
     messages = chain(
@@ -114,10 +114,10 @@ def _segment(segment: Segment) -> Iterator[str]:
 
 
 def map_alone(dump: Dump) -> CheckResult:
-    """Memory from 0 on, without gap or overlap; how much there should be is not known.
+    """Memory must be there from 0 on, without gap or overlap; its size is not known.
 
-    In a format that leaves out pages on purpose, gaps are counted but not wrong; nor is it wrong
-    that kdump, unlike zfcpdump, leaves out the memory that it runs in.
+    If a format leaves out pages on purpose, gaps are counted, but are not wrong. kdump, unlike
+    zfcpdump, may also leave out the memory in which it runs.
     """
     count = len(dump.segments)
     if format_named(dump.format).filtered:  # its segments cannot overlap
@@ -139,7 +139,7 @@ def _map_faults(dump: Dump) -> Iterator[str]:
 
 
 def complete(dump: Dump) -> CheckResult:
-    """Written to its end, and all of it is still there."""
+    """The dump must be written to its end, and not be truncated."""
     messages = [] if dump.incomplete is None else [dump.incomplete]
     messages += [
         f"truncated: of memory {segment.paddr:#x}-{segment.end - 1:#x} only what is below "
@@ -156,7 +156,7 @@ def complete(dump: Dump) -> CheckResult:
 
 
 def repeats(dump: Dump) -> CheckResult:
-    """What segments repeat, the kernel's image, they have the same."""
+    """The kernel's image must be the same in all segments that have it."""
     layers = compare.Layers.of(dump)
     if not layers.again:
         return CheckResult.skipped(REPEATS, differing.UNIT, "no segment repeats another")
@@ -176,7 +176,7 @@ def repeats(dump: Dump) -> CheckResult:
 
 
 def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:
-    """The superblock of the disk that the dump is on, and its checksum over the dump."""
+    """Check the superblock of the dump's disk, and its checksum of the dump."""
     if found is None:
         why = "the file is neither a dump disk nor its partition"
         return CheckResult.skipped(superblock.CHECK, superblock.UNIT, why)
@@ -184,7 +184,7 @@ def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:
 
 
 def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
-    """The checksum that ngdump keeps beside the dump."""
+    """Check the checksum that ngdump keeps beside the dump."""
     fits = ngdump.checksum_fits(dump, progress)
     if fits is None:
         return CheckResult.skipped(SHA256, "bytes", "there is no ngdump.meta beside the dump")
@@ -195,7 +195,7 @@ def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
 def _result(
     name: str, compared: int, unit: str, messages: Iterable[str], notes: tuple[str, ...] = ()
 ) -> CheckResult:
-    """The first messages as findings, and how many more there are: perhaps millions."""
+    """The first messages as findings, and the number of further ones (perhaps millions)."""
     rest = iter(messages)
     shown = list(islice(rest, _SHOWN))
     if more := sum(1 for _ in rest):

@@ -1,4 +1,4 @@
-"""One dump against another, of whatever formats: the same crash, told twice?"""
+"""Compare two dumps, in any formats: do they have the same content?"""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SHOWN_RANGES = 16
 
 
 class Layers(NamedTuple):
-    """A dump's memory that is there: all of it ``once``, and what other segments repeat."""
+    """The memory in a dump: all of it ``once``, and the parts that other segments repeat."""
 
     once: Sequence[Piece]
     again: Sequence[Piece]
@@ -63,10 +63,10 @@ class Layers(NamedTuple):
 
 
 def compare(one: Dump, other: Dump, progress: Progress) -> tuple[CheckResult, ...]:
-    """Memory map, every page, every CPU's registers, VMCOREINFO.
+    """Compare the memory map, every page, every CPU's registers, and VMCOREINFO.
 
-    What two formats, or two ways to dump, cannot have the same is an allowed difference, by
-    name. Raises EvidenceError if one of the dumps cannot be read.
+    A difference that two formats, or two ways to dump, cannot avoid is allowed, with a name.
+    Raises EvidenceError if one of the dumps cannot be read.
     """
     results = (
         _memory_map(one, other),
@@ -96,7 +96,7 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
     refuse_repeats(one)
     refuse_repeats(other)
     ours, theirs = Layers.of(one), Layers.of(other)
-    # what both have; then what one of them repeats, against what the other has
+    # the memory in both; then what one of them repeats, compared with the other's memory
     pairs = ((ours.once, theirs.once), (ours.again, theirs.once), (ours.once, theirs.again))
     total = sum(item.size for left, right in pairs for item in overlaps(left, right))
     common = (item for left, right in pairs for item in overlaps(left, right))
@@ -172,7 +172,7 @@ def _registers(one: Dump, other: Dump) -> CheckResult:
 
 
 def _reason(pair: registers.Pair, one: str, other: str) -> tuple[str, str] | None:
-    """What may differ, and why; None if it may not. ``one`` and ``other`` are the formats."""
+    """Which difference is allowed, and why; None if none. ``one`` and ``other`` are the formats."""
     left, right = pair.one, pair.other
     if left is None or right is None:
         form = one if left is None else other
@@ -235,7 +235,7 @@ class Overlap(NamedTuple):
         return self.end - self.start
 
     def steps(self) -> Iterator[tuple[int, int]]:
-        """(start, end) of what may be other than zero, in pieces for a progress bar."""
+        """(start, end) of the ranges that may not be zero, in pieces for a progress bar."""
         if self.size <= CHUNK:  # of which a filtered dump has a million
             yield self.start, self.end
             return
@@ -244,7 +244,7 @@ class Overlap(NamedTuple):
 
 
 def overlaps(ours: Iterable[Piece], theirs: Iterable[Piece]) -> Iterator[Overlap]:
-    """Of two ascending lists of pieces that are each disjoint."""
+    """The overlaps of two ascending lists of disjoint pieces."""
     ones, others = iter(ours), iter(theirs)
     one, other = next(ones, None), next(others, None)
     while one is not None and other is not None:
@@ -258,7 +258,7 @@ def overlaps(ours: Iterable[Piece], theirs: Iterable[Piece]) -> Iterator[Overlap
 
 
 def _without(ranges: Iterable[Range], others: Iterable[Range]) -> Iterator[tuple[int, int]]:
-    """What of ``ranges`` is not in ``others``; both ascending and disjoint."""
+    """The parts of ``ranges`` that are not in ``others``; both ascending and disjoint."""
     rest = iter(others)
     other = next(rest, None)
     for start, end in ranges:

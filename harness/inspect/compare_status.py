@@ -1,4 +1,4 @@
-"""Where two dumps of one crash may differ: in what store status has left in one of them."""
+"""The areas of store status, where two dumps of one crash may differ."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ADDITIONAL_REASON = (
 
 
 class StoredStatus:
-    """What store status may have stored of the CPUs of either dump, and where."""
+    """The areas into which store status may have stored the CPUs of either dump."""
 
     def __init__(self, one: Dump, other: Dump) -> None:
         """Raises EvidenceError if the CPUs of one of them cannot be read."""
@@ -31,7 +31,7 @@ class StoredStatus:
         self._areas = {*_additional_areas(one), *_additional_areas(other)}
 
     def reason(self, difference: Difference) -> str | None:
-        """Why one of the dumps may have what it has there; None if it may not."""
+        """Why a difference of this page is allowed; None if it is not."""
         if len(difference.one) != PAGE:
             return None
         if self._is_status(difference):
@@ -39,7 +39,7 @@ class StoredStatus:
         return ADDITIONAL_REASON if self._is_additional_status(difference) else None
 
     def _is_status(self, difference: Difference) -> bool:
-        """Whether one dump has, in a status area, the status of the CPU that it belongs to."""
+        """Whether one dump has the CPU's own status in that CPU's status area."""
         start = difference.address + status_area.STATUS_AREA - status_area.STATUS_PAGE
         at_zero = difference.address == status_area.STATUS_PAGE  # of the CPU that performed the IPL
         return _are_stored(
@@ -52,7 +52,7 @@ class StoredStatus:
         )
 
     def _is_additional_status(self, difference: Difference) -> bool:
-        """Whether a dump has CPUs' vector registers in their areas, of which a page may have 4."""
+        """Whether a dump has CPUs' vector registers in their areas; a page may have 4 areas."""
         return _are_stored(
             difference,
             (area for area in self._areas if area.start - area.start % PAGE == difference.address),
@@ -60,7 +60,7 @@ class StoredStatus:
 
 
 def _are_stored(difference: Difference, areas: Iterable[Area]) -> bool:
-    """Whether registers, each in the area for it, are all that one of the two has of its own."""
+    """Whether registers in their own areas are the only difference of one of the two."""
     one, other = bytearray(difference.one), bytes(difference.other)
     for area in areas:
         part = slice(area.start - difference.address, area.end - difference.address)
@@ -77,7 +77,7 @@ def _as_stored(dump: Dump) -> Iterator[CpuState]:
     """The CPUs as they were when their status was stored, the clock comparator not shifted."""
     for cpu in dump.cpus:
         yield replace(cpu, clock_comparator=cpu.clock_comparator << 8)
-        if cpu.clock_comparator >> 56:  # QEMU's own dump does not shift it in the first place
+        if cpu.clock_comparator >> 56:  # QEMU's own dump does not shift it
             yield cpu
 
 

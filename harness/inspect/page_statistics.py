@@ -1,4 +1,4 @@
-"""How much of a dump's memory is zero, and how much occurs more than once."""
+"""Count a dump's pages that are zero, and those that occur more than once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ZERO_CHUNK, _ZERO_PAGE = bytes(CHUNK), bytes(PAGE)
 
 
 def check(dump: Dump, progress: Progress) -> CheckResult:
-    """Memory of a system that ran is neither all zero nor the same page over and over.
+    """Memory of a real system is not all zero, and not one page repeated.
 
-    Repeated pages are told by their checksum, of which a limited number is remembered, so there
-    may be more of them.
+    Repeated pages are recognised by their checksum. Only a limited number of checksums is kept, so
+    there may be more repeated pages.
     """
     once = Layers.of(dump).once
     total = sum(end - start for start, end, _ in once)
@@ -52,7 +52,7 @@ def check(dump: Dump, progress: Progress) -> CheckResult:
 
 
 def _pages_with_data(piece: Piece) -> Iterator[tuple[int, int]]:
-    """Whole pages, as far as the piece has them; each once, though its data may be in parts."""
+    """The whole pages of a piece that have data; each once, even if its data is in parts."""
     begin = upto = piece.start
     for start, end in piece.memory.data_ranges(piece.start, piece.end):
         first, last = max(piece.start, start - start % PAGE), min(piece.end, -(-end // PAGE) * PAGE)

@@ -1,4 +1,4 @@
-"""The check that another reader finds the same in a dump as ours."""
+"""Check that another reader finds the same in a dump as our reader."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _is_gap(finding: Finding, dump: Dump, form: str) -> bool:
 
 
 def _is_within(finding: Finding, ranges: Sequence[Range]) -> bool:
-    """Whether it is about memory that only zgetdump has, and all of it is in one of ``ranges``."""
+    """Whether it is about memory that only zgetdump has, all of it in one of ``ranges``."""
     if finding.check != compare.MAP or finding.details["only"] != compare.SIDES[1].key:
         return False
     return all(

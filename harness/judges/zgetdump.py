@@ -44,7 +44,7 @@ SECONDS = 120.0
 SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
 _WHOLE_DISK, _FIRST_PARTITION = "/dev/sda", "/dev/sda1"
 _RESULTS = "results.img"
-_SLACK = 64 << 20  # beside the dumps: ELF headers, the file system's tables and reserve
+_SLACK = 64 << 20  # in addition to the dumps: ELF headers, the file system's tables and reserve
 _VERSION = re.compile(r"version ([\w.]+)")
 _FIELD = re.compile(r"\s+(\w[^.]*)\.+: (.*)")
 
@@ -102,7 +102,7 @@ class Zgetdump:
 
     @property
     def wanted(self) -> Wanted:
-        """What its guest is built of."""
+        """The packages and kernel of its guest."""
         return Wanted((OWN_DUMP_KERNEL,), (*FOR_ALL_IMAGES, judge_set(self._suite)), machine=True)
 
     def prepare(self) -> None:
@@ -113,11 +113,11 @@ class Zgetdump:
 
     @contextmanager
     def judging(self, path: Path, dump: Dump) -> Iterator[Opinion]:
-        """Zgetdump's opinion of ``dump``, for the length of a ``with`` block.
+        """Zgetdump's opinion of ``dump``, for the duration of a ``with`` block.
 
         ``path`` is its file, or the image of the disk that ``zipl -d`` prepared for it; it is not
-        written to. Raises UsageError for a dump of which zgetdump has no knowledge, HostError if
-        the guest does not do its job.
+        written to. Raises UsageError for a dump that zgetdump does not know, HostError if the guest
+        does not do its job.
         """
         if why := self.unknown(dump):
             hint = f"zharness dump convert makes an {' or '.join(_written())} dump of it"

@@ -67,7 +67,7 @@ class Trying:
     def _answer(self, commit: str) -> tuple[Answer, str, str | None]:
         source = f"{self.repository.path}@{commit}"
         images = Images(self.store, self.progress)
-        images.provide(wanted(self._plan(source)))  # what this host lacks is no answer
+        images.provide(wanted(self._plan(source)))  # a fault of this host is not an answer
         try:
             images.own_kernel(KernelSpec(self.role, source))
         except BuildError as error:
@@ -104,7 +104,7 @@ class Trying:
 
     def _run(self, source: str, output: Path) -> Verdict:
         plan = self._plan(source)
-        # to crash anew is part of the question only if the kernel that crashes is
+        # each run crashes anew only if the crashing kernel is the one that is bisected
         fresh = self.role is Role.CRASHED and self.repeat > 1
         return engine.run(
             plan, output=_fresh(output), store=self.store, progress=self.progress, fresh=fresh

@@ -36,9 +36,9 @@ class Given:
 def given(images: Images, word: str, source: str | None = None) -> Given:
     """Read a ``.config``, a kernel image that contains one, or a kernel in the store.
 
-    A file without the header of a complete configuration is a defconfig or a part of one; what it
-    stands for is asked of ``source``, the default one if there is none. Raises
-    UsageError for anything else, and for a kernel whose configuration is not to be had.
+    A file without the header of a complete configuration is a defconfig or a part of one;
+    ``source``, or the default source, completes it. Raises UsageError for anything else, and for a
+    kernel whose configuration is not available.
     """
     path = Path(word)
     if path.is_file() and not _is_image(path):

@@ -11,7 +11,7 @@ from harness.scenario.sizes import format_size
 
 MIB = 1 << 20
 HSA_SIZES = (32 * MIB, 64 * MIB, 512 * MIB)
-# beyond the largest HSA, so that some of the dump is of memory that is in none
+# more than the largest HSA, so that some of the memory is never in the HSA
 MEMORY = 576 * MIB
 _MEMORY = f"the crashed system's memory of {format_size(MEMORY)}"
 

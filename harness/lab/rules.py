@@ -27,7 +27,7 @@ class Severity(StrEnum):
 
 
 class Target(StrEnum):
-    """Where the kernel shall dump: on a real machine, or under QEMU."""
+    """Where the kernel will dump: on a real machine, or under QEMU."""
 
     MACHINE = "machine"
     QEMU = "qemu"

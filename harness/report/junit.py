@@ -1,4 +1,4 @@
-"""JUnit XML for CI systems: a test suite of the request, a test case of each scenario.
+"""JUnit XML for CI systems: one test suite per request, one test case per scenario.
 
 The form is Apache Ant's, as junitparser writes it: time in seconds, results as child elements.
 """
@@ -25,7 +25,7 @@ MAX_FINDINGS = 20
 
 
 def check_writable(path: Path) -> None:
-    """Raises UsageError now rather than after an hour of runs. Leaves everything as it is."""
+    """Raises UsageError before the runs, not after an hour of runs. Changes nothing."""
     try:
         there = path.exists()
         if there and not path.is_file() and not path.is_dir():
@@ -39,7 +39,7 @@ def check_writable(path: Path) -> None:
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the file at once or, if it is none, such as a pipe, as it comes; raises HostError."""
+    """Replace the file, or write to it directly if it is a pipe or device; raises HostError."""
     try:
         if is_replaceable(path):
             new = path.with_name(f"{path.name}.new")
@@ -52,12 +52,12 @@ def write(report: Report, path: Path) -> None:
 
 
 def is_replaceable(path: Path) -> bool:
-    """Whether it is a file of its own, or will be: no link, pipe or device."""
+    """Whether it is, or will be, a regular file: no link, pipe or device."""
     return not path.is_symlink() and (path.is_file() or not path.exists())
 
 
 def document(report: Report) -> JUnitXml:
-    """The whole report as one suite; its properties are the versions that the runs stood on."""
+    """The whole report as one suite; its properties are the versions of the runs' inputs."""
     suite = TestSuite(SUITE)
     for name, value in sorted(_versions(report).items()):
         suite.add_property(_xml(name), _xml(value))
@@ -99,7 +99,7 @@ def _details(run: ReportedRun) -> Iterator[str]:
 
 
 def _versions(report: Report) -> dict[str, str]:
-    """Every input of every run; where runs differ, all that there were."""
+    """Every input of every run; if runs differ, all values."""
     found: dict[str, set[str]] = {"harness": {__version__}, "Python": {platform.python_version()}}
     for run in report.runs:
         for name, value in _flat(run.verdict.inputs if run.verdict else {}):

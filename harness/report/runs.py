@@ -20,11 +20,11 @@ _WORST_FIRST = (Result.INTERRUPTED, Result.ERROR, REFUSED, Result.FAIL, Result.P
 @dataclass(frozen=True)
 class ReportedRun:
     """One scenario; ``verdict`` is None if it has none: then it was either ``refused``, because it
-    makes no sense, or ``skipped``, and that says why.
+    is not valid, or ``skipped``, which has the reason.
 
     ``file`` is the scenario's, ``directory`` its evidence, None if there is none, ``replay`` the
-    command that runs it again, ``seconds`` how long it took. ``kept`` is a run of an earlier batch,
-    with which this one goes on.
+    command that runs it again, ``seconds`` how long it took. ``kept``: the run is from the earlier
+    batch that this one continues.
     """
 
     name: str
@@ -51,7 +51,7 @@ class ReportedRun:
 
     @property
     def error(self) -> str | None:
-        """What went wrong, or why it was not run; of a wrong dump the findings tell that."""
+        """What went wrong, or why it was not run; for a wrong dump see the findings."""
         if self.verdict is not None:
             return self.verdict.error
         return self.refused.message if self.refused else self.skipped
@@ -65,7 +65,7 @@ class ReportedRun:
 
     @property
     def headline(self) -> str:
-        """The first line of what is wrong, or why it was skipped; "" if it is as it should be."""
+        """The first line of what is wrong, or why it was skipped; "" if all is well."""
         what = self.error
         if self.verdict is not None and self.is_bad:
             what = what or next((each["message"] for each in self.verdict.findings), None)
@@ -95,13 +95,13 @@ class Report:
 
     @property
     def worst(self) -> str:
-        """INTERRUPTED if any run is, or else ERROR, USAGE, FAIL, PASS; of no run, ERROR."""
+        """The worst result: INTERRUPTED, then ERROR, USAGE, FAIL, PASS; ERROR without runs."""
         found = {run.result for run in self.runs}
         return next((str(result) for result in _WORST_FIRST if result in found), str(Result.ERROR))
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the worst."""
+        """The exit code of the worst result."""
         return ExitCode[self.worst]
 
     @property
@@ -111,7 +111,7 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many of each result, those that nothing is included."""
+        """Runs per result; results that did not occur count 0."""
         return count(run.result for run in self.runs)
 
     def to_json(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Report:
 
 
 def count(results: Iterable[str]) -> dict[str, int]:
-    """How many of each result, every result named."""
+    """Runs per result; every result is included."""
     counted = dict.fromkeys((*map(str, Result), REFUSED, SKIPPED), 0)
     for result in results:
         counted[result] += 1

@@ -22,7 +22,7 @@ class Result(StrEnum):
     PASS = "PASS"  # noqa: S105 - a verdict, not a password
     FAIL = "FAIL"
     ERROR = "ERROR"
-    INTERRUPTED = "INTERRUPTED"  # somebody ended the run before it came to one of the others
+    INTERRUPTED = "INTERRUPTED"  # somebody ended the run before it had another result
 
     @property
     def exit_code(self) -> ExitCode:
@@ -31,7 +31,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What ``verdict.json`` holds.
+    """The content of ``verdict.json``.
 
     ``expected_wrong``: PASS means that the dump is wrong, as the scenario expects.
     ``phase`` is the one that failed; ``checks`` are the checks' results as JSON, ``fidelity``
@@ -108,7 +108,7 @@ class Verdict:
 
 
 def _phase(judgement: Judgement) -> Phase:
-    """Where a dump went wrong: while it was written, or unnoticed until it was judged."""
+    """The phase in which a dump went wrong: while it was written, or when it was judged."""
     unfinished = any(
         result.check == outcome.CHECK for result in judgement.results if not result.passed
     )

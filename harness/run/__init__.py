@@ -1,1 +1,1 @@
-"""One run from plan to verdict: phases, deadlines, journal, evidence."""
+"""One run, from plan to verdict: phases, deadlines, journal, evidence."""

@@ -1,4 +1,4 @@
-"""From a plan to a verdict: one run, one dump of a stored crash, one judging of evidence again."""
+"""From a plan to a verdict: do a run, dump a stored crash, or judge evidence again."""
 
 from __future__ import annotations
 
@@ -40,13 +40,12 @@ def run(
 ) -> Verdict:
     """Crash a system, dump it, judge the dump; evidence goes to ``output``.
 
-    A crash that ``store`` has already is used again; ``fresh`` forces one of the run's own, which
-    is not stored, and so does a time limit. The disk that was written to stays in the evidence
-    only with ``keep``. With ``judges``, what other people's tools make of the dump is one more
-    check.
+    If ``store`` has the crash already, it is used. ``fresh``, or a time limit, forces a new crash,
+    which is not stored. The written disk stays in the evidence only with ``keep``. With ``judges``,
+    other tools judge the dump, too, as further checks.
 
-    Trouble of our own is a verdict too (ERROR), of whatever kind. Exceptions are for what leaves
-    no verdict: UsageError if the request makes no sense, HostError if ``output`` cannot be
+    Errors of the harness and its environment are a verdict, too (ERROR). Exceptions mean that there
+    is no verdict: UsageError if the request is not valid, HostError if ``output`` cannot be
     written, and KeyboardInterrupt.
     """
     with Record(plan, output, progress, keep=keep, on_phase=on_phase) as record:
@@ -66,7 +65,7 @@ def dump_snapshot(
     on_line: OnLine | None = None,
     machines: Machines = REAL,
 ) -> Verdict:
-    """Dump a stored crash once more and judge the dump; like :func:`run` otherwise."""
+    """Dump a stored crash again and judge the dump; otherwise like :func:`run`."""
     if plan.needs_own_crash:
         raise UsageError(
             "a time limit says nothing about a stored crash: its boot was at another time",
@@ -85,7 +84,7 @@ def create_snapshot(
     on_line: OnLine | None = None,
     machines: Machines = REAL,
 ) -> Snapshot:
-    """Crash a system and keep the crash in ``store``, or return the same crash kept before.
+    """Crash a system and keep the crash in ``store``; if it is there already, return it.
 
     Raises HarnessError and its kinds.
     """
@@ -108,7 +107,7 @@ def verify(
 ) -> Verdict:
     """Judge the evidence in ``directory`` again, offline; changes nothing there.
 
-    ``vmlinux`` is to be used instead of the recorded one; ``judges`` are heard, too. Raises
+    ``vmlinux`` replaces the recorded one. With ``judges``, other tools judge the dump, too. Raises
     EvidenceError if the evidence itself (not the dump) is incomplete, UsageError if there is no
     such file as ``vmlinux``, BuildError and HostError if the judges cannot be heard.
     """
@@ -123,7 +122,7 @@ def verify(
     if is_there(paths.verdict):
         former = Verdict.from_json(read_object(paths.verdict), directory)
         fidelity, timings, inputs = former.fidelity, former.timings, former.inputs
-    else:  # of a run that came to no verdict
+    else:  # of a run that has no verdict
         described = read_object(paths.run)
         fidelity, timings = fidelity_of(Plan.from_json(described["plan"], paths.run)), {}
         inputs = described.get("inputs", {})

@@ -1,6 +1,6 @@
-"""Which machine functions a run had from QEMU, which the harness played, which were absent.
+"""Which machine functions QEMU provided in a run, which the harness played, which were absent.
 
-Every verdict carries this, so that a pass never claims more than was there.
+Every verdict has this list, so that a PASS never claims more than was tested.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from harness.triggers.trigger import Stopped, Trigger
 
 
 class Provider(StrEnum):
-    """Who was the machine."""
+    """Who provided a machine function."""
 
     QEMU = "QEMU"
     HARNESS = "harness"
@@ -79,7 +79,7 @@ FUNCTIONS = (
 )
 
 
-# a system that QEMU loads by itself: nothing of it is played
+# QEMU itself loads the system: nothing is played
 LOADED_BY_QEMU = (
     Function("loading the crashed system", Provider.QEMU, "QEMU's own loader (-kernel)"),
     Function(

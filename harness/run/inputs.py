@@ -1,4 +1,4 @@
-"""The images a plan needs, made ready, and what identifies them in the verdict."""
+"""Prepare the images that a plan needs; and their identities for the verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness.scenario.model import Load
 
 @dataclass(frozen=True)
 class CrashInputs:
-    """What the crashed system is made of."""
+    """The images of the crashed system."""
 
     kernel: Kernel
     initramfs: Built
@@ -51,7 +51,7 @@ class CrashInputs:
         return cls(kernel, initramfs, disk)
 
     def spec(self, plan: Plan) -> MachineSpec:
-        """The machine, loaded by QEMU itself unless there is a disk to IPL."""
+        """The machine; QEMU itself loads the system, unless there is a disk to IPL."""
         crashed = plan.scenario.crashed
         return MachineSpec(
             memory=crashed.memory,
@@ -67,7 +67,7 @@ class CrashInputs:
         return None if self.disk is None else self.disk.path / DISK
 
     def digests(self, binary: QemuBinary) -> dict[str, str]:
-        """What distinguishes this crashed system, in that QEMU, from others."""
+        """Digests that identify this crashed system in this QEMU."""
         digests = {
             "kernel": self.kernel.sha256,
             "initramfs": self.initramfs.key,
@@ -86,7 +86,7 @@ class CrashInputs:
 
 @dataclass(frozen=True)
 class DumpInputs:
-    """What the dump system is made of; ``disk`` is the prepared one, to be copied."""
+    """The images of the dump system; ``disk`` is the prepared one, which is copied."""
 
     kernel: Kernel
     initramfs: Built
@@ -126,12 +126,12 @@ class DumpInputs:
 
 
 def wanted(plan: Plan) -> Wanted:
-    """What both systems of a plan are built of, to be asked for before either is."""
+    """What both systems of a plan are built of, to check before either is built."""
     return CrashInputs.wanted(plan) | DumpInputs.wanted(plan)
 
 
 def host_identity(binary: QemuBinary) -> dict[str, Any]:
-    """JSON: the versions of what the run stands on."""
+    """JSON: the versions of the host and its programs."""
     return {
         "harness": __version__,
         "QEMU": binary.release,

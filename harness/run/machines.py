@@ -1,4 +1,4 @@
-"""Makers of all that one run works with, to be handed in: tests hand in their own."""
+"""Makers of everything that one run works with; tests pass their own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MakesZgetdump(Protocol):
 
 
 def collect(disk: Path, how: Dump, into: Path, progress: Progress) -> Collected:
-    """Take the dump that was written as ``how`` says; raises as the two functions do."""
+    """Collect the dump that was written as ``how`` says; raises as the two functions do."""
     if how.layout.is_file_system:
         return collect_file(disk, DUMP_PARTITION, into, progress)
     return collect_partition(disk, into, progress)
@@ -55,7 +55,7 @@ def verify(root: Path) -> Judgement:
 
 @dataclass(frozen=True)
 class Machines:
-    """The real ones by default."""
+    """The makers; by default the real ones."""
 
     find_qemu: Callable[[], QemuBinary] = find_qemu
     images: Callable[[Store, Progress], Images] = Images

@@ -1,4 +1,4 @@
-"""The phases of a run: their deadlines, their durations, and which one failed."""
+"""The phases of a run: their deadlines, their durations, and the one that failed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ OnPhase = Callable[[Phase], None]
 
 @dataclass(frozen=True)
 class Limit:
-    """What one phase is called, and how long it may take: ``seconds``, and more per GiB of memory.
+    """The time limit of one phase: ``seconds``, and more per GiB of memory.
 
-    Some twenty times what an idle host needs. ``for_guest``: the run waits for a guest, until a
-    deadline. Our own work has none; its limit is for whoever watches a run.
+    About twenty times what an idle host needs. ``for_guest``: the run waits for a guest until a
+    deadline. The harness's own work has no deadline; a batch uses its limit to end a run.
     """
 
     what: str
@@ -48,20 +48,20 @@ PHASES: Mapping[Phase, Limit] = {
     Phase.VERIFY: Limit("verify it bit for bit", 60.0, 120.0),
     Phase.JUDGE: Limit("hear the judges", 240.0, 480.0),
 }
-AFTER_CRASH = Phase.IPL  # the first phase in which the crash is there for other runs, too
-STALL_SECONDS = 60.0  # of silence, before a dump system is said to hang
+AFTER_CRASH = Phase.IPL  # the first phase in which other runs can use the crash
+STALL_SECONDS = 60.0  # of silence, after which a dump system counts as hanging
 
 
 def most_seconds(memory: int, time_factor: float) -> float:
-    """What all phases of a run may take together, on a machine with ``memory`` bytes."""
+    """Seconds that all phases of a run may take together, on a machine with ``memory`` bytes."""
     return sum(limit.of(memory) for limit in PHASES.values()) * time_factor
 
 
 class Phases:
     """Implements ``harness.machine.run_phases.RunPhases`` for one run.
 
-    ``timings`` are seconds per phase, of all times that it was entered, also for the one that
-    failed; ``current`` is the phase under way, or the one in which an exception arose.
+    ``timings`` are seconds per phase, the sum if it was entered several times, also for the phase
+    that failed; ``current`` is the active phase, or the one in which an exception arose.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Phases:
 
     @contextmanager
     def work(self, phase: Phase) -> Iterator[None]:
-        """A phase of our own work."""
+        """A phase of the harness's own work."""
         assert not PHASES[phase].for_guest, phase
         with self._timed(phase):
             yield

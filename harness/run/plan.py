@@ -1,4 +1,4 @@
-"""Everything that determines a run, as plain data: what ``run.json`` replays."""
+"""Everything that determines a run, as plain data; ``replay`` reads it from ``run.json``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from harness.schema_words import first_fault
 from harness.triggers.table import trigger_named, workload_named
 
 CRASH_PARMLINE = "console=ttysclp0 panic=0"
-# 255 empty targets would take 15 s; images/crash/init asks for the system's disk itself
+# a scan of 255 empty targets would take 15 s; images/crash/init scans for the system's disk
 DISK_PARMLINE = "scsi_mod.scan=manual"
-OF_KERNEL = {"kernel", "vmlinux", "source", "patches", "config"}  # its digest says it all
+OF_KERNEL = {"kernel", "vmlinux", "source", "patches", "config"}  # the digest is enough
 KERNELS = (("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"))
 
 
@@ -41,7 +41,7 @@ class _PlanFile(BaseModel):
 
 @dataclass(frozen=True)
 class Plan:
-    """One concrete scenario under its name. ``time_factor`` multiplies every deadline."""
+    """One concrete scenario and its name. ``time_factor`` multiplies every deadline."""
 
     name: str
     scenario: Scenario
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def needs_own_crash(self) -> bool:
-        """Whether a stored crash does not do: a time limit is held against this run's boot."""
+        """Whether a stored crash cannot be used: a time limit needs the boot of this run."""
         return self.scenario.expect.time_limit is not None
 
     @property
@@ -109,7 +109,7 @@ class Plan:
         return hashlib.sha256(json.dumps(crash, sort_keys=True).encode()).hexdigest()
 
     def snapshot_name(self, digests: Mapping[str, str]) -> str:
-        """A name that holds everything that determines the crash, ``digests`` included.
+        """A name that depends on everything that determines the crash, including ``digests``.
 
         Plans that differ only in how the crash is dumped share it.
         """
@@ -120,18 +120,18 @@ class Plan:
 
 
 def rooted(path: str) -> str:
-    """A path in a form that means it from any working directory; a name stays what it is."""
+    """A path that is valid in any working directory; a name does not change."""
     return str(Path(path).resolve()) if is_there(Path(path)) else path
 
 
 def rooted_source(source: str) -> str:
-    """The same for what may have a revision behind it."""
+    """The same for a source, which may end in a revision."""
     path, at, revision = source.partition("@")
     return f"{rooted(path)}{at}{revision}"
 
 
 def plan_of(name: str, scenario: Scenario, *, time_factor: float = 1.0) -> Plan:
-    """The plan of a run of ``scenario``, which ``name`` names or is the path of."""
+    """The plan of a run of ``scenario``; ``name`` is its name or path."""
     file, cell = split_cell(name)
     stem = Path(file).stem if file.endswith(SUFFIX) else file
     return Plan(f"{stem}{cell}", scenario, time_factor)

@@ -1,4 +1,4 @@
-"""What one run leaves: its directory, its journal, and in any case a verdict."""
+"""The evidence of one run: its directory, its journal, and always a verdict."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Record:
         trace: TracebackType | None,
     ) -> None:
         with deferred():
-            with suppress(OSError):  # of a full disk there has been said enough
+            with suppress(OSError):  # a full disk has already been reported
                 if kind is not None:
                     self.phases.note("ended early", why=kind.__name__)
             if not self._keep:
@@ -71,25 +71,25 @@ class Record:
                 )
             with suppress(OSError):
                 self._journal.close()
-            if isinstance(error, UsageError):  # nothing ran, so there is no evidence of anything
+            if isinstance(error, UsageError):  # nothing ran, so there is no evidence
                 self.directory.discard()
 
     def describe(self, *inputs: Mapping[str, Any]) -> None:
-        """Write ``run.json``: the plan, and all that goes in."""
+        """Write ``run.json``: the plan, and all inputs."""
         for identity in inputs:
             self._inputs |= identity
         description = {"plan": self._plan.to_json(), "inputs": self._inputs}
         self.directory.write_json(self.directory.run, description)
 
     def conclude(self, work: Callable[[], Judgement]) -> Verdict:
-        """Do the work; its judgement, or the trouble on the way, becomes the verdict."""
+        """Do the work; its judgement, or its error, becomes the verdict."""
         try:
             verdict = Verdict.of(work(), **self._context())
         except UsageError:
             raise
         except HarnessError as error:
             verdict = Verdict.trouble(error, self.phases.current, **self._context())
-        except Exception as error:  # a mistake of ours must not leave a run without a verdict
+        except Exception as error:  # a bug of the harness must not leave a run without a verdict
             with suppress(OSError):
                 self.phases.note("internal error", traceback=traceback.format_exc())
             what = self._explained(error)
@@ -101,7 +101,7 @@ class Record:
         return verdict
 
     def _context(self) -> dict[str, Any]:
-        """What every verdict of this run says beside its result."""
+        """The fields of every verdict of this run, except its result."""
         return {
             "directory": self.directory.root,
             "fidelity": fidelity_of(self._plan),
@@ -110,7 +110,7 @@ class Record:
         }
 
     def _write(self, verdict: Verdict) -> OSError | None:
-        """Write ``verdict.json``; returns what prevented it."""
+        """Write ``verdict.json``; returns the error if that failed."""
         try:
             self.directory.write_json(self.directory.verdict, verdict.to_json())
         except OSError as error:
@@ -118,7 +118,7 @@ class Record:
         return None
 
     def _explained(self, error: Exception) -> HarnessError:
-        """What came from nobody of ours: the host's fault, if it can be told, or our mistake."""
+        """An unexpected exception, as the host's fault if it is one, otherwise as our bug."""
         if isinstance(error, OSError) and cannot_grow(error):
             return no_space(error, error.filename or self.directory.root)
         return host_fault(error) or HarnessError(
@@ -128,5 +128,5 @@ class Record:
 
 
 def fidelity_of(plan: Plan) -> list[dict[str, str]]:
-    """Who provides which machine function in a run of ``plan``."""
+    """Which machine function is provided by whom in a run of ``plan``."""
     return statement(plan.scenario.crashed.load, plan.crash.trigger)

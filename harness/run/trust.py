@@ -1,7 +1,7 @@
-"""What a plan would have this host itself execute: someone else's plan must not do so unasked.
+"""Find what a plan would execute on this host: someone else's plan must not do so unasked.
 
-Guests run in QEMU. A kernel's source is another matter: its Makefiles, and what its configuration
-has make expand, run as the user. docs/security.md tells all of it.
+Guests run in QEMU. But a kernel's Makefiles, and the parts of its configuration that make expands,
+run as the user. See docs/security.md.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from harness.scenario.model import Crashed, Dump
 
 # of the distribution, which signs it
 _PACKAGE = re.compile(r"linux-source-[\d.]+(@[a-z][a-z-]*)?")
-# nothing in it that make or a shell would expand
+# nothing that make or a shell would expand
 _HARMLESS = re.compile(r'# CONFIG_\w+ is not set|CONFIG_\w+=("[\w .,/:+=@-]*"|[\w.-]*)')
 
 
 def executed(plan: Plan, evidence: Path) -> list[str]:
-    """What building the plan's kernels executes that is neither the distribution's nor ours.
+    """What the build of the plan's kernels executes that is neither the distribution's nor ours.
 
-    A line for people each, empty if there is none. Raises UsageError for what lies in
-    ``evidence``, from where the plan came: that is never built.
+    One line for people each; empty if there is nothing. Raises UsageError for files inside
+    ``evidence``, from which the plan came: these are never built.
     """
     crashed, dump = plan.scenario.crashed, plan.scenario.dump
     return [*_of("crashed", crashed, evidence), *_of("dump", dump, evidence)]
@@ -48,7 +48,7 @@ def _require_outside(path: str, evidence: Path) -> None:
     try:
         inside = Path(path).expanduser().resolve().is_relative_to(evidence.resolve())
     except (OSError, ValueError, RuntimeError):
-        return  # then there is no such file, as building it says
+        return  # then there is no such file, and the build reports that
     if inside:
         raise UsageError(
             f"{path} lies in the evidence {evidence}: nothing in evidence is ever built",

@@ -1,4 +1,4 @@
-"""What one run does, in order: images, crash, dump, collect, re-IPL, verify, judge."""
+"""The steps of one run, in order: images, crash, dump, collect, re-IPL, verify, judge."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Work:
         self.stored_as = ""  # the crash's name in the store, once it is there
 
     def crash_and_dump(self, *, fresh: bool) -> Judgement:
-        """Crash a system, dump it, judge the dump; a stored crash does unless ``fresh``."""
+        """Crash a system, dump it, judge the dump; a stored crash is used unless ``fresh``."""
         with self._phases.work(Phase.IMAGES):
-            # both sides' before anything boots: what is wrong with the request shows here
+            # for both systems, before anything boots: mistakes in the request show here
             self._images.provide(self._wanted())
             crash = self._machines.crash_inputs(self._images, self._plan)
             dump = self._prepare_dump()
@@ -65,26 +65,26 @@ class Work:
         return self._dump_and_judge(self._crash(crash, fresh=fresh))
 
     def dump_stored(self, snapshot: Snapshot) -> Judgement:
-        """Dump a crash that is stored, judge the dump."""
+        """Dump a stored crash, and judge the dump."""
         with self._phases.work(Phase.IMAGES):
             dump = self._prepare_dump()
         self._describe(dump.identity())
         return self._dump_and_judge(self._place(snapshot))
 
     def crash_only(self) -> None:
-        """A crash in the store, made if it was not there."""
+        """A crash in the store; it is made if it is not there."""
         with self._phases.work(Phase.IMAGES):
             crash = self._machines.crash_inputs(self._images, self._plan)
         self._describe(crash.identity())
         self._crash(crash, fresh=False)
 
     def _wanted(self) -> Wanted:
-        """All that this run takes; what is lacking is to be known before a kernel is compiled."""
+        """Everything that this run needs, to find what is missing before a kernel is compiled."""
         both = self._machines.wanted(self._plan)
         return both if self._zgetdump is None else both | self._zgetdump.wanted
 
     def _prepare_dump(self) -> DumpInputs:
-        """Everything for the dump, the disk that it will be written to included."""
+        """Everything for the dump, including the disk that it will be written to."""
         inputs = self._machines.dump_inputs(self._images, self._plan)
         sparse.copy(inputs.disk.path / DISK, self._directory.disk)
         if self._zgetdump is not None:
@@ -95,14 +95,14 @@ class Work:
         self._record.describe(*inputs, host_identity(self._binary))
 
     def _crash(self, inputs: CrashInputs, *, fresh: bool) -> Snapshot:
-        """A crash in the evidence: a stored one, or a new one, which is stored unless ``fresh``."""
+        """Put a crash into the evidence: a stored one, or a new one (stored unless ``fresh``)."""
         if fresh:
             return self._new_crash(inputs)
         self.stored_as = name = self._plan.snapshot_name(inputs.digests(self._binary))
         stored = Snapshots(self._store)
         if not stored.has(name):
             with stored.making(name):
-                if not stored.has(name):  # another process may have been quicker
+                if not stored.has(name):  # another process may have made it meanwhile
                     snapshot = self._new_crash(inputs)
                     stored.keep(snapshot, name)
                     return snapshot
@@ -119,7 +119,7 @@ class Work:
         return snapshot
 
     def _place(self, snapshot: Snapshot) -> Snapshot:
-        """Take a stored crash into the evidence; returns it as it is there."""
+        """Put a stored crash into the evidence; returns the one in the evidence."""
         self._describe({"snapshot": snapshot.name})
         with self._phases.phase(Phase.SNAPSHOT):
             self._phases.note("stored crash", name=snapshot.name)
@@ -162,14 +162,14 @@ class Work:
             self._require_vector_checksum(snapshot, outcome)
 
     def _require_vector_checksum(self, snapshot: Snapshot, outcome: DumpOutcome) -> None:
-        """A re-IPL that was not asked for may be QEMU's fault, not the dump kernel's."""
+        """If no re-IPL was requested, that may be QEMU's fault, not the dump kernel's."""
         model = str(snapshot.machine["cpu_model"])
         if self._machines.vector_checksum_works(self._binary, model) is False:
             fault = (
                 f"no re-IPL was asked for, but QEMU {self._binary.release} computes "
                 "VECTOR CHECKSUM wrongly, with which the dump kernel checks the re-IPL block"
             )
-            # for whoever judges this again
+            # for a later judgement of this evidence
             observed = {**outcome.to_json(), "qemu_fault": fault}
             self._directory.write_json(self._directory.outcome, observed)
             hint = "crash a machine without vector registers: cpu_model = 'max,vx=off'"

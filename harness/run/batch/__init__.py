@@ -1,1 +1,1 @@
-"""Many runs at once: a worker process each, one loop that owns them all."""
+"""Many runs in parallel: one worker process for each, and one loop that owns them all."""

@@ -9,8 +9,8 @@ from harness.errors import HostError
 from harness.run.batch.schedule import Job, Schedule, Tokens
 from harness.scenario.model import Crashed
 
-OVERHEAD = 512 << 20  # bytes that QEMU and the harness take beside the guest's memory
-RESERVE = 512 << 20  # bytes left to the rest of the host
+OVERHEAD = 512 << 20  # bytes that QEMU and the harness need in addition to the guest's memory
+RESERVE = 512 << 20  # bytes that stay free for the rest of the host
 
 _MEMINFO = Path("/proc/meminfo")
 
@@ -21,10 +21,10 @@ def usable_cpus() -> int:
 
 
 def capacity(cpus: int, *, meminfo: Path = _MEMINFO) -> Tokens:
-    """What runs may take together: ``cpus``, and the memory that is available less a reserve.
+    """What all runs together may take: ``cpus``, and the available memory minus a reserve.
 
-    ``meminfo`` is where the kernel tells the latter (proc_meminfo(5): MemAvailable). Raises
-    HostError if it does not.
+    ``meminfo`` is the kernel's file with MemAvailable (proc_meminfo(5)). Raises HostError if it
+    does not have that.
     """
     for line in meminfo.read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
@@ -33,10 +33,10 @@ def capacity(cpus: int, *, meminfo: Path = _MEMINFO) -> Tokens:
 
 
 def tokens(memory: int, smp: int, workload: str | None, room: Tokens) -> Tokens:
-    """What one run takes of ``room``; its crashed system has ``memory`` bytes and ``smp`` CPUs.
+    """The part of ``room`` for one run, with a crashed system of ``memory`` bytes, ``smp`` CPUs.
 
-    The crashed system and the dump system exist one after the other. A guest that only boots and
-    dies keeps one CPU busy, one with a workload all of its own.
+    The crashed system and the dump system run one after the other. A guest that only boots and
+    crashes keeps one CPU busy; a guest with a workload keeps all its CPUs busy.
     """
     return Tokens(memory + OVERHEAD, 1 if workload is None else min(smp, room.cpus))
 
@@ -44,7 +44,7 @@ def tokens(memory: int, smp: int, workload: str | None, room: Tokens) -> Tokens:
 def require_room(name: str, crashed: Crashed) -> None:
     """Raises HostError, with the numbers, unless a run of this system fits; ``name`` is the run's.
 
-    For a run that is alone; many are scheduled.
+    For a single run; many runs are scheduled.
     """
     room = capacity(usable_cpus())
     Schedule([Job(name, tokens(crashed.memory, crashed.smp, crashed.workload, room))], room)

@@ -1,7 +1,7 @@
-"""Where a batch keeps its runs, and what an earlier one that was ended has left there.
+"""The directory of a batch: its runs, and the results of an earlier batch that was interrupted.
 
-``batch.json`` says what was asked: ``plans``, and by its name each run's place among them. Each
-run has a directory; one that has to be run again keeps its former one as ``NAME~1``, ``NAME~2``.
+``batch.json`` has the request: ``plans``, and for each run's name its place among them. Each run
+has a directory. If it is run again, the old directory is kept as ``NAME~1``, ``NAME~2``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def batch_directory(
 
 
 def _asked(items: Sequence[Item]) -> dict[str, Any]:
-    """What determines the runs, each plan once: with --repeat many runs have the same."""
+    """The plans of the runs, each plan once: with --repeat many runs have the same plan."""
     plans: dict[str, int] = {}
     runs = {}
     for item in items:
@@ -113,7 +113,7 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _kept(items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
-    """Runs that came to an end; the others' directories make room."""
+    """Runs that have ended; the directories of the others are renamed."""
     for number, item in enumerate(items):
         directory = RunDirectory(item.job.output)
         with suppress(EvidenceError):
@@ -131,7 +131,7 @@ def _former(root: Path) -> Path:
 
 
 def _leave(root: Path) -> None:
-    """Of a batch that ran nothing, nothing is left."""
+    """Remove the directory of a batch that ran nothing."""
     with suppress(OSError):
         if {path.name for path in root.iterdir()} <= {BATCH, REPORT, SUMMARY}:
             shutil.rmtree(root)

@@ -1,4 +1,4 @@
-"""Requests to end as something to read, for a loop that must not be torn apart in a step."""
+"""Requests to end as readable events, for a loop that must not be interrupted within a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.host.signals import ENDING, Requests
 class Interrupts(Closing):
     """Counts requests to end instead of raising; ``fd`` is readable when one comes.
 
-    For the main thread only, as signals are.
+    For the main thread only, because of signals.
     """
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ UNFINISHED = "not finished yet"
 
 
 class Watcher(Protocol):
-    """Whoever shows how a batch goes. Items are told apart by their number in the request."""
+    """The display of a batch's progress. Items are identified by their number in the request."""
 
     def started(self, number: int, item: Item) -> None: ...
 
@@ -40,7 +40,7 @@ class Watcher(Protocol):
     def console(self, number: int, line: ConsoleLine) -> None: ...
 
     def ended(self, number: int, run: ReportedRun) -> None:
-        """Also told of those that never started."""
+        """Also called for items that never started."""
 
     def tick(self) -> None:
         """Called about every ``TICK_SECONDS``."""
@@ -78,7 +78,7 @@ def run_batch(
 
 
 class _Batch(Closing):
-    """Owns all runs under way, and the selector that waits for them."""
+    """Owns all active runs, and the selector that waits for them."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class _Batch(Closing):
         self._stack.close()
 
     def keep(self, kept: Mapping[int, Verdict]) -> None:
-        """Take the verdicts of an earlier batch for those of runs of this one."""
+        """Use the verdicts of an earlier batch for runs of this one."""
         for number, verdict in kept.items():
             self._report(number, sum(verdict.timings.values()), verdict, kept=True)
         if self._fail_fast and any(run.is_bad for run in self._runs.values()):
@@ -124,7 +124,7 @@ class _Batch(Closing):
         return self._so_far()
 
     def _so_far(self) -> Report:
-        """What came of all runs; of those that have not ended, that."""
+        """The results of all runs; runs that have not ended are marked so."""
         runs = tuple(
             self._runs.get(number) or self._reported(number, 0.0, UNFINISHED)
             for number in range(len(self._items))
@@ -147,7 +147,7 @@ class _Batch(Closing):
     def _serve(self) -> None:
         """Wait a little for runs and for a request to end, and do what follows."""
         for key, _ in self._selector.select(TICK_SECONDS):
-            if key.fileobj in self._selector.get_map():  # still: an earlier event may have ended it
+            if key.fileobj in self._selector.get_map():  # an earlier event may have ended it
                 key.data()
         if self._interrupts.requests.count:
             self._end()
@@ -206,7 +206,7 @@ class _Batch(Closing):
     def _report(
         self, number: int, seconds: float, came: Verdict | UsageError | str, *, kept: bool = False
     ) -> None:
-        """Say what came of an item: a string tells why it was skipped."""
+        """Report the result of an item; a string is the reason why it was skipped."""
         run = self._reported(number, seconds, came, kept=kept)
         self._runs[number] = run
         self._unsaved = True

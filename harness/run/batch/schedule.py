@@ -1,13 +1,13 @@
-"""Decides when each of many jobs runs: tokens, a capacity, and a fair order. Does no I/O.
+"""Decide when each of many jobs runs: tokens, a capacity, and a fair order. No I/O.
 
-Jobs start in the order of the request. One that does not fit what is free at the moment is passed
-over, and later ones that do fit go first (backfill), but only ``MAX_OVERTAKEN`` of them: then
-nothing behind it starts any more until it has. So every job starts in the end, and the order
-follows from the order of the calls alone.
+Jobs start in the order of the request. If a job does not fit at the moment, later jobs that do fit
+start before it (backfill), but only ``MAX_OVERTAKEN`` of them. Then nothing behind the job starts
+until the job has started. So every job starts in the end, and the order depends only on the order
+of the calls.
 
-Jobs with an equal ``crash`` crash the same system in the same way. The first of them to start
-makes that crash; the others are held until it is made, take no tokens meanwhile, and are not
-overtaken either, since they could not have run.
+Jobs with an equal ``crash`` crash the same system in the same way. The first of them makes the
+crash. The others are held until it is made: they take no tokens meanwhile, and do not count as
+overtaken, because they could not have run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a job takes while it runs, or what there is to take: bytes of memory, and CPUs."""
+    """What a job takes while it runs, or the capacity: bytes of memory, and CPUs."""
 
     memory: int
     cpus: int
@@ -85,7 +85,7 @@ class Schedule:
 
     @property
     def waiting(self) -> int:
-        """How many have not started yet."""
+        """The number of jobs that have not started yet."""
         return len(self._waiting)
 
     def start(self) -> list[int]:
@@ -100,7 +100,7 @@ class Schedule:
             if self._jobs[number].tokens.within(self._free):
                 self._begin(number)
                 started.append(number)
-                # one that is held by now because of this start was overtaken by it nevertheless
+                # also count jobs that this very start has just put on hold
                 for earlier in passed_over:
                     self._overtaken[earlier] += 1
             else:
@@ -108,11 +108,11 @@ class Schedule:
         return started
 
     def crash_made(self, number: int) -> None:
-        """The running job ``number`` has its crash; those that share it are held no longer."""
+        """The running job ``number`` has its crash; jobs that share it are no longer held."""
         self._made.add(self._jobs[number].crash)
 
     def finished(self, number: int) -> None:
-        """The job has ended. If its crash was not made, the next one of those makes it."""
+        """The job has ended. If its crash was not made, the next job with this crash makes it."""
         self._running.remove(number)
         self._free += self._jobs[number].tokens
         crash = self._jobs[number].crash

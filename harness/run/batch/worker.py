@@ -23,9 +23,9 @@ from harness.run.batch.messages import MessageProgress, Messages
 
 
 def work(job: RunJob, messages: Messages) -> Verdict:
-    """Do the run, telling how it goes; trouble of any known kind becomes an ERROR verdict.
+    """Do the run, and report its progress; any known error becomes an ERROR verdict.
 
-    Raises UsageError if the request makes no sense.
+    Raises UsageError if the request is not valid.
     """
     from harness.images.store import Store
     from harness.run import engine
@@ -45,7 +45,7 @@ def work(job: RunJob, messages: Messages) -> Verdict:
         )
     except UsageError:
         raise
-    except HarnessError as error:  # nowhere to write evidence
+    except HarnessError as error:  # evidence cannot be written
         return Verdict.trouble(error, None, directory=job.output)
     except Exception as error:
         if (fault := host_fault(error)) is None:
@@ -54,7 +54,7 @@ def work(job: RunJob, messages: Messages) -> Verdict:
 
 
 def main() -> None:
-    """Exits with 0 once a verdict or a refusal was told, whichever it is."""
+    """Exits with 0 after a verdict or a refusal was reported."""
     # also where a shell ignores one on our behalf: the parent interrupts us by such a signal
     try:
         with Ending(always=True), _own_output() as output:
@@ -71,7 +71,7 @@ def main() -> None:
 
 @contextmanager
 def _own_output() -> Iterator[TextIO]:
-    """The messages' way out; whatever else is printed goes to standard error."""
+    """The file for messages; everything else that is printed goes to standard error."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as output:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         yield output

@@ -27,7 +27,7 @@ def worker_command() -> list[str]:
 
 
 class WorkerProcess(Closing):
-    """A worker at ``job``: its process, what it tells, what it writes to its standard error.
+    """A worker with its ``job``: its process, its messages, its standard error.
 
     ``output`` is readable when ``read`` has something to do, ``death`` once the process is dead;
     both are file descriptors. ``silent`` says that ``read`` has come to the end.
@@ -35,7 +35,7 @@ class WorkerProcess(Closing):
     """
 
     def __init__(self, job: RunJob, command: Sequence[str]) -> None:
-        self.silent = False  # nothing more will come
+        self.silent = False  # no more messages will come
         self._reader = MessageReader()
         with ExitStack() as stack:
             self._errors = stack.enter_context(tempfile.TemporaryFile())
@@ -49,30 +49,30 @@ class WorkerProcess(Closing):
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Kill what is left."""
+        """Kill the process if it still runs."""
         self._stack.close()
 
     def read(self) -> Iterator[Message]:
-        """The messages that have come; raises ProtocolError at what is none."""
+        """The messages that have come; raises ProtocolError for anything that is not a message."""
         with suppress(BlockingIOError):
             while data := os.read(self.output, _CHUNK):
                 yield from self._reader.feed(data)
             self.silent = True
 
     def interrupt(self, number: int) -> None:
-        """Ask it to end, by this signal; it cleans up."""
+        """Ask it to end, with this signal; it cleans up."""
         self._popen.send_signal(number)
 
     def kill(self) -> None:
         self._popen.kill()
 
     def wait(self) -> str:
-        """How the process ended, which it is known to have done, or to be about to."""
+        """How the process ended; call it only when the process has ended or is about to."""
         status = self._popen.wait()
         return f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
 
     def errors(self) -> bytes:
-        """What it has written to its standard error; of very much, the end."""
+        """Its standard error; only the end if there is very much."""
         # pread: the worker writes at the offset of this very file description
         fd = self._errors.fileno()
         return os.pread(fd, _ERROR_BYTES, max(0, os.fstat(fd).st_size - _ERROR_BYTES))
@@ -90,7 +90,7 @@ class WorkerProcess(Closing):
 
 
 def _start(job: RunJob, command: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    # a file, unlike a pipe, takes the whole job at once
+    # a file, unlike a pipe, can hold the whole job
     with tempfile.TemporaryFile() as orders:
         orders.write(json.dumps(job.to_json(), default=str).encode())
         orders.seek(0)
