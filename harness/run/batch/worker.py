@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -22,17 +22,18 @@ from harness.run.batch.job import RunJob
 from harness.run.batch.messages import MessageProgress, Messages
 
 
-def work(job: RunJob, messages: Messages) -> Verdict:
+def work(job: RunJob, messages: Messages, run: Callable[..., Verdict] | None = None) -> Verdict:
     """Do the run, and report its progress; any known error becomes an ERROR verdict.
 
-    Raises UsageError if the request is not valid.
+    ``run`` is as ``engine.run``, which is the default. Raises UsageError if the request is not
+    valid.
     """
     from harness.images.store import Store
     from harness.run import engine
 
     progress = MessageProgress(messages)
     try:
-        return engine.run(
+        return (run or engine.run)(
             job.plan,
             output=job.output,
             store=Store(job.store, progress),

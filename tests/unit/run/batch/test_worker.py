@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from harness.errors import EvidenceError, HostError, ProtocolError
 from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
-from harness.run import engine
 from harness.run.batch import messages, worker
 from harness.run.batch.job import RunJob
 from harness.run.batch.messages import (
@@ -164,29 +163,28 @@ def test_a_job_with_no_plan():
 
 @pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize("consoles", [False, True])
-def test_the_engine_gets_what_the_job_says(tmp_path, monkeypatch, fresh, consoles):
+def test_the_engine_gets_what_the_job_says(tmp_path, fresh, consoles):
     given = {}
 
     def run(plan, **options):
         given.update(options, plan=plan)
         return Verdict(Result.PASS, options["output"])
 
-    monkeypatch.setattr(engine, "run", run)
     job = RunJob(PLAN, tmp_path / "out", tmp_path / "store", True, fresh, consoles, not fresh)
-    assert worker.work(job, Messages(io.StringIO())).result is Result.PASS
+    assert worker.work(job, Messages(io.StringIO()), run).result is Result.PASS
     assert (given["plan"], given["output"], given["keep"]) == (PLAN, job.output, True)
     assert given["store"].root == job.store
     assert given["fresh"] == fresh
     assert given["judges"] != fresh
     assert (given["on_line"] is not None) == consoles
+    assert given["on_phase"] is not None
 
 
-def test_trouble_without_evidence_is_an_error(tmp_path, monkeypatch):
+def test_trouble_without_evidence_is_an_error(tmp_path):
     def run(plan, **_):
         raise HostError("read-only", hint="elsewhere")
 
-    monkeypatch.setattr(engine, "run", run)
-    verdict = worker.work(RunJob(PLAN, tmp_path, tmp_path), Messages(io.StringIO()))
+    verdict = worker.work(RunJob(PLAN, tmp_path, tmp_path), Messages(io.StringIO()), run)
     assert (verdict.result, verdict.error, verdict.hint) == (Result.ERROR, "read-only", "elsewhere")
 
 
