@@ -11,14 +11,15 @@ from harness.cli.commands import (
     bisect,
     config,
     doctor,
-    dump,
     images,
     kernel,
     replay,
     run,
     scenario,
     snapshot,
+    verify,
 )
+from harness.cli.commands.dump import group as dump
 from harness.cli.say import say
 
 EXIT_CODES = (
@@ -52,10 +53,10 @@ def _root(
     pass
 
 
-app.command("run", epilog=run.RUN_EXAMPLES)(run.run)
+app.command("run", epilog=run.EXAMPLES)(run.run)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 app.add_typer(dump.app, name="dump")
-app.command("verify", epilog=run.VERIFY_EXAMPLES)(run.verify)
+app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(images.app, name="images")

@@ -10,7 +10,7 @@ from harness.cli.app import app
 from harness.cli.complaint import complain
 from harness.cli.usage import answer_as_json, explain
 from harness.errors import ExitCode, HarnessError, OverrideError
-from harness.scenario.options import OVERRIDES
+from harness.scenario.model import OPTIONS
 
 
 def run_command() -> int:
@@ -22,7 +22,8 @@ def run_command() -> int:
     try:
         result = app(standalone_mode=False, prog_name="zharness")
     except OverrideError as error:
-        return _refused(error.naming(OVERRIDES), error.hint, error.exit_code)
+        names = {option.key: option.name for option in OPTIONS}
+        return _refused(error.naming(names), error.hint, error.exit_code)
     except HarnessError as error:
         return _refused(error.message, error.hint, error.exit_code)
     except typer.TyperException as error:

@@ -14,8 +14,6 @@ from harness.errors import UsageError
 from harness.evidence.directory import directory_names
 from harness.host.paths import default_runs, default_store
 from harness.limits import OPTION, VARIABLE, factor_of
-from harness.s390x.disk_layout import DiskLayout
-from harness.scenario.expect import DumpFormat
 from harness.scenario.sizes import parse_size
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
@@ -91,10 +89,6 @@ def path_argument(**settings: Any) -> Any:
     return typer.Argument(readable=False, **settings)
 
 
-def _size_option(name: str, what: str) -> Any:
-    return typer.Option(name, parser=size, metavar="SIZE", help=f"{what}, such as 512M or 1G.")
-
-
 Scenario = Annotated[
     str, typer.Argument(help="Name or path of a scenario.", autocompletion=complete_scenario)
 ]
@@ -145,42 +139,8 @@ SnapshotName = Annotated[
         help="Name (or its first part) or path of a snapshot.", autocompletion=_complete_snapshot
     ),
 ]
-Memory = Annotated[int | None, _size_option("--memory", "Memory of the crashed system")]
-Cpus = Annotated[int | None, typer.Option("--smp", help="CPUs of the crashed system.")]
-HsaSize = Annotated[int | None, _size_option("--hsa-size", "Size of the HSA")]
-DiskSize = Annotated[int | None, _size_option("--disk-size", "Size of the dump disk")]
-Layout = Annotated[
-    DiskLayout | None, typer.Option("--disk-layout", help="Raw dump partition or file system.")
-]
-Format = Annotated[
-    DumpFormat | None,
-    typer.Option("--dump-format", help="What the dump tool writes: ELF, or the s390 formats."),
-]
-KernelImage = Annotated[
-    Path | None, path_option("--kernel", help="Kernel image of the system to be crashed.")
-]
 CrashedVmlinux = Annotated[
     Path | None, path_option("--vmlinux", help="Use this vmlinux, not the recorded one.")
-]
-Vmlinux = Annotated[
-    Path | None, path_option("--vmlinux", help="vmlinux of the kernel given with --kernel.")
-]
-DumpKernel = Annotated[Path | None, path_option("--dump-kernel", help="Kernel image that dumps.")]
-DumpSource = Annotated[
-    str | None,
-    typer.Option("--dump-source", help="Build the kernel that dumps from this source."),
-]
-DumpPatches = Annotated[
-    list[str] | None,
-    typer.Option("--dump-patch", help="Patch for this source: a file, or a museum patch's name."),
-]
-DumpConfig = Annotated[
-    list[str] | None,
-    typer.Option("--dump-config", help="Line of the dump kernel's configuration: CONFIG_X=y."),
-]
-DumpParmline = Annotated[
-    str | None,
-    typer.Option("--dump-parmline", help="Kernel parameters for the dump tool (dump_mode=...)."),
 ]
 Output = Annotated[
     Path | None, path_option("--output", help="Evidence directory; must be new or empty.")

@@ -126,6 +126,8 @@ def rooted(path: str) -> str:
 
 def rooted_source(source: str) -> str:
     """The same for a source, which may end in a revision."""
+    if is_there(Path(source)):
+        return rooted(source)
     path, at, revision = source.partition("@")
     return f"{rooted(path)}{at}{revision}"
 

@@ -21,6 +21,7 @@ from harness.images.kernel import configuration
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat, Expect
+from harness.scenario.options import Option, Written, options_of
 from harness.scenario.sizes import format_size, parse_size
 from harness.scenario.strict import Strict, refusal
 from harness.schema_words import did_you_mean
@@ -62,6 +63,7 @@ Size = Annotated[
     int,
     BeforeValidator(_size),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
+    Written(parse_size, format_size, "SIZE"),
 ]
 ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
 TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
@@ -75,15 +77,21 @@ class Load(StrEnum):
     SCSI = "scsi"
 
 
+_KERNEL: Any = Field(None, description="kernel image; default: one that is built")
+_SOURCE: Any = Field(
+    None, description="its source: linux-source-X.Y[@SUITE], archive, or REPOSITORY@REVISION"
+)
+_PATCHES: Any = Field((), description="changes to the source: names or paths")
+_CONFIG: Any = Field((), description="changes to its configuration")
+
+
 class _WithKernel(Strict):
     """What has a kernel: an image given by path, or one that is built."""
 
-    kernel: Path | None = Field(None, description="kernel image; default: one that is built")
-    source: str | None = Field(
-        None, description="its source: linux-source-X.Y[@SUITE], archive, or REPOSITORY@REVISION"
-    )
-    patches: tuple[str, ...] = Field((), description="changes to the source: names or paths")
-    config: tuple[ConfigurationLine, ...] = Field((), description="changes to its configuration")
+    kernel: Path | None = _KERNEL
+    source: str | None = _SOURCE
+    patches: tuple[str, ...] = _PATCHES
+    config: tuple[ConfigurationLine, ...] = _CONFIG
 
     @model_validator(mode="after")
     def _built_or_given(self) -> Self:
@@ -100,8 +108,16 @@ class _WithKernel(Strict):
 class Crashed(_WithKernel):
     """The system that crashes."""
 
-    memory: Size = Field(512 * MIB, ge=MIN_MEMORY, multiple_of=MIB, description="main storage")
-    smp: int = Field(2, ge=1, le=MAX_CPUS, description="number of CPUs")
+    kernel: Annotated[
+        Path | None,
+        Option("--kernel", "Kernel image of the system to be crashed.", path=True, of_kernel=True),
+    ] = _KERNEL
+    memory: Annotated[
+        Size, Option("--memory", "Memory of the crashed system, such as 512M or 1G.")
+    ] = Field(512 * MIB, ge=MIN_MEMORY, multiple_of=MIB, description="main storage")
+    smp: Annotated[int, Option("--smp", "CPUs of the crashed system.")] = Field(
+        2, ge=1, le=MAX_CPUS, description="number of CPUs"
+    )
     cpu_model: str = Field("max", description="QEMU CPU model")
     load: Load = Field(Load.DIRECT, description="by QEMU, or from the system's own SCSI disk")
     trigger: TriggerName = Field("sysrq-c", description="how it is made to crash")
@@ -109,7 +125,12 @@ class Crashed(_WithKernel):
     content: int | None = Field(
         None, ge=0, lt=1 << 32, description="seed of what it plants in its memory before"
     )
-    vmlinux: Path | None = Field(None, description="that kernel's vmlinux")
+    vmlinux: Annotated[
+        Path | None,
+        Option(
+            "--vmlinux", "vmlinux of the kernel given with --kernel.", path=True, of_kernel=True
+        ),
+    ] = Field(None, description="that kernel's vmlinux")
     parmline: str = Field("", description="added to the crashed system's kernel parameters")
 
     @property
@@ -129,11 +150,55 @@ class Crashed(_WithKernel):
 class Dump(_WithKernel):
     """The machine and the system that dump it."""
 
-    hsa_size: Size = Field(64 * MIB, ge=MIN_HSA, multiple_of=MIB, description="size of the HSA")
-    layout: DiskLayout = Field(DiskLayout.PARTITION, description="layout of the dump disk")
-    format: DumpFormat = Field(DumpFormat.ELF, description="format of the dump")
-    disk_size: Size | None = Field(None, multiple_of=4096, description="default: as needed")
-    parmline: str = Field("", description="added to the dump tool's kernel parameters")
+    kernel: Annotated[
+        Path | None, Option("--dump-kernel", "Kernel image that dumps.", path=True, of_kernel=True)
+    ] = _KERNEL
+    source: Annotated[
+        str | None,
+        Option(
+            "--dump-source",
+            "Build the kernel that dumps from this source.",
+            path=True,
+            of_kernel=True,
+        ),
+    ] = _SOURCE
+    patches: Annotated[
+        tuple[str, ...],
+        Option(
+            "--dump-patch",
+            "Patch for this source: a file, or a museum patch's name.",
+            path=True,
+            of_kernel=True,
+        ),
+    ] = _PATCHES
+    config: Annotated[
+        tuple[ConfigurationLine, ...],
+        Option(
+            "--dump-config",
+            "Line of the dump kernel's configuration: CONFIG_X=y.",
+            of_kernel=True,
+        ),
+    ] = _CONFIG
+    hsa_size: Annotated[Size, Option("--hsa-size", "Size of the HSA, such as 512M or 1G.")] = Field(
+        64 * MIB, ge=MIN_HSA, multiple_of=MIB, description="size of the HSA"
+    )
+    layout: Annotated[DiskLayout, Option("--disk-layout", "Raw dump partition or file system.")] = (
+        Field(DiskLayout.PARTITION, description="layout of the dump disk")
+    )
+    format: Annotated[
+        DumpFormat, Option("--dump-format", "What the dump tool writes: ELF, or the s390 formats.")
+    ] = Field(DumpFormat.ELF, description="format of the dump")
+    disk_size: Annotated[
+        Size | None, Option("--disk-size", "Size of the dump disk, such as 512M or 1G.")
+    ] = Field(None, multiple_of=4096, description="default: as needed")
+    parmline: Annotated[
+        str,
+        Option(
+            "--dump-parmline",
+            "Kernel parameters for the dump tool (dump_mode=...).",
+            of_kernel=True,
+        ),
+    ] = Field("", description="added to the dump tool's kernel parameters")
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -188,6 +253,7 @@ class ScenarioFile(Scenario):
 
 
 SECTIONS: dict[str, type[BaseModel]] = {"crashed": Crashed, "dump": Dump, "expect": Expect}
+OPTIONS = options_of(SECTIONS)
 
 
 def section_of(name: str) -> tuple[str, str]:

@@ -19,21 +19,6 @@ if TYPE_CHECKING:
 MAX_FINDINGS = 10
 REMOVED = "evidence removed, because the test did not fail; --zharness-keep keeps it"
 
-# fields of the schema's section [dump] -> options of zharness dump
-DUMP_OPTIONS = {
-    "hsa_size": "--hsa-size",
-    "layout": "--disk-layout",
-    "format": "--dump-format",
-    "disk_size": "--disk-size",
-    "kernel": "--dump-kernel",
-    "source": "--dump-source",
-    "patches": "--dump-patch",
-    "config": "--dump-config",
-    "parmline": "--dump-parmline",
-}
-
-_PATHS = ("kernel", "patches")
-
 
 def verdict(judged: Verdict, again: str) -> str:
     """A verdict, its findings, and what to do next; ``again`` is the command that repeats it.
@@ -74,14 +59,17 @@ def trouble_of(judged: Verdict) -> HarnessError:
 
 def dump_again(crash: Path, dump: Dump, store: Path | None) -> str:
     """The command that dumps ``crash``, a snapshot's directory, in the same way."""
-    from harness.run.plan import rooted
-    from harness.scenario.sizes import format_size
+    from harness.run.plan import rooted_source
+    from harness.scenario.model import OPTIONS
 
     options: list[object] = []
-    for field, value in dump.model_dump(exclude_defaults=True).items():
-        for each in value if isinstance(value, tuple) else (value,):
-            shown = format_size(each) if field.endswith("_size") else each
-            options += [DUMP_OPTIONS[field], rooted(str(each)) if field in _PATHS else shown]
+    given = dump.model_dump(exclude_defaults=True)
+    for option in OPTIONS:
+        if option.section == "dump" and option.field in given:
+            value = given[option.field]
+            for each in value if option.many else (value,):
+                shown = str(each) if option.written is None else option.written.show(each)
+                options += [option.name, rooted_source(shown) if option.option.path else shown]
     return command("dump", f"{crash}{os.sep}", *options, store=store)
 
 

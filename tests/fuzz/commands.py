@@ -14,7 +14,7 @@ from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
-from harness.cli.commands import extract_dump
+from harness.cli.commands.dump import extract as extract_part
 from harness.dump.byte_source import File
 from harness.dump.collect import collect_partition
 from harness.dump.convert import convert
@@ -85,7 +85,7 @@ def extract_parts(data: bytes, path: Path) -> None:
 
 def _extract(dump, what: str, which: str | None, json: bool) -> None:
     with _refused():
-        extract_dump.extract(dump, what, which, json=json)
+        extract_part.extract(dump, what, which, json=json)
 
 
 def collect_from_partition(data: bytes, path: Path) -> None:

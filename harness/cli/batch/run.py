@@ -23,7 +23,7 @@ from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
 from harness.run.plan import rooted_source
 from harness.scenario.load import Concrete
-from harness.scenario.options import OVERRIDES
+from harness.scenario.model import OPTIONS
 from harness.scenario.select import word_for
 
 
@@ -64,12 +64,12 @@ class Chosen:
         return shlex.join(["zharness", "replay", str(evidence.absolute()), *self._common()])
 
     def _overrides(self) -> Iterator[str]:
-        for (section, field), option in OVERRIDES.items():
-            value = self.overrides.get(section, {}).get(field)
+        for option in OPTIONS:
+            value = self.overrides.get(option.section, {}).get(option.field)
             if value is not None:
-                is_path = isinstance(value, Path) or field in ("source", "patches")
-                for each in value if isinstance(value, list) else (value,):
-                    yield from (option, rooted_source(str(each)) if is_path else str(each))
+                for each in value if option.many else (value,):
+                    word = str(each)
+                    yield from (option.name, rooted_source(word) if option.option.path else word)
 
     def _common(self) -> Iterator[str]:
         if self.store.absolute() != default_store().absolute():

@@ -9,6 +9,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.options import examples
+from harness.cli.overrides import Overrides, overriding
 from harness.cli.say import say, say_json
 from harness.errors import EvidenceError, UsageError
 from harness.progress import NoProgress
@@ -22,10 +23,11 @@ OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="For which 
 
 
 @app.command(epilog=examples("zharness images build", "zharness images build --memory 3G"))
+@overriding("crashed", "dump", only=("--memory", "--disk-layout"))
 def build(
     scenario: options.Scenario = "panic",
-    memory: options.Memory = None,
-    disk_layout: options.Layout = None,
+    *,
+    overrides: Overrides,
     store: options.StorePath = None,
     debian_mirror: options.DebianMirror = None,
     json: options.Json = False,
@@ -38,10 +40,6 @@ def build(
     from harness.run.plan import plan_of
     from harness.scenario.load import load
 
-    overrides: dict[str, dict[str, Any]] = {
-        "crashed": {"memory": memory},
-        "dump": {"layout": disk_layout},
-    }
     plan = plan_of(scenario, load(scenario, overrides))
     options.use_mirror(debian_mirror)
     images = options.images(store, json=json)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from harness.cli import options
-from harness.cli.commands.run import run_plan, show
+from harness.cli.one_run import run_plan, show
 from harness.cli.options import examples
 from harness.cli.say import tell
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options
+from harness.cli.one_run import echo
 from harness.cli.options import examples
+from harness.cli.overrides import Overrides, overriding
 from harness.cli.say import say, say_json, tell
 from harness.cli.show.progress import progress_for
 
@@ -24,27 +26,24 @@ app = typer.Typer(help="Stored crashes: crash once, dump many times.", no_args_i
 
 
 @app.command(epilog=examples("zharness snapshot create panic --memory 1G --smp 4"))
+@overriding("crashed")
 def create(
     scenario: options.Scenario = "panic",
-    memory: options.Memory = None,
-    smp: options.Cpus = None,
-    kernel: options.KernelImage = None,
-    vmlinux: options.Vmlinux = None,
+    *,
+    overrides: Overrides,
     store: options.StorePath = None,
     time_factor: options.TimeFactor = 1.0,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Crash a system and keep the crash; if the store has it already, it is not made again."""
-    from harness.cli.commands.run import echo
     from harness.images.store import Store
     from harness.run import engine
     from harness.run.batch.capacity import require_room
     from harness.run.plan import plan_of
     from harness.scenario.load import load
 
-    crashed = {"memory": memory, "smp": smp, "kernel": kernel, "vmlinux": vmlinux}
-    plan = plan_of(scenario, load(scenario, {"crashed": crashed}), time_factor=time_factor)
+    plan = plan_of(scenario, load(scenario, overrides), time_factor=time_factor)
     require_room(plan.name, plan.scenario.crashed)
     progress = progress_for(json=json, verbose=verbose)
     snapshot = engine.create_snapshot(

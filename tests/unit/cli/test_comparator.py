@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.cli.commands.extract_dump import extract
+from harness.cli.commands.dump.extract import extract
 from harness.s390x.storestatus import cpu_state, status_area, whole_comparator
 from harness.verify.checks.registers import COMPARATOR, paired_registers
 from tests.support.cpus import make_cpu

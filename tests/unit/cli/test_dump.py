@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.commands.extract_dump import hex_lines
+from harness.cli.commands.dump.extract import hex_lines
 from harness.dump.describe import describe
 from harness.dump.detect import open_dump
 from harness.dump.formats.table import writers

@@ -77,6 +77,7 @@ class TestOff:
         result.stdout.fnmatch_lines(
             [
                 "*ours: harness harness.errors harness.evidence harness.evidence.directory "
+                "harness.evidence.names "
                 "harness.files harness.files.atomic harness.files.json_text harness.printable "
                 "harness.pytest_plugin harness.testing harness.testing.evidence "
                 "harness.testing.report",

@@ -184,9 +184,6 @@ class TestReport:
         again = report.dump_again(Path("crash"), Dump(kernel="kernel-dump-12"), None)
         assert again == "zharness dump crash/ --dump-kernel kernel-dump-12"
 
-    def test_every_field_of_a_dump_has_its_option(self):
-        assert report.DUMP_OPTIONS.keys() == Dump.model_fields.keys()
-
 
 class TestCrashedSystem:
     @pytest.fixture

@@ -1,4 +1,4 @@
-"""dump SNAPSHOT, dump info, and the other commands on dumps in files."""
+"""dump info, compare, check, judge, extract and convert: commands on dumps in files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.commands import run
-from harness.cli.default_command import DefaultCommandGroup
 from harness.cli.options import examples
 from harness.cli.say import say, say_json
 from harness.cli.show.progress import progress_for
@@ -66,22 +64,6 @@ class What(StrEnum):
     CPU = "cpu"
 
 
-app = typer.Typer(
-    cls=DefaultCommandGroup,
-    help="Dump a stored crash again ([bold]zharness dump SNAPSHOT[/bold]), or inspect dumps.",
-    epilog=examples(
-        "zharness dump sysrq-c --hsa-size 128M  # dump a stored crash again",
-        "zharness dump info dump.elf",
-        "zharness dump compare dump.elf other.elf",
-        "zharness dump check dump.elf",
-        "zharness dump extract dump.elf dmesg",
-    ),
-    no_args_is_help=True,
-)
-app.command("snapshot", epilog=run.DUMP_EXAMPLES)(run.dump)  # the first one needs no name
-
-
-@app.command(epilog=INFO_EXAMPLES)
 def info(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> None:
     """Show what a dump is: format, memory map, CPUs, kernel, panic, and facts of its headers."""
     from harness.cli.show.dump_info import show_info
@@ -96,7 +78,6 @@ def info(file: DumpFile, json: options.Json = False, limit_factor: options.Limit
             show_info(described)
 
 
-@app.command(epilog=COMPARE_EXAMPLES)
 def compare(
     one: Annotated[Path, options.path_argument(metavar="A", help="A dump, in any known format.")],
     other: Annotated[Path, options.path_argument(metavar="B", help="Another dump, in any format.")],
@@ -120,7 +101,6 @@ def compare(
         return _show(what, results, ("the dumps are the same", "the dumps differ"), json)
 
 
-@app.command(epilog=CHECK_EXAMPLES)
 def check(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> int:
     """Check a dump alone: is it complete, consistent, and of a Linux that crashed?
 
@@ -136,7 +116,6 @@ def check(file: DumpFile, json: options.Json = False, limit_factor: options.Limi
         return _show(what, results, ("nothing is wrong", "something is wrong"), json)
 
 
-@app.command(epilog=JUDGE_EXAMPLES)
 def judge(
     file: DumpFile,
     suite: Annotated[
@@ -169,7 +148,6 @@ def judge(
     return _show(what, results, ("they agree", "not all agree"), json)
 
 
-@app.command(epilog=EXTRACT_EXAMPLES)
 def extract(
     file: DumpFile,
     what: Annotated[
@@ -187,15 +165,14 @@ def extract(
     limit_factor: options.LimitFactor = 1,
 ) -> None:
     """Extract a part of a dump, and write it to standard output."""
-    from harness.cli.commands import extract_dump
+    from harness.cli.commands.dump import extract as extract_part
     from harness.dump.detect import open_dump
 
-    extract_dump.check(what, which)
+    extract_part.check(what, which)
     with _limited(limit_factor, file), open_dump(file) as dump:
-        extract_dump.extract(dump, what, which, json=json)
+        extract_part.extract(dump, what, which, json=json)
 
 
-@app.command(epilog=CONVERT_EXAMPLES)
 def convert(
     file: DumpFile,
     target: Annotated[Path, options.path_argument(metavar="OUT", help="A new file.")],

@@ -1,0 +1,1 @@
+"""The commands on dumps, and the one that dumps a stored crash again."""

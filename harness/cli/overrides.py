@@ -1,0 +1,85 @@
+"""Options that override fields of a scenario: a command has those that the schema marks."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.scenario.model import OPTIONS
+from harness.scenario.options import FieldOption, Written
+
+Overrides = Mapping[str, Mapping[str, Any]]  # section -> field -> value; None if not given
+
+_PARAMETER = "overrides"
+
+
+def overriding(
+    *sections: str, only: Collection[str] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of these sections, in place of its parameter ``overrides``.
+
+    The parameter gets their values as ``Overrides``. ``only`` names those that there are if not
+    all are wanted.
+    """
+    chosen = [
+        option
+        for option in OPTIONS
+        if option.section in sections and (only is None or option.name in only)
+    ]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_overrides(**given: Any) -> Any:
+            overrides: dict[str, dict[str, Any]] = {section: {} for section in sections}
+            for option in chosen:
+                value = given.pop(option.parameter)
+                overrides[option.section][option.field] = None if value == [] else value
+            return command(**given, **{_PARAMETER: overrides})
+
+        signature = inspect.signature(command, eval_str=True)
+        parameters = [*_replaced(signature, chosen)]
+        with_overrides.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=parameters
+        )
+        return with_overrides
+
+    return decorate
+
+
+def _replaced(
+    signature: inspect.Signature, chosen: Collection[FieldOption]
+) -> Iterator[inspect.Parameter]:
+    for parameter in signature.parameters.values():
+        if parameter.name == _PARAMETER:
+            yield from map(_parameter, chosen)
+        else:
+            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def _parameter(option: FieldOption) -> inspect.Parameter:
+    """For Typer. Of a path it checks nothing: a file that cannot be read is no usage error."""
+    settings: dict[str, Any] = {"help": option.option.help}
+    if option.written is not None:
+        settings |= {"parser": _parser(option.written), "metavar": option.written.metavar}
+    if option.type is Path:
+        settings["readable"] = False
+    kind: Any = list[option.type] if option.many else option.type  # type: ignore[name-defined]
+    annotation: Any = Annotated[kind | None, typer.Option(option.name, **settings)]
+    return inspect.Parameter(
+        option.parameter, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )
+
+
+def _parser(written: Written) -> Callable[[str], object]:
+    def parse(text: str) -> object:
+        try:
+            return written.parse(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse
