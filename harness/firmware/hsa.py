@@ -29,11 +29,11 @@ class Hsa:
         self._status = status_area(ipl_cpu)
 
     def release(self) -> None:
-        """Give the area up, as DIAGNOSE X'308' subcode 2 does. It cannot be had back."""
+        """Release the area, as DIAGNOSE X'308' subcode 2 does. This is final."""
         self.released = True
 
     def held(self, page: int, count: int) -> int:
-        """How many of ``count`` pages from ``page`` there are: none once released."""
+        """How many of ``count`` pages from ``page`` exist: none after the release."""
         if self.released or not 0 <= page < self.pages or count <= 0:
             return 0
         return min(count, self.pages - page)

@@ -1,6 +1,6 @@
-"""The firmware of one load: all that a loaded system can ask of it.
+"""The firmware of one load: all functions that a loaded system can call.
 
-A machine gets it from outside, so it can be one that is not sound.
+A machine gets it from outside, so a test can pass a faulty one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IPL_CPU = 0
 
 @dataclass(frozen=True)
 class Firmware:
-    """Of an ordinary load: DIAGNOSE X'308', and what is corrected in service calls' answers."""
+    """An ordinary load: DIAGNOSE X'308', and corrections in the answers to service calls."""
 
     diag308: Diag308
     calls: ServiceCalls
@@ -28,7 +28,7 @@ class Firmware:
 
 @dataclass(frozen=True)
 class DumpFirmware(Firmware):
-    """Of a SCSI dump load, which has an HSA and ``others``: the stopped CPUs."""
+    """A SCSI dump load, which has an HSA and ``others``: the stopped CPUs."""
 
     hsa: Hsa
     others: StoppedCpus

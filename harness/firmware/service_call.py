@@ -1,4 +1,4 @@
-"""Completing what QEMU's SCLP leaves undone: list-directed dump, the HSA size, and SDIAS.
+"""Add what QEMU's SCLP lacks: list-directed dump, the HSA size, and SDIAS.
 
 QEMU answers every service call itself. At the service signal, before the operating system
 looks, the answer is corrected in the SCCB.
@@ -38,7 +38,7 @@ _RESPONSE_OK = sclp.RESPONSE_EVENT_OK.to_bytes(2, "big")
 
 @dataclass(frozen=True)
 class MachineReported:
-    """Read SCP Information now says that SCSI dumps can be loaded, and how big the HSA is.
+    """Read SCP Information now has the bit for SCSI dump loads, and the HSA size.
 
     ``hsa_pages`` is 0 on a machine that holds none.
     """
@@ -72,7 +72,7 @@ class ServiceCalls:
         self._read_info_sccb: int | None = None
 
     def issued(self, command: int, sccb: int) -> None:
-        """SERVC is about to be executed: only this tells what an answer is an answer to."""
+        """SERVC is about to run: remember command and SCCB, to match the later service signal."""
         is_read_info = command in (sclp.CMDW_READ_SCP_INFO, sclp.CMDW_READ_SCP_INFO_FORCED)
         self._read_info_sccb = sccb if is_read_info else None
 

@@ -12,7 +12,7 @@ from harness.s390x.sigp import STATE_CHANGING, Order
 from harness.s390x.storestatus import additional_status_area, status_area
 
 STATUS_ALIGNMENT = 512
-ADDITIONAL_STATUS_ALIGNMENT = 1024  # the low bits say how much more than vector registers
+ADDITIONAL_STATUS_ALIGNMENT = 1024  # the low bits request more than vector registers
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class StoppedCpus:
     """The CPUs other than the IPL CPU, by CPU address, in the stopped state.
 
     ``stored`` collects the addresses whose status was asked for. Once an order changes a CPU's
-    state, the dump system has ``taken_over`` the CPUs, and QEMU's own SIGP is right again.
+    state, the dump system has ``taken_over`` the CPUs, and QEMU's own SIGP is used again.
     """
 
     def __init__(self, storage: AbsoluteStorage, cpus: Sequence[CpuState], ipl_cpu: int) -> None:
@@ -38,7 +38,7 @@ class StoppedCpus:
         self.taken_over = False
 
     def signal(self, order: int, address: int, parameter: int) -> Signalled | None:
-        """Play one order for CPU ``address``; None for what is QEMU's own matter."""
+        """Play one order for CPU ``address``; None if QEMU must execute it."""
         if address == self._ipl_cpu:
             return None
         cpu = self._cpus.get(address)

@@ -1,4 +1,4 @@
-"""What the firmware needs of memory."""
+"""The interface to memory that the firmware needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dump must hold if Linux crashed in it, whichever system it was."""
+"""Facts that every dump of a crashed Linux must have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.verify.findings import CheckResult, Finding
 PREFIXES, PSWS, VMCOREINFO = "prefixes", "psws", vmcoreinfo.CHECK
 TABLES, LOG = "page-tables", "kernel-log"
 IN_IMAGE = ("swapper_pg_dir", "_stext", "init_uts_ns", "prb", "node_online_map", "lowcore_ptr")
-_UTS_NAME = "OFFSET(uts_namespace.name)"  # kernels before 5.11 do not tell it
+_UTS_NAME = "OFFSET(uts_namespace.name)"  # kernels before 5.11 do not have it
 _NO_VMCOREINFO = "the dump has no VMCOREINFO"
 
 # Principles of Operation, chapter 4 "Program-Status Word": bits 31 and 32 are the addressing
@@ -28,10 +28,10 @@ _ZERO = 0xB808_007E_7FFF_FFFF
 
 
 def prefixes(dump: Dump) -> CheckResult:
-    """Each CPU's prefix is its own, aligned, in memory, and a lowcore of Linux is there.
+    """Each CPU's prefix must be its own, aligned, in memory, and lead to a lowcore of Linux.
 
-    Each lowcore of the kernel is some CPU's: Linux forgets that of a CPU that it takes offline
-    (arch/s390/kernel/smp.c, pcpu_free_lowcore), and makes one before it starts a CPU.
+    Each lowcore of the kernel must belong to a CPU: Linux frees the lowcore of a CPU that it takes
+    offline (arch/s390/kernel/smp.c, pcpu_free_lowcore), and makes one before it starts a CPU.
     """
     cpus = dump.cpus
     if not cpus:
@@ -54,10 +54,10 @@ def prefixes(dump: Dump) -> CheckResult:
 
 
 def _kernels_lowcores(dump: Dump) -> tuple[int, ...] | None:
-    """By the kernel's own account; None where it does not give one."""
+    """The lowcores in the kernel's own table; None if there is no table."""
     try:
         return lowcores(Kernel(dump))
-    except EvidenceError:  # told by the checks of VMCOREINFO and page tables
+    except EvidenceError:  # the checks of VMCOREINFO and page tables report this
         return None
 
 
@@ -86,9 +86,9 @@ def _prefix(
 
 
 def psws(dump: Dump) -> CheckResult:
-    """Each CPU's PSW is one that a CPU takes: what has to be zero is, the addressing mode exists.
+    """Each CPU's PSW must be valid: required zeros are zero, and the addressing mode exists.
 
-    A user's process may be in any mode, and a disabled wait has whatever address it likes.
+    A user's process may be in any mode, and a disabled wait may have any address.
     """
     cpus = dump.cpus
     if not cpus:
@@ -102,7 +102,7 @@ def psws(dump: Dump) -> CheckResult:
 
 
 def vmcoreinfo_alone(dump: Dump) -> CheckResult:
-    """It says what it must, is the one that the lowcore points to, and of the kernel in memory."""
+    """It must have the required lines, be the lowcore's note, and fit the kernel in memory."""
     note = dump.vmcoreinfo
     if note is None:
         return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, _NO_VMCOREINFO)
@@ -123,7 +123,7 @@ def vmcoreinfo_alone(dump: Dump) -> CheckResult:
 
 
 def page_tables(dump: Dump) -> CheckResult:
-    """Symbols in the kernel's image are mapped to where the image is."""
+    """Symbols in the kernel's image must be mapped to the image."""
     if dump.vmcoreinfo is None:
         return CheckResult.skipped(TABLES, "symbols", _NO_VMCOREINFO)
     kernel = Kernel(dump)
@@ -143,7 +143,7 @@ def page_tables(dump: Dump) -> CheckResult:
 
 
 def kernel_log(dump: Dump) -> CheckResult:
-    """The kernel's log can be read, and its records' numbers ascend."""
+    """The kernel's log must be readable, with ascending record numbers."""
     if dump.vmcoreinfo is None:
         return CheckResult.skipped(LOG, "records", _NO_VMCOREINFO)
     kernel = Kernel(dump)

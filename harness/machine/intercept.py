@@ -1,11 +1,11 @@
-"""Stopping a guest at the instructions with which it talks to the machine below it.
+"""Stop a guest at the instructions with which it calls the machine.
 
-Sites are found by looking, not by version: the code around the current PSW is searched for the
-instructions' encodings, and a breakpoint is set at each. QEMU compares the PSW address, so a
-breakpoint at data that only looks like an instruction costs nothing and never fires.
+The kernel's version does not matter: the code around the current PSW is searched for the encodings
+of the instructions, and a breakpoint is set at each. QEMU compares the PSW address, so a breakpoint
+at data that only looks like an instruction costs nothing and never fires.
 
-All that is looked at here is the guest's to choose: its PSW, its registers, its tables, its memory.
-What makes no sense there finds nothing, and the guest has to live with it.
+The guest chooses everything that is read here: its PSW, its registers, its tables, its memory.
+Values that make no sense have no effect, and the guest must cope with that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.qemu.monitor import Monitor
 from harness.qemu.ram import GuestRam
 from harness.s390x.instructions import INSTRUCTION_SIZE, Opcode, Operands, decode, find
 
-SEARCH_BYTES = 16 << 20  # each way around the PSW: a kernel's text is contiguous
+SEARCH_BYTES = 16 << 20  # in each direction from the PSW: a kernel's text is contiguous
 BREAKPOINT_SIZE = 2
 # QEMU goes through all breakpoints at each translated block. A kernel with its initramfs has some
 # dozen places that look like an instruction to stop at.
@@ -57,13 +57,13 @@ class Interceptor:
 
     @property
     def full(self) -> bool:
-        """Whether more places looked like an instruction than are watched."""
+        """Whether more places looked like an instruction than can be watched."""
         return self._full
 
     def search(self, opcodes: frozenset[Opcode]) -> int:
         """Find ``opcodes`` around the current PSW and break there; returns how many are new.
 
-        If there are too many (``MOST_SITES`` in all), of those nearest to the PSW.
+        If there are too many (``MOST_SITES`` in all), the nearest ones to the PSW are taken.
         """
         pc = self._gdb.read_register("pswa")
         absolute = self.absolute(pc)
@@ -96,10 +96,10 @@ class Interceptor:
             del self._sites[address]
 
     def current(self) -> AtInstruction | None:
-        """The instruction that the stopped CPU is about to execute, if it is one of ours.
+        """The instruction that the stopped CPU is about to execute, if it is one that is played.
 
-        None in the problem state, too, in which all of them are program exceptions, and if the
-        guest has another instruction there by now.
+        None also in the problem state, where all of them are program exceptions, and if the guest
+        now has another instruction there.
         """
         address = self._gdb.read_register("pswa")
         if address not in self._sites or self._gdb.read_register("pswm") & _PROBLEM_STATE:

@@ -1,4 +1,4 @@
-"""Snapshots kept in the store for later: crash once, dump many times.
+"""Snapshots in the store: crash once, dump many times.
 
 ::
 
@@ -29,7 +29,7 @@ from harness.qemu.binary import find_qemu
 class Snapshots:
     """The snapshots in one store, each under its name. All methods raise HostError.
 
-    That is: if the store cannot be read or, for those that change it, written.
+    They do so if the store cannot be read; methods that change it, also if it cannot be written.
     """
 
     def __init__(self, store: Store) -> None:
@@ -37,23 +37,23 @@ class Snapshots:
         self._root = store.root / "snapshots"
 
     def names(self) -> list[str]:
-        """Of all that are there, damaged ones, too."""
+        """The names of all snapshots, including damaged ones."""
         with self._store.using("its snapshots"):
             if not self._root.is_dir():
                 return []
             return sorted(path.name for path in self._root.iterdir() if path.name[0] != ".")
 
     def has(self, name: str) -> bool:
-        """Whether there is a snapshot of exactly this name, be it damaged."""
+        """Whether there is a snapshot with exactly this name, even a damaged one."""
         return name in self.names()
 
     def open(self, name: str) -> Snapshot:
-        """The one of exactly this name; raises EvidenceError if it is damaged or not there."""
+        """The snapshot with exactly this name; raises EvidenceError if it is damaged or missing."""
         with self._blaming(self._root / name):
             return Snapshot.open(self._root / name)
 
     def get(self, wanted: str) -> Snapshot:
-        """By name, unambiguous beginning of a name, or path.
+        """The snapshot with this name, unique first part of a name, or path.
 
         Raises UsageError if there is none or more than one, EvidenceError if it is damaged.
         """
@@ -62,10 +62,10 @@ class Snapshots:
         return self.open(self.find(wanted))
 
     def find(self, wanted: str, *, strictly: bool = False) -> str:
-        """The name that ``wanted`` is or unambiguously begins; raises UsageError.
+        """The name that is, or starts with, ``wanted``; raises UsageError if it is not unique.
 
-        Of crashes that differ only in how they were made, the one of the QEMU that runs would use
-        now is meant, unless ``strictly``.
+        If crashes differ only in how they were made, the one of the current QEMU is taken, unless
+        ``strictly``.
         """
         names = self.names()
         if wanted in names:
@@ -84,7 +84,7 @@ class Snapshots:
         raise UnknownNameError(f"no snapshot '{wanted}'", hint="zharness snapshot list shows them")
 
     def _qemu_of(self, name: str) -> str | None:
-        """None of a damaged one, too."""
+        """The QEMU of a snapshot; None if it is unknown or the snapshot is damaged."""
         try:
             return self.open(name).qemu
         except EvidenceError:
@@ -92,14 +92,14 @@ class Snapshots:
 
     @contextmanager
     def making(self, name: str) -> Iterator[None]:
-        """For the length of a ``with`` block nobody else makes or removes that snapshot."""
+        """During a ``with`` block nobody else makes or removes that snapshot."""
         with self._store.lock(f"crash-{name}"):
             yield
 
     def keep(self, snapshot: Snapshot, name: str) -> None:
-        """Publish a run's ``snapshot`` under ``name``; for the one who is :meth:`making` that.
+        """Publish a run's ``snapshot`` under ``name``; only inside :meth:`making`.
 
-        Nothing is copied where links are possible; the files become read-only then.
+        Files are linked, not copied, if possible; they become read-only then.
         """
         with self._store.using(name), self._store.workplace(name) as building:
             place(snapshot, building / name)
@@ -121,13 +121,13 @@ class Snapshots:
         return taken
 
     def remove(self, name: str) -> None:
-        """Take out the one of exactly this name; evidence that shares its files keeps them."""
+        """Remove the snapshot with exactly this name; evidence that shares its files keeps them."""
         with self.making(name):
             self._store.bury(self._root / name)
 
     @contextmanager
     def _blaming(self, directory: Path) -> Iterator[None]:
-        """Says of a damaged snapshot in the store how to get rid of it."""
+        """Adds to the error of a damaged snapshot how to remove it."""
         try:
             yield
         except EvidenceError as error:
@@ -143,7 +143,7 @@ class Snapshots:
 
 
 def place(snapshot: Snapshot, directory: Path) -> None:
-    """Put ``snapshot`` into ``directory`` as well, without copying where links are possible.
+    """Put ``snapshot`` also into ``directory``, with links instead of copies if possible.
 
     Raises EvidenceError if it is removed meanwhile.
     """
@@ -152,7 +152,7 @@ def place(snapshot: Snapshot, directory: Path) -> None:
         source, target = snapshot.directory / name, directory / name
         try:
             source.lstat()
-            require_plain(source)  # or something else would be linked to, or copied
+            require_plain(source)  # otherwise something else would be linked or copied
             try:
                 os.link(source, target)
             except OSError:  # another file system

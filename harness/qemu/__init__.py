@@ -1,1 +1,1 @@
-"""A stock QEMU as a machine: its command line, process, and the interfaces it offers."""
+"""A stock QEMU as a machine: its command line, its process, and its interfaces."""

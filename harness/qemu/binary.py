@@ -1,4 +1,4 @@
-"""Find the host's QEMU and make sure that it can do the job."""
+"""Find the host's QEMU, and check that it is suitable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _INSTALL = (
 class QemuBinary:
     """An executable that emulates s390x, and its (major, minor, micro) version.
 
-    ``sandbox``: whether it can lock itself up (``SANDBOX``) on this host.
+    ``sandbox``: whether its sandbox (``SANDBOX``) works on this host.
     """
 
     path: Path
@@ -49,10 +49,10 @@ class QemuBinary:
         return _dotted(self.version)
 
     def identity(self) -> str:
-        """Release and digest: what tells this machine from others. Raises HostError.
+        """Release and digest, which identify this QEMU. Raises HostError.
 
-        By content, because a distribution mends a QEMU without giving it another version, and
-        because copies, paths and times say nothing. What a wrapper script starts is not seen.
+        The digest is of the content: a distribution may fix a QEMU without a new version, and
+        paths and times prove nothing. What a wrapper script starts is not seen.
         """
         try:
             with self.path.open("rb") as file:
@@ -76,7 +76,7 @@ def find_qemu(minimum: tuple[int, ...] = MINIMUM_QEMU) -> QemuBinary:
             hint=_INSTALL,
         )
     # every target's QEMU prints the same version line; only its machine types tell them apart.
-    # Where the sandbox is missing, or cannot be put up, QEMU ends before it prints any
+    # If the sandbox is missing, or does not work, QEMU ends before it prints anything
     sandbox = _has_machine(path, *SANDBOX)
     if not sandbox and not _has_machine(path):
         raise HostError(

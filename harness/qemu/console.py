@@ -1,4 +1,4 @@
-"""A guest's console: logged, echoed line by line, and open to pexpect."""
+"""A guest's console: logged, echoed line by line, and usable with pexpect."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _RECEIVE_BYTES = 65536
 class Console(_Spawn):
     """Owns ``sock``, the harness's end of a console, and writes ``log``.
 
-    A thread of its own reads, so the guest never waits for us: it writes the log, calls
+    A thread of its own reads, so the guest never waits for the harness: it writes the log, calls
     ``on_line`` with every complete line (from that thread), and keeps the last 1 MiB that
     nobody has expected yet. ``expect`` and ``sendline`` work as in pexpect, from any one other
     thread; at the end of QEMU ``expect`` raises ``pexpect.EOF``.
 
-    The log is a ``ConsoleLog``. A line not yet complete, such as a prompt, is in it as far as it
-    came.
+    The log is a ``ConsoleLog``. It also has the part of an incomplete line, such as a prompt, that
+    has come.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Console(_Spawn):
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """What of the guest's output was not kept; lines for people."""
+        """Which output of the guest was not kept; lines for people."""
         beyond = self._log.beyond
         if not beyond:
             return ()
@@ -82,7 +82,7 @@ class Console(_Spawn):
     def expect_list(  # type: ignore[override]
         self, patterns: list[Any], timeout: float | None = -1, window: int | None = -1, *_: bool
     ) -> int:
-        """What ``expect`` ends in."""
+        """The last step of ``expect``."""
         self._begin(timeout)
         return super().expect_list(patterns, None, window)
 
@@ -93,7 +93,7 @@ class Console(_Spawn):
         return super().expect_exact(patterns, None, window)
 
     def _begin(self, timeout: float | None) -> None:
-        """Count the time ourselves: pexpect asks the host's wall clock, which can be set."""
+        """Start our own deadline: pexpect uses the host's wall clock, which somebody may set."""
         seconds = self.timeout if timeout == -1 else timeout
         self._until = None if seconds is None else Deadline(seconds)
         self._looked = False
@@ -101,7 +101,7 @@ class Console(_Spawn):
     def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> str:
         """Up to ``size`` characters, as soon as there are any; pexpect calls this in ``expect``.
 
-        Raises ``pexpect.TIMEOUT`` when the time of that has passed, but not before the first look;
+        Raises ``pexpect.TIMEOUT`` when its time has passed, but not before the first read;
         ``pexpect.EOF`` at the end, and HostError if the log could not be written.
         """
         with self._incoming:
@@ -123,7 +123,7 @@ class Console(_Spawn):
             raise pexpect.TIMEOUT(f"{self.name} said nothing more")
 
     def send(self, text: str) -> None:
-        """Type ``text``. Nothing happens if the guest has gone; reading says so."""
+        """Type ``text``. Nothing happens if the guest has gone; the next read reports that."""
         with suppress(OSError):
             self._sock.sendall(text.encode())
 
@@ -132,11 +132,11 @@ class Console(_Spawn):
         self.send(text + self.linesep)
 
     def isalive(self) -> bool:
-        """Whether more can come."""
+        """Whether more output can come."""
         return not self._ended
 
     def close(self) -> None:
-        """Stop reading and complete the log. Raises what the reading thread ran into."""
+        """Stop reading and complete the log. Raises the error of the reading thread."""
         if self.closed:
             return
         self.closed = True
@@ -149,7 +149,7 @@ class Console(_Spawn):
             raise self._failure
 
     def _read(self) -> None:
-        """The reading thread. Whatever happens to the log, the guest must not be held up."""
+        """The reading thread. The guest must never wait, even if the log fails."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         ended = False
         while not ended:

@@ -1,4 +1,4 @@
-"""The log of a guest's console: what a guest says is kept, but not without bounds."""
+"""The log of a guest's console, with limits on its size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TextIO
 
 from harness.errors import HostError
 
-LOG_LIMIT = 8 << 20  # characters; a talkative kernel's whole boot is a hundredth of it
+LOG_LIMIT = 8 << 20  # characters; the whole boot of a verbose kernel is a hundredth of it
 LINE_LIMIT = 4096  # characters; the kernel's own lines have at most 1,000 (LOG_LINE_MAX)
 TAIL_LINES = 500  # what is remembered
 
@@ -81,7 +81,7 @@ class ConsoleLog:
 
     def close(self) -> None:
         """Complete the log."""
-        with suppress(OSError):  # what could not be written was told before
+        with suppress(OSError):  # write errors were reported before
             if self.beyond:
                 self._write_end()
             self._file.close()
@@ -119,7 +119,7 @@ class ConsoleLog:
             raise self._unwritable(error) from error
 
     def _write_end(self) -> None:
-        """Behind a log that was full: that it was, and how it went out."""
+        """Write the end of a log that was full: a note, and the last lines."""
         follow = list(self._last)[len(self._last) - max(0, self._unwritten) :]
         stamp = follow[0][0] if follow else self._last[-1][0]
         gap = "" if self._at_line_start else LINE_END

@@ -49,7 +49,7 @@ class Disk:
             "file": file,
             "format": FORMAT,
             "cache": "unsafe",  # each stop of the VM would flush the disk otherwise
-            # what the host cannot do is not for the guest to see: the machine stops, QMP says why
+            # the guest must not see errors of the host: the machine stops, and QMP tells why
             "werror": "stop",
             "rerror": "stop",
         }
@@ -73,7 +73,7 @@ class Disk:
 def _dotted(options: Mapping[str, object], prefix: str = "") -> Iterator[str]:
     """``{"file": {"driver": "x"}}`` -> ``file.driver=x``; a comma in a value is doubled.
 
-    Values are taken as they are otherwise: a colon in a path means nothing.
+    Nothing else has a special meaning, such as a colon in a path.
     """
     for name, value in options.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What a process says on its standard error before it ends."""
+"""The last lines that a process writes to its standard error."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _READ_BYTES = 65536
 class LastWords(Closing):
     """A pipe whose writing end is ``sink``, for a child process. Only its end is kept.
 
-    A guest can bring QEMU to complain for ever (of a broken queue, say), and a file would grow for
-    ever. A thread reads until nobody holds the writing end.
+    A guest can make QEMU complain without end (about a broken queue, for example), and a file would
+    grow without end. A thread reads until nobody holds the writing end.
     """
 
     def __init__(self, name: str) -> None:
@@ -29,7 +29,7 @@ class LastWords(Closing):
         self._thread.start()
 
     def started(self) -> None:
-        """The child has the writing end, or will never have it: ours is needed no more."""
+        """The child has the writing end, or will never have it: close ours."""
         if self.sink >= 0:
             os.close(self.sink)
             self.sink = -1
@@ -40,7 +40,7 @@ class LastWords(Closing):
         return self._kept.decode(errors="replace").splitlines()[-count:]
 
     def close(self) -> None:
-        """For a child that has ended; a grandchild that lives on is not waited for."""
+        """For a child that has ended; grandchildren that still run are not awaited."""
         self.started()
         self._thread.join(END_SECONDS)
 

@@ -1,4 +1,4 @@
-"""QMP for code that is not asynchronous: commands, and events that never get lost."""
+"""QMP for synchronous code: commands, and events, of which none is lost."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from harness.qemu.sieve import EventSieve
 
 CONNECT_SECONDS = 60.0
 BLOCK_IO_ERROR = "BLOCK_IO_ERROR"  # QEMU qapi/block-core.json
-# of one name; a guest can have as many as it likes (by resets, say), and one tells as much
+# of one name; a guest can cause any number of them (by resets), and further ones add nothing
 MOST_WAITING = 64
 
-# QEMU's end is an event for us, not a message on the user's terminal
+# QEMU's end is an event for the harness, not a message on the user's terminal
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
@@ -49,7 +49,7 @@ class Event:
 
 
 class DiskFailed(HostError):
-    """The file of a machine's disk could not be read or written, and QEMU stopped for it.
+    """The file of a machine's disk could not be read or written, so QEMU stopped the machine.
 
     ``device`` is QEMU's name of the disk, ``reason`` the host's, ``no_space`` whether it is full.
     """
@@ -62,7 +62,7 @@ class DiskFailed(HostError):
 
 
 class _Tap(EventListener):
-    """Hands every event on at once instead of queueing it."""
+    """Passes every event on at once instead of queueing it."""
 
     def __init__(self, take: Callable[[Message], None]) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class _Tap(EventListener):
 
 
 class _Client(QMPClient):
-    """Writes past the sieve; only what QEMU says goes through it."""
+    """Writes directly to QEMU; only QEMU's output goes through the sieve."""
 
     def __init__(self, name: str, sieve: EventSieve) -> None:
         super().__init__(name)
@@ -219,7 +219,7 @@ class Monitor(Closing):
             self._runner.run(self._live())
 
     async def _live(self) -> None:
-        """One session, and then, for late callers of ``execute``, the loop until ``close``."""
+        """One session; after it the loop runs on until ``close``, for late calls of ``execute``."""
         loss: Exception = self._closed()
         try:
             await self._session()

@@ -1,4 +1,4 @@
-"""One QEMU process with everything that talks to it, from start to certain end."""
+"""One QEMU process with all its connections, from its start to its end."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ QUIT_SECONDS = 5.0  # after it QEMU is killed
 DEATH_SECONDS = 5.0  # from a lost connection to the process's end
 _STDERR_LINES = 5
 _BLOCK = 512  # bytes, the unit of st_blocks (stat(2))
-# beyond the largest file that is QEMU's to write: for small ones, and for headers of a dump
+# beyond the largest file that QEMU writes: for small files, and for headers of a dump
 _FILE_SLACK = 64 << 20
 
 
 class Qemu:
-    """A living QEMU, made by ``Qemu.start``. ``gdb`` is None unless the spec asks for it."""
+    """A running QEMU, made by ``Qemu.start``. ``gdb`` is None unless the spec requests it."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Qemu:
         on_line: Callable[[str], None] | None = None,
         transcript: Trace | None = None,
     ) -> Iterator[Self]:
-        """Run QEMU for the length of a ``with`` block, on the memory ``ram``.
+        """Run QEMU for the duration of a ``with`` block, with the memory ``ram``.
 
         Writes ``qemu-argv.json`` and ``console.log`` to the existing ``directory``.
         ``on_event`` and ``on_line`` are called from other threads; ``transcript`` gets all
@@ -126,13 +126,13 @@ class Qemu:
                 stack.close()  # in case an interrupt came before it could be deferred
 
     def scheduling(self) -> Scheduling | None:
-        """How the host treats QEMU at this moment; None if it is not there any more."""
+        """How the host schedules QEMU at this moment; None if it has ended."""
         return scheduling_of(self.process.pid)
 
     def check(self) -> None:
-        """Raise QemuDied, with QEMU's last words, if QEMU is not there any more.
+        """Raise QemuDied, with QEMU's last lines, if QEMU has ended.
 
-        Raise DiskFailed if the host could not give it what is on a disk.
+        Raise DiskFailed if the host could not read or write a disk.
         """
         self.monitor.check_disks()
         if (self.monitor.lost or self.process.poll() is not None) and (
@@ -142,12 +142,12 @@ class Qemu:
 
 
 def console_path(directory: Path) -> Path:
-    """Where a QEMU that was started in ``directory`` writes what its console says."""
+    """The console log of a QEMU that was started in ``directory``."""
     return directory / CONSOLE
 
 
 class _Process:
-    """The process itself, and what it writes to its standard error."""
+    """The process itself, and its standard error."""
 
     def __init__(
         self, name: str, argv: list[str], fds: Endpoints, directory: Path, file_limit: int
@@ -164,7 +164,7 @@ class _Process:
                 stdout=self._words.sink,
                 stderr=self._words.sink,
                 pass_fds=[fd for fd in astuple(fds) if fd is not None],
-                # a terminal's Ctrl-C is for us; we then end QEMU
+                # a terminal's Ctrl-C goes to the harness, which then ends QEMU
                 start_new_session=True,
             )
         except OSError as error:
@@ -184,7 +184,7 @@ class _Process:
             self.popen.wait(QUIT_SECONDS)
 
     def end(self) -> None:
-        """Kill what is left."""
+        """Kill the process if it still runs."""
         self.popen.kill()
         self.popen.wait()
         self._words.close()
@@ -237,7 +237,7 @@ def _signal_name(number: int) -> str:
 
 
 def _file_limit(spec: MachineSpec) -> int:
-    """Bytes beyond which no file of QEMU's may grow: disk images and memory have their size."""
+    """The maximum size of QEMU's files in bytes, from the sizes of disks and memory."""
     sizes = [disk.path.stat().st_size for disk in spec.disks if disk.path.exists()]
     return max([spec.memory, *sizes]) + _FILE_SLACK
 

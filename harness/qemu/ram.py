@@ -15,7 +15,7 @@ from harness.host.fault import cannot_grow
 
 CHUNK = 1 << 20
 PAGE = 4096
-# what QEMU itself and its translated code need besides the guest's memory
+# memory of QEMU itself and its translated code, beside the guest's memory
 QEMU_OVERHEAD = 128 << 20
 
 _ZERO_PAGE = bytes(PAGE)
@@ -46,8 +46,8 @@ class GuestRam(Closing):
     def create(cls, size: int, *, meminfo: Path = _MEMINFO) -> Self:
         """Empty memory of ``size`` bytes.
 
-        ``meminfo`` is where the kernel tells how much memory is available. Raises HostError if
-        that is less than the guest may come to use.
+        ``meminfo`` is the kernel's file with the available memory. Raises HostError if that is less
+        than the guest may use.
         """
         _check_available(size, meminfo)
         return cls(size)
@@ -77,7 +77,7 @@ class GuestRam(Closing):
         return ram
 
     def close(self) -> None:
-        """Give the memory back to the host. A second call does nothing."""
+        """Free the memory. A second call does nothing."""
         if not self.map.closed:
             self.map.close()
             os.close(self.fd)

@@ -1,4 +1,4 @@
-"""How much a host lets a QEMU run: the difference between a guest that hangs and a host that does.
+"""How much a host lets QEMU run: this distinguishes a guest that hangs from a host without time.
 
 Sources: proc(5), /proc/PID/stat (state); Linux Documentation/scheduler/sched-stats.rst,
 /proc/PID/task/TID/schedstat (time spent waiting on a run queue, in nanoseconds).
@@ -26,7 +26,7 @@ class Scheduling:
 
 
 def scheduling_of(pid: int) -> Scheduling | None:
-    """Of a process that is there; None if it is not."""
+    """The scheduling of a process; None if it does not exist."""
     root = Path("/proc", str(pid))
     try:
         state = root.joinpath("stat").read_text().rpartition(")")[2].split()[0]
@@ -42,7 +42,7 @@ def scheduling_of(pid: int) -> Scheduling | None:
 
 
 class RunTime:
-    """How long a process could run, of the time that has passed between two looks at it.
+    """How long a process could run between two checks.
 
     ``seconds`` is the sum; ``was_stopped`` tells whether a signal was seen to have stopped it.
     """

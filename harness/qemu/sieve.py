@@ -1,9 +1,9 @@
-"""Keeps QMP events that say nothing away from the QMP client.
+"""Drop QMP events that carry no information before the QMP client reads them.
 
 QEMU sends STOP and RESUME at every stop of its gdbstub: 40,000 of them in the dump of a 512 MiB
-guest. To parse them took about 200 microseconds each stop, as long as all else together; to drop
-them unparsed takes a tenth of that. What stopped the guest is told by the gdbstub, and the ends
-that matter have events of their own: GUEST_PANICKED, SHUTDOWN, RESET.
+guest. To parse them took about 200 microseconds for each stop, as long as everything else together.
+To drop them unparsed takes a tenth of that. The gdbstub tells what stopped the guest, and the ends
+that matter have other events: GUEST_PANICKED, SHUTDOWN, RESET.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ class MachineSpec:
     """One machine: ``memory`` in bytes, ``cpus`` all online.
 
     ``kernel``, ``initrd`` and ``append`` boot directly; without a kernel the boot disk is IPLed.
-    ``disks`` hang on one virtio-scsi HBA (see ``harness.s390x.wiring``). A ``paused`` machine
-    waits for its first resume; ``gdb`` gives it a gdbstub, which wants to resume it itself: only
-    with ``paused``.
+    ``disks`` are on one virtio-scsi HBA (see ``harness.s390x.wiring``). A ``paused`` machine waits
+    for its first resume. ``gdb`` gives it a gdbstub, which must resume the machine itself, so it
+    needs ``paused``.
     """
 
     memory: int
@@ -74,7 +74,7 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
         # the first serial line is the SCLP VT220 console, ttysclp0 (hw/s390x/s390-virtio-ccw.c)
         *("-chardev", f"socket,id=con,fd={fds.console}"),
         *("-serial", "chardev:con"),
-        # nothing runs before QMP is ready: an early panic would go untold
+        # nothing runs before QMP is ready, so that an early panic is reported
         "-S",
     ]
     if fds.gdb is not None:

@@ -1,1 +1,1 @@
-"""The dump load: the machine on the crashed system's memory, until the dump system has ended."""
+"""The dump load: a machine with the crashed system's memory, until the dump system ends."""

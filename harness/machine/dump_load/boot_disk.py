@@ -1,8 +1,8 @@
-"""Letting QEMU's boot firmware read a dump disk.
+"""Let QEMU's boot firmware read a dump disk.
 
 ``s390-ccw.img`` loads only component tables of type 0 (IPL); ``zipl -d`` writes type 1 (dump).
-A real machine's loader takes both. So the byte is shown as 0 while the firmware reads, and put
-back at the kernel entry, before the dump system can see the disk. (QEMU 10.0
+A real machine's loader takes both. So the byte is 0 while the firmware reads, and is restored at
+the kernel entry, before the dump system can see the disk. (QEMU 10.0
 ``pc-bios/s390-ccw/bootmap.c``, ``zipl_run``; s390-tools ``zipl/src/bootmap.c``.)
 """
 
@@ -42,7 +42,7 @@ class BootDisk:
     def _set(self, component_type: int) -> None:
         with self.path.open("r+b") as disk:
             for table in self._dump_tables:
-                # in place, so that it is coherent with QEMU's raw driver
+                # in place, so that QEMU's raw driver sees the change
                 os.pwrite(disk.fileno(), bytes([component_type]), table + _TYPE_OFFSET)
 
     def _find_dump_tables(self) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""What a dump system's console tells while it runs: that it lives, and how it ended."""
+"""Watch a dump system's console: is the system alive, and how did it end?"""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from harness.dump_tools.tool import DumpTool
 
 
 class ConsoleWatch:
-    """Gets every console line, from the console's own thread; read from any."""
+    """Gets every console line, from the console's own thread; any thread may read."""
 
     def __init__(self, tool: DumpTool, forward: Callable[[str], None] | None = None) -> None:
         self._tool, self._forward = tool, forward
         self.result_line: str | None = None
-        self.succeeded = False  # whether the tool said that the dump is complete
+        self.succeeded = False  # whether the tool printed that the dump is complete
         self.last_line = clock.now()
 
     def line(self, text: str) -> None:

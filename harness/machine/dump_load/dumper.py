@@ -28,7 +28,7 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.ipl import BlockDevice, block_device, fcp_block
 from harness.s390x.wiring import DUMP_DISK
 
-# whatever it has said before
+# without the line that it has not completed
 _NOT_ENDED = {
     Ended.PANICKED: Outcome.PANICKED,
     Ended.STALLED: Outcome.STALLED,

@@ -1,4 +1,4 @@
-"""The crashed system's memory: read from its snapshot, and put back where it was disturbed."""
+"""The crashed system's memory: read it from its snapshot, and restore changed pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OldMemory(Closing):
         self._file.close()
 
     def read(self, address: int, size: int) -> bytes:
-        # no mapping: there a hole in a full tmpfs, or a bad sector, is our death (SIGBUS)
+        # not mapped: a hole in a full tmpfs, or a bad sector, would kill this process (SIGBUS)
         data = os.pread(self._file.fileno(), size, address)
         if len(data) < min(size, self.size - address):
             raise EvidenceError(f"{self._file.name} became shorter while it was read")
@@ -37,7 +37,7 @@ class OldMemory(Closing):
     def restore(self, ram: GuestRam, start: int) -> int:
         """Make ``ram`` equal to the snapshot from ``start`` on; returns how many pages differed.
 
-        ``ram`` began as a copy, so its holes are the snapshot's and only its data can differ.
+        ``ram`` started as a copy, so it has the snapshot's holes, and only its data can differ.
         """
         restored = 0
         for offset, size in data_extents(ram.fd, start):

@@ -1,15 +1,15 @@
-"""One dump IPL under way.
+"""One dump IPL in progress.
 
 The order of events, seen from outside:
 
 1. the boot firmware loads the dump system and jumps to its entry (``load``);
-2. old memory and the IPL CPU's registers are put right, watchpoints set (``take_over``);
+2. old memory and the IPL CPU's registers are restored, watchpoints are set (``take_over``);
 3. the kernel reads the IPL parameter block (DIAG 308) and the HSA's size (SERVC), moves itself
    to its final place, collects the other CPUs' status (SIGP), and from then on reads the HSA
    (SDIAS), releases it and asks for a re-IPL (DIAG 308) (``run``).
 
-A dump system that still runs at the phase's deadline, which is many times what one needs, did not
-finish, whatever it is at: that is an outcome, like its panic.
+The phase's deadline is many times what a dump system needs. A dump system that still runs then did
+not finish: that is an outcome, like its panic.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from harness.qemu.ram import GuestRam
 from harness.qemu.scheduling import RunTime
 from harness.s390x.instructions import Opcode
 
-CHECK_SECONDS = 5.0  # how often a silent guest is looked at
+CHECK_SECONDS = 5.0  # how often a silent guest is checked
 LEAST_SHARE = 0.25  # of a phase's time, which is many times what a dump system needs
 LAST_WORDS_SECONDS = 5.0  # from a VM's stop to the QMP event that explains it
 
@@ -110,7 +110,7 @@ class DumpSession(PlayedMachine):
 
     def run(self, deadline: Deadline, stall_seconds: float) -> Ended:
         """Until the dump system ends or hangs, at the latest until the deadline."""
-        self._last_signal = self._looked = clock.now()  # a slow load is no silence of its own
+        self._last_signal = self._looked = clock.now()  # a slow load does not count as silence
         self._quiet = 0.0
         self._run_time = RunTime(self._qemu.scheduling(), clock.now())
         ended = None
@@ -123,7 +123,7 @@ class DumpSession(PlayedMachine):
                 ended = self._why_ended()
             elif self.gone:
                 ended = Ended.RE_IPL
-            elif deadline.expired:  # a system that never stops stopping
+            elif deadline.expired:  # even if the system stops again and again
                 ended = self._out_of_time(deadline)
         self._phases.note("dump system ended", how=ended.value)
         return ended
@@ -176,7 +176,7 @@ class DumpSession(PlayedMachine):
         """
         check_seconds = min(CHECK_SECONDS, stall_seconds)
         while True:
-            # a guest that only waits is stopped by its own timer, again and again
+            # a guest that only waits stops again and again because of its own timer
             if clock.now() - self._looked >= check_seconds and self._is_stalled(stall_seconds):
                 return Ended.STALLED
             stop = self._gdb.wait_stop(deadline.at_most(check_seconds))
@@ -187,7 +187,7 @@ class DumpSession(PlayedMachine):
                 return self._out_of_time(deadline)
 
     def _is_stalled(self, stall_seconds: float) -> bool:
-        """Whether it was silent for so many seconds in which QEMU could run."""
+        """Whether it was silent for too many seconds in which QEMU could run."""
         now = clock.now()
         ran = self._run_time.advance(self._qemu.scheduling(), now)
         alive = max(self._last_signal, self._console.last_line) > self._looked
@@ -196,7 +196,7 @@ class DumpSession(PlayedMachine):
         return self._quiet > stall_seconds
 
     def _out_of_time(self, deadline: Deadline) -> Ended:
-        """The end of a dump system that had the time; raises HostError if the host had none."""
+        """The end of a dump system that had enough time; raises HostError if the host had none."""
         self._run_time.advance(self._qemu.scheduling(), clock.now())
         if self._run_time.was_stopped:
             raise HostError(
@@ -213,12 +213,12 @@ class DumpSession(PlayedMachine):
         return Ended.OUT_OF_TIME
 
     def _has_all_status(self) -> None:
-        """The kernel has every CPU's status, and so stands where it stays."""
+        """The kernel has every CPU's status, so it is at its final place."""
         self.kernel_stays()
         self._intercept.forget(Opcode.SIGP)
 
     def _why_ended(self) -> Ended:
-        """The VM stopped, but not for us: QMP says why, however late the stop came."""
+        """Why the VM stopped for another reason: QMP tells it, even if the stop came late."""
         wait = Deadline(LAST_WORDS_SECONDS)
         event = self._qemu.monitor.wait_event(tuple(_END_EVENTS), wait)
         if event is None:

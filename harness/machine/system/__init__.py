@@ -1,1 +1,1 @@
-"""The system that is to crash: boot, shell, crash, and its load after the dump."""
+"""The system that crashes: boot, shell, crash, and its load after the dump."""

@@ -1,4 +1,4 @@
-"""Booting a system: by QEMU's own loader, or from the system's own SCSI disk."""
+"""Boot a system: with QEMU's own loader, or from the system's own SCSI disk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EARLY_PANIC = "Kernel panic - not syncing[^\r\n]*"
 
 @dataclass(frozen=True)
 class Booter:
-    """What every boot needs besides the machine: which QEMU, whom to tell."""
+    """What every boot needs besides the machine: the QEMU, and the receiver of reports."""
 
     binary: QemuBinary
     phases: RunPhases
@@ -48,7 +48,7 @@ class Booter:
         ipl_block: bytes | None = None,
         phase: Phase = Phase.BOOT,
     ) -> Iterator[RunningSystem]:
-        """A system with its shell's prompt, for the length of a ``with`` block.
+        """A booted system at its shell's prompt, for the duration of a ``with`` block.
 
         With ``system_disk`` a copy of it, in ``directory``, is IPLed instead of the spec's
         kernel, as ``ipl_block`` says. Raises PhaseTimeout if the system does not come up,

@@ -1,4 +1,4 @@
-"""The console of a system, watched while the machine's part is played."""
+"""The console of a system; the firmware plays while the console is watched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.machine.system.session import SystemSession
 from harness.phase import Phase
 from harness.qemu.process import Qemu
 
-LOOK_SECONDS = 0.05  # how often the console is looked at while QEMU may stop for the firmware
+LOOK_SECONDS = 0.05  # how often the console is checked while QEMU may stop for the firmware
 
 
 class SystemConsole:
@@ -31,7 +31,7 @@ class SystemConsole:
         self._qemu.console.sendline(line)
 
     def expect(self, patterns: Sequence[str], deadline: Deadline) -> int | None:
-        """Which pattern the console showed; None if none until the deadline.
+        """Which pattern the console showed; None if there was none before the deadline.
 
         Raises QemuDied if QEMU ends on its own.
         """
@@ -51,7 +51,7 @@ class SystemConsole:
 
     @property
     def before(self) -> str:
-        """What it showed before the last pattern that was expected."""
+        """The text before the last pattern that was expected."""
         return str(self._qemu.console.before)
 
     @property
@@ -61,7 +61,7 @@ class SystemConsole:
 
     @property
     def last_lines(self) -> str:
-        """For messages: a snapshot that fails is gone, its console.log with it."""
+        """For messages: if a snapshot fails, it is removed, together with its console.log."""
         return "".join(f"\n  | {line}" for line in self._qemu.console.tail(TAIL_LINES))
 
     def timeout(self, phase: Phase, what: str, deadline: Deadline) -> PhaseTimeout:

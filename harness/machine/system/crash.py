@@ -28,14 +28,14 @@ from harness.triggers.trigger import Trigger
 
 @dataclass(frozen=True)
 class Crash:
-    """How a system is crashed. ``content_seed``: of what it plants in its memory before."""
+    """How a system is crashed. ``content_seed``: the seed of content that it plants before."""
 
     trigger: Trigger
     workload: Workload | None = None
     content_seed: int | None = None
 
     def prepare(self, shell: Shell, deadline: Deadline) -> None:
-        """Whatever comes before the trigger; raises what ``Shell.run`` raises."""
+        """Do everything that comes before the trigger; raises what ``Shell.run`` raises."""
         for command in self.trigger.setup:
             shell.run(command, deadline)
         if self.content_seed is not None:
@@ -76,8 +76,8 @@ def crash_booted(
 ) -> tuple[tuple[CpuState, ...], Mapping[str, Any]]:
     """Crash a system that is up, and save its memory in ``directory``.
 
-    Returns what ``Snapshot.create`` needs besides. Call that when QEMU has ended: console log
-    and system disk are complete only then. Raises as ``crash`` does.
+    Returns the other arguments of ``Snapshot.create``. Call that after QEMU has ended, because only
+    then console log and system disk are complete. Raises as ``crash`` does.
     """
     with booter.phases.phase(Phase.CRASH) as deadline:
         how.prepare(system.shell, deadline)

@@ -1,4 +1,4 @@
-"""What must be seen of a death, so that it was the trigger's and no other."""
+"""Prove that the system crashed in the way of its trigger."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN_REGISTERS = 8
 
 
 def must_show(trigger: Trigger, console: SystemConsole, deadline: Deadline) -> None:
-    """Raises HarnessError unless the console shows, until the deadline, what the trigger says."""
+    """Raises HarnessError unless the console shows the trigger's text before the deadline."""
     if trigger.console and console.expect([trigger.console], deadline) is None:
         raise HarnessError(
             f"trigger {trigger.name}: the console does not show '{trigger.console}', so this "
@@ -31,7 +31,7 @@ def must_show(trigger: Trigger, console: SystemConsole, deadline: Deadline) -> N
 def must_prove(trigger: Trigger, ram: GuestRam, cpus: Sequence[CpuState]) -> None:
     """Raises HarnessError unless memory and registers show that it was this trigger.
 
-    ``cpus`` are by CPU address. What the console must show has been looked for as it came.
+    ``cpus`` are by CPU address. The console has been checked before.
     """
     if trigger.log:
         _must_log(trigger, ram)

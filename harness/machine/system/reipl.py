@@ -1,4 +1,4 @@
-"""Loading the original system again after its dump, as the dump system asked for."""
+"""Load the original system again after its dump, as the dump system requested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.s390x.wiring import SYSTEM_DISK
 
 
 def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> ReIplOutcome:
-    """Load what ``block`` names, with the system's disk as the crash left it.
+    """Load the disk that ``block`` names; the system's disk is as it was at the crash.
 
     Console log, QEMU argv and outcome go to ``directory``. A block that names no disk of the
     crashed system is an outcome; a system that does not come up from its own disk raises
@@ -36,6 +36,6 @@ def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> 
         with booter.booted(spec, directory, disk, block, Phase.REIPL):
             booter.phases.note("the original system is up again")
         (directory / SYSTEM_IMAGE).unlink()
-    # last, so that a load that came to no end is not taken for one that failed
+    # last, so that an unfinished load is not taken for one that failed
     (directory / OUTCOME).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     return outcome

@@ -1,4 +1,4 @@
-"""An ordinary SCSI load under way: the system learns what it was loaded from, and may ask for
+"""An ordinary SCSI load in progress: the system reads its IPL parameter block, and may request
 another load.
 """
 
@@ -47,7 +47,7 @@ class SystemSession(PlayedMachine):
         return True
 
     def settle(self, deadline: Deadline) -> None:
-        """The system is up: only its requests for a load are of interest from here on."""
+        """The system is up: from here on only its requests for a load matter."""
         self._gdb.interrupt()
         stop = self._gdb.wait_stop(deadline)
         if stop is None:

@@ -25,13 +25,13 @@ class Shell(Protocol):
         """
 
     def send(self, command: str) -> None:
-        """Start a command that does not come back, because the system dies of it."""
+        """Start a command that does not return, because it crashes the system."""
 
 
 class ConsoleShell:
     """The shell that ``images/crash/init`` starts on the console; its prompt has come.
 
-    What a command printed has the kernel's messages in it, which came meanwhile.
+    The output of a command includes kernel messages that came meanwhile.
     """
 
     def __init__(self, console: SystemConsole) -> None:

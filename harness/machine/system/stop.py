@@ -1,4 +1,4 @@
-"""How a system's machine comes to stand still: as its trigger says, or not."""
+"""Pull the trigger, and check that the machine stops as the trigger says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.machine.system.running import RunningSystem
 from harness.phase import Phase
 from harness.triggers.trigger import Stopped, Trigger
 
-LAST_WORDS_SECONDS = 5.0  # from a machine's stop to its last line in our hands
+LAST_WORDS_SECONDS = 5.0  # from a machine's stop to its last console line
 
 _END_EVENTS = {
     "GUEST_PANICKED": Stopped.DISABLED_WAIT,
@@ -26,10 +26,10 @@ _END_EVENTS = {
 def stop(
     system: RunningSystem, trigger: Trigger, phases: RunPhases, deadline: Deadline
 ) -> Mapping[str, Any]:
-    """Pull ``trigger`` and wait until the machine stands still, as the trigger says.
+    """Pull ``trigger`` and wait until the machine stops, as the trigger says.
 
-    Returns QMP's panic information, if there is any. Raises PhaseTimeout if the machine
-    runs on, HarnessError if it stops otherwise or its console does not show why, QemuDied if
+    Returns QMP's panic information, if there is any. Raises PhaseTimeout if the machine does not
+    stop, HarnessError if it stops in another way or its console does not show why, QemuDied if
     QEMU ends on its own.
     """
     monitor = system.qemu.monitor

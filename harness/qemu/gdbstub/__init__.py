@@ -1,1 +1,1 @@
-"""QEMU's gdbstub: the protocol without I/O, its client, and its traffic on record."""
+"""QEMU's gdbstub: the protocol without I/O, its client, and recordings of its traffic."""

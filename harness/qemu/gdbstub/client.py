@@ -32,7 +32,7 @@ _XFER_BYTES = 0x7F0
 
 
 class NotMapped(ProtocolError):
-    """The guest has no memory there, by its own translation tables: nobody's mistake but its."""
+    """The guest's own translation tables map no memory there: this is the guest's fault."""
 
 
 class StopKind(IntEnum):
@@ -67,8 +67,8 @@ class GdbClient:
 
     ``state`` says whether the machine is stopped or running. All but ``wait_stop`` and
     ``interrupt`` need it stopped (QEMU would take any other packet as a request to stop), and
-    raise StateError if it is not. Everything raises QemuDied when the peer is gone and
-    ProtocolError when it refuses or answers nonsense.
+    raise StateError if it is not. All methods raise QemuDied when the peer is gone, and
+    ProtocolError when it refuses or its answer makes no sense.
 
     ``registers`` maps names of the target description (QEMU gdb-xml/s390*.xml: pswm, pswa,
     r0.., acr0.., cr0.., fpc, f0.., v0l.., v16..) to registers. ``peer`` is what messages call the
@@ -141,7 +141,7 @@ class GdbClient:
 
     @require(State.STOPPED)
     def insert(self, stop: Stop) -> None:
-        """Make the machine stop there, whichever CPU comes by."""
+        """Make the machine stop there, on any CPU."""
         self._expect_ok(f"Z{stop.kind:d},{stop.address:x},{stop.length:x}")
 
     @require(State.STOPPED)
@@ -188,7 +188,7 @@ class GdbClient:
     def begin_step(self) -> None:
         """As ``step``; ``wait_stop`` says when it is done.
 
-        That can be never: an interruption may bring the CPU to wait for another one.
+        It may never be done: an interruption may make the CPU wait for another one.
         """
         self._send(f"vCont;s:{self._stopped_cpu + 1:x}".encode())
         self.state = State.RUNNING

@@ -16,7 +16,7 @@ from harness.errors import ProtocolError
 
 INTERRUPT = b"\x03"
 SIGNAL_TRAP = 5  # of a stop reply: a breakpoint, a watchpoint, or the end of a step
-MAX_PACKET = 1 << 20  # no peer here sends a hundredth of it
+MAX_PACKET = 1 << 20  # every peer here sends less than a hundredth of it
 
 _ESCAPE = 0x7D  # "}"
 _ESCAPE_FLIP = 0x20
@@ -29,7 +29,7 @@ _PACKET, _NOTIFICATION, _END = b"$"[0], b"%"[0], b"#"
 
 
 class PacketKind(Enum):
-    """What stands between two peers."""
+    """Kinds of units that two peers exchange."""
 
     PACKET = "packet"
     NOTIFICATION = "notification"

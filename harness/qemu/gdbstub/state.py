@@ -1,4 +1,4 @@
-"""Whether the machine behind a gdbstub stands still or runs, and what may be asked of it then."""
+"""Whether the machine behind a gdbstub is stopped or runs, and which calls are allowed then."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StateError(ProtocolError):
 
 
 class HasState(Protocol):
-    """What ``require`` looks at."""
+    """What ``require`` checks."""
 
     state: State
 
