@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,14 +13,9 @@ from typing import NamedTuple
 
 from harness.closing import Closing
 from harness.dump.byte_source import ByteSource
-from harness.dump.formats.elf.c_elf import NHDR_SIZE, c_elf
+from harness.dump.linux import vmcoreinfo_note
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
-
-PAGE = 4096
-VMCOREINFO = b"VMCOREINFO"
-LOWCORE_VMCORE_INFO = 0xE0C  # u64 address of the note (Linux arch/s390/include/asm/lowcore.h)
-_NAME_SIZE = 12  # "VMCOREINFO" and its NUL, padded to whole words
 
 
 class Range(NamedTuple):
@@ -223,19 +217,8 @@ def refuse_repeats(dump: Dump) -> None:
 
 
 def vmcoreinfo_in(memory: Dump) -> bytes | None:
-    """Descriptor of the note to which the absolute lowcore points; None if there is none.
-
-    Source: Linux ``arch/s390/kernel/setup.c`` (setup_vmcoreinfo), s390-tools
-    ``zdump/dfi_vmcoreinfo.c``.
-    """
+    """Descriptor of the note to which the absolute lowcore points; None if there is none."""
     try:
-        (address,) = struct.unpack(">Q", memory.read(LOWCORE_VMCORE_INFO, 8))
-        if address == 0:
-            return None
-        head = memory.read(address, NHDR_SIZE + _NAME_SIZE)
-        header = c_elf.Elf64_Nhdr(head[:NHDR_SIZE])
-        if head[NHDR_SIZE:].rstrip(b"\0") != VMCOREINFO or header.n_descsz > PAGE:
-            return None
-        return memory.read(address + NHDR_SIZE + _NAME_SIZE, header.n_descsz)
+        return vmcoreinfo_note.note_in(memory.read)
     except EvidenceError:
         return None

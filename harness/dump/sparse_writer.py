@@ -13,11 +13,11 @@ from harness.dump.byte_source import ByteSource
 from harness.errors import HostError
 from harness.host.fault import cannot_grow
 from harness.progress import Progress
+from harness.s390x.lowcore import PAGE_SIZE
 
-PAGE = 4096
 CHUNK = 1 << 20
 _LARGEST = (1 << 63) - 1  # off_t
-_ZERO_PAGE = bytes(PAGE)
+_ZERO_PAGE = bytes(PAGE_SIZE)
 
 
 class SparseFile:
@@ -82,8 +82,8 @@ def nonzero_runs(data: bytes) -> Iterator[tuple[int, int]]:
     if data.count(0) == len(data):
         return
     start: int | None = None
-    for at in range(0, len(data), PAGE):
-        if data[at : at + PAGE] == _ZERO_PAGE[: len(data) - at]:
+    for at in range(0, len(data), PAGE_SIZE):
+        if data[at : at + PAGE_SIZE] == _ZERO_PAGE[: len(data) - at]:
             if start is not None:
                 yield start, at
                 start = None

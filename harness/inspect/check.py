@@ -17,10 +17,11 @@ from harness.dump.disk.zipl_superblock import (
     superblock_of_partition,
 )
 from harness.dump.formats.table import format_named
-from harness.dump.reader import PAGE, Dump, Segment
+from harness.dump.reader import Dump, Segment
 from harness.errors import EvidenceError, LimitError
 from harness.inspect import check_linux, compare, page_statistics
 from harness.progress import Progress
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify import differing
 from harness.verify.checks import memory_map, superblock
 from harness.verify.findings import CheckResult, Finding
@@ -105,7 +106,7 @@ def headers(dump: Dump) -> CheckResult:
 
 def _segment(segment: Segment) -> Iterator[str]:
     where = f"the segment of {segment.size:#x} bytes at {segment.paddr:#x}"
-    if segment.paddr % PAGE or segment.size % PAGE:
+    if segment.paddr % PAGE_SIZE or segment.size % PAGE_SIZE:
         yield f"{where} is not made of whole pages"
     if segment.end > _END_OF_ADDRESSES:
         yield f"{where} passes the end of 64-bit addresses"
@@ -171,7 +172,7 @@ def repeats(dump: Dump) -> CheckResult:
         for difference in differing.differences(item.one, item.other, item.start, item.end)
     )
     shared = (item.size for item in compare.overlaps(layers.again, layers.once))
-    compared = sum(-(-size // PAGE) for size in shared)
+    compared = sum(-(-size // PAGE_SIZE) for size in shared)
     return _result(REPEATS, compared, differing.UNIT, messages)
 
 

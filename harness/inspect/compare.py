@@ -11,12 +11,12 @@ from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump, Range, refuse_repeats
 from harness.inspect.compare_status import StoredStatus
 from harness.progress import Progress
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify.checks import registers
 from harness.verify.differing import (
     CHECK,
     CHUNK,
     LISTED,
-    PAGE,
     Differing,
     Memory,
     Piece,
@@ -107,7 +107,7 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
     compared = done = 0
     with progress.task("compare the pages", total, "B") as task:
         for item in common:
-            compared += -(-item.size // PAGE)
+            compared += -(-item.size // PAGE_SIZE)
             for at, upto in item.steps():
                 for difference in differences(item.one, item.other, at, upto):
                     reason = status.reason(difference)

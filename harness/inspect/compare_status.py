@@ -8,8 +8,9 @@ from dataclasses import replace
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify import status_area
-from harness.verify.differing import PAGE, Difference
+from harness.verify.differing import Difference
 from harness.verify.status_area import Area
 
 STATUS_REASON = (
@@ -32,7 +33,7 @@ class StoredStatus:
 
     def reason(self, difference: Difference) -> str | None:
         """Why a difference of this page is allowed; None if it is not."""
-        if len(difference.one) != PAGE:
+        if len(difference.one) != PAGE_SIZE:
             return None
         if self._is_status(difference):
             return STATUS_REASON
@@ -55,7 +56,11 @@ class StoredStatus:
         """Whether a dump has CPUs' vector registers in their areas; a page may have 4 areas."""
         return _are_stored(
             difference,
-            (area for area in self._areas if area.start - area.start % PAGE == difference.address),
+            (
+                area
+                for area in self._areas
+                if area.start - area.start % PAGE_SIZE == difference.address
+            ),
         )
 
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from harness.dump.reader import Dump
 from harness.inspect.compare import Layers
 from harness.progress import Progress
-from harness.verify.differing import CHUNK, PAGE, Piece, pieces
+from harness.s390x.lowcore import PAGE_SIZE
+from harness.verify.differing import CHUNK, Piece, pieces
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "content", "pages"
 _SLOTS = 1 << 20  # checksums that are remembered, in 4 MiB
-_ZERO_CHUNK, _ZERO_PAGE = bytes(CHUNK), bytes(PAGE)
+_ZERO_CHUNK, _ZERO_PAGE = bytes(CHUNK), bytes(PAGE_SIZE)
 
 
 def check(dump: Dump, progress: Progress) -> CheckResult:
@@ -25,7 +26,7 @@ def check(dump: Dump, progress: Progress) -> CheckResult:
     """
     once = Layers.of(dump).once
     total = sum(end - start for start, end, _ in once)
-    count = sum(-(-end // PAGE) - start // PAGE for start, end, _ in once)
+    count = sum(-(-end // PAGE_SIZE) - start // PAGE_SIZE for start, end, _ in once)
     nonzero = repeated = done = 0
     seen = array("I", bytes(4 * _SLOTS))
     with progress.task("look at the pages", total, "B") as task:
@@ -55,7 +56,10 @@ def _pages_with_data(piece: Piece) -> Iterator[tuple[int, int]]:
     """The whole pages of a piece that have data; each once, even if its data is in parts."""
     begin = upto = piece.start
     for start, end in piece.memory.data_ranges(piece.start, piece.end):
-        first, last = max(piece.start, start - start % PAGE), min(piece.end, -(-end // PAGE) * PAGE)
+        first, last = (
+            max(piece.start, start - start % PAGE_SIZE),
+            min(piece.end, -(-end // PAGE_SIZE) * PAGE_SIZE),
+        )
         if first > upto:
             if begin < upto:
                 yield begin, upto
@@ -68,7 +72,7 @@ def _pages_with_data(piece: Piece) -> Iterator[tuple[int, int]]:
 def _nonzero(chunk: bytes, address: int) -> Iterator[bytes]:
     if chunk == _ZERO_CHUNK[: len(chunk)]:
         return
-    for start, end in pieces(address, address + len(chunk), PAGE):
+    for start, end in pieces(address, address + len(chunk), PAGE_SIZE):
         page = chunk[start - address : end - address]
         if page != _ZERO_PAGE[: len(page)]:
             yield page

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, overload
 
 from harness.dump.formats.page_runs import RunSegments
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify.findings import Finding
 
 CHECK = UNIT = "pages"
-PAGE = 4096
 CHUNK = 1 << 17  # a size that malloc recycles: 1 MiB pieces were seen to take 7 times as long
 DETAILED = 16  # differing pages that are described one by one
 SHOWN_RANGES = 32
@@ -53,7 +53,9 @@ class RunPieces(Sequence[Piece]):
         return len(self._runs)
 
     def __iter__(self) -> Iterator[Piece]:
-        return (Piece(start * PAGE, end * PAGE, self._memory) for start, end in self._runs)
+        return (
+            Piece(start * PAGE_SIZE, end * PAGE_SIZE, self._memory) for start, end in self._runs
+        )
 
     @overload
     def __getitem__(self, number: int) -> Piece: ...
@@ -63,7 +65,7 @@ class RunPieces(Sequence[Piece]):
         if isinstance(number, slice):
             return [self[each] for each in range(*number.indices(len(self)))]
         start, end = self._runs[number]
-        return Piece(start * PAGE, end * PAGE, self._memory)
+        return Piece(start * PAGE_SIZE, end * PAGE_SIZE, self._memory)
 
 
 class Side(NamedTuple):
@@ -105,7 +107,7 @@ class Differing:
     def add(self, difference: Difference) -> None:
         """Add a page; a page that was added before does not change."""
         address = difference.address
-        end = address - address % PAGE + PAGE
+        end = address - address % PAGE_SIZE + PAGE_SIZE
         if self._ends and self._ends[-1] == address:
             self._ends[-1] = end
         else:
@@ -137,7 +139,7 @@ def differences(one: Memory, other: Memory, start: int, end: int) -> Iterator[Di
             chunk, before = one.read(at, upto - at), other.read(at, upto - at)
             if chunk == before:
                 continue
-            for page, page_end in pieces(at, upto, PAGE):
+            for page, page_end in pieces(at, upto, PAGE_SIZE):
                 left, right = chunk[page - at : page_end - at], before[page - at : page_end - at]
                 if left != right:
                     yield Difference(page, left, right)
@@ -184,7 +186,7 @@ def report(
     pages = count = 0
     ranges: list[tuple[int, int]] = []
     for start, end in differing.ranges():
-        pages, count = pages - (start - end) // PAGE, count + 1
+        pages, count = pages - (start - end) // PAGE_SIZE, count + 1
         if count <= LISTED:
             ranges.append((start, end))
     shown = ", ".join(show_range(start, end) for start, end in ranges[:SHOWN_RANGES])
@@ -248,8 +250,8 @@ def _origins(wanted: set[bytes], memory: Sequence[Piece]) -> dict[bytes, list[in
         for start, end in piece.memory.data_ranges(piece.start, piece.end):
             for at, upto in pieces(start, end, CHUNK):
                 chunk = piece.memory.read(at, upto - at)
-                for offset in range(0, len(chunk), PAGE):
-                    page = chunk[offset : offset + PAGE]
+                for offset in range(0, len(chunk), PAGE_SIZE):
+                    page = chunk[offset : offset + PAGE_SIZE]
                     if page in wanted and len(places := found.setdefault(page, [])) < _SAME_CONTENT:
                         places.append(at + offset)
     return found

@@ -8,8 +8,9 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from harness.dump.reader import PAGE, Dump, Range
+from harness.dump.reader import Dump, Range
 from harness.errors import EvidenceError
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.zipl import cksm
 from harness.verify.evidence import RamImage
 
@@ -35,9 +36,9 @@ def layout(ram: RamImage) -> Layout | None:
     if ram.size < LOWCORE_OS_INFO + 8:
         return None
     (address,) = struct.unpack(">Q", ram.read(LOWCORE_OS_INFO, 8))
-    if not address or address % PAGE or address + PAGE > ram.size:
+    if not address or address % PAGE_SIZE or address + PAGE_SIZE > ram.size:
         return None
-    page = ram.read(address, PAGE)
+    page = ram.read(address, PAGE_SIZE)
     if not _is_os_info(page):
         return None
 
@@ -53,7 +54,7 @@ def crashkernel(dump: Dump) -> Range | None:
     """The memory that was reserved for kdump; None if there was none, or it is unknown."""
     try:
         (address,) = struct.unpack(">Q", dump.read(LOWCORE_OS_INFO, 8))
-        page = dump.read(address, PAGE)
+        page = dump.read(address, PAGE_SIZE)
     except EvidenceError:
         return None
     start, size = struct.unpack_from(">2Q", page, _CRASHKERNEL)

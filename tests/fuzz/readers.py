@@ -16,10 +16,11 @@ from harness.dump.formats.elf.reader import cpus_in, parse_layout, parse_notes
 from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
-from harness.dump.reader import PAGE, Dump
+from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.inspect import check as alone
 from harness.progress import NoProgress
+from harness.s390x.lowcore import PAGE_SIZE
 from tests.support.dumps.byte_source import Memory
 
 _SEGMENTS = 50  # that are looked into
@@ -55,8 +56,8 @@ def all_of(*parts: Callable[[], object]) -> None:
 
 def _pages(dump: Dump) -> None:
     for segment in islice(dump.segments, _SEGMENTS):
-        segment.read(segment.paddr, 2 * PAGE)
-        dump.read(segment.paddr, min(PAGE, max(1, segment.size)))
+        segment.read(segment.paddr, 2 * PAGE_SIZE)
+        dump.read(segment.paddr, min(PAGE_SIZE, max(1, segment.size)))
         list(islice(segment.data_ranges(segment.paddr, segment.end), _SEGMENTS))
 
 
@@ -121,6 +122,6 @@ def read_debugfs(data: bytes, path: Path) -> None:
             if file is None:
                 continue
             content = system.content(file)
-            content.upto(0, 4 * PAGE)
-            content.upto(max(0, content.size - PAGE), PAGE)
+            content.upto(0, 4 * PAGE_SIZE)
+            content.upto(max(0, content.size - PAGE_SIZE), PAGE_SIZE)
             list(islice(content.data_extents(), _SEGMENTS))

@@ -11,8 +11,9 @@ from operator import eq
 from typing import overload
 
 from harness.dump.byte_source import ByteSource
-from harness.dump.reader import PAGE, Dump, Range, Segment
+from harness.dump.reader import Dump, Range, Segment
 from harness.limits import exceeded, page_runs_for
+from harness.s390x.lowcore import PAGE_SIZE
 
 _CHUNK = 1 << 20
 _SET_BITS = re.compile(rb"\xff+|[^\x00\xff]")
@@ -122,7 +123,7 @@ class PagedMemory(ByteSource):
     """Memory from absolute address 0 on, which can be had a page at a time."""
 
     def __init__(self, content: ByteSource, pages: int) -> None:
-        self._content, self.name, self.size = content, content.name, pages * PAGE
+        self._content, self.name, self.size = content, content.name, pages * PAGE_SIZE
         self._last: tuple[int, bytes] = (-1, b"")
 
     @abstractmethod
@@ -132,7 +133,7 @@ class PagedMemory(ByteSource):
     def upto(self, at: int, size: int) -> bytes:
         parts, end = [], min(at + size, self.size)
         while at < end:
-            number, offset = divmod(at, PAGE)
+            number, offset = divmod(at, PAGE_SIZE)
             if number != self._last[0]:
                 self._last = number, self.page(number)
             parts.append(self._last[1][offset : offset + end - at])
@@ -169,8 +170,8 @@ class RunSegments(Sequence[Segment]):
         return self._segment(*self.runs[number])
 
     def _segment(self, start: int, end: int) -> Segment:
-        size = (end - start) * PAGE
-        return Segment(start * PAGE, size, self._memory.part(start * PAGE, size))
+        size = (end - start) * PAGE_SIZE
+        return Segment(start * PAGE_SIZE, size, self._memory.part(start * PAGE_SIZE, size))
 
 
 class RunRanges(Sequence[Range]):
@@ -183,7 +184,7 @@ class RunRanges(Sequence[Range]):
         return len(self._runs)
 
     def __iter__(self) -> Iterator[Range]:
-        return (Range(start * PAGE, end * PAGE) for start, end in self._runs)
+        return (Range(start * PAGE_SIZE, end * PAGE_SIZE) for start, end in self._runs)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and all(map(eq, self, other)) and len(self) == len(other)
@@ -198,7 +199,7 @@ class RunRanges(Sequence[Range]):
         if isinstance(number, slice):
             return [self[each] for each in range(*number.indices(len(self)))]
         start, end = self._runs[number]
-        return Range(start * PAGE, end * PAGE)
+        return Range(start * PAGE_SIZE, end * PAGE_SIZE)
 
 
 class PagedDump(Dump):
@@ -221,11 +222,11 @@ class PagedDump(Dump):
 
     @property
     def described(self) -> int:
-        return self.segments.runs.count * PAGE
+        return self.segments.runs.count * PAGE_SIZE
 
     def data_ranges(self) -> Iterator[Range]:
         return iter(self.memory_map)
 
     def _segment_at(self, address: int) -> Segment | None:
-        number = self.segments.runs.run_of(address // PAGE)
+        number = self.segments.runs.run_of(address // PAGE_SIZE)
         return None if number is None else self.segments[number]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from harness.dump.linux import dat
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
-from harness.dump.reader import PAGE, Dump
+from harness.dump.reader import Dump
 from harness.errors import EvidenceError
+from harness.s390x.lowcore import PAGE_SIZE
 
 _KNOWN_PAGES = 1 << 16  # translations that are remembered
 _MAX_READ = 1 << 17  # sizes come from the dump, and are not to be believed
@@ -39,7 +40,7 @@ class Kernel:
 
     def translate(self, virtual: int) -> int:
         """Absolute address by the kernel's page tables; raises EvidenceError if not mapped."""
-        page = virtual & ~(PAGE - 1)
+        page = virtual & ~(PAGE_SIZE - 1)
         if page not in self._pages:
             if len(self._pages) >= _KNOWN_PAGES:
                 self._pages.clear()
@@ -99,13 +100,13 @@ def uts_names(kernel: Kernel) -> dict[str, str]:
 def lowcores(kernel: Kernel) -> tuple[int, ...]:
     """Absolute addresses of the lowcores that the kernel made, one for each CPU it brought up."""
     at, count = kernel.info.symbol("lowcore_ptr"), kernel.info.length("lowcore_ptr")
-    pointers = kernel.read(at, min(count, PAGE) * 8)
+    pointers = kernel.read(at, min(count, PAGE_SIZE) * 8)
     return tuple(kernel.translate(at) for (at,) in struct.iter_unpack(">Q", pointers) if at)
 
 
 def _pages(virtual: int, size: int) -> Iterator[tuple[int, int]]:
     at = virtual
     while at < virtual + size:
-        end = min(virtual + size, (at | (PAGE - 1)) + 1)
+        end = min(virtual + size, (at | (PAGE_SIZE - 1)) + 1)
         yield at, end
         at = end

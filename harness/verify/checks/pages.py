@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from harness.dump.reader import Dump, Segment
 from harness.errors import EvidenceError
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify import status_area
 from harness.verify.differing import (
     CHECK,
-    PAGE,
     UNIT,
     Difference,
     Differing,
@@ -47,7 +47,7 @@ def check(evidence: Evidence) -> CheckResult:
     areas = _areas(evidence, dump)
     for segment in dump.segments:
         end = max(segment.paddr, min(segment.present_end, ram.size))
-        compared += -(-(end - segment.paddr) // PAGE)
+        compared += -(-(end - segment.paddr) // PAGE_SIZE)
         findings += _not_compared(segment, end, ram.size)
         for at, upto in pieces(segment.paddr, end, _STEP):
             try:
@@ -59,7 +59,7 @@ def check(evidence: Evidence) -> CheckResult:
                     else:
                         differing.add(judged)
             except EvidenceError as error:
-                compared -= -(-(upto - at) // PAGE)
+                compared -= -(-(upto - at) // PAGE_SIZE)
                 unreadable.append((at, upto, error.message))
     findings += _unreadable(unreadable)
     if differing:
@@ -71,7 +71,7 @@ def _areas(evidence: Evidence, dump: Dump) -> Mapping[int, Sequence[Area]]:
     """The areas where the dump may have registers instead of the crashed memory, by page."""
     found: dict[int, list[Area]] = {}
     for area in status_area.areas(evidence.cpus, evidence.ipl_cpu, evidence.ram, dump.format):
-        found.setdefault(area.start - area.start % PAGE, []).append(area)
+        found.setdefault(area.start - area.start % PAGE_SIZE, []).append(area)
     return found
 
 
@@ -99,7 +99,7 @@ def _unreadable(ranges: Sequence[tuple[int, int, str]]) -> Iterator[Finding]:
 
 def _judge(difference: Difference, areas: Sequence[Area]) -> Difference | None:
     """The difference; None if registers in these areas explain it."""
-    if not areas or len(difference.one) != PAGE:
+    if not areas or len(difference.one) != PAGE_SIZE:
         return difference
     why = status_area.faults(difference.address, difference.one, difference.other, areas)
     return replace(difference, why=why) if why else None

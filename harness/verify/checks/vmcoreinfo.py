@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator, Sequence
 
-from harness.dump.formats.elf.c_elf import NHDR_SIZE, c_elf
 from harness.dump.formats.elf.reader import ElfDump
-from harness.dump.reader import LOWCORE_VMCORE_INFO, VMCOREINFO
+from harness.dump.linux.vmcoreinfo_note import note_in
 from harness.errors import EvidenceError
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import CheckResult, Finding
 
 CHECK, UNIT = "vmcoreinfo", "lines"
 
-_NAME_SIZE = 12  # "VMCOREINFO" and its NUL, padded to whole words
 _OSRELEASE = re.compile(r"OSRELEASE=\d+\.\d+\S*")
 _PAGESIZE = "PAGESIZE=4096"
 _SYMBOL = re.compile(r"SYMBOL\([\w.]+\)=[0-9a-f]+")
@@ -48,20 +45,7 @@ def check(evidence: Evidence) -> CheckResult:
 
 def note_in_memory(ram: RamImage) -> bytes | None:
     """Descriptor of the note to which the absolute lowcore points; None if there is none."""
-    if ram.size < LOWCORE_VMCORE_INFO + 8:
-        return None
-    (address,) = struct.unpack(">Q", ram.read(LOWCORE_VMCORE_INFO, 8))
-    if address == 0 or address + NHDR_SIZE + _NAME_SIZE > ram.size:
-        return None
-    header = c_elf.Elf64_Nhdr(ram.read(address, NHDR_SIZE))
-    name_at = address + NHDR_SIZE
-    start = name_at + _NAME_SIZE
-    if (
-        ram.read(name_at, start - name_at).rstrip(b"\0") != VMCOREINFO
-        or start + header.n_descsz > ram.size
-    ):
-        return None
-    return ram.read(start, int(header.n_descsz))
+    return note_in(lambda address, size: ram.read(address, size) if address < ram.size else b"")
 
 
 def contents(lines: Sequence[str]) -> Iterator[str]:

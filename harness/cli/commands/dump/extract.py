@@ -10,8 +10,9 @@ from harness.cli.say import say, say_bytes, say_json, say_json_array, say_lines
 from harness.dump.linux.crashed_kernel import Kernel
 from harness.dump.linux.kernel_log import read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
-from harness.dump.reader import PAGE, Dump
+from harness.dump.reader import Dump
 from harness.errors import EvidenceError, UsageError
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify.checks.registers import as_it_was, paired_registers
 
 _LINE = 16
@@ -42,7 +43,7 @@ def extract(dump: Dump, what: str, which: str | None, *, json: bool) -> None:
     elif what == "vmcoreinfo":
         _vmcoreinfo(dump, json=json)
     elif what == "page":
-        _page(dump, number - number % PAGE, json=json)
+        _page(dump, number - number % PAGE_SIZE, json=json)
     else:
         _cpu(dump, number, json=json)
 
@@ -68,7 +69,7 @@ def _vmcoreinfo(dump: Dump, *, json: bool) -> None:
 
 
 def _page(dump: Dump, address: int, *, json: bool) -> None:
-    data = dump.read(address, PAGE)
+    data = dump.read(address, PAGE_SIZE)
     if json:
         say_json({"address": address, "hex": data.hex()})
     elif sys.stdout.isatty():

@@ -30,7 +30,8 @@ from harness.dump.formats.elf.c_elf import (
     PT_NOTE,
     c_elf,
 )
-from harness.dump.reader import VMCOREINFO, Dump, Segment, vmcoreinfo_in
+from harness.dump.linux import vmcoreinfo_note
+from harness.dump.reader import Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
@@ -211,7 +212,7 @@ def parse_notes(content: ByteSource, layout: ElfLayout) -> Iterator[ElfNote]:
 
 def vmcoreinfo_of(notes: Iterable[ElfNote], name: str) -> bytes | None:
     """The descriptor of the note of VMCOREINFO; None without one, LimitError if it is too long."""
-    found = next((note.desc for note in notes if note.name == VMCOREINFO), None)
+    found = next((note.desc for note in notes if note.name == vmcoreinfo_note.NAME), None)
     require(name, "bytes of VMCOREINFO", len(found or b""), limits().vmcoreinfo)
     return found
 

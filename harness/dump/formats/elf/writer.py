@@ -24,10 +24,12 @@ from harness.dump.formats.elf.c_elf import (
     PT_NOTE,
     c_elf,
 )
-from harness.dump.reader import PAGE, VMCOREINFO, Dump, refuse_repeats
+from harness.dump.linux import vmcoreinfo_note
+from harness.dump.reader import Dump, refuse_repeats
 from harness.dump.sparse_writer import SparseFile
 from harness.errors import EvidenceError
 from harness.progress import Task
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.notes import Note, cpu_notes
 
 CHUNK = 1 << 20
@@ -61,7 +63,7 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
                 p_paddr=segment.paddr,
                 p_filesz=segment.size,
                 p_memsz=segment.size,
-                p_align=PAGE,
+                p_align=PAGE_SIZE,
             )
         )
         at += _aligned(segment.size)
@@ -100,7 +102,7 @@ def _notes(dump: Dump) -> Iterator[bytes]:
             yield _note(name, note)
     vmcoreinfo = dump.vmcoreinfo
     if vmcoreinfo is not None:
-        yield _note(VMCOREINFO, Note(0, vmcoreinfo))
+        yield _note(vmcoreinfo_note.NAME, Note(0, vmcoreinfo))
 
 
 def _note(name: bytes, note: Note) -> bytes:
@@ -117,4 +119,4 @@ def _prpsinfo() -> bytes:
 
 
 def _aligned(size: int) -> int:
-    return -(-size // PAGE) * PAGE
+    return -(-size // PAGE_SIZE) * PAGE_SIZE

@@ -38,10 +38,11 @@ from harness.dump.formats.page_runs import (
     RunSegments,
     runs_in_bitmap,
 )
-from harness.dump.reader import PAGE, Segment, vmcoreinfo_in
+from harness.dump.reader import Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE
 
 _ZERO_PAGES = 1  # the dump level that leaves out nothing else (makedumpfile(8))
 _MAX_PAGES = 1 << 51  # as many as 63 bits can address
@@ -66,8 +67,8 @@ class KdumpDump(PagedDump):
         self._header = header = _header(content)
         self._sub = _sub_header(content, header)
         pages = self._sub.max_mapnr_64 or header.max_mapnr
-        bitmap_size = header.bitmap_blocks // 2 * PAGE
-        bitmap_at = (1 + header.sub_hdr_size) * PAGE
+        bitmap_size = header.bitmap_blocks // 2 * PAGE_SIZE
+        bitmap_at = (1 + header.sub_hdr_size) * PAGE_SIZE
         self._descriptors = bitmap_at + 2 * bitmap_size
         if self._descriptors > content.size or pages > min(bitmap_size * 8, _MAX_PAGES):
             raise EvidenceError(
@@ -143,9 +144,9 @@ class KdumpDump(PagedDump):
         return tuple(parse_notes(self.content, ElfLayout((), ((sub.offset_note, sub.size_note),))))
 
     def _segment_at(self, address: int) -> Segment | None:
-        segment, page = super()._segment_at(address), address // PAGE
+        segment, page = super()._segment_at(address), address // PAGE_SIZE
         if segment is None and page in self._memory:
-            raise EvidenceError(f"{self.name}: page {page * PAGE:#x} was left out of the dump")
+            raise EvidenceError(f"{self.name}: page {page * PAGE_SIZE:#x} was left out of the dump")
         return segment
 
     def _stored(self) -> tuple[int, int]:
@@ -161,7 +162,7 @@ class KdumpDump(PagedDump):
                     here += offset > 0 and offset + size <= self.content.size
                 if not whole:
                     break
-            self._extent = end, (self._dumped.count - here) * PAGE
+            self._extent = end, (self._dumped.count - here) * PAGE_SIZE
         return self._extent
 
 
@@ -174,21 +175,21 @@ class _Pages(PagedMemory):
     def page(self, number: int) -> bytes:
         index = self._runs.index_of(number)
         if index is None:
-            raise EvidenceError(f"{self.name}: page {number * PAGE:#x} is not in the dump")
+            raise EvidenceError(f"{self.name}: page {number * PAGE_SIZE:#x} is not in the dump")
         offset, size, flags = self._descriptor(index, number)
-        if not offset > 0 or size > PAGE:
+        if not offset > 0 or size > PAGE_SIZE:
             what = f"has size {size}, more than a page" if offset else "was lost: offset is 0"
             raise self._error(index, number, f" {what}")
         data = self._content.upto(offset, size)
         if len(data) < size:
-            self._content.read(offset, size, f"page {number * PAGE:#x}")  # raises
+            self._content.read(offset, size, f"page {number * PAGE_SIZE:#x}")  # raises
         method = flags & _PACKED
         if method in _UNSUPPORTED:
             raise self._error(index, number, f": {_unsupported(method)}")
-        if method not in _UNPACK and (method or size != PAGE):
+        if method not in _UNPACK and (method or size != PAGE_SIZE):
             raise self._error(index, number, f" has flags {flags:#x} and size {size}")
         try:
-            return _UNPACK[method](data, PAGE) if method else data
+            return _UNPACK[method](data, PAGE_SIZE) if method else data
         except ValueError as error:
             raise self._error(index, number, f" is damaged: {error}") from error
 
@@ -199,26 +200,28 @@ class _Pages(PagedMemory):
             at = self._descriptors + index * PAGE_DESC_SIZE
             first, data = index, self._content.upto(at, _READ_AHEAD * PAGE_DESC_SIZE)
             if len(data) < PAGE_DESC_SIZE:
-                self._content.read(at, PAGE_DESC_SIZE, f"descriptor of page {number * PAGE:#x}")
+                self._content.read(
+                    at, PAGE_DESC_SIZE, f"descriptor of page {number * PAGE_SIZE:#x}"
+                )
             self._known = first, data
         offset, size, flags, _ = _DESC.unpack_from(data, (index - first) * PAGE_DESC_SIZE)
         return offset, size, flags
 
     def _error(self, index: int, number: int, what: str) -> EvidenceError:
         at = self._descriptors + index * PAGE_DESC_SIZE
-        return EvidenceError(f"{self.name}: offset {at:#x}: page {number * PAGE:#x}{what}")
+        return EvidenceError(f"{self.name}: offset {at:#x}: page {number * PAGE_SIZE:#x}{what}")
 
 
 def _header(content: ByteSource) -> c_kdump.disk_dump_header:
     name = content.name
     header = c_kdump.disk_dump_header(content.read(0, HEADER_SIZE, "header"))
     machine = _text(header.utsname.machine)
-    if header.block_size == int.from_bytes(PAGE.to_bytes(4, "big"), "little"):
+    if header.block_size == int.from_bytes(PAGE_SIZE.to_bytes(4, "big"), "little"):
         raise EvidenceError(f"{name}: foreign: little-endian, from {machine}; not of s390x")
     if machine.lower() not in ("s390x", ""):
         raise EvidenceError(f"{name}: foreign: utsname.machine is {machine}, not s390x")
-    if header.block_size != PAGE:
-        raise EvidenceError(f"{name}: block_size is {header.block_size}, not {PAGE}")
+    if header.block_size != PAGE_SIZE:
+        raise EvidenceError(f"{name}: block_size is {header.block_size}, not {PAGE_SIZE}")
     method = header.status & _PACKED
     for flag in _UNSUPPORTED:
         if method & flag:
@@ -228,7 +231,7 @@ def _header(content: ByteSource) -> c_kdump.disk_dump_header:
 
 def _sub_header(content: ByteSource, header: c_kdump.disk_dump_header) -> c_kdump.kdump_sub_header:
     """What ``header_version`` does not have yet is 0."""
-    sub = c_kdump.kdump_sub_header(content.read(PAGE, SUB_HEADER_SIZE, "sub header"))
+    sub = c_kdump.kdump_sub_header(content.read(PAGE_SIZE, SUB_HEADER_SIZE, "sub header"))
     version = header.header_version
     if version < VERSION_SPLIT:
         sub.split = 0

@@ -33,15 +33,14 @@ from harness.dump.formats.lkcd.c_lkcd import (
 )
 from harness.dump.formats.packed import unzlib
 from harness.dump.formats.page_runs import PagedDump, PagedMemory, PageRuns, RunSegments
-from harness.dump.reader import PAGE
 from harness.errors import EvidenceError
 from harness.limits import page_runs_for
 from harness.s390x.cpu import CpuState
-from harness.s390x.lowcore import STATUS_AREA, STATUS_AREA_SIZE
+from harness.s390x.lowcore import PAGE_SIZE, STATUS_AREA, STATUS_AREA_SIZE
 from harness.s390x.storestatus import cpu_state
 
 _LARGEST = 1 << 63  # bytes of memory
-_STRIDE = PG_HDR_SIZE + PAGE  # of a page that is not compressed
+_STRIDE = PG_HDR_SIZE + PAGE_SIZE  # of a page that is not compressed
 _EVERY = 16  # of so many pages the place of one is kept
 _WINDOW = 1 << 14  # bytes read at once in search of headers
 _PG_HDR = struct.Struct(">QII")  # df_lkcd_pg_hdr, for going through millions of them
@@ -108,7 +107,7 @@ class _Pages(PagedMemory):
     """``end`` is the offset behind the end marker, or where there should have been one."""
 
     def __init__(self, content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> None:
-        pages = header.mem_end // PAGE
+        pages = header.mem_end // PAGE_SIZE
         super().__init__(content, pages)
         self.runs = PageRuns(content.name, page_runs_for(content.size))
         self.incomplete: str | None = None
@@ -123,16 +122,16 @@ class _Pages(PagedMemory):
     @property
     def present_end(self) -> int:
         """The first address behind the last page."""
-        return self.runs[len(self.runs) - 1][1] * PAGE if len(self.runs) else 0
+        return self.runs[len(self.runs) - 1][1] * PAGE_SIZE if len(self.runs) else 0
 
     def page(self, number: int) -> bytes:
         header = self._find(number)
-        what = f"page {number * PAGE:#x}"
+        what = f"page {number * PAGE_SIZE:#x}"
         data = self._content.read(header.at + PG_HDR_SIZE, header.size, what)
         if header.flags == DF_LKCD_DH_RAW:
             return data
         try:
-            return unzlib(data, PAGE)
+            return unzlib(data, PAGE_SIZE)
         except ValueError as error:
             raise EvidenceError(
                 f"{self.name}: offset {header.at:#x}: {what} is damaged: {error}"
@@ -144,10 +143,11 @@ class _Pages(PagedMemory):
         else:
             start = self._at[bisect_right(self._kept, number) - 1]
         for header in islice(_page_headers(self._content, start), 1 if self._full else _EVERY):
-            if header.addr == number * PAGE and _is_page(header):
+            if header.addr == number * PAGE_SIZE and _is_page(header):
                 return header
         raise EvidenceError(
-            f"{self.name}: offset {start:#x}: the header of page {number * PAGE:#x} is not there"
+            f"{self.name}: offset {start:#x}: the header of page {number * PAGE_SIZE:#x} is not "
+            "there"
         )
 
     def _scan(self, mem_end: int) -> int:
@@ -156,7 +156,7 @@ class _Pages(PagedMemory):
         for header in _page_headers(self._content, end):
             if _is_end(header, last):
                 return header.at + PG_HDR_SIZE
-            if not _is_page(header) or not last < header.addr < mem_end or header.addr % PAGE:
+            if not _is_page(header) or not last < header.addr < mem_end or header.addr % PAGE_SIZE:
                 self.incomplete = (
                     f"no page and no end marker at offset {header.at:#x}: addr is "
                     f"{header.addr:#x}, size {header.size}, flags {header.flags:#x}"
@@ -164,7 +164,7 @@ class _Pages(PagedMemory):
                 return end
             if header.at + PG_HDR_SIZE + header.size > self._content.size:
                 break
-            number, last = header.addr // PAGE, header.addr
+            number, last = header.addr // PAGE_SIZE, header.addr
             if self.runs.count % _EVERY == 0:
                 self._kept.append(number)
                 self._at.append(header.at)
@@ -189,8 +189,8 @@ def _page_headers(content: ByteSource, at: int) -> Iterator[_PageHeader]:
 
 def _is_page(header: _PageHeader) -> bool:
     if header.flags == DF_LKCD_DH_RAW:
-        return header.size == PAGE
-    return header.flags == DF_LKCD_DH_COMPRESSED and 0 < header.size <= PAGE
+        return header.size == PAGE_SIZE
+    return header.flags == DF_LKCD_DH_COMPRESSED and 0 < header.size <= PAGE_SIZE
 
 
 def _is_end(header: _PageHeader, last: int) -> bool:
@@ -203,7 +203,7 @@ def _is_full(content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> bool:
 
     Pages ascend, so none is missing before one that stands where it would with all the others.
     """
-    pages = header.mem_end // PAGE
+    pages = header.mem_end // PAGE_SIZE
     if header.dump_compress != DF_LKCD_COMPRESS_NONE or pages == 0:
         return False
     at = DF_LKCD_HDR_SIZE + (pages - 1) * _STRIDE
@@ -212,7 +212,7 @@ def _is_full(content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> bool:
     last, end = (*islice(_page_headers(content, at), 2), None, None)[:2]
     if last is None or end is None or not _is_end(end, last.addr):
         return False
-    return last.addr == (pages - 1) * PAGE and last.flags == DF_LKCD_DH_RAW and _is_page(last)
+    return last.addr == (pages - 1) * PAGE_SIZE and last.flags == DF_LKCD_DH_RAW and _is_page(last)
 
 
 def _header(content: ByteSource) -> c_lkcd.df_lkcd_hdr:
@@ -221,7 +221,7 @@ def _header(content: ByteSource) -> c_lkcd.df_lkcd_hdr:
     machine = _text(header.utsname_machine)
     for field, found, wanted in (
         ("version", header.version, (DF_LKCD_VERSION,)),
-        ("page_size", header.page_size, (PAGE,)),
+        ("page_size", header.page_size, (PAGE_SIZE,)),
         ("utsname_machine", machine, ("s390x",)),
         ("dump_compress", header.dump_compress, (DF_LKCD_COMPRESS_NONE, DF_LKCD_COMPRESS_GZIP)),
     ):

@@ -20,9 +20,10 @@ from harness.dump.formats.s390.c_s390 import (
     c_s390,
 )
 from harness.dump.formats.s390.registers import stored_cpu
-from harness.dump.reader import PAGE, Dump, Segment
+from harness.dump.reader import Dump, Segment
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE
 
 _NO_FACTS = ("magic", "pad", "end_pad1", "end_pad2", "lc_vec")
 
@@ -110,7 +111,7 @@ class S390Dump(Dump):
         header = self.header
         said = (
             ("mem_end", header.mem_end, header.mem_size),
-            ("num_pages", header.num_pages, header.mem_size // PAGE % (1 << 32)),
+            ("num_pages", header.num_pages, header.mem_size // PAGE_SIZE % (1 << 32)),
         )
         return (
             *(
@@ -150,7 +151,7 @@ def parse_header(content: ByteSource) -> c_s390.df_s390_hdr:
         )
     for field, at, want in (
         ("hdr_size", 0x0C, DF_S390_HDR_SIZE),
-        ("page_size", 0x14, PAGE),
+        ("page_size", 0x14, PAGE_SIZE),
         ("mem_start", 0x20, 0),
         ("arch", 0x48, DF_S390_ARCH_64),
     ):

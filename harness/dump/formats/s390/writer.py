@@ -32,11 +32,12 @@ from harness.dump.formats.s390.c_s390 import (
 )
 from harness.dump.formats.s390.reader import S390Dump
 from harness.dump.formats.s390.registers import Patch, kept_cpus, register_patches
-from harness.dump.reader import PAGE, Dump, Range
+from harness.dump.reader import Dump, Range
 from harness.dump.sparse_writer import SparseFile
 from harness.errors import EvidenceError
 from harness.progress import Task
 from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE
 
 MIB = DUMP_SEGM_ZLIB_ENTSIZE
 STOP_MARKER = (1 << 64) - 1
@@ -183,7 +184,7 @@ def _kept(dump: Dump) -> tuple[CpuState, ...]:
 def _memory_end(dump: Dump) -> int:
     """The end of all memory, whole pages."""
     end = max((part.end for part in dump.memory_map), default=0)
-    return -(-end // PAGE) * PAGE
+    return -(-end // PAGE_SIZE) * PAGE_SIZE
 
 
 def _header(dump: Dump, cpus: Sequence[CpuState], end: int) -> c_s390.df_s390_hdr:
@@ -191,10 +192,10 @@ def _header(dump: Dump, cpus: Sequence[CpuState], end: int) -> c_s390.df_s390_hd
     header = c_s390.df_s390_hdr(
         hdr_size=DF_S390_HDR_SIZE,
         dump_level=_DUMP_LEVEL,
-        page_size=PAGE,
+        page_size=PAGE_SIZE,
         mem_size=end,
         mem_end=end,
-        num_pages=end // PAGE % (1 << 32),
+        num_pages=end // PAGE_SIZE % (1 << 32),
         arch=DF_S390_ARCH_64,
         build_arch=DF_S390_ARCH_64,
         mem_size_real=end,

@@ -1,0 +1,34 @@
+"""The note of VMCOREINFO in memory: its name, and the way to it.
+
+Sources: Linux ``arch/s390/kernel/setup.c`` (setup_vmcoreinfo) and
+``arch/s390/include/asm/lowcore.h``; s390-tools ``zdump/dfi_vmcoreinfo.c``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.dump.formats.elf.c_elf import NHDR_SIZE, c_elf
+from harness.s390x.lowcore import PAGE_SIZE
+
+NAME = b"VMCOREINFO"
+_POINTER = 0xE0C  # in the absolute lowcore: u64 address of the note
+_HEAD_SIZE = NHDR_SIZE + 12  # with NAME and its NUL, padded to whole words
+
+
+def note_in(read: Callable[[int, int], bytes]) -> bytes | None:
+    """Descriptor of the note to which the absolute lowcore points; None if there is none.
+
+    ``read`` returns memory: so many bytes from an absolute address on, fewer where memory ends.
+    What it raises is passed on.
+    """
+    pointer = read(_POINTER, 8)
+    address = int.from_bytes(pointer, "big")
+    if len(pointer) < 8 or address == 0:
+        return None
+    head = read(address, _HEAD_SIZE)
+    if len(head) < _HEAD_SIZE or head[NHDR_SIZE:].rstrip(b"\0") != NAME:
+        return None
+    size = c_elf.Elf64_Nhdr(head[:NHDR_SIZE]).n_descsz
+    note = read(address + _HEAD_SIZE, size) if size <= PAGE_SIZE else b""
+    return note if len(note) == size else None
