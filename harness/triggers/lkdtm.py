@@ -131,8 +131,14 @@ KINDS = (
         setup=(*ZCRASH, VACATE_LAST_CPU),
         command=f"{LOCK_LAST_CPU}; rmmod zcrash",
     ),
-    # the CPU that calls notices, or the other one is noticed: whichever RCU waits for longer
-    Kind("SMP_CALL_LOCKUP", STALL, r"detected stalls? on CPU[\s\S]*lkdtm_SMP_CALL_LOCKUP\+"),
+    # Each of the two CPUs may be the one that notices. The stack with the call is that of the
+    # stalled task, before the panic, or of the panic itself, behind it.
+    Kind(
+        "SMP_CALL_LOCKUP",
+        STALL,
+        r"direct entry SMP_CALL_LOCKUP(?=[\s\S]*lkdtm_SMP_CALL_LOCKUP\+)"
+        r"[\s\S]*detected stalls? on CPU",
+    ),
     # it dead-locks the second time
     Kind(
         "SPINLOCKUP",

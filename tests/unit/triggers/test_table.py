@@ -122,3 +122,27 @@ def test_contradictions_name_file_line_and_field(tmp_path, text, line, what):
         load(str(path))
     assert caught.value.message.startswith(f"{path}:{line}: ")
     assert what in caught.value.message
+
+
+STALLED_CALL = """\
+lkdtm: Performing direct entry SMP_CALL_LOCKUP
+rcu: INFO: rcu_sched {noticed} on CPU
+{before}
+Kernel panic - not syncing: RCU Stall
+{after}
+"""
+FRAME = " [<000003ffffc2c340>] lkdtm_SMP_CALL_LOCKUP+0xd0/0xe0"
+
+
+@pytest.mark.parametrize(
+    ("noticed", "before", "after", "ours"),
+    [
+        ("self-detected stall", FRAME, "", True),
+        ("detected stalls", "swapper/0", FRAME, True),
+        ("detected stalls", "swapper/0", "", False),
+    ],
+)
+def test_a_stalled_call_is_known_by_whichever_cpu_notices(noticed, before, after, ours):
+    console = STALLED_CALL.format(noticed=noticed, before=before, after=after)
+    trigger = trigger_named("lkdtm-smp-call-lockup")
+    assert bool(re.search(trigger.console, console)) is ours
