@@ -28,6 +28,8 @@ class Cpu:
     ``task`` is the lowcore's current task, ``running`` the address of the run queue's.
     ``task_cpu`` is the CPU that the task believes itself on. ``stack`` are the functions that the
     CPU is in, innermost first, inlined ones too; empty if a user's program was running.
+    ``exiting``: the task is dead and need not be in the list of tasks any more. Its parent takes it
+    out as soon as it is a zombie, while it still runs (Linux kernel/exit.c, exit_notify).
     """
 
     number: int
@@ -36,6 +38,7 @@ class Cpu:
     running: int
     task_cpu: int
     stack: tuple[str, ...]
+    exiting: bool = False
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def _current(cpu: Cpu, known: set[int] | None) -> Iterator[str]:
     if cpu.task.pid == 0:
         if cpu.task.comm != f"{_IDLE}{cpu.number}":
             yield f"{where}: its current task {cpu.task} is not its idle task"
-    elif known is not None and cpu.task.address not in known:
+    elif known is not None and not cpu.exiting and cpu.task.address not in known:
         yield f"{where}: its current task {cpu.task} is not in the list of tasks"
 
 

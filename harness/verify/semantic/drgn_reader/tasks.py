@@ -59,6 +59,7 @@ def _cpu(program: Program, cpu: CpuState) -> Cpu:
         running=int(cpu_curr(program, number)),
         task_cpu=task_cpu(task),
         stack=tuple(functions(program, cpu, core)),
+        exiting=bool(task.exit_state),
     )
 
 

@@ -194,6 +194,11 @@ def test_what_is_wrong_is_named(evidence, name):
     assert not result.passed
 
 
+def test_a_task_that_exits_may_have_left_the_list(evidence):
+    running = cpu(1, task=STRAY, running=STRAY.address, exiting=True)
+    assert messages(judge_kernel(running, evidence)) == []
+
+
 def test_another_death_than_the_triggers_is_noticed(evidence):
     oops = replace(evidence, trigger=replace(SYSRQ, console=TRIGGERS["oops"].console))
     (message,) = messages(judge_kernel(KERNEL, oops))
