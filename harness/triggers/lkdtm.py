@@ -77,13 +77,13 @@ ITSELF = Ending("panics", (), "")
 OOPS = Ending("an oops", PANIC_ON_OOPS, "Fatal exception: panic_on_oops")
 WARN = Ending("a warning", PANIC_ON_WARN, r"(kernel|KFENCE): panic_on_warn set")
 STACK = Ending("a stack overflow", (), "Corrupt kernel stack, can't continue")
-# RCU sees a stall only while it waits for a grace period: freeing many objects asks for one, and
-# another CPU runs RCU's thread
+# RCU sees a stall only while it waits for a grace period. Freeing objects asks for one. A loop on
+# another CPU frees objects all the time, so there is always one.
 STALL = Ending(
     "a stall that RCU notices",
     PANIC_ON_STALL,
     "RCU Stall",
-    before="ls -R /proc/1 > /dev/null; ",
+    before="while :; do ls -R /proc/1; done > /dev/null & ls -R /proc/1 > /dev/null; ",
     cpus=2,
 )
 HUNG = Ending("a hung task", PANIC_ON_HUNG_TASK, "hung_task: blocked tasks")
