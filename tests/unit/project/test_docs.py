@@ -14,6 +14,7 @@ from harness.cli.default_command import DefaultCommandGroup
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 LINE = re.compile(r"^(?: {4}|\$ )?(zharness [^\n]*)$", re.MULTILINE)
 BLOCK = re.compile(r"```(?:sh|console)\n(.*?)```", re.DOTALL)
 INDENTED = re.compile(r"^ {4}zharness .*$", re.MULTILINE)
@@ -57,6 +58,15 @@ def test_the_readme_lists_every_document():
 
 
 def test_relative_links_lead_somewhere():
-    for document in DOCUMENTS:
+    for document in (*DOCUMENTS, CONTRIBUTING):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_contributing_names_files_that_exist():
+    text = CONTRIBUTING.read_text()
+    named = re.findall(r"`((?:harness|tests|images|scenarios|docs)/[\w./-]+)`", text)
+    assert len(named) > 10
+    for name in named:
+        if name != "harness/FOLDER":
+            assert (ROOT / name).exists(), name
