@@ -1,4 +1,4 @@
-"""Bytes that can be read at any place: a file, a part of one, or what a format makes of it.
+"""Bytes with random access: a file, a part of one, or content that a format unpacks.
 
 Read with pread, not mapped: a mapped file that becomes shorter kills the process that reads it.
 """
@@ -29,7 +29,7 @@ class ByteSource(Closing):
         """``size`` bytes from offset ``at`` on, fewer where the source ends before."""
 
     def data_extents(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
-        """(offset, size) of what may be other than zero, ascending; the rest is holes."""
+        """(offset, size) of the ranges that may not be zero, ascending; the rest is holes."""
         stop = self.size if end is None else min(end, self.size)
         if start < stop:
             yield start, stop - start
@@ -71,7 +71,7 @@ class _Part(ByteSource):
 
 
 class Zeros(ByteSource):
-    """``size`` bytes of nothing but zero."""
+    """``size`` zero bytes."""
 
     def __init__(self, size: int, name: str) -> None:
         self.size, self.name = size, name
@@ -124,7 +124,7 @@ class File(ByteSource):
         return data
 
     def _require_whole(self) -> None:
-        """What is gone must not pass for a hole."""
+        """Raise EvidenceError if the file became shorter: lost data must not look like a hole."""
         size = self.file.seek(0, os.SEEK_END)  # unlike stat, also of a block device
         if size < self.size:
             raise EvidenceError(

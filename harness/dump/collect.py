@@ -26,10 +26,9 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
 
     The superblock goes beside it (superblock.bin).
 
-    A dump of a format that is known is as long as its own headers say, otherwise as the
-    superblock allows; never longer than the disk. Holes and zero pages become holes. A disk that
-    is no dump disk any more is one more thing to be found. Raises HostError if ``into`` lacks
-    space.
+    A dump in a known format has the length in its headers; any other has the length that the
+    superblock allows. It is never longer than the disk. Holes and zero pages become holes. If the
+    disk is no longer a dump disk, that is recorded, too. Raises HostError if ``into`` lacks space.
     """
     with File.open(disk) as image:
         image.name = disk.name  # what is found is kept with the evidence, wherever that lies
@@ -39,7 +38,7 @@ def collect_partition(disk: Path, into: Path, progress: Progress) -> Collected:
 def _collect_raw(disk: ByteSource, into: Path, progress: Progress) -> Collected:
     try:
         found = superblock_of_disk(disk)
-    except EvidenceError as error:  # it was one before the dump
+    except EvidenceError as error:  # it was a dump disk before the dump
         return Collected(None, error.message)
     superblock, at_byte = found.superblock, found.offset
     with SparseFile.create(into / SUPERBLOCK, len(found.block)) as file:
@@ -56,7 +55,7 @@ def _collect_raw(disk: ByteSource, into: Path, progress: Progress) -> Collected:
 
 
 def _dump_length(content: ByteSource, room: int) -> tuple[int, str]:
-    """Bytes to take, and why so many."""
+    """The number of bytes to copy, and the reason."""
     try:
         length = read_dump(content).length
     except EvidenceError as error:

@@ -1,4 +1,4 @@
-"""Dumps from one format into another, without ever holding more than a MiB of memory."""
+"""Convert a dump into another format; at most a MiB of its memory is held at a time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.progress import Progress
 def convert(dump: Dump, target: Path, form: str, progress: Progress) -> None:
     """Write ``dump`` to the new file ``target`` in one of the forms of ``writers``.
 
-    Memory, registers and VMCOREINFO stay what they are, as far as the form has room for them:
+    Memory, registers and VMCOREINFO do not change, as far as the form has room for them:
     the s390 forms keep registers in memory, vector registers only where the crashed system
-    provided an area for them, and have neither virtual addresses nor gaps in memory. A dump with
-    something missing is refused, for the copy would look whole; so is, by the s390 forms, one of
+    provided an area for them, and have neither virtual addresses nor gaps in memory. An incomplete
+    dump is refused, because the copy would look complete. The s390 forms also refuse a dump from
     which pages were left out that are not zero.
 
     Raises UsageError for an unknown form or a target that exists, EvidenceError if the dump

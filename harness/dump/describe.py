@@ -1,4 +1,4 @@
-"""What there is to say about a dump: the facts behind ``zharness dump info``."""
+"""Describe a dump: the facts that ``zharness dump info`` shows."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _TOD_MICROSECOND = 1 << 12
 
 
 def describe(dump: Dump) -> dict[str, Any]:
-    """All that is known without an oracle, as plain JSON.
+    """Everything that is known without an oracle, as plain JSON.
 
     Addresses and sizes are numbers, in bytes; registers are hexadecimal strings.
     ``memory_map`` has the first of the memory's ``pieces``, up to ``LISTED``.
     ``unreadable`` says why what is None could not be read; nothing is raised for a damaged dump.
-    Raises LimitError for one that has more of something than any.
+    Raises LimitError for a dump that exceeds a limit.
     """
     unreadable: list[str] = []
 
@@ -75,7 +75,7 @@ def describe(dump: Dump) -> dict[str, Any]:
 
 
 def incomplete(dump: Dump) -> str | None:
-    """Why the dump is not whole: it was not written to its end, or cut later; None if it is."""
+    """Why the dump is incomplete: not written to its end, or truncated later; None if complete."""
     if dump.incomplete is not None:
         return dump.incomplete
     return f"{dump.missing} bytes of memory are missing: it was cut" if dump.missing else None
@@ -113,7 +113,7 @@ def _state(cpu: CpuState) -> str:
 
 
 def _times(info: Vmcoreinfo | None, facts: Mapping[str, object]) -> dict[str, str]:
-    """Time stamps by their name in the dump, as ISO 8601; what is no time is left out."""
+    """Time stamps by their name in the dump, as ISO 8601; invalid ones are left out."""
     times = {}
     crashed = info.lines.get("CRASHTIME", "") if info else ""
     if crashed.isdecimal() and len(crashed) < 12:

@@ -1,4 +1,4 @@
-"""Which format a dump has, told by its content, never by its name."""
+"""Detect the format of a dump, from its content, never from its name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.dump.formats.table import MAGIC_SIZE, format_at, format_named
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 
-BUSY_MARKER = b"zfcpdump busy\0"  # what zfcpdump 3 writes first, and overwrites last
+BUSY_MARKER = b"zfcpdump busy\0"  # zfcpdump 3 writes this first, and overwrites it last
 
 _NO_DUMP = (
     (BUSY_MARKER, "a dump that was begun and never finished (zfcpdump's busy marker)"),
@@ -24,7 +24,7 @@ _NO_DUMP = (
 
 
 def open_dump(path: Path, member: str | None = None) -> Dump:
-    """The dump in a file, or in the disk image, partition or file system that it is.
+    """The dump in a file; the file may be a dump, a disk image, a partition or a file system.
 
     ``member`` is the path of a dump file in a file system; without it, see ``containers.find``.
     Raises EvidenceError, saying what is there instead, if there is none.
@@ -42,7 +42,7 @@ def open_dump(path: Path, member: str | None = None) -> Dump:
 
 
 def read_dump(content: ByteSource) -> Dump:
-    """The dump that ``content`` is; raises EvidenceError if it is none, or a damaged one."""
+    """The dump in ``content``; raises EvidenceError if it is not a dump, or is damaged."""
     if is_flattened(content):
         return _read_flattened(content)
     form = format_at(content)
@@ -77,7 +77,7 @@ def _in_container(file: File, member: str | None) -> Dump:
 
 
 def _dump_itself(file: File) -> Dump:
-    """The dump that ``file`` begins with; what is behind it may be the rest of its partition."""
+    """The dump at the start of ``file``; bytes behind it may be the rest of its partition."""
     dump = read_dump(file)
     if format_named(dump.format).on_partition and dump.length < file.size:
         found = containers.surroundings(file, dump.length)

@@ -1,7 +1,7 @@
-"""The last line of defence: a command on dumps that takes too much memory or time is refused.
+"""Stop a command on dumps that takes too much memory or time.
 
-Readers do not get that far by themselves (``harness.limits``). What was overlooked ends here, and
-what an honest dump of the size would not take either.
+Readers have their own limits (``harness.limits``). This module catches what they overlook, and
+everything that a genuine dump of this size would not need.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BLOCK = 512  # bytes, of st_blocks
 
 @contextmanager
 def guarded(*files: Path) -> Iterator[None]:
-    """For the length of a ``with`` block in the main thread, limit memory and CPU time.
+    """Limit memory and CPU time during a ``with`` block in the main thread.
 
     Both grow with the sizes of ``files``. Raises LimitError, in place of MemoryError, if the
     process needs more; children have the same limit of memory, and none of time.
@@ -59,12 +59,12 @@ def _taken() -> int:
 
 
 def _size(file: Path) -> int:
-    """Bytes that a file has on its disk, holes not counted; of a device all; 0 if it is none."""
+    """Bytes that a file uses on its disk, without holes; all of a device; 0 for anything else."""
     try:
         status = file.stat()
         if not stat.S_ISBLK(status.st_mode):
             return status.st_blocks * _BLOCK
         with file.open("rb") as device:
             return device.seek(0, os.SEEK_END)
-    except OSError:  # told by whoever opens it
+    except OSError:  # the code that opens it reports the error
         return 0

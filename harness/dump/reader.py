@@ -1,4 +1,4 @@
-"""What every dump is, whatever its format: memory, CPUs, VMCOREINFO, and what its headers say."""
+"""The interface of every dump, in any format: memory, CPUs, VMCOREINFO, facts of its headers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Segment:
 
     @property
     def present_end(self) -> int:
-        """The first absolute address whose content is not there."""
+        """The first absolute address whose content is missing."""
         return self.paddr + min(self.size, self.content.size)
 
     def read(self, address: int, size: int) -> bytes:
@@ -87,13 +87,13 @@ class Dump(Closing):
 
     @property
     def misfits(self) -> tuple[str, ...]:
-        """What is wrong with how registers stand in the dump, though they can be read."""
+        """What is wrong with the notes of registers that can be read nevertheless."""
         return ()
 
     @property
     @abstractmethod
     def length(self) -> int:
-        """Bytes that the dump takes by its own headers; ``content`` may have more, or fewer."""
+        """The dump's length in bytes, from its headers; ``content`` may have more, or fewer."""
 
     @property
     def vmcoreinfo(self) -> bytes | None:

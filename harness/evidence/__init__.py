@@ -1,1 +1,1 @@
-"""The files of one run: their names, and who reads and writes them. No machine, no QEMU."""
+"""The files of one run: their names, readers and writers. No machine, no QEMU."""

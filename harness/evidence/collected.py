@@ -1,4 +1,4 @@
-"""What was found on a dump disk: part of the evidence, so that it can be judged again offline."""
+"""What was found on a dump disk. It is part of the evidence, for later judgement offline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Count = Annotated[int, Field(strict=True, ge=0)]
 class Collected:
     """``size`` is that of the dump in bytes, None if there was nothing to take.
 
-    ``note`` says what was taken and why so, or what stands on the disk instead.
+    ``note`` tells what was taken and why, or what was found on the disk instead.
     ``superblock_offset`` is where superblock.bin begins, in bytes from the disk's start; None if
     none was found, which is right for file systems alone.
     """

@@ -25,7 +25,7 @@ class RunDirectory:
 
     @property
     def if_there(self) -> Path | None:
-        """None if there is no such directory: then nothing was written."""
+        """The directory; None if it does not exist, because nothing was written."""
         return self.root if self.root.is_dir() else None
 
     @property
@@ -86,7 +86,7 @@ class RunDirectory:
 
 
 def directory_names(wanted: Sequence[str]) -> list[str]:
-    """For each of ``wanted`` one that any file system and any shell takes, all different."""
+    """For each of ``wanted`` a different name that any file system and any shell accepts."""
     taken: set[str] = set()
     chosen = []
     for name in wanted:

@@ -1,4 +1,4 @@
-"""``journal.jsonl``: what a run did and saw, a line each, written as it happens."""
+"""``journal.jsonl``: the events of a run, one per line, written when they happen."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from harness.closing import Closing
 from harness.phase import Phase
 
-MOST_LINES = 1000  # of one kind of event: a guest can make as many as it likes
+MOST_LINES = 1000  # of one kind of event: a guest can cause any number
 
 
 class Journal(Closing):
     """One JSON object a line: ``at`` (seconds since the start), ``phase``, ``event``, details.
 
-    Of each kind of event ``MOST_LINES``; the last lines say of which there were more.
+    At most ``MOST_LINES`` of each kind of event; the last lines tell which kinds had more.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How a dump system ended, as observed; what that means is for ``harness.verify`` to say."""
+"""How a dump system ended, as observed; ``harness.verify`` judges it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """``STALLED``: neither console nor SCLP moved for so long that it must hang.
+    """``STALLED``: neither console nor SCLP was used for so long that it must hang.
 
     ``OUT_OF_TIME``: it still worked, or seemed to, when the phase's deadline passed.
     """
@@ -28,8 +28,8 @@ class DumpOutcome:
     ``refused_after_release`` counts SDIAS requests for an HSA that had been released;
     ``old_memory_restored`` the pages that the boot firmware had overwritten. ``reipl_block`` is
     the IPL parameter block (hexadecimal) with which the dump system asked for another load,
-    ``seconds`` what it took from the kernel entry to its end. ``limits`` say what of its doings was
-    not played or not kept, because there was too much of it.
+    ``seconds`` the time from the kernel entry to its end. ``limits`` tell what was not played or
+    not kept because a limit was reached.
     """
 
     outcome: Outcome

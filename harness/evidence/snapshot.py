@@ -1,4 +1,4 @@
-"""A crash, frozen: memory, every CPU's registers, what the console said. Never changed again."""
+"""A crash: memory, every CPU's registers, the console. It never changes."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ class Snapshot:
 
     @property
     def boot_seconds(self) -> float | None:
-        """What the boot took: a measure of the host for time limits."""
+        """Seconds of the boot: a measure of the host for time limits."""
         return self.machine.get("boot_seconds")
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """What of the system's doings was not kept, because there was too much of it."""
+        """What was not kept of the system's output because a limit was reached."""
         limits = self.machine.get("limits")
         if not isinstance(limits, list):  # a crash of before, or of others
             return ()
@@ -110,7 +110,7 @@ class Snapshot:
 
     @property
     def console(self) -> str:
-        """All that the system printed, with time stamps."""
+        """Everything that the system printed, with time stamps."""
         return read_plain(self.directory / CONSOLE, MAX_CONSOLE).decode(errors="replace")
 
     @classmethod

@@ -1,13 +1,12 @@
-"""A machine that QEMU and the firmware are together: each stop of QEMU is brought to the firmware,
-its answer taken back.
+"""A machine of QEMU and the firmware: the firmware answers each stop of QEMU.
 
 QEMU stops for the firmware at service signals (a read watchpoint on the external interruption
 code), at the instructions with which the operating system talks to the machine (breakpoints,
 found by looking), and when a kernel has moved (a write watchpoint on the program new PSW, which
 every kernel sets anew where it stays).
 
-An instruction that is QEMU's matter is executed by it in a single step. That step's end is a stop
-like any other, for which nothing waits here: the guest can see to it that it never comes.
+QEMU executes all other instructions in a single step. The end of that step is a stop like any
+other. Nothing here waits for it, because the guest can prevent it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from harness.s390x.lowcore import (
     SCCB_ADDRESS_MASK,
 )
 
-KERNEL_ENTRY = 0x10000  # where zipl and the kernel agree to start (Linux arch/s390/boot/head.S)
+KERNEL_ENTRY = 0x10000  # the kernel entry that zipl uses (Linux arch/s390/boot/head.S)
 TAIL_LINES = 12
 
 ENTRY_BREAK = Stop(StopKind.BREAKPOINT, KERNEL_ENTRY, 2)
@@ -49,7 +48,7 @@ _INTERRUPTION_BYTES = 8
 
 
 class PlayedMachine:
-    """One QEMU, paused at its start, whose gdbstub is ours.
+    """One QEMU, paused at its start, whose gdbstub the harness uses.
 
     ``limit`` is the absolute address below which the loaded system lives, in bytes.
     """
@@ -70,7 +69,7 @@ class PlayedMachine:
         self._diag308, self._calls = firmware.diag308, firmware.calls
         self._intercept = Interceptor(self._gdb, qemu.monitor, ram, limit)
         self._watching_moves = False
-        self._step = False  # whether QEMU is to execute one instruction next, and no more
+        self._step = False  # whether QEMU must execute exactly one instruction next
         # absolute address of the last SDIAS requester's external interruption parameters: guest
         # memory is shared, so they are read there without asking QEMU
         self._lowcore: int | None = None
@@ -83,7 +82,7 @@ class PlayedMachine:
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """What the system has more of than is played; lines for people."""
+        """Limits that the system has exceeded; lines for people."""
         if not self._intercept.full:
             return ()
         return (
@@ -111,14 +110,14 @@ class PlayedMachine:
             raise HarnessError(f"QEMU's boot firmware did not load the disk; it said: {said}")
 
     def start_playing(self) -> None:
-        """At the kernel entry: from here on the firmware gets what is its own."""
+        """At the kernel entry: from here on the firmware plays its functions."""
         self._intercept.search(frozenset({Opcode.DIAG308, Opcode.SERVC}))
         self._gdb.insert(INTERRUPTION_WATCH)
         self._gdb.insert(KERNEL_MOVED_WATCH)
         self._watching_moves = True
 
     def handle(self, stop: StopReply) -> bool:
-        """Play what the stop asks for; False if the machine stands still for another reason.
+        """Play the function that the stop requests; False if the machine stopped for other reasons.
 
         ``go_on`` must follow, unless the system has ``gone``.
         """
@@ -144,11 +143,11 @@ class PlayedMachine:
             self._gdb.resume()
 
     def leave_to_qemu(self) -> None:
-        """QEMU executes the instruction at the PSW."""
+        """Let QEMU execute the instruction at the PSW."""
         self._step = True
 
     def kernel_stays(self) -> None:
-        """The kernel stands where it stays: look for it no more."""
+        """The kernel is at its final place: do not search again."""
         if self._watching_moves:
             self._watching_moves = False
             self._gdb.remove(KERNEL_MOVED_WATCH)
@@ -162,12 +161,12 @@ class PlayedMachine:
         """An SDIAS request has been answered."""
 
     def on_sigp(self, at: AtInstruction) -> None:
-        """A CPU is about to signal another one; here that is QEMU's matter."""
+        """A CPU is about to signal another one; here QEMU does that."""
         self.leave_to_qemu()
 
     def _on_external_interruption(self) -> None:
         if self._lowcore is not None:
-            # what lies there may be old, but no SDIAS request is answered twice
+            # the SCCB there may be old, but no SDIAS request is answered twice
             played = self._service_signal(self._ram.read(self._lowcore, _INTERRUPTION_BYTES))
             if played is not None:
                 return

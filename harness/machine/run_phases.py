@@ -1,4 +1,4 @@
-"""How the machines tell their caller what they are at, and learn how long they may take."""
+"""How the machines report their phase to their caller, and get their deadlines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RunPhases(Protocol):
     """The run's phases and journal, as the machines see them."""
 
     def phase(self, phase: Phase) -> AbstractContextManager[Deadline]:
-        """Enter a phase; its time counts against the deadline that is given."""
+        """Enter a phase, and get its deadline."""
 
     def note(self, event: str, /, **details: object) -> None:
         """Write one line to the journal."""

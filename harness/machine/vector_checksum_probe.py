@@ -39,7 +39,7 @@ def vector_checksum_works(binary: QemuBinary, cpu_model: str) -> bool | None:
         GuestRam.create(MEMORY) as ram,
         Qemu.start(binary, spec, ram, Path(scratch), name="probe") as qemu,
     ):
-        if not _has_vectors(qemu):  # TCG would execute it even so
+        if not _has_vectors(qemu):  # TCG would execute it nevertheless
             return None
         gdb = qemu.gdb
         if gdb is None:
@@ -53,7 +53,7 @@ def vector_checksum_works(binary: QemuBinary, cpu_model: str) -> bool | None:
 
 
 def _has_vectors(qemu: Qemu) -> bool:
-    """Asked of the CPU that QEMU made: a model can be without them in many words."""
+    """Ask QEMU about its CPU: a CPU model can be written without vector registers in many ways."""
     deadline = Deadline(QMP_SECONDS)
     (cpu,) = qemu.monitor.execute("query-cpus-fast", deadline=deadline)
     asked = {"path": cpu["qom-path"], "property": FACILITY}

@@ -1,4 +1,4 @@
-"""What is wrong with a scenario, in the words of docs/scenarios.md."""
+"""Messages about mistakes in a scenario, in the words of docs/scenarios.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)",
 
 
 def located_fault(error: ValidationError) -> tuple[str, str]:
-    """The field, with its section, and what is wrong with it; a misspelt name before all else."""
+    """The field, with its section, and what is wrong with it; misspelt names come first."""
     fault = typos_first(error)[0]
     names = [str(part) for part in fault["loc"]]
     field = ".".join(names)
@@ -36,7 +36,7 @@ def located_fault(error: ValidationError) -> tuple[str, str]:
 
 
 def unknown(names: Sequence[str], *, is_table: bool = False) -> str:
-    """That there is no such section or key, and which one was probably meant.
+    """The message that there is no such section or key, and which one was probably meant.
 
     ``names`` are section and key, or one of them at the top level of a file.
     """
@@ -53,7 +53,7 @@ def unknown(names: Sequence[str], *, is_table: bool = False) -> str:
 
 
 def syntax(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, int, str]:
-    """Line and column, from 1 on, of what is not TOML in ``text``, and what is wrong there.
+    """Line and column (from 1) of a TOML error in ``text``, and what is wrong there.
 
     Before Python 3.14 the place is only in the message.
     """

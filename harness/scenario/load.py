@@ -1,4 +1,4 @@
-"""Finding scenario files, reading them, and making plans of them."""
+"""Find scenario files, read them, and make concrete scenarios of them."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class _File:
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
-    """Raises UsageError with the line and column of what is not TOML."""
+    """The TOML in a file; raises UsageError with line and column of an error."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

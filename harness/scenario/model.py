@@ -86,7 +86,7 @@ _CONFIG: Any = Field((), description="changes to its configuration")
 
 
 class _WithKernel(Strict):
-    """What has a kernel: an image given by path, or one that is built."""
+    """A section with a kernel: an image given by path, or one that is built."""
 
     kernel: Path | None = _KERNEL
     source: str | None = _SOURCE
@@ -101,7 +101,7 @@ class _WithKernel(Strict):
         return self
 
     def spec_for(self, role: Role) -> KernelSpec:
-        """What is to be built, if no image is given."""
+        """The kernel to build, if no image is given."""
         return KernelSpec(role, self.source, self.patches, self.config)
 
 
@@ -242,9 +242,9 @@ class Scenario(Strict):
 
 
 class ScenarioFile(Scenario):
-    """What may stand in a file: a scenario, or a matrix of them, or changes to another file."""
+    """The content of a file: a scenario, or a matrix of them, or changes to another file."""
 
-    # an heir need not repeat its parent's description
+    # a file that extends another need not repeat its description
     description: str = Field("", description="one line for people")
     extends: str | None = Field(None, description="name or path of the scenario to start from")
     matrix: dict[str, list[Any]] = Field(

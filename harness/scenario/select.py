@@ -73,7 +73,7 @@ def _at(path: str, overrides: Overrides | None) -> list[Concrete]:
             return [concrete for file in files for concrete in load_all(str(file), overrides)]
     if _WILD.search(path) or Path(path).is_dir():
         return []
-    return load_all(path, overrides)  # which says what is wrong with it
+    return load_all(path, overrides)  # which reports what is wrong with it
 
 
 def _named(pattern: str, overrides: Overrides | None) -> Iterator[Concrete]:

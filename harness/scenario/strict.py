@@ -1,4 +1,4 @@
-"""The base of all models of a scenario: a key that is not known is refused."""
+"""The base of all models of a scenario: unknown keys are refused."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class CrashedSystem:
 
     @property
     def console(self) -> str:
-        """All that the system has printed so far; each line has its time, as in evidence."""
+        """Everything that the system has printed so far; each line has its time, as in evidence."""
         return (self._directory / CONSOLE).read_text(encoding="utf-8", errors="replace")
 
     def run(self, command: str) -> str:
@@ -95,9 +95,9 @@ class CrashedSystem:
             return system.shell.run(command, deadline).replace("\r\n", "\n").removesuffix("\n")
 
     def crash(self) -> Snapshot:
-        """Pull the trigger that is marked, and end QEMU; returns what is left for a dump.
+        """Pull the marked trigger, and end QEMU; returns the snapshot for a dump.
 
-        Raises HarnessError if the system dies otherwise than the trigger says.
+        Raises HarnessError if the system crashes in a different way than the trigger expects.
         """
         up = self._up()
         remains = crash_booted(

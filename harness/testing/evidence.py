@@ -1,4 +1,4 @@
-"""What one test leaves: its evidence directory, and a section in its report."""
+"""The results of one test: its evidence directory, and a section in its report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.testing import report as words
 DIRECTORY, VERDICT = "zharness_evidence", "zharness_verdict"  # properties of a test in JUnit XML
 SECTION = "zharness"
 CONSOLE_SECTION = "zharness console"
-TROUBLE = "zharness_error"  # marks the report of a test that trouble of ours has ended
+TROUBLE = "zharness_error"  # marks the report of a test that an error of the harness has ended
 CONSOLE_LINES = 40
 
 
@@ -87,20 +87,20 @@ class ItemEvidence:
     ) -> None:
         vars(report)[TROUBLE] = True
         if self._directory is not None and not self._directory.exists():
-            # a run that makes no sense takes its evidence away with it
+            # a request that is not valid removes its own evidence
             self._forget(self._item.user_properties, report.user_properties)
         for properties in (self._item.user_properties, report.user_properties):
             if (VERDICT, "ERROR") not in properties:
                 properties.append((VERDICT, "ERROR"))
         if report.skipped and not _expected(self._item):
-            # what xfail expects is a dump that is wrong, not one that never came to be
+            # xfail expects a wrong dump, not a missing one
             report.outcome = "failed"
             vars(report).pop("wasxfail", None)
         if not self._item.config.getoption("fulltrace"):
             report.longrepr = words.trouble(error, place, self._directory)
 
     def _forget(self, *properties: list[tuple[str, object]]) -> None:
-        """The directory is not there any more."""
+        """The directory has been removed."""
         for each in properties:
             each.remove((DIRECTORY, str(self._directory)))
         self._directory = None

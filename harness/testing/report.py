@@ -1,4 +1,4 @@
-"""What a test's report says: verdicts and trouble, in words and in commands."""
+"""The text of a test's report: verdicts, errors, and commands."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def trouble(error: HarnessError, place: str | None, evidence: Path | None) -> st
 
 
 def trouble_of(judged: Verdict) -> HarnessError:
-    """The error that a verdict of ERROR tells of."""
+    """The error of a verdict of ERROR."""
     message = str(judged.error)
     if judged.phase and not message.startswith("phase "):
         message = f"phase {judged.phase}: {message}"

@@ -22,7 +22,7 @@ DIRECTORY = "scenarios"
 
 
 class WrongDump(Exception):
-    """A verdict of FAIL; says all that the test's report shall say."""
+    """A verdict of FAIL; its text is the test's report."""
 
 
 class ScenarioFile(pytest.File):
@@ -41,8 +41,8 @@ class ScenarioFile(pytest.File):
 
 
 class ScenarioItem(pytest.Item):
-    """One concrete scenario. Trouble of ours arises in its setup, where pytest calls it an error;
-    a wrong dump fails the test itself.
+    """One concrete scenario. Faults of the harness arise in its setup, where pytest reports them as
+    errors; a wrong dump fails the test itself.
     """
 
     def __init__(self, *, concrete: Concrete, **parent: Any) -> None:
@@ -99,12 +99,12 @@ class ScenarioItem(pytest.Item):
 
 
 def is_scenario(path: Path, root: Path, *, named: bool) -> bool:
-    """Whether pytest shall take ``path`` for a scenario: any other TOML file is none of ours.
+    """Whether pytest must collect ``path`` as a scenario; other TOML files are ignored.
 
     ``named``: it is written on the command line; ``root`` is pytest's.
     """
     if path.suffix != SUFFIX:
         return False
-    # what lies above pytest's root says nothing
+    # names above pytest's root do not count
     below = path.relative_to(root.parent) if path.is_relative_to(root) else path
     return named or DIRECTORY in below.parent.parts

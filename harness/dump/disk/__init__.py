@@ -1,1 +1,1 @@
-"""What lies on a dump disk: partition tables, superblocks, file systems, containers."""
+"""The structures on a dump disk: partition tables, superblocks, file systems, containers."""

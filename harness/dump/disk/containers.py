@@ -1,4 +1,4 @@
-"""Where a dump lies within a disk image, a partition or a file system; told by content."""
+"""Find a dump within a disk image, a partition or a file system, by its content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LARGEST_CHECKSUMMED = 1 << 20  # bytes; zipl and zfcpdump say 4096
 
 
 class Found(NamedTuple):
-    """Where a dump is; ``content`` are its bytes, ``facts`` what its surroundings say of it."""
+    """The place of a dump; ``content`` are its bytes, ``facts`` come from its surroundings."""
 
     content: ByteSource
     where: str
@@ -78,7 +78,7 @@ def _on_dump_disk(disk: File) -> Found:
 def _superblock_facts(
     superblock: Superblock, content: ByteSource, part_start: int
 ) -> Mapping[str, object]:
-    """``csum_fits`` is None if the checksummed area is not there or senseless."""
+    """``csum_fits`` is None if the checksummed area is missing or not valid."""
     size, fits = superblock.csum_size, None
     if size <= _LARGEST_CHECKSUMMED and size % 4 == 0:
         start = part_start + superblock.csum_offset

@@ -1,7 +1,7 @@
-"""e2fsprogs' debugfs: what it tells of a file system in an image, within limits.
+"""Ask e2fsprogs' debugfs about a file system in an image, within limits.
 
 It takes ``IMAGE?offset=BYTES`` for a file system within a disk image (libext2fs ``unix_io``). A
-file system that leads it in circles makes it work, and talk, without end.
+damaged file system with loops would make it work, and print, without end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.errors import EvidenceError, HostError
 from harness.host.tools import find_tool
 from harness.limits import exceeded, limits
 
-# what debugfs says of its own trouble (errno(3), e2fsprogs lib/ext2fs/ext2_err.et)
+# debugfs's messages about faults of the host (errno(3), e2fsprogs lib/ext2fs/ext2_err.et)
 _OF_THE_HOST = re.compile(
     "Cannot allocate memory|Memory allocation failed|Permission denied|Operation not permitted"
 )
@@ -52,8 +52,8 @@ def _of_children() -> float:
 class Debugfs:
     """Asks about the file system at byte ``start`` of the open image ``disk``.
 
-    What debugfs complains of is an EvidenceError in its own words, or a HostError if it has
-    trouble of its own; an answer without end is a LimitError.
+    A complaint of debugfs is an EvidenceError with its own message, or a HostError if the host is
+    at fault; an answer that exceeds the limit is a LimitError.
     """
 
     def __init__(self, disk: File, start: int, time: CpuTime) -> None:
@@ -72,7 +72,7 @@ class Debugfs:
             script.write("".join(f"{request}\n" for request in requests).encode())
             script.seek(0)
             told = self._run(["-f", "-"], script.fileno(), requests[0], most)
-        answers = _PROMPT.split(told)[1:]  # it repeats each request behind its prompt
+        answers = _PROMPT.split(told)[1:]  # it prints each request again after its prompt
         if len(answers) != len(requests):
             what = f"debugfs gave {len(answers)} answers to {len(requests)} requests"
             raise EvidenceError(f"{self._name}: {what}")
@@ -132,10 +132,10 @@ class Debugfs:
             )
         if status < 0:
             raise HostError(f"debugfs was killed by signal {-status} while it read {self._name}")
-        # debugfs exits with 0 whatever happens: what it says is all there is to go by
+        # debugfs always exits with 0, so only its messages tell whether it failed
         said = [line.strip() for line in errors.decode(errors="replace").splitlines()]
         complaints = [line for line in said if line and not re.match(r"debugfs \d", line)]
-        if complaints:  # the first one is the cause, the others guess
+        if complaints:  # the first message is the cause, the others follow from it
             what = complaints[0].replace(self._device, "the partition")
             kind = HostError if _OF_THE_HOST.search(what) else EvidenceError
             raise kind(f"{self._name}: {what}")

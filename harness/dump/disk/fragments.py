@@ -1,4 +1,4 @@
-"""One content out of pieces of another: a file's blocks on a disk, records of a flattened dump."""
+"""Put content together from pieces: a file's blocks on a disk, records of a flattened dump."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the partitions of a disk image are: DOS and GPT partition tables."""
+"""Find the partitions of a disk image: DOS and GPT partition tables."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Partition:
 
 
 def partitions(disk: ByteSource) -> tuple[Partition, ...]:
-    """Those of the GPT, else the primary ones of the DOS partition table; () without a table.
+    """The partitions of the GPT, otherwise the primary DOS partitions; () without a table.
 
-    What a partition has behind the end of the disk is not counted.
+    The part of a partition behind the end of the disk does not count.
     """
     return tuple(
         Partition(item.number, item.start, min(item.size, disk.size - item.start))

@@ -1,4 +1,4 @@
-"""Pages that are compressed one by one, unpacked without trusting what they say of their size."""
+"""Unpack pages that are compressed one by one; their own size fields are not trusted."""
 
 from __future__ import annotations
 

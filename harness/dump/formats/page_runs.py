@@ -1,4 +1,4 @@
-"""Which pages a dump has, when it has them here and there: runs of page numbers."""
+"""The pages of a dump that has only some pages, as runs of page numbers."""
 
 from __future__ import annotations
 

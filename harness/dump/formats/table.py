@@ -1,4 +1,4 @@
-"""Every dump format that can be read, a row each: how it is told, who reads it, what it is like.
+"""Every dump format that can be read, one row each: its magic, its reader, its properties.
 
 A new format is a folder beside this file, a row, seeds for the fuzzer
 (``tests/fuzz/seeds.py``), and its name in ``docs/dumps.md``. No other code spells a format's name.

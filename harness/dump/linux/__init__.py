@@ -1,1 +1,1 @@
-"""What Linux tells about itself in its memory: VMCOREINFO, page tables, the log."""
+"""Linux's own data in its memory: VMCOREINFO, page tables, the log."""

@@ -1,4 +1,4 @@
-"""The kernel's log in a dump: what dmesg would have shown.
+"""The kernel's log in a dump, as dmesg would have shown it.
 
 The printk ring buffer of Linux 5.10 and later: a ring of descriptors, one per record, whose
 texts are blocks in a ring of data. References: Linux ``kernel/printk/printk_ringbuffer.[ch]``;
@@ -38,14 +38,14 @@ class Record:
         return self.nanoseconds / 1e9
 
     def lines(self) -> Iterator[str]:
-        """As dmesg shows them."""
+        """The lines, as dmesg shows them."""
         seconds, rest = divmod(self.nanoseconds, 10**9)
         for line in self.text.split("\n"):
             yield f"[{seconds:5}.{rest // 1000:06}] {line}"
 
 
 def panic_in(record: Record) -> str | None:
-    """What the kernel says there that it panics of; None if it does not."""
+    """The reason of a panic in this text; None if there is no panic."""
     match = _PANIC.search(record.text)
     return match and match[0]
 
@@ -53,7 +53,7 @@ def panic_in(record: Record) -> str | None:
 def read_log(kernel: Kernel) -> Iterator[Record]:
     """All records that were complete, the oldest first.
 
-    Raises EvidenceError if the ring buffer is not where VMCOREINFO says, or makes no sense.
+    Raises EvidenceError if the ring buffer is not where VMCOREINFO says, or is not valid.
     """
     return iter(_Ring(kernel))
 
@@ -133,7 +133,7 @@ class _Ring:
         size = 1 << self._size_bits
         start, end = begin % size, after % size
         if begin >> self._size_bits != after >> self._size_bits and end:
-            start = 0  # a block that would have wrapped lies at the beginning
+            start = 0  # a block that would wrap around is at the beginning instead
         elif not end:
             end = size
         if not start + _WORD <= end:

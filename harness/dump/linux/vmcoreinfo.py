@@ -1,4 +1,4 @@
-"""What VMCOREINFO says: lines ``KEY=value`` that Linux leaves for those who read its dump.
+"""VMCOREINFO: lines ``KEY=value`` that Linux provides for readers of its dump.
 
 References: Linux ``kernel/vmcore_info.c`` and ``include/linux/vmcore_info.h`` (the forms of the
 lines), ``arch/s390/kernel/vmcore_info.c`` (the addresses of s390).
@@ -13,7 +13,7 @@ from harness.errors import EvidenceError
 
 
 class Vmcoreinfo:
-    """The lines of a note; ``lines`` maps what is left of the = to what is right of it."""
+    """The lines of a note; ``lines`` maps the text before = to the text after it."""
 
     def __init__(self, note: bytes, name: str) -> None:
         self.name = name
@@ -26,14 +26,14 @@ class Vmcoreinfo:
 
     @classmethod
     def of(cls, dump: Dump) -> Vmcoreinfo:
-        """The dump's own; raises EvidenceError if it has none."""
+        """The VMCOREINFO of a dump; raises EvidenceError if it has none."""
         note = dump.vmcoreinfo
         if note is None:
             raise EvidenceError(f"{dump.name}: has no VMCOREINFO")
         return cls(note, dump.name)
 
     def symbol(self, name: str) -> int:
-        """A symbol's virtual address; raises EvidenceError, like the others, if it is not told."""
+        """A symbol's virtual address; raises EvidenceError, like the others, if it is missing."""
         return self._number(f"SYMBOL({name})", 16)
 
     def offset(self, member: str) -> int:

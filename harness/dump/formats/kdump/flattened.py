@@ -1,4 +1,4 @@
-"""makedumpfile's flattened format: a dump as records of where to write what, for a pipe."""
+"""Makedumpfile's flattened format, for pipes: each record has data and its place in the dump."""
 
 from __future__ import annotations
 

@@ -69,12 +69,12 @@ class S390ExtDump(S390Dump):
 
     @property
     def end_marker_at(self) -> int:
-        """Offset behind the last segment that was found."""
+        """Offset after the last segment that was found."""
         return self.memory.next_offset
 
     @property
     def incomplete(self) -> str | None:
-        """The last segment has the stop marker, the end marker follows it."""
+        """The last segment must have the stop marker, and the end marker must follow it."""
         if not self.memory.complete:
             return (
                 f"no last segment (stop_marker): offset {self.memory.next_offset:#x} holds no "

@@ -28,7 +28,7 @@ Read = Callable[[int, int], bytes]  # memory from an absolute address on, so man
 
 
 class Patch(NamedTuple):
-    """What memory from an absolute address on has to hold; never crosses a page."""
+    """Bytes that memory must have from an absolute address on; never crosses a page."""
 
     address: int
     data: bytes
@@ -48,7 +48,7 @@ def stored_cpu(read: Read, prefix: int, end: int) -> CpuState:
 
 
 def vector_area(read: Read, prefix: int, end: int) -> int | None:
-    """Where the vector registers are stored; None if nowhere.
+    """The address of the stored vector registers; None if they are not stored.
 
     s390-tools neither store nor read them where the address is not a multiple of 1024: that is
     how Linux marks an area which has room for the guarded storage registers, too.
@@ -103,7 +103,7 @@ def _patches_of(read: Read, cpu: CpuState, end: int) -> Iterator[Patch]:
 
 
 def _keeps(read: Read, cpu: CpuState, end: int) -> bool:
-    """Whether memory has what is known of the CPU, as far as there is room for it."""
+    """Whether memory has the known registers of the CPU, as far as there is room for them."""
     stored = stored_cpu(read, cpu.prefix, end)
     if stored.vxrs is None or cpu.vxrs is None:
         return stored.without_vectors() == cpu.without_vectors()
