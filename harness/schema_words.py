@@ -48,6 +48,8 @@ _WORDS = {
     "dataclass_type": "must be a table",
     "too_long": "has more than {max_length} entries",
     "too_short": "has fewer than {min_length} entries",
+    "union_tag_invalid": "'{tag}' is no {discriminator} that is known here",
+    "union_tag_not_found": "has no {discriminator}",
     "value_error": "{error}",
     "assertion_error": "{error}",
 }

@@ -17,7 +17,7 @@ from harness.dump.disk.zipl_superblock import (
     superblock_of_partition,
 )
 from harness.dump.formats.table import format_named
-from harness.dump.reader import Dump, Segment
+from harness.dump.reader import Dump, Range, Segment
 from harness.errors import EvidenceError, LimitError
 from harness.inspect import check_linux, compare, page_statistics
 from harness.progress import Progress
@@ -25,6 +25,7 @@ from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify import differing
 from harness.verify.checks import memory_map, superblock
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind, MemoryRange, MissingMemory, Page
 from harness.verify.os_info import crashkernel
 
 HEADERS, MAP, COMPLETE, SHA256 = "headers", "memory-map", "complete", "sha256"
@@ -82,11 +83,11 @@ def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tupl
 
 def _attempt(item: Check, dump: Dump) -> CheckResult:
     try:
-        return item.run(dump).judged()
+        return item.run(dump).explained()
     except LimitError:
         raise
     except EvidenceError as error:
-        return CheckResult.failed(item.name, item.unit, error.message)
+        return CheckResult.failed(item.name, item.unit, FindingKind.UNREADABLE, error.message)
 
 
 def headers(dump: Dump) -> CheckResult:
@@ -95,23 +96,26 @@ def headers(dump: Dump) -> CheckResult:
     Values that headers have twice must be equal.
     """
     cpus = dump.cpus
-    messages = chain(
-        (message for segment in dump.fallible for message in _segment(segment)),
-        dump.contradictions,
-        () if cpus else ("there is no CPU, so nothing tells what was running",),
-        dump.misfits,
+    no_cpu = () if cpus else ("there is no CPU, so nothing tells what was running",)
+    findings = chain(
+        (finding for segment in dump.fallible for finding in _segment(segment)),
+        _findings(HEADERS, FindingKind.CONTRADICTION, dump.contradictions),
+        _findings(HEADERS, FindingKind.NO_CPU, no_cpu),
+        _findings(HEADERS, FindingKind.REGISTERS_MISFIT, dump.misfits),
     )
-    return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", messages)
+    return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", findings)
 
 
-def _segment(segment: Segment) -> Iterator[str]:
+def _segment(segment: Segment) -> Iterator[Finding]:
     where = f"the segment of {segment.size:#x} bytes at {segment.paddr:#x}"
     if segment.paddr % PAGE_SIZE or segment.size % PAGE_SIZE:
-        yield f"{where} is not made of whole pages"
+        message = f"{where} is not made of whole pages"
+        yield Finding(HEADERS, FindingKind.SEGMENT_MALFORMED, message)
     if segment.end > _END_OF_ADDRESSES:
-        yield f"{where} passes the end of 64-bit addresses"
+        message = f"{where} passes the end of 64-bit addresses"
+        yield Finding(HEADERS, FindingKind.SEGMENT_MALFORMED, message)
     if not segment.size:
-        yield f"{where} is empty"
+        yield Finding(HEADERS, FindingKind.SEGMENT_EMPTY, f"{where} is empty")
 
 
 def map_alone(dump: Dump) -> CheckResult:
@@ -126,14 +130,20 @@ def map_alone(dump: Dump) -> CheckResult:
         notes = (f"{gaps} gaps, where pages were left out",)
         return _result(MAP, count, "segments", (), notes)
     kept = crashkernel(dump)
-    if kept is None or memory_map.gap(*kept) not in _map_faults(dump):
+    gap = next((each for each in _map_faults(dump) if kept and _is_gap(each, kept)), None)
+    if kept is None or gap is None:
         return _result(MAP, count, "segments", _map_faults(dump))
-    gap = memory_map.gap(*kept)
-    messages = (message for message in _map_faults(dump) if message != gap)
-    return _result(MAP, count, "segments", messages, (f"{gap}: memory that was kept for kdump",))
+    findings = (each for each in _map_faults(dump) if not _is_gap(each, kept))
+    notes = (f"{gap.message}: memory that was kept for kdump",)
+    return _result(MAP, count, "segments", findings, notes)
 
 
-def _map_faults(dump: Dump) -> Iterator[str]:
+def _is_gap(finding: Finding, kept: Range) -> bool:
+    """Whether it is that a dump lacks just the memory that was ``kept``."""
+    return finding.kind is FindingKind.MEMORY_GAP and finding.details == MemoryRange(*kept)
+
+
+def _map_faults(dump: Dump) -> Iterator[Finding]:
     if format_named(dump.format).has_virtual:
         return memory_map.faults(dump.segments, None)
     return memory_map.coverage(dump.ascending, None, "segment")
@@ -141,19 +151,28 @@ def _map_faults(dump: Dump) -> Iterator[str]:
 
 def complete(dump: Dump) -> CheckResult:
     """The dump must be written to its end, and not be truncated."""
-    messages = [] if dump.incomplete is None else [dump.incomplete]
-    messages += [
-        f"truncated: of memory {segment.paddr:#x}-{segment.end - 1:#x} only what is below "
-        f"{segment.present_end:#x} is there"
-        for segment in dump.fallible
-        if segment.present_end < segment.end
+    unfinished = () if dump.incomplete is None else (dump.incomplete,)
+    findings = [
+        *_findings(COMPLETE, FindingKind.UNFINISHED, unfinished),
+        *map(_truncated, (each for each in dump.fallible if each.present_end < each.end)),
     ]
-    if dump.content.size < dump.length and not messages:
-        messages.append(f"truncated: {dump.content.size} of {dump.length} bytes are there")
+    if dump.content.size < dump.length and not findings:
+        message = f"truncated: {dump.content.size} of {dump.length} bytes are there"
+        findings.append(Finding(COMPLETE, FindingKind.FILE_TRUNCATED, message))
     notes: tuple[str, ...] = ()
     if dump.content.size > dump.length:
         notes = (f"{dump.content.size - dump.length} bytes follow that are not of the dump",)
-    return _result(COMPLETE, len(dump.segments), "segments", messages, notes)
+    return _result(COMPLETE, len(dump.segments), "segments", findings, notes)
+
+
+def _truncated(segment: Segment) -> Finding:
+    return Finding(
+        COMPLETE,
+        FindingKind.TRUNCATED,
+        f"truncated: of memory {segment.paddr:#x}-{segment.end - 1:#x} only what is below "
+        f"{segment.present_end:#x} is there",
+        MissingMemory(segment.paddr, segment.end - segment.present_end),
+    )
 
 
 def repeats(dump: Dump) -> CheckResult:
@@ -164,16 +183,21 @@ def repeats(dump: Dump) -> CheckResult:
     once, again = (sum(item.end - item.start for item in part) for part in layers)
     if again > once:
         what = f"segments repeat {again:#x} bytes of memory, of which there are {once:#x}"
-        return CheckResult.failed(REPEATS, differing.UNIT, what)
-    messages = (
-        f"page {difference.address:#x} is not the same in both segments that have it, from "
-        f"{difference.address + difference.offset:#x} on"
+        return CheckResult.failed(REPEATS, differing.UNIT, FindingKind.SEGMENTS_REPEAT, what)
+    findings = (
+        Finding(
+            REPEATS,
+            FindingKind.PAGE_DIFFERS_BETWEEN_SEGMENTS,
+            f"page {difference.address:#x} is not the same in both segments that have it, from "
+            f"{difference.address + difference.offset:#x} on",
+            Page(difference.address),
+        )
         for item in compare.overlaps(layers.again, layers.once)
         for difference in differing.differences(item.one, item.other, item.start, item.end)
     )
     shared = (item.size for item in compare.overlaps(layers.again, layers.once))
     compared = sum(-(-size // PAGE_SIZE) for size in shared)
-    return _result(REPEATS, compared, differing.UNIT, messages)
+    return _result(REPEATS, compared, differing.UNIT, findings)
 
 
 def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:
@@ -181,7 +205,7 @@ def superblock_alone(dump: Dump, found: FoundSuperblock | None) -> CheckResult:
     if found is None:
         why = "the file is neither a dump disk nor its partition"
         return CheckResult.skipped(superblock.CHECK, superblock.UNIT, why)
-    return superblock.judge(found, dump)
+    return superblock.check_alone(found, dump)
 
 
 def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
@@ -190,16 +214,20 @@ def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
     if fits is None:
         return CheckResult.skipped(SHA256, "bytes", "there is no ngdump.meta beside the dump")
     messages = [] if fits else ["the dump is not the one of which ngdump.meta has the SHA-256"]
-    return _result(SHA256, dump.content.size, "bytes", messages)
+    findings = _findings(SHA256, FindingKind.CHECKSUM_WRONG, messages)
+    return _result(SHA256, dump.content.size, "bytes", findings)
+
+
+def _findings(name: str, kind: FindingKind, messages: Iterable[str]) -> Iterator[Finding]:
+    return (Finding(name, kind, message) for message in messages)
 
 
 def _result(
-    name: str, compared: int, unit: str, messages: Iterable[str], notes: tuple[str, ...] = ()
+    name: str, compared: int, unit: str, findings: Iterable[Finding], notes: tuple[str, ...] = ()
 ) -> CheckResult:
-    """The first messages as findings, and the number of further ones (perhaps millions)."""
-    rest = iter(messages)
+    """The first findings, and the number of further ones (perhaps millions)."""
+    rest = iter(findings)
     shown = list(islice(rest, _SHOWN))
     if more := sum(1 for _ in rest):
-        shown.append(f"and {more} more of the kind")
-    findings = tuple(Finding(name, message) for message in shown)
-    return CheckResult(name, compared, unit, findings, notes=notes)
+        shown.append(Finding(name, FindingKind.MORE, f"and {more} more of the kind"))
+    return CheckResult(name, compared, unit, tuple(shown), notes=notes)

@@ -13,6 +13,7 @@ from harness.s390x.cpu import CpuState
 from harness.s390x.lowcore import NEW_PSWS, PREFIX_AREA_SIZE
 from harness.verify.checks import vmcoreinfo
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import Cpu, CpuPrefix, FindingKind, LogSequence, Symbol
 
 PREFIXES, PSWS, VMCOREINFO = "prefixes", "psws", vmcoreinfo.CHECK
 TABLES, LOG = "page-tables", "kernel-log"
@@ -39,14 +40,23 @@ def prefixes(dump: Dump) -> CheckResult:
     started = [(at, cpu) for at, cpu in enumerate(cpus) if cpu.prefix]
     known = _kernels_lowcores(dump)
     findings = [
-        Finding(PREFIXES, f"CPU {at}: {message}", {"cpu": at, "prefix": cpu.prefix})
+        Finding(
+            PREFIXES,
+            FindingKind.PREFIX_WRONG,
+            f"CPU {at}: {message}",
+            CpuPrefix(at, cpu.prefix),
+        )
         for at, cpu in started
         for message in _prefix(dump, cpu, cpus[:at], known)
     ]
     idle = [at for at, cpu in enumerate(cpus) if not cpu.prefix]
     lone = [place for place in known or () if place not in [cpu.prefix for cpu in cpus]]
     findings += [
-        Finding(PREFIXES, f"no CPU has the kernel's lowcore at {place:#x} (lowcore_ptr) as prefix")
+        Finding(
+            PREFIXES,
+            FindingKind.LOWCORE_WITHOUT_CPU,
+            f"no CPU has the kernel's lowcore at {place:#x} (lowcore_ptr) as prefix",
+        )
         for place in (lone if len(lone) > len(idle) else ())
     ]
     notes = tuple(f"CPU {at} has prefix 0: it was never started" for at in idle)
@@ -94,7 +104,12 @@ def psws(dump: Dump) -> CheckResult:
     if not cpus:
         return CheckResult.skipped(PSWS, "PSWs", "the dump has no CPU")
     findings = tuple(
-        Finding(PSWS, f"CPU {at}: no PSW has the mask {cpu.psw_mask:016x}", {"cpu": at})
+        Finding(
+            PSWS,
+            FindingKind.PSW_INVALID,
+            f"CPU {at}: no PSW has the mask {cpu.psw_mask:016x}",
+            Cpu(at),
+        )
         for at, cpu in enumerate(cpus)
         if cpu.psw_mask & _ZERO or cpu.psw_mask & _MODE_MASK == _NO_MODE
     )
@@ -105,21 +120,24 @@ def vmcoreinfo_alone(dump: Dump) -> CheckResult:
     """It must have the required lines, be the lowcore's note, and fit the kernel in memory."""
     note = dump.vmcoreinfo
     if note is None:
-        return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, _NO_VMCOREINFO)
+        kind = FindingKind.VMCOREINFO_MISSING
+        return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, kind, _NO_VMCOREINFO)
     lines = note.rstrip(b"\0").decode(errors="replace").removesuffix("\n").split("\n")
-    messages = list(vmcoreinfo.contents(lines))
+    findings = list(vmcoreinfo.lacking(lines))
     inside = vmcoreinfo_in(dump)
     if inside is None:
-        messages.append("the absolute lowcore points to no VMCOREINFO note")
+        message = "the absolute lowcore points to no VMCOREINFO note"
+        findings.append(Finding(VMCOREINFO, FindingKind.VMCOREINFO_NOT_IN_MEMORY, message))
     elif inside.rstrip(b"\0") != note.rstrip(b"\0"):
-        messages.append(f"the note ({len(note)} bytes) is not the one in memory ({len(inside)})")
+        message = f"the note ({len(note)} bytes) is not the one in memory ({len(inside)})"
+        findings.append(Finding(VMCOREINFO, FindingKind.VMCOREINFO_DIFFERS, message))
     kernel = Kernel(dump)
-    if not messages and _UTS_NAME in kernel.info.lines:
+    if not findings and _UTS_NAME in kernel.info.lines:
         told, found = kernel.info.lines["OSRELEASE"], uts_names(kernel)["release"]
         if told != found:
-            messages.append(f"OSRELEASE is {told}, the kernel in memory says that it is {found!r}")
-    findings = tuple(Finding(VMCOREINFO, message) for message in messages)
-    return CheckResult(VMCOREINFO, len(lines), vmcoreinfo.UNIT, findings)
+            message = f"OSRELEASE is {told}, the kernel in memory says that it is {found!r}"
+            findings.append(Finding(VMCOREINFO, FindingKind.VMCOREINFO_DIFFERS, message))
+    return CheckResult(VMCOREINFO, len(lines), vmcoreinfo.UNIT, tuple(findings))
 
 
 def page_tables(dump: Dump) -> CheckResult:
@@ -134,12 +152,16 @@ def page_tables(dump: Dump) -> CheckResult:
         try:
             found, want = kernel.translate(at), kernel.image_address(at)
         except EvidenceError as error:
-            findings.append(Finding(TABLES, f"{name}: {error.message}", {"symbol": name}))
+            findings.append(_misplaced(name, f"{name}: {error.message}"))
             continue
         if found != want:
             message = f"{name} ({at:#x}) is mapped to {found:#x}, the kernel's image has {want:#x}"
-            findings.append(Finding(TABLES, message, {"symbol": name}))
+            findings.append(_misplaced(name, message))
     return CheckResult(TABLES, len(symbols), "symbols", tuple(findings))
+
+
+def _misplaced(symbol: str, message: str) -> Finding:
+    return Finding(TABLES, FindingKind.SYMBOL_MISPLACED, message, Symbol(symbol))
 
 
 def kernel_log(dump: Dump) -> CheckResult:
@@ -168,4 +190,4 @@ def _disorder(one: Record, after: Record) -> Finding | None:
     if after.sequence > one.sequence:
         return None
     message = f"record {after.sequence} follows record {one.sequence}"
-    return Finding(LOG, message, {"sequence": after.sequence})
+    return Finding(LOG, FindingKind.LOG_DISORDER, message, LogSequence(after.sequence))

@@ -21,7 +21,7 @@ from harness.verify.differing import (
     Memory,
     Piece,
     RunPieces,
-    Side,
+    Sides,
     data_in,
     differences,
     pieces,
@@ -29,12 +29,25 @@ from harness.verify.differing import (
     show_range,
 )
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
+from harness.verify.kinds import (
+    CpuOfOne,
+    CpuOrder,
+    FindingKind,
+    LineOfDumps,
+    MemoryRangeOfDump,
+    MemoryRangesOfOne,
+    PageOfDumps,
+    RegisterOfDumps,
+)
 
 MAP, REGISTERS, VMCOREINFO = "memory-map", "registers", "vmcoreinfo"
-SIDES = (Side("first dump", "first"), Side("second dump", "second"))
+FIRST, SECOND = "first", "second"
 VECTOR_REASON = (
     "a dump of format {} has vector registers only where the crashed system had given the CPU "
     "an area to store them into"
+)
+_SIDES = Sides(
+    f"{FIRST} dump", f"{SECOND} dump", FindingKind.PAGE_DIFFERS_BETWEEN_DUMPS, PageOfDumps
 )
 _STEP = 64 << 20
 _SHOWN_RANGES = 16
@@ -74,21 +87,22 @@ def compare(one: Dump, other: Dump, progress: Progress) -> tuple[CheckResult, ..
         _registers(one, other),
         _vmcoreinfo(one, other),
     )
-    return tuple(result.judged() for result in results)
+    return tuple(result.explained() for result in results)
 
 
 def _memory_map(one: Dump, other: Dump) -> CheckResult:
     findings: list[Finding] = []
     ours, theirs = one.memory_map, other.memory_map
-    for which, left, right in ((SIDES[0], ours, theirs), (SIDES[1], theirs, ours)):
+    for which, left, right in ((FIRST, ours, theirs), (SECOND, theirs, ours)):
         ranges = _without(left, right)
         only = list(islice(ranges, LISTED))
         count = len(only) + sum(1 for _ in ranges)
         if only:
             shown = ", ".join(show_range(*piece) for piece in only[:_SHOWN_RANGES])
             more = f" and {count - _SHOWN_RANGES} more" if count > _SHOWN_RANGES else ""
-            message = f"only the {which.name} has {shown}{more}"
-            findings.append(Finding(MAP, message, {"only": which.key, "ranges": only}))
+            message = f"only the {which} dump has {shown}{more}"
+            details = MemoryRangesOfOne(which, tuple(only))
+            findings.append(Finding(MAP, FindingKind.MEMORY_IN_ONE_DUMP, message, details))
     return CheckResult(MAP, len(ours) + len(theirs), "ranges of memory", tuple(findings))
 
 
@@ -100,7 +114,7 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
     pairs = ((ours.once, theirs.once), (ours.again, theirs.once), (ours.once, theirs.again))
     total = sum(item.size for left, right in pairs for item in overlaps(left, right))
     common = (item for left, right in pairs for item in overlaps(left, right))
-    findings = [*_missing(one, SIDES[0]), *_missing(other, SIDES[1])]
+    findings = [*_missing(one, FIRST), *_missing(other, SECOND)]
     allowed: dict[AllowedDifference, None] = {}
     status = StoredStatus(one, other)
     differing = Differing()
@@ -119,18 +133,19 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
                 task.update(done + upto - item.start)
             done += item.size
     if differing:
-        findings += report(differing, compared, SIDES, theirs.once)
+        findings += report(differing, compared, _SIDES, theirs.once)
     return CheckResult(CHECK, compared, "pages", tuple(findings), tuple(allowed))
 
 
-def _missing(dump: Dump, side: Side) -> Iterator[Finding]:
+def _missing(dump: Dump, side: str) -> Iterator[Finding]:
     for segment in dump.fallible:
         if segment.present_end < segment.end:
             where = show_range(segment.present_end, segment.end)
             yield Finding(
                 CHECK,
-                f"{where} not compared: the {side.name} ends before it",
-                {"start": segment.present_end, "end": segment.end, "dump": side.key},
+                FindingKind.NOT_COMPARED_IN_DUMP,
+                f"{where} not compared: the {side} dump ends before it",
+                MemoryRangeOfDump(segment.present_end, segment.end, side),
             )
 
 
@@ -142,16 +157,16 @@ def _registers(one: Dump, other: Dump) -> CheckResult:
     matching = registers.match(expected, theirs)
     findings, compared = [], 0
     allowed: dict[AllowedDifference, None] = {}
-    lone = [(SIDES[0], cpu.address, cpu.state) for cpu in matching.missing]
-    lone += [(SIDES[1], at, theirs[at]) for at in matching.surplus]
+    lone = [(FIRST, cpu.address, cpu.state) for cpu in matching.missing]
+    lone += [(SECOND, at, theirs[at]) for at in matching.surplus]
     for side, at, state in lone:
         if state.prefix == 0:
-            allowed[AllowedDifference(f"CPU {at} of the {side.name}", registers.PREFIX_REASON)] = (
-                None
-            )
+            where = f"CPU {at} of the {side} dump"
+            allowed[AllowedDifference(where, registers.PREFIX_REASON)] = None
             continue
-        message = f"only the {side.name} has CPU {at} (prefix {state.prefix:#x})"
-        findings.append(Finding(REGISTERS, message, {"cpu": at, "only": side.key}))
+        message = f"only the {side} dump has CPU {at} (prefix {state.prefix:#x})"
+        details = CpuOfOne(at, side)
+        findings.append(Finding(REGISTERS, FindingKind.CPU_IN_ONE_DUMP, message, details))
     for cpu, position in matching.pairs:
         state = theirs[position]
         for pair in registers.paired_registers(cpu.state, state):
@@ -167,7 +182,8 @@ def _registers(one: Dump, other: Dump) -> CheckResult:
     positions = [position for _, position in matching.pairs]
     if positions != sorted(positions):
         message = f"the second dump has the first one's CPUs in the order {positions}"
-        findings.append(Finding(REGISTERS, message, {"order": positions}))
+        order = CpuOrder(tuple(positions))
+        findings.append(Finding(REGISTERS, FindingKind.CPU_ORDER, message, order))
     return CheckResult(REGISTERS, compared, registers.UNIT, tuple(findings), tuple(allowed))
 
 
@@ -179,18 +195,18 @@ def _reason(pair: registers.Pair, one: str, other: str) -> tuple[str, str] | Non
         if not format_named(form).registers_in_memory:
             return None
         return "vector registers", VECTOR_REASON.format(form)
-    if pair.name == "clock comparator" and (left == right >> 8 or right == left >> 8):
+    if pair.name == registers.COMPARATOR and (left == right >> 8 or right == left >> 8):
         return pair.name, registers.COMPARATOR_REASON
     return None
 
 
 def _register(cpu: int, pair: registers.Pair) -> Finding:
-    one, other = SIDES
     return Finding(
         REGISTERS,
-        f"CPU {cpu}: {pair.name} is {pair.shown(pair.one)} in the {one.name}, "
-        f"{pair.shown(pair.other)} in the {other.name}",
-        {"cpu": cpu, "register": pair.name, **pair.details(one.key, other.key)},
+        FindingKind.REGISTER_DIFFERS_BETWEEN_DUMPS,
+        f"CPU {cpu}: {pair.name} is {pair.shown(pair.one)} in the {FIRST} dump, "
+        f"{pair.shown(pair.other)} in the {SECOND} dump",
+        RegisterOfDumps(cpu, pair.name, *pair.in_hex),
     )
 
 
@@ -199,8 +215,8 @@ def _vmcoreinfo(one: Dump, other: Dump) -> CheckResult:
     if ours is None and theirs is None:
         return CheckResult.skipped(VMCOREINFO, "lines", "neither dump has VMCOREINFO")
     if ours is None or theirs is None:
-        lacks = SIDES[0] if ours is None else SIDES[1]
-        return CheckResult.failed(VMCOREINFO, "lines", f"the {lacks.name} has none")
+        message = f"the {FIRST if ours is None else SECOND} dump has none"
+        return CheckResult.failed(VMCOREINFO, "lines", FindingKind.VMCOREINFO_MISSING, message)
     left, right = (
         note.rstrip(b"\0").decode(errors="replace").split("\n") for note in (ours, theirs)
     )
@@ -208,9 +224,10 @@ def _vmcoreinfo(one: Dump, other: Dump) -> CheckResult:
     findings = [
         Finding(
             VMCOREINFO,
-            f"line {number} is {_quoted(line)} in the {SIDES[0].name}, {_quoted(than)} in the "
-            f"{SIDES[1].name}",
-            {"line": number, SIDES[0].key: line, SIDES[1].key: than},
+            FindingKind.VMCOREINFO_LINE_DIFFERS_BETWEEN_DUMPS,
+            f"line {number} is {_quoted(line)} in the {FIRST} dump, {_quoted(than)} in the "
+            f"{SECOND} dump",
+            LineOfDumps(number, line, than),
         )
         for number, (line, than) in enumerate(lines, 1)
         if line != than

@@ -12,6 +12,7 @@ from harness.progress import Progress
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify.differing import CHUNK, Piece, pieces
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 
 CHECK, UNIT = "content", "pages"
 _SLOTS = 1 << 20  # checksums that are remembered, in 4 MiB
@@ -42,9 +43,11 @@ def check(dump: Dump, progress: Progress) -> CheckResult:
             done += piece.end - piece.start
     findings = []
     if not nonzero:
-        findings.append(Finding(CHECK, f"all {count} pages are zero"))
+        message = f"all {count} pages are zero"
+        findings.append(Finding(CHECK, FindingKind.PAGES_ALL_ZERO, message))
     elif nonzero > 1 and repeated == nonzero - 1:
-        findings.append(Finding(CHECK, f"all {nonzero} pages that are not zero are the same"))
+        message = f"all {nonzero} pages that are not zero are the same"
+        findings.append(Finding(CHECK, FindingKind.PAGES_ALL_SAME, message))
     notes = (
         f"{count - nonzero} pages are zero ({_percent(count - nonzero, count)})",
         f"at least {repeated} pages repeat another ({_percent(repeated, count)})",

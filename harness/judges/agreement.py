@@ -12,6 +12,7 @@ from harness.judges.zgetdump import Opinion, Said
 from harness.progress import Progress
 from harness.verify.checks import registers
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
+from harness.verify.kinds import FindingKind, MemoryRangesOfOne, RegisterOfDumps
 
 CHECK, UNIT = "zgetdump", "facts, pages, registers and lines"
 ELF_ALONE = AllowedDifference(
@@ -37,19 +38,21 @@ def check(dump: Dump, opinion: Opinion, progress: Progress) -> CheckResult:
     It prints format, kernel release and number of CPUs. It writes all memory, every
     register, VMCOREINFO. Raises EvidenceError if ``dump`` itself cannot be read.
     """
-    messages, compared = [*_said_faults("zgetdump -i", opinion.info)], 0
+    findings, compared = [*_said_faults("zgetdump -i", opinion.info)], 0
     allowed = dict.fromkeys([ELF_ALONE] if opinion.elf_alone else [])
     for what, ours, theirs in _facts(dump, opinion):
         compared += 1
         if ours != theirs:
-            messages.append(f"{what}: zgetdump says {theirs!r}, we {ours!r}")
+            message = f"{what}: zgetdump says {theirs!r}, we {ours!r}"
+            findings.append(Finding(CHECK, FindingKind.OPINION_DIFFERS, message))
     for form, said in opinion.converted.items():
-        messages += _said_faults(f"zgetdump -f {form}", said)
+        findings += _said_faults(f"zgetdump -f {form}", said)
         try:
             with opinion.dump(form) as converted:
                 results = compare.compare(dump, converted, progress)
         except EvidenceError as error:
-            messages.append(f"converted to {form} by zgetdump: {error.message}")
+            message = f"converted to {form} by zgetdump: {error.message}"
+            findings.append(Finding(CHECK, FindingKind.CONVERSION_UNREADABLE, message))
             continue
         compared += sum(result.compared for result in results)
         for finding in (finding for result in results for finding in result.findings):
@@ -58,12 +61,11 @@ def check(dump: Dump, opinion: Opinion, progress: Progress) -> CheckResult:
             elif _is_gap(finding, dump, form):
                 allowed[NO_GAPS] = None
             elif not _is_image(finding, dump, opinion):
-                ours = f"ours is the first dump, zgetdump's {form} the second"
-                messages.append(f"{ours}: {finding.message}")
+                message = f"ours is the first dump, zgetdump's {form} the second: {finding.message}"
+                findings.append(Finding(CHECK, FindingKind.CONVERSION_DIFFERS, message))
         allowed |= dict.fromkeys(item for result in results for item in result.allowed)
-    findings = tuple(Finding(CHECK, message) for message in messages)
     notes = (f"zgetdump {opinion.version}",)
-    return CheckResult(CHECK, compared, UNIT, findings, tuple(allowed), notes=notes)
+    return CheckResult(CHECK, compared, UNIT, tuple(findings), tuple(allowed), notes=notes)
 
 
 def _is_image(finding: Finding, dump: Dump, opinion: Opinion) -> bool:
@@ -85,28 +87,31 @@ def _is_gap(finding: Finding, dump: Dump, form: str) -> bool:
 
 def _is_within(finding: Finding, ranges: Sequence[Range]) -> bool:
     """Whether it is about memory that only zgetdump has, all of it in one of ``ranges``."""
-    if finding.check != compare.MAP or finding.details["only"] != compare.SIDES[1].key:
+    details = finding.details
+    if not isinstance(details, MemoryRangesOfOne) or details.only != compare.SECOND:
         return False
     return all(
         any(each.start <= start and end <= each.end for each in ranges)
-        for start, end in finding.details["ranges"]
+        for start, end in details.ranges
     )
 
 
 def _is_left_out(finding: Finding, dump: Dump, form: str) -> bool:
     """A register that a stand-alone dump has in memory, where zgetdump did not write it."""
-    kept = format_named(form).registers_in_memory
-    if not kept or finding.details.get("register") != registers.TOD_PROGRAMMABLE:
+    details, kept = finding.details, format_named(form).registers_in_memory
+    if not kept or not isinstance(details, RegisterOfDumps) or details.second is None:
         return False
-    prefix = dump.cpus[finding.details["cpu"]].prefix
-    memory = dump.read(prefix + _TOD_PROGRAMMABLE, 4)
-    return int(finding.details[compare.SIDES[1].key], 16) == int.from_bytes(memory, "big")
+    if details.register != registers.TOD_PROGRAMMABLE:
+        return False
+    memory = dump.read(dump.cpus[details.cpu].prefix + _TOD_PROGRAMMABLE, 4)
+    return int(details.second, 16) == int.from_bytes(memory, "big")
 
 
-def _said_faults(what: str, said: Said) -> Iterator[str]:
+def _said_faults(what: str, said: Said) -> Iterator[Finding]:
     if said.status:
         last = said.text.splitlines()[-1:] or ["nothing"]
-        yield f"{what} ended with {said.status}: {last[0]}"
+        message = f"{what} ended with {said.status}: {last[0]}"
+        yield Finding(CHECK, FindingKind.OTHER_TOOL_FAILED, message)
 
 
 def _facts(dump: Dump, opinion: Opinion) -> Iterator[tuple[str, str, str | None]]:

@@ -21,6 +21,7 @@ from harness.errors import HostError
 from harness.host.child import dying_with_us
 from harness.s390x.cpu import CpuState
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 
 CHECK, UNIT = "libkdumpfile", "facts, registers and blocks"
 PYTHON = "/usr/bin/python3"
@@ -101,7 +102,7 @@ def compare(dump: Dump, blocks: list[tuple[int, int]], opinion: Opinion) -> Chec
         compared += 1
         if ours != theirs:
             messages.append(f"{what}: libkdumpfile has {theirs}, we {ours}")
-    findings = tuple(Finding(CHECK, message) for message in messages)
+    findings = tuple(Finding(CHECK, FindingKind.OPINION_DIFFERS, message) for message in messages)
     return CheckResult(CHECK, compared, UNIT, findings)
 
 

@@ -15,15 +15,14 @@ from harness.progress import Progress
 from harness.s390x.disk_layout import DiskLayout
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
-from harness.verify.judge import Judgement
+from harness.verify.run_checks import CheckedRun
 
 
 def hear(
-    judgement: Judgement, evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress
-) -> Judgement:
-    """Add their checks to our own judgement; raises what :func:`check` raises."""
-    own = judgement.also(check(evidence, disk, zgetdump, progress))
-    return own.also(_libkdumpfile(evidence))
+    checked: CheckedRun, evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress
+) -> CheckedRun:
+    """Add their checks to our own; raises what :func:`check` raises."""
+    return checked.also(check(evidence, disk, zgetdump, progress)).also(_libkdumpfile(evidence))
 
 
 def _libkdumpfile(evidence: Evidence) -> CheckResult:
@@ -72,13 +71,13 @@ def _skipped(why: str) -> CheckResult:
 
 def _together(parts: Iterable[tuple[Path, CheckResult]]) -> CheckResult:
     """One check result for several files; findings and notes name the file."""
-    named = [(file.name, result.judged()) for file, result in parts]
+    named = [(file.name, result.explained()) for file, result in parts]
     return CheckResult(
         agreement.CHECK,
         sum(result.compared for _, result in named),
         agreement.UNIT,
         tuple(
-            Finding(agreement.CHECK, f"{name}: {finding.message}")
+            Finding(agreement.CHECK, finding.kind, f"{name}: {finding.message}", finding.details)
             for name, result in named
             for finding in result.findings
         ),

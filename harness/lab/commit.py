@@ -112,7 +112,7 @@ class Trying:
 
     def _decisive(self, verdict: Verdict) -> str:
         """The finding that makes the dump count as bad; "" if there is none."""
-        said = [f"{item['check']}: {item['message']}" for item in verdict.findings]
+        said = map(str, verdict.findings)
         return next(
             (each for each in said if self.finding is None or re.search(self.finding, each)), ""
         )

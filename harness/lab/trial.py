@@ -48,7 +48,7 @@ class Trial:
         """Make one from a verdict and its evidence."""
         log = RunDirectory(verdict.directory).dump / CONSOLE
         text = log.read_text(errors="replace") if log.exists() else ""
-        finding = next((f"{item['check']}: {item['message']}" for item in verdict.findings), None)
+        finding = next(map(str, verdict.findings), None)
         return cls(
             kernel=kernel,
             hsa_size=hsa_size,

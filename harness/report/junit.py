@@ -88,9 +88,8 @@ def _details(run: ReportedRun) -> Iterator[str]:
         yield run.error
     if run.hint:
         yield f"hint: {run.hint}"
-    findings = run.verdict.findings if run.verdict else []
-    for finding in findings[:MAX_FINDINGS]:
-        yield f"{finding['check']}: {finding['message']}"
+    findings = run.verdict.findings if run.verdict else ()
+    yield from map(str, findings[:MAX_FINDINGS])
     if len(findings) > MAX_FINDINGS:
         yield f"and {len(findings) - MAX_FINDINGS} more, in {VERDICT}"
     if run.directory is not None:

@@ -13,7 +13,7 @@ from harness.report.verdict import Result, Verdict
 
 REFUSED, SKIPPED = ExitCode.USAGE.name, "SKIPPED"  # no verdicts: nothing was run
 
-_JUDGED = (Result.PASS, Result.FAIL, Result.ERROR)
+_WITH_ANSWER = (Result.PASS, Result.FAIL, Result.ERROR)
 _WORST_FIRST = (Result.INTERRUPTED, Result.ERROR, REFUSED, Result.FAIL, Result.PASS)
 
 
@@ -68,7 +68,7 @@ class ReportedRun:
         """The first line of what is wrong, or why it was skipped; "" if all is well."""
         what = self.error
         if self.verdict is not None and self.is_bad:
-            what = what or next((each["message"] for each in self.verdict.findings), None)
+            what = what or next((each.message for each in self.verdict.findings), None)
         return next(iter((what or "").splitlines()), "")
 
     def to_json(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Report:
 
     @property
     def runs_per_minute(self) -> float:
-        done = sum(run.result in _JUDGED and not run.kept for run in self.runs)
+        done = sum(run.result in _WITH_ANSWER and not run.kept for run in self.runs)
         return round(60 * done / self.seconds, 2) if self.seconds else 0.0
 
     @property

@@ -1,4 +1,4 @@
-"""From a plan to a verdict: do a run, dump a stored crash, or judge evidence again."""
+"""From a plan to a verdict: do a run, dump a stored crash, or verify evidence again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.run.plan import Plan
 from harness.run.record import Record, fidelity_of
 from harness.run.work import OnLine, Work
 from harness.verify.evidence import Evidence
-from harness.verify.judge import judge
+from harness.verify.run_checks import run_checks
 
 
 def run(
@@ -38,7 +38,7 @@ def run(
     on_phase: OnPhase | None = None,
     machines: Machines = REAL,
 ) -> Verdict:
-    """Crash a system, dump it, judge the dump; evidence goes to ``output``.
+    """Crash a system, dump it, verify the dump; evidence goes to ``output``.
 
     If ``store`` has the crash already, it is used. ``fresh``, or a time limit, forces a new crash,
     which is not stored. The written disk stays in the evidence only with ``keep``. With ``judges``,
@@ -65,7 +65,7 @@ def dump_snapshot(
     on_line: OnLine | None = None,
     machines: Machines = REAL,
 ) -> Verdict:
-    """Dump a stored crash again and judge the dump; otherwise like :func:`run`."""
+    """Dump a stored crash again and verify the dump; otherwise like :func:`run`."""
     if plan.needs_own_crash:
         raise UsageError(
             "a time limit says nothing about a stored crash: its boot was at another time",
@@ -105,7 +105,7 @@ def verify(
     vmlinux: Path | None = None,
     judges: Zgetdump | None = None,
 ) -> Verdict:
-    """Judge the evidence in ``directory`` again, offline; changes nothing there.
+    """Verify the evidence in ``directory`` again, offline; changes nothing there.
 
     ``vmlinux`` replaces the recorded one. With ``judges``, other tools judge the dump, too. Raises
     EvidenceError if the evidence itself (not the dump) is incomplete, UsageError if there is no
@@ -116,9 +116,9 @@ def verify(
     paths = RunDirectory(directory)
     with Evidence.open(directory, vmlinux) as evidence:
         with progress.task("verify it bit for bit"):
-            judgement = judge(evidence)
+            checked = run_checks(evidence)
         if judges is not None:
-            judgement = run_dump.hear(judgement, evidence, paths.disk, judges, progress)
+            checked = run_dump.hear(checked, evidence, paths.disk, judges, progress)
     if is_there(paths.verdict):
         former = Verdict.from_json(read_object(paths.verdict), directory)
         fidelity, timings, inputs = former.fidelity, former.timings, former.inputs
@@ -127,5 +127,5 @@ def verify(
         fidelity, timings = fidelity_of(Plan.from_json(described["plan"], paths.run)), {}
         inputs = described.get("inputs", {})
     return Verdict.of(
-        judgement, directory=directory, fidelity=fidelity, timings=timings, inputs=inputs
+        checked, directory=directory, fidelity=fidelity, timings=timings, inputs=inputs
     )

@@ -28,7 +28,7 @@ from harness.run.inputs import CrashInputs, DumpInputs, wanted
 from harness.run.plan import Plan
 from harness.scenario.model import Dump
 from harness.verify.evidence import Evidence
-from harness.verify.judge import Judgement, judge
+from harness.verify.run_checks import CheckedRun, run_checks
 
 DUMP_PARTITION = 1
 
@@ -47,10 +47,10 @@ def collect(disk: Path, how: Dump, into: Path, progress: Progress) -> Collected:
     return collect_partition(disk, into, progress)
 
 
-def verify(root: Path) -> Judgement:
-    """Judge the evidence in ``root``."""
+def verify(root: Path) -> CheckedRun:
+    """Verify the evidence in ``root``."""
     with Evidence.open(root) as evidence:
-        return judge(evidence)
+        return run_checks(evidence)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Machines:
     reipl: Callable[[Booter, Snapshot, bytes, Path], ReIplOutcome] = reipl
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
     collect: Callable[[Path, Dump, Path, Progress], Collected] = collect
-    verify: Callable[[Path], Judgement] = verify
+    verify: Callable[[Path], CheckedRun] = verify
     zgetdump: MakesZgetdump = Zgetdump
 
 

@@ -19,7 +19,7 @@ from harness.report.verdict import Result, Verdict
 from harness.run.fidelity import statement
 from harness.run.phases import OnPhase, Phases
 from harness.run.plan import Plan
-from harness.verify.judge import Judgement
+from harness.verify.run_checks import CheckedRun
 
 
 class Record:
@@ -81,8 +81,8 @@ class Record:
         description = {"plan": self._plan.to_json(), "inputs": self._inputs}
         self.directory.write_json(self.directory.run, description)
 
-    def conclude(self, work: Callable[[], Judgement]) -> Verdict:
-        """Do the work; its judgement, or its error, becomes the verdict."""
+    def conclude(self, work: Callable[[], CheckedRun]) -> Verdict:
+        """Do the work; what its checks found, or its error, becomes the verdict."""
         try:
             verdict = Verdict.of(work(), **self._context())
         except UsageError:

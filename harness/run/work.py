@@ -25,7 +25,7 @@ from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.run.record import Record
 from harness.verify.evidence import Evidence
-from harness.verify.judge import Judgement
+from harness.verify.run_checks import CheckedRun
 
 OnLine = Callable[[str, str], None]
 """Gets the machine's name (``crash`` or ``dump``) and each console line, from other threads."""
@@ -54,22 +54,22 @@ class Work:
         )
         self.stored_as = ""  # the crash's name in the store, once it is there
 
-    def crash_and_dump(self, *, fresh: bool) -> Judgement:
-        """Crash a system, dump it, judge the dump; a stored crash is used unless ``fresh``."""
+    def crash_and_dump(self, *, fresh: bool) -> CheckedRun:
+        """Crash a system, dump it, verify the dump; a stored crash is used unless ``fresh``."""
         with self._phases.work(Phase.IMAGES):
             # for both systems, before anything boots: mistakes in the request show here
             self._images.provide(self._wanted())
             crash = self._machines.crash_inputs(self._images, self._plan)
             dump = self._prepare_dump()
         self._describe(crash.identity(), dump.identity())
-        return self._dump_and_judge(self._crash(crash, fresh=fresh))
+        return self._dump_and_verify(self._crash(crash, fresh=fresh))
 
-    def dump_stored(self, snapshot: Snapshot) -> Judgement:
-        """Dump a stored crash, and judge the dump."""
+    def dump_stored(self, snapshot: Snapshot) -> CheckedRun:
+        """Dump a stored crash, and verify the dump."""
         with self._phases.work(Phase.IMAGES):
             dump = self._prepare_dump()
         self._describe(dump.identity())
-        return self._dump_and_judge(self._place(snapshot))
+        return self._dump_and_verify(self._place(snapshot))
 
     def crash_only(self) -> None:
         """A crash in the store; it is made if it is not there."""
@@ -125,8 +125,8 @@ class Work:
             self._phases.note("stored crash", name=snapshot.name)
             return Snapshots(self._store).take(snapshot, self._directory.crash)
 
-    def _dump_and_judge(self, snapshot: Snapshot) -> Judgement:
-        """Dump a crash that is in the evidence, collect the dump, judge it."""
+    def _dump_and_verify(self, snapshot: Snapshot) -> CheckedRun:
+        """Dump a crash that is in the evidence, collect the dump, verify it."""
         outcome = self._dump(snapshot)
         with self._phases.work(Phase.COLLECT):
             self._collect()
@@ -134,13 +134,13 @@ class Work:
             self._reipl(snapshot, outcome)
         root = self._directory.root
         with self._phases.work(Phase.VERIFY):
-            judgement = self._machines.verify(root)
+            checked = self._machines.verify(root)
         if self._zgetdump is None:
-            return judgement
+            return checked
         with self._phases.work(Phase.JUDGE), Evidence.open(root) as evidence:
-            self._phases.note("our own verdict", passed=judgement.passed)
+            self._phases.note("our own verdict", passed=checked.passed)
             disk, progress = self._directory.disk, self._progress
-            return run_dump.hear(judgement, evidence, disk, self._zgetdump, progress)
+            return run_dump.hear(checked, evidence, disk, self._zgetdump, progress)
 
     def _dump(self, snapshot: Snapshot) -> DumpOutcome:
         dump, directory = self._plan.scenario.dump, self._directory

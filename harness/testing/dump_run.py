@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from harness.evidence.directory import RunDirectory
 from harness.evidence.names import CONSOLE, DUMP
 from harness.evidence.snapshot import Snapshot
 from harness.progress import NoProgress
+from harness.report.check_file import findings_to_json
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.plan import Plan, plan_of_crash
@@ -34,9 +34,11 @@ class Dump:
         return str(self.judged.result)
 
     @property
-    def findings(self) -> list[Mapping[str, Any]]:
-        """All that is wrong: ``check``, ``message`` and ``details``, as in ``verdict.json``."""
-        return self.judged.findings
+    def findings(self) -> list[dict[str, Any]]:
+        """All that is wrong, as in ``verdict.json``: dictionaries with ``check``, ``kind``,
+        ``message`` and ``details``.
+        """
+        return findings_to_json(self.judged.findings)
 
     @property
     def directory(self) -> Path:

@@ -26,7 +26,7 @@ def verdict(judged: Verdict, again: str) -> str:
     The first line says the most.
     """
     where = f" in phase {judged.phase}" if judged.phase else ""
-    findings = [f"{each['check']}: {each['message']}" for each in judged.findings]
+    findings = [*map(str, judged.findings)]
     if judged.expected_wrong and not judged.phase:
         where, findings = " (a wrong dump was expected)", []
     lines = [": ".join([f"{judged.result}{where}", *findings[:1]])]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, overload
 
 from harness.dump.formats.page_runs import RunSegments
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify.findings import Finding
+from harness.verify.kinds import Details, DifferingPages, FindingKind
 
 CHECK = UNIT = "pages"
 CHUNK = 1 << 17  # a size that malloc recycles: 1 MiB pieces were seen to take 7 times as long
@@ -68,11 +69,20 @@ class RunPieces(Sequence[Piece]):
         return Piece(start * PAGE_SIZE, end * PAGE_SIZE, self._memory)
 
 
-class Side(NamedTuple):
-    """The name of one of two memories in messages (after "the"), and in a finding's details."""
+PageDetails = Callable[[int, int, str, str, tuple[int, ...], tuple[str, ...]], Details]
 
-    name: str
-    key: str
+
+class Sides(NamedTuple):
+    """What two memories are called in messages (after "the"), and how a page that differs is told.
+
+    ``details`` are made of its address, the first offset that differs, the bytes of both sides from
+    there on, the pages with the same content, and what else is known.
+    """
+
+    one: str
+    other: str
+    kind: FindingKind
+    details: PageDetails
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,7 @@ def pieces(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def report(
-    differing: Differing, compared: int, sides: tuple[Side, Side], other: Sequence[Piece]
+    differing: Differing, compared: int, sides: Sides, other: Sequence[Piece]
 ) -> Iterator[Finding]:
     """Findings: how many of the ``compared`` pages differ, and details of the first few.
 
@@ -193,8 +203,9 @@ def report(
     more = f" and {count - SHOWN_RANGES} more ranges" if count > SHOWN_RANGES else ""
     yield Finding(
         CHECK,
+        FindingKind.PAGES_DIFFER,
         f"{pages} of {compared} pages differ: {shown}{more}",
-        {"pages": pages, "ranges": ranges},
+        DifferingPages(pages, tuple(ranges)),
     )
     detailed = differing.first()
     origins = _origins({item.one for item in detailed if not item.uniform}, other)
@@ -207,38 +218,27 @@ def show_range(start: int, end: int) -> str:
     return f"{start:#x}-{end - 1:#x}"
 
 
-def _detail(difference: Difference, sides: tuple[Side, Side], origins: Sequence[int]) -> Finding:
+def _detail(difference: Difference, sides: Sides, origins: Sequence[int]) -> Finding:
     address, offset = difference.address, difference.offset
     one, other = (
         page[offset : offset + SHOWN_BYTES].hex(" ") for page in (difference.one, difference.other)
     )
-    ours, theirs = sides
     parts = [
         f"page {address:#x}: first difference at {address + offset:#x}: "
-        f"{ours.name} {one}, {theirs.name} {other}"
+        f"{sides.one} {one}, {sides.other} {other}"
     ]
     parts += difference.why[:SHOWN_WHY]
     if len(difference.why) > SHOWN_WHY:
         parts.append(f"and {len(difference.why) - SHOWN_WHY} more")
     if difference.uniform:
-        parts.append(f"the {ours.name} has nothing but {difference.one[0]:#04x} there")
+        parts.append(f"the {sides.one} has nothing but {difference.one[0]:#04x} there")
     elif origins:
         places = ", ".join(f"{origin:#x} (shifted by {address - origin:+#x})" for origin in origins)
-        parts.append(f"the {ours.name}'s content is that of page {places}")
+        parts.append(f"the {sides.one}'s content is that of page {places}")
     else:
-        parts.append(f"the {ours.name}'s content occurs nowhere in the {theirs.name}")
-    return Finding(
-        CHECK,
-        "; ".join(parts),
-        {
-            "address": address,
-            "offset": offset,
-            ours.key: one,
-            theirs.key: other,
-            "content_of": list(origins),
-            "why": list(difference.why),
-        },
-    )
+        parts.append(f"the {sides.one}'s content occurs nowhere in the {sides.other}")
+    details = sides.details(address, offset, one, other, tuple(origins), difference.why)
+    return Finding(CHECK, sides.kind, "; ".join(parts), details)
 
 
 def _origins(wanted: set[bytes], memory: Sequence[Piece]) -> dict[bytes, list[int]]:

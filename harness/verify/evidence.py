@@ -1,4 +1,4 @@
-"""The evidence of one run, opened for judging."""
+"""The evidence of one run, opened for the checks."""
 
 from __future__ import annotations
 

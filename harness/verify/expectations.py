@@ -9,6 +9,7 @@ from harness.errors import EvidenceError
 from harness.evidence.names import CONSOLE, CRASH_DIRECTORY, DUMP_DIRECTORY, MACHINE, OUTCOME
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 from harness.verify.patterns import time_to_match
 
 CHECK, UNIT = "expectations", "expectations"
@@ -25,11 +26,11 @@ def check(evidence: Evidence) -> CheckResult:
     if not compared:
         return CheckResult.skipped(CHECK, UNIT, "the scenario expects no more than a right dump")
     with time_to_match():
-        findings = tuple(Finding(CHECK, message) for message in _messages(evidence))
+        findings = tuple(Finding(CHECK, kind, message) for kind, message in _faults(evidence))
     return CheckResult(CHECK, compared, UNIT, findings)
 
 
-def _messages(evidence: Evidence) -> Iterator[str]:
+def _faults(evidence: Evidence) -> Iterator[tuple[FindingKind, str]]:
     expect = evidence.expect
     for directory, patterns, lines in (
         (CRASH_DIRECTORY, expect.crash_console, evidence.crash_console),
@@ -38,18 +39,20 @@ def _messages(evidence: Evidence) -> Iterator[str]:
         text = "\n".join(lines)
         for pattern in patterns:
             if not re.search(pattern, text, re.MULTILINE):
-                yield f"nothing in {directory}/{CONSOLE} matches '{pattern}'"
+                message = f"nothing in {directory}/{CONSOLE} matches '{pattern}'"
+                yield FindingKind.CONSOLE_UNMATCHED, message
     if expect.time_limit is not None:
         yield from _too_slow(evidence, expect.time_limit)
 
 
-def _too_slow(evidence: Evidence, limit: float) -> Iterator[str]:
+def _too_slow(evidence: Evidence, limit: float) -> Iterator[tuple[FindingKind, str]]:
     seconds = _seconds(f"{DUMP_DIRECTORY}/{OUTCOME}", evidence.outcome.get("seconds"))
     baseline = _seconds(f"{CRASH_DIRECTORY}/{MACHINE}", evidence.boot_seconds)
     if seconds > limit * baseline:
         yield (
+            FindingKind.TOO_SLOW,
             f"the dump took {seconds:.1f} s, {seconds / baseline:.1f} times the crashed system's "
-            f"boot ({baseline:.1f} s): the limit is {limit:g} times"
+            f"boot ({baseline:.1f} s): the limit is {limit:g} times",
         )
 
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from types import MappingProxyType
-from typing import Any
+from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+from harness.verify.kinds import NO_DETAILS, Details, FindingKind
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: a line for people, and ``details`` (plain JSON) for programs."""
+    """One thing that is wrong: a ``message`` for people, ``kind`` and ``details`` for programs.
+
+    The details are of the type that the kind names; raises TypeError for others.
+    """
 
     check: str
+    kind: FindingKind
     message: str
-    details: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    details: Details = NO_DETAILS
 
-    def to_json(self) -> dict[str, Any]:
-        return {"check": self.check, "message": self.message, "details": dict(self.details)}
+    def __post_init__(self) -> None:
+        if type(self.details) is not self.kind.details:
+            raise TypeError(f"details of {self.kind} are {self.kind.details}, not {self.details!r}")
+
+    def __str__(self) -> str:
+        """``CHECK: message``, which the patterns of users are held against."""
+        return f"{self.check}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class CheckResult:
     ``skipped_reason`` tells why the check does not apply to this evidence. ``notes`` say what was
     looked at, for people who want to know how much a pass means. ``nonzero`` is how many of the
     things compared were not zero, where that is counted: zeros that equal zeros prove little.
-    ``trouble`` prevented the check; it is not the dump's fault.
+    ``trouble`` prevented the check; it is not the dump's fault, and in no file.
     """
 
     check: str
@@ -50,12 +55,12 @@ class CheckResult:
     skipped_reason: str | None = None
     notes: tuple[str, ...] = ()
     nonzero: int | None = None
-    trouble: HarnessError | None = None
+    trouble: HarnessError | None = field(default=None, compare=False)
 
     @classmethod
-    def failed(cls, check: str, unit: str, message: str) -> CheckResult:
+    def failed(cls, check: str, unit: str, kind: FindingKind, message: str) -> CheckResult:
         """The result if there was nothing to compare, because of ``message``."""
-        return cls(check, 0, unit, (Finding(check, message),))
+        return cls(check, 0, unit, (Finding(check, kind, message),))
 
     @classmethod
     def skipped(cls, check: str, unit: str, reason: str) -> CheckResult:
@@ -70,21 +75,9 @@ class CheckResult:
         """A check that compared nothing has not passed, unless it was skipped with a reason."""
         return self.skipped_reason is not None or (self.compared > 0 and not self.findings)
 
-    def judged(self) -> CheckResult:
+    def explained(self) -> CheckResult:
         """The result; if it has compared nothing, a finding is added."""
         if self.passed or self.findings:
             return self
-        return self.failed(self.check, self.unit, f"compared no {self.unit} at all")
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "check": self.check,
-            "passed": self.passed,
-            "compared": self.compared,
-            "unit": self.unit,
-            "nonzero": self.nonzero,
-            "findings": [finding.to_json() for finding in self.findings],
-            "allowed": [asdict(difference) for difference in self.allowed],
-            "skipped": self.skipped_reason,
-            "notes": list(self.notes),
-        }
+        message = f"compared no {self.unit} at all"
+        return self.failed(self.check, self.unit, FindingKind.NOTHING_COMPARED, message)

@@ -5,13 +5,14 @@ in memory: in each CPU's lowcore, and vector registers at the address in the low
 
 Source: Principles of Operation, chapter 4 "Store Status" and "Store Additional Status", and the
 assigned storage locations of chapter 3; s390-tools ``zdump/dfi.c`` (lc2cpu_64,
-dfi_cpu_lc_has_vx_sa). The machine that is judged has its own copy of this, on purpose.
+dfi_cpu_lc_has_vx_sa). The machine that is verified has its own copy of this, on purpose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 from harness.dump.formats.table import format_named
@@ -46,6 +47,13 @@ class Stored(NamedTuple):
     content: bytes
 
 
+class AreaKind(Enum):
+    """What stored the registers; the value is what messages call the area."""
+
+    STATUS = "status area"
+    ADDITIONAL = "additional status area"
+
+
 @dataclass(frozen=True)
 class Area:
     """``size`` bytes from absolute ``start`` on, in one page, that may hold ``owner``'s registers.
@@ -59,6 +67,7 @@ class Area:
     stored: tuple[Stored, ...]
     where: str
     reason: str
+    kind: AreaKind = AreaKind.STATUS
 
     @property
     def end(self) -> int:
@@ -103,7 +112,8 @@ def vectors_of(cpu: CpuState, start: int, owner: str = "the CPU") -> Area:
     """The area at ``start`` with the additional status of this CPU."""
     where = f"{owner}'s additional status area at {start:#x}"
     registers = tuple(stored_vectors(cpu))
-    return Area(start, ADDITIONAL_SIZE, owner, registers, where, VECTORS_REASON)
+    kind = AreaKind.ADDITIONAL
+    return Area(start, ADDITIONAL_SIZE, owner, registers, where, VECTORS_REASON, kind)
 
 
 def stored_registers(cpu: CpuState) -> Iterator[Stored]:
@@ -148,7 +158,7 @@ def faults(page: int, dumped: bytes, before: bytes, allowed: Sequence[Area]) -> 
         for start, end in outside
     ):
         names = " and ".join(
-            f"the {_kind(area)} {area.start:#x}-{area.end - 1:#x}" for area in allowed
+            f"the {area.kind.value} {area.start:#x}-{area.end - 1:#x}" for area in allowed
         )
         return (f"it differs outside of {names}",)
     found: list[str] = []
@@ -156,10 +166,6 @@ def faults(page: int, dumped: bytes, before: bytes, allowed: Sequence[Area]) -> 
         part = slice(area.start - page, area.end - page)
         found += _faults_in(area, dumped[part], before[part])
     return tuple(found)
-
-
-def _kind(area: Area) -> str:
-    return "additional status area" if area.reason == VECTORS_REASON else "status area"
 
 
 def _faults_in(area: Area, dumped: bytes, before: bytes) -> Iterator[str]:

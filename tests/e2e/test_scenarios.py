@@ -29,6 +29,8 @@ from harness.triggers.lkdtm import CRASHES, NO_CRASH
 from harness.triggers.lockup import PROVOKE
 from harness.verify.checks import registers
 from harness.verify.evidence import Evidence
+from harness.verify.kinds import RegisterOfDump
+from tests.support.findings import details
 
 pytestmark = pytest.mark.e2e
 
@@ -130,7 +132,8 @@ def test_each_register_of_a_real_dump_that_is_damaged_is_named(ran, tmp_path, fi
                 result = registers.check(replace(evidence, dump=dump))
             os.pwrite(file.fileno(), bytes([last]), at + width - 1)
             (finding,) = result.findings
-            assert (finding.details["cpu"], finding.details["register"]) == (cpu, name)
+            told = details(finding, RegisterOfDump)
+            assert (told.cpu, told.register) == (cpu, name)
             seen.add((cpu, name))
     assert len(seen) == 4 * 103
 

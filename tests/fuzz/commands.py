@@ -28,7 +28,7 @@ from harness.images.kernel import image as kernel_image
 from harness.inspect.compare import compare
 from harness.progress import NoProgress
 from harness.verify.evidence import Evidence
-from harness.verify.judge import CHECKS, judge
+from harness.verify.run_checks import CHECKS, run_checks
 from tests.fuzz import seeds
 from tests.fuzz.mutate import Seed
 from tests.fuzz.readers import all_of
@@ -109,7 +109,7 @@ def read_file_system(data: bytes, path: Path) -> None:
                 list(islice(content.data_extents(), _FILES))
 
 
-def judge_run(data: bytes, path: Path) -> None:
+def verify_run(data: bytes, path: Path) -> None:
     """A whole run's evidence with this dump: every check but drgn's comes to its end."""
     root = path.with_name("evidence")
     if not root.exists():
@@ -119,8 +119,8 @@ def judge_run(data: bytes, path: Path) -> None:
     collect_again(root)
     checks = tuple(check for check in CHECKS if "semantic" not in check.__module__)
     with Evidence.open(root) as evidence:
-        judgement = judge(evidence, checks)
-    assert len(judgement.dump) == len(checks)
+        checked = run_checks(evidence, checks)
+    assert len(checked.dump) == len(checks)
 
 
 def read_kernel_image(data: bytes, path: Path) -> None:
@@ -207,7 +207,7 @@ def all_commands() -> tuple[Reader, ...]:
         ("extract", extract_parts, any_dump),
         ("collect partition", collect_from_partition, dumps["dump disk"]),
         ("file system", read_file_system, systems),
-        ("evidence", judge_run, dumps["elf"]),
+        ("evidence", verify_run, dumps["elf"]),
         ("kernel image", read_kernel_image, (kernel(),)),
     )
     return tuple(Reader(name, read, seeds_) for name, read, seeds_ in rows)

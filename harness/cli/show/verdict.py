@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rich.padding import Padding
 from rich.table import Column, Table
@@ -14,6 +13,7 @@ from harness.cli.say import SafeConsole, plain
 from harness.evidence.names import VERDICT
 from harness.report.runs import REFUSED, SKIPPED, Report, ReportedRun
 from harness.report.verdict import Result, Verdict
+from harness.verify.findings import CheckResult, Finding
 
 _COLOURS = {
     Result.PASS: "green",
@@ -50,12 +50,12 @@ def show_verdict(verdict: Verdict) -> None:
         console.print(plain(f"judge again: zharness verify {verdict.directory}"))
 
 
-def show_checks(checks: Iterable[Mapping[str, Any]]) -> None:
+def show_checks(checks: Iterable[CheckResult]) -> None:
     """Print checks outside of a run, with their findings and notes."""
     console = _console()
     for check in checks:
         _show_check(console, check, "--json")
-        for note in check["notes"]:
+        for note in check.notes:
             _show_prose(console, _INDENT, note)
 
 
@@ -165,24 +165,24 @@ def _show_bad(console: SafeConsole, run: ReportedRun) -> None:
     console.print(plain(f"  replay: {run.replay}"))
 
 
-def _show_check(console: SafeConsole, check: Mapping[str, Any], rest: str) -> None:
+def _show_check(console: SafeConsole, check: CheckResult, rest: str) -> None:
     """Print one check; ``rest`` is where to find what is too much to show."""
-    mark = plain("ok  ", "green") if check["passed"] else plain("FAIL", "red")
-    what = f"{check['compared']} {check['unit']}"
-    if check.get("nonzero") is not None:  # evidence of an earlier version does not have this count
-        what += f", {check['nonzero']} of them not zero"
-    if check["skipped"]:
-        mark, what = plain("skip", "dim"), check["skipped"]
-    console.print(Text.assemble(mark, plain(f" {check['check']}: {what}")))
-    for difference in check["allowed"]:
-        _show_prose(console, _INDENT, f"allowed: {difference['where']}: {difference['reason']}")
-    _show_findings(console, check["findings"], MAX_FINDINGS, _INDENT, rest)
+    mark = plain("ok  ", "green") if check.passed else plain("FAIL", "red")
+    what = f"{check.compared} {check.unit}"
+    if check.nonzero is not None:
+        what += f", {check.nonzero} of them not zero"
+    if check.skipped_reason:
+        mark, what = plain("skip", "dim"), check.skipped_reason
+    console.print(Text.assemble(mark, plain(f" {check.check}: {what}")))
+    for difference in check.allowed:
+        _show_prose(console, _INDENT, f"allowed: {difference.where}: {difference.reason}")
+    _show_findings(console, check.findings, MAX_FINDINGS, _INDENT, rest)
 
 
 def _show_findings(
-    console: SafeConsole, findings: Sequence[Mapping[str, Any]], limit: int, indent: str, rest: str
+    console: SafeConsole, findings: Sequence[Finding], limit: int, indent: str, rest: str
 ) -> None:
     for finding in findings[:limit]:
-        _show_prose(console, indent, finding["message"], "red")
+        _show_prose(console, indent, finding.message, "red")
     if len(findings) > limit:
         console.print(f"{indent}and {len(findings) - limit} more, in {rest}")

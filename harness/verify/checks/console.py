@@ -10,6 +10,7 @@ from harness.dump_tools.tool import DumpTool
 from harness.evidence.names import CONSOLE, DUMP_DIRECTORY
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind, Line
 
 CHECK, UNIT = "console", "lines"
 
@@ -44,15 +45,22 @@ ALARMS = (
 def check(evidence: Evidence, tool: DumpTool = ZFCPDUMP) -> CheckResult:
     """Search each line for alarms, and for the result line of the dump ``tool``."""
     findings = [
-        Finding(CHECK, f"{alarm.what}, line {number}: {line.strip()}", {"line": number})
+        Finding(
+            CHECK,
+            FindingKind.CONSOLE_ALARM,
+            f"{alarm.what}, line {number}: {line.strip()}",
+            Line(number),
+        )
         for number, line in enumerate(evidence.console, 1)
         if (alarm := alarming(line)) is not None
     ]
     results = [line for line in evidence.console if tool.is_result(line)]
     if not results:
-        findings.append(Finding(CHECK, f"no line '{tool.result.strip()} ...' on the console"))
+        message = f"no line '{tool.result.strip()} ...' on the console"
+        findings.append(Finding(CHECK, FindingKind.NO_RESULT_LINE, message))
     elif not tool.is_success(results[-1]):
-        findings.append(Finding(CHECK, f"the dump tool reports: {results[-1]}"))
+        message = f"the dump tool reports: {results[-1]}"
+        findings.append(Finding(CHECK, FindingKind.TOOL_FAILED, message))
     return CheckResult(CHECK, len(evidence.console), UNIT, tuple(_limited(findings)))
 
 
@@ -66,5 +74,6 @@ def _limited(findings: list[Finding]) -> list[Finding]:
     if len(findings) <= MAX_FINDINGS:
         return findings
     left_out = len(findings) - MAX_FINDINGS
-    note = Finding(CHECK, f"{left_out} more alarming lines in {DUMP_DIRECTORY}/{CONSOLE}")
+    message = f"{left_out} more alarming lines in {DUMP_DIRECTORY}/{CONSOLE}"
+    note = Finding(CHECK, FindingKind.MORE, message)
     return [*findings[: MAX_FINDINGS - 1], note, findings[-1]]

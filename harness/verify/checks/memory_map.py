@@ -15,6 +15,7 @@ from harness.dump.reader import Segment
 from harness.verify import os_info
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind, MemoryRange
 
 CHECK, UNIT = "memory-map", "PT_LOAD segments"
 _SHOWN = 16
@@ -27,18 +28,19 @@ def check(evidence: Evidence) -> CheckResult:
     All have to be at the virtual addresses that the crashed kernel's os_info tells.
     """
     if evidence.dump is None:
-        return CheckResult.failed(CHECK, UNIT, f"no memory map: {evidence.dump_fault}")
+        return CheckResult.failed(
+            CHECK, UNIT, FindingKind.NO_DUMP, f"no memory map: {evidence.dump_fault}"
+        )
     segments = evidence.dump.segments
-    messages = [*_empty(segments), *faults(segments, evidence.ram.size)]
+    findings = [*_empty(segments), *faults(segments, evidence.ram.size)]
     notes: tuple[str, ...] = ()
     told = os_info.layout(evidence.ram)
     if told is not None and format_named(evidence.dump.format).has_virtual:
         if _knows_images(evidence.dump_release):
-            messages += _misplaced(segments, told)
+            findings += _misplaced(segments, told)
         else:
             notes = (f"Linux {evidence.dump_release} writes no PT_LOAD for the kernel's image",)
-    findings = tuple(Finding(CHECK, message) for message in messages)
-    return CheckResult(CHECK, len(segments), UNIT, findings, notes=notes)
+    return CheckResult(CHECK, len(segments), UNIT, tuple(findings), notes=notes)
 
 
 def _knows_images(release: str | None) -> bool:
@@ -47,36 +49,42 @@ def _knows_images(release: str | None) -> bool:
     return version is None or (int(version[1]), int(version[2])) >= _WITH_IMAGE
 
 
-def _misplaced(segments: Sequence[Segment], told: os_info.Layout) -> Iterator[str]:
+def _misplaced(segments: Sequence[Segment], told: os_info.Layout) -> Iterator[Finding]:
     identity, _ = _split(segments)
     for base in sorted({_base(segment) for segment in identity} - {told.identity_base}):
-        yield (
+        yield Finding(
+            CHECK,
+            FindingKind.IDENTITY_BASE,
             f"the identity mapping is at {base:#x}, the crashed kernel's os_info says "
-            f"{told.identity_base:#x}"
+            f"{told.identity_base:#x}",
         )
     start, size = told.image_start, told.image_end - told.image_start
     if (told.image_phys, start, size) not in {
         (segment.paddr, segment.vaddr, segment.size) for segment in segments
     }:
-        yield (
+        yield Finding(
+            CHECK,
+            FindingKind.IMAGE_MISPLACED,
             f"no PT_LOAD has the kernel's image at {start:#x} ({size:#x} bytes at "
-            f"{told.image_phys:#x}), where the crashed kernel's os_info says it is"
+            f"{told.image_phys:#x}), where the crashed kernel's os_info says it is",
         )
 
 
-def _empty(segments: Sequence[Segment]) -> Iterator[str]:
+def _empty(segments: Sequence[Segment]) -> Iterator[Finding]:
     for number, segment in enumerate(segments):
         if not segment.size:
-            yield f"PT_LOAD {number} (at {segment.paddr:#x}) is empty"
+            message = f"PT_LOAD {number} (at {segment.paddr:#x}) is empty"
+            yield Finding(CHECK, FindingKind.SEGMENT_EMPTY, message)
 
 
-def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[str]:
+def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[Finding]:
     """What is wrong with a map of [0, ``memory``); None if the end of memory is unknown."""
     identity, images = _split(segments)
     yield from coverage(identity, memory)
     yield from _bases(identity)
     if len(images) > 1:
-        yield f"{len(images)} PT_LOADs repeat parts of others; one, the kernel's, may"
+        message = f"{len(images)} PT_LOADs repeat parts of others; one, the kernel's, may"
+        yield Finding(CHECK, FindingKind.SEGMENTS_REPEAT, message)
 
 
 def _split(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
@@ -108,36 +116,42 @@ def _is_within(segment: Segment, outer: Segment) -> bool:
 
 def coverage(
     identity: Iterable[Segment], memory: int | None, what: str = "PT_LOAD"
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     """Gaps and overlaps of ascending segments; ``what`` is their name."""
     covered = 0
     for segment in identity:
         if segment.paddr > covered:
-            yield gap(covered, segment.paddr, what)
+            message = f"no {what} covers {covered:#x}-{segment.paddr - 1:#x}"
+            yield _of_range(FindingKind.MEMORY_GAP, covered, segment.paddr, message)
         elif segment.paddr < covered and segment.size:
-            last = min(covered, segment.end) - 1
-            yield f"{what}s overlap at {segment.paddr:#x}-{last:#x}"
+            end = min(covered, segment.end)
+            message = f"{what}s overlap at {segment.paddr:#x}-{end - 1:#x}"
+            yield _of_range(FindingKind.MEMORY_OVERLAP, segment.paddr, end, message)
         covered = max(covered, segment.end)
     if memory is None:
         return
     if covered < memory:
-        yield f"no {what} covers {covered:#x}-{memory - 1:#x}, the end of memory"
+        message = f"no {what} covers {covered:#x}-{memory - 1:#x}, the end of memory"
+        yield _of_range(FindingKind.MEMORY_GAP, covered, memory, message)
     elif covered > memory:
-        yield f"{what}s reach to {covered - 1:#x}, the machine's memory ended at {memory - 1:#x}"
+        message = (
+            f"{what}s reach to {covered - 1:#x}, the machine's memory ended at {memory - 1:#x}"
+        )
+        yield _of_range(FindingKind.MEMORY_BEYOND_END, memory, covered, message)
 
 
-def gap(start: int, end: int, what: str = "PT_LOAD") -> str:
-    """The message about a gap between segments that are called ``what``."""
-    return f"no {what} covers {start:#x}-{end - 1:#x}"
+def _of_range(kind: FindingKind, start: int, end: int, message: str) -> Finding:
+    return Finding(CHECK, kind, message, MemoryRange(start, end))
 
 
-def _bases(identity: Sequence[Segment]) -> Iterator[str]:
+def _bases(identity: Sequence[Segment]) -> Iterator[Finding]:
     bases = sorted({_base(segment) for segment in identity})
     if len(bases) > 1:
         shown = ", ".join(f"{base:#x}" for base in bases[:_SHOWN])
         if len(bases) > _SHOWN:
             shown += f" and {len(bases) - _SHOWN} more"
-        yield f"PT_LOADs of the identity mapping have different bases: {shown}"
+        message = f"PT_LOADs of the identity mapping have different bases: {shown}"
+        yield Finding(CHECK, FindingKind.IDENTITY_BASE, message)
 
 
 def _base(segment: Segment) -> int:

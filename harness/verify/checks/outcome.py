@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 
 CHECK, UNIT = "outcome", "observations"
 FINISHED = "finished"
@@ -14,20 +15,22 @@ _OBSERVATIONS = 4
 
 def check(evidence: Evidence) -> CheckResult:
     """The tool finished; the HSA was read, then released, and never asked for again."""
-    findings = tuple(Finding(CHECK, message) for message in _messages(evidence))
+    findings = tuple(Finding(CHECK, kind, message) for kind, message in _faults(evidence))
     limits = evidence.outcome.get("limits")
     notes = tuple(map(str, limits)) if isinstance(limits, list) else ()
     return CheckResult(CHECK, _OBSERVATIONS, UNIT, findings, notes=notes)
 
 
-def _messages(evidence: Evidence) -> Iterator[str]:
+def _faults(evidence: Evidence) -> Iterator[tuple[FindingKind, str]]:
     outcome = evidence.outcome
     if outcome.get("outcome") != FINISHED:
         said = outcome.get("result_line") or "no result line"
-        yield f"the dump system did not finish: {outcome.get('outcome')}; {said}"
+        message = f"the dump system did not finish: {outcome.get('outcome')}; {said}"
+        yield FindingKind.NOT_FINISHED, message
     if not outcome.get("sdias_requests"):
-        yield "the dump system never read the HSA (no SDIAS request)"
+        yield FindingKind.HSA_NOT_READ, "the dump system never read the HSA (no SDIAS request)"
     if not outcome.get("hsa_released"):
-        yield "the HSA was not released"
+        yield FindingKind.HSA_NOT_RELEASED, "the HSA was not released"
     if refused := outcome.get("refused_after_release"):
-        yield f"{refused} SDIAS requests came after the HSA's release: their data is lost"
+        message = f"{refused} SDIAS requests came after the HSA's release: their data is lost"
+        yield FindingKind.SDIAS_AFTER_RELEASE, message

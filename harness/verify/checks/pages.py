@@ -15,7 +15,7 @@ from harness.verify.differing import (
     Difference,
     Differing,
     Piece,
-    Side,
+    Sides,
     differences,
     pieces,
     report,
@@ -23,11 +23,12 @@ from harness.verify.differing import (
 )
 from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
+from harness.verify.kinds import FindingKind, MemoryRange, PageOfDump
 from harness.verify.status_area import Area
 
 _STEP = 1 << 20  # the unit of loss if a dump cannot be read: the size of a compressed entry
 _SHOWN = 16
-_SIDES = (Side("dump", "dump"), Side("crashed memory", "memory"))
+_SIDES = Sides("dump", "crashed memory", FindingKind.PAGE_DIFFERS, PageOfDump)
 
 
 def check(evidence: Evidence) -> CheckResult:
@@ -38,7 +39,9 @@ def check(evidence: Evidence) -> CheckResult:
     """
     dump, ram = evidence.dump, evidence.ram
     if dump is None:
-        return CheckResult.failed(CHECK, UNIT, f"no page compared: {evidence.dump_fault}")
+        return CheckResult.failed(
+            CHECK, UNIT, FindingKind.NO_DUMP, f"no page compared: {evidence.dump_fault}"
+        )
     compared = 0
     findings: list[Finding] = []
     allowed: list[AllowedDifference] = []
@@ -53,11 +56,11 @@ def check(evidence: Evidence) -> CheckResult:
             try:
                 for difference in differences(segment, ram, at, upto):
                     here = areas.get(difference.address, ())
-                    judged = _judge(difference, here)
-                    if judged is None:
+                    wrong = _unless_registers(difference, here)
+                    if wrong is None:
                         allowed += [AllowedDifference(area.where, area.reason) for area in here]
                     else:
-                        differing.add(judged)
+                        differing.add(wrong)
             except EvidenceError as error:
                 compared -= -(-(upto - at) // PAGE_SIZE)
                 unreadable.append((at, upto, error.message))
@@ -79,25 +82,23 @@ def _not_compared(segment: Segment, end: int, memory: int) -> Iterator[Finding]:
     if end == segment.end:
         return
     cause = "the machine had no such memory" if end >= memory else "the dump file ends before it"
-    yield Finding(
-        CHECK,
-        f"{show_range(end, segment.end)} not compared: {cause}",
-        {"start": end, "end": segment.end},
-    )
+    yield _not_compared_range(end, segment.end, cause)
 
 
 def _unreadable(ranges: Sequence[tuple[int, int, str]]) -> Iterator[Finding]:
     for start, end, why in ranges[:_SHOWN]:
-        yield Finding(
-            CHECK,
-            f"{show_range(start, end)} not compared: {why}",
-            {"start": start, "end": end},
-        )
+        yield _not_compared_range(start, end, why)
     if len(ranges) > _SHOWN:
-        yield Finding(CHECK, f"and {len(ranges) - _SHOWN} more ranges that cannot be read")
+        message = f"and {len(ranges) - _SHOWN} more ranges that cannot be read"
+        yield Finding(CHECK, FindingKind.MORE, message)
 
 
-def _judge(difference: Difference, areas: Sequence[Area]) -> Difference | None:
+def _not_compared_range(start: int, end: int, why: str) -> Finding:
+    message = f"{show_range(start, end)} not compared: {why}"
+    return Finding(CHECK, FindingKind.NOT_COMPARED, message, MemoryRange(start, end))
+
+
+def _unless_registers(difference: Difference, areas: Sequence[Area]) -> Difference | None:
     """The difference; None if registers in these areas explain it."""
     if not areas or len(difference.one) != PAGE_SIZE:
         return difference

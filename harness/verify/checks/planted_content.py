@@ -16,6 +16,7 @@ from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
+from harness.verify.kinds import NO_DETAILS, FindingKind, HsaSide, Page, PlantedFaults
 from harness.verify.planted_layout import (
     HEADER_SIZE,
     MAGIC,
@@ -54,10 +55,23 @@ class Found(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Planted content that has changed, or content where none belongs."""
+    """Planted content that has changed, or content where none belongs.
 
-    address: int | None  # of a page
+    ``address`` is that of a planted page that is wrong, else None.
+    """
+
+    kind: FindingKind
     message: str
+    address: int | None = None
+
+    @classmethod
+    def of_page(cls, address: int, message: str) -> Fault:
+        return cls(FindingKind.PLANTED_PAGE_WRONG, message, address)
+
+    @property
+    def finding(self) -> Finding:
+        details = NO_DETAILS if self.address is None else Page(self.address)
+        return Finding(CHECK, self.kind, self.message, details)
 
 
 @dataclass(frozen=True)
@@ -85,11 +99,14 @@ def check(evidence: Evidence) -> CheckResult:
     if seed is None:
         return CheckResult.skipped(CHECK, UNIT, "the crashed system planted no content")
     if dump is None:
-        return CheckResult.failed(CHECK, UNIT, f"no content compared: {evidence.dump_fault}")
+        return CheckResult.failed(
+            CHECK, UNIT, FindingKind.NO_DUMP, f"no content compared: {evidence.dump_fault}"
+        )
     try:
         return _prove(seed, dump, evidence.outcome.get("hsa_size"))
     except EvidenceError as error:
-        return CheckResult.failed(CHECK, UNIT, f"the dump cannot be read: {error.message}")
+        message = f"the dump cannot be read: {error.message}"
+        return CheckResult.failed(CHECK, UNIT, FindingKind.UNREADABLE, message)
 
 
 def _prove(seed: int, dump: Dump, hsa_size: object) -> CheckResult:
@@ -106,7 +123,11 @@ def _prove(seed: int, dump: Dump, hsa_size: object) -> CheckResult:
         *_message_faults(planted.messages, found, dump),
     ]
     findings = [
-        Finding(CHECK, f"{number} pages and messages are of seed {other:#x}, not {seed:#x}")
+        Finding(
+            CHECK,
+            FindingKind.PLANTED_OF_OTHER_SEED,
+            f"{number} pages and messages are of seed {other:#x}, not {seed:#x}",
+        )
         for other, number in sorted(foreign.items())
     ]
     findings += _report(faults, planted)
@@ -166,14 +187,17 @@ def _planted(found: Sequence[Found], dump: Dump, seed: int) -> Planted:
 
 def _ledger_faults(ledger: Mapping[int, Header], dump: Dump, seed: int) -> Iterator[Fault]:
     if not ledger:
-        yield Fault(None, f"the dump has no ledger of content of seed {seed:#x}")
+        message = f"the dump has no ledger of content of seed {seed:#x}"
+        yield Fault(FindingKind.PLANTED_LOST, message)
         return
     total = max(header.total for header in ledger.values())
     if lost := sorted(set(range(total)) - set(ledger)):
-        yield Fault(None, f"ledger pages {_numbers(lost)} of {total} are lost")
+        message = f"ledger pages {_numbers(lost)} of {total} are lost"
+        yield Fault(FindingKind.PLANTED_LOST, message)
     for header in ledger.values():
         if any(ledger_entries(page) is None for page in _copies(dump, header.address, PAGE)):
-            yield Fault(header.address, f"page {header.address:#x}, {header.title}, is damaged")
+            message = f"page {header.address:#x}, {header.title}, is damaged"
+            yield Fault.of_page(header.address, message)
 
 
 def _planted_by_headers(
@@ -201,7 +225,8 @@ def _lost_faults(headers: Iterable[Header]) -> Iterator[Fault]:
     for kind, members in sorted(kinds.items()):
         total = max(header.total for header in members)
         if lost := sorted(set(range(total)) - {header.index for header in members}):
-            yield Fault(None, f"{kind.title}: {_numbers(lost)} of {total} are lost")
+            message = f"{kind.title}: {_numbers(lost)} of {total} are lost"
+            yield Fault(FindingKind.PLANTED_LOST, message)
 
 
 def _page_faults(planted: Planted, dump: Dump) -> Iterator[Fault]:
@@ -211,10 +236,10 @@ def _page_faults(planted: Planted, dump: Dump) -> Iterator[Fault]:
         title = f"page {address:#x}, {'zeroed memory' if header is None else header.title}"
         copies = _copies(dump, address, PAGE)
         if not copies:
-            yield Fault(address, f"{title}, is in no PT_LOAD")
+            yield Fault.of_page(address, f"{title}, is in no PT_LOAD")
         for why in {_difference(copy, want, address): None for copy in copies}:
             if why is not None:
-                yield Fault(address, f"{title}, {why}")
+                yield Fault.of_page(address, f"{title}, {why}")
 
 
 def _difference(dumped: bytes, want: bytes, address: int) -> str | None:
@@ -265,13 +290,13 @@ def _is_written_back(item: Found, planted: Planted, dump: Dump) -> bool:
 def _stray_faults(strays: Iterable[Found]) -> Iterator[Fault]:
     for address, header in sorted(set(strays), key=lambda item: item.address):
         if header.address == address:
-            yield Fault(None, f"page {address:#x}, {header.title}, is not in the ledger")
+            message = f"page {address:#x}, {header.title}, is not in the ledger"
         else:
-            yield Fault(
-                None,
+            message = (
                 f"{address:#x} has the content of page {header.address:#x}, {header.title}, "
-                f"shifted by {address - header.address:+#x}",
+                f"shifted by {address - header.address:+#x}"
             )
+        yield Fault(FindingKind.PLANTED_ASTRAY, message)
 
 
 def _message_faults(
@@ -284,18 +309,22 @@ def _message_faults(
         if messages.get(header.index) == header:
             places[header.index].append(address)
         else:
-            yield Fault(None, f"{header.title} at {address:#x} is not in the ledger")
+            message = f"{header.title} at {address:#x} is not in the ledger"
+            yield Fault(FindingKind.PLANTED_ASTRAY, message)
     for index, header in messages.items():
         if not places[index]:
-            yield Fault(None, f"{header.title}, {header.size} bytes, is lost")
+            message = f"{header.title}, {header.size} bytes, is lost"
+            yield Fault(FindingKind.PLANTED_LOST, message)
         elif len(places[index]) > 1:
             shown = ", ".join(f"{place:#x}" for place in places[index])
-            yield Fault(None, f"{header.title} is there more than once: at {shown}")
+            message = f"{header.title} is there more than once: at {shown}"
+            yield Fault(FindingKind.PLANTED_ASTRAY, message)
         want = header.content()
         for place in places[index]:
             for copy in _copies(dump, place, header.size):
                 if why := _difference(copy, want, place):
-                    yield Fault(None, f"{header.title} at {place:#x} {why}")
+                    message = f"{header.title} at {place:#x} {why}"
+                    yield Fault(FindingKind.PLANTED_MESSAGE_WRONG, message)
 
 
 def _report(faults: Sequence[Fault], planted: Planted) -> Iterator[Finding]:
@@ -308,27 +337,28 @@ def _report(faults: Sequence[Fault], planted: Planted) -> Iterator[Finding]:
         where = ", ".join(f"{number} {zone}" for zone, number in zones.items())
         yield Finding(
             CHECK,
+            FindingKind.PLANTED_FAULTS,
             f"{len(faults)} faults, {DETAILED} of them follow; {kinds}"
             + (f": {where}; {_ranges(pages)}" if pages else ""),
-            {"faults": len(faults), "pages": pages},
+            PlantedFaults(len(faults), tuple(pages)),
         )
-    for fault in faults[:DETAILED]:
-        details = {} if fault.address is None else {"address": fault.address}
-        yield Finding(CHECK, fault.message, details)
+    yield from (fault.finding for fault in faults[:DETAILED])
 
 
 def _uncovered(pages: Iterable[int], hsa_size: object) -> Iterator[Finding]:
     if not isinstance(hsa_size, int) or hsa_size <= 0:
-        yield Finding(CHECK, f"which side of the HSA's end was planted is unknown: {hsa_size!r}")
+        message = f"which side of the HSA's end was planted is unknown: {hsa_size!r}"
+        yield Finding(CHECK, FindingKind.HSA_END_UNKNOWN, message)
         return
     below, above = _sides(pages, hsa_size, NEAR)
     for side, planted in (("below", below), ("above", above)):
         if not planted:
             yield Finding(
                 CHECK,
+                FindingKind.HSA_END_NOT_PLANTED,
                 f"no page was planted within {NEAR // MIB} MiB {side} the HSA's end at "
                 f"{hsa_size:#x}: the dump is not proved there",
-                {"hsa_size": hsa_size, "side": side},
+                HsaSide(hsa_size, side),
             )
 
 

@@ -10,6 +10,7 @@ from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import whole_comparator
 from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
+from harness.verify.kinds import Cpu, CpuEntry, CpuOrder, FindingKind, RegisterOfDump
 
 CHECK, UNIT = "registers", "registers"
 
@@ -83,10 +84,11 @@ class Pair:
         values = {value for value in (self.one, self.other) if value is not None}
         return len({whole_comparator(value) for value in values}) == len(values)
 
-    def details(self, one: str, other: str) -> dict[str, str | None]:
-        """Both values in hexadecimal, under the names of the sides."""
-        values = {one: self.one, other: self.other}
-        return {side: None if value is None else f"{value:x}" for side, value in values.items()}
+    @property
+    def in_hex(self) -> tuple[str | None, str | None]:
+        """Both values in hexadecimal; None where a side does not have it."""
+        one, other = (None if it is None else f"{it:x}" for it in (self.one, self.other))
+        return one, other
 
 
 def check(evidence: Evidence) -> CheckResult:
@@ -95,18 +97,22 @@ def check(evidence: Evidence) -> CheckResult:
     A register that a CPU had and the dump does not show is a finding.
     """
     if evidence.dump is None:
-        return CheckResult.failed(CHECK, UNIT, f"no register compared: {evidence.dump_fault}")
+        return CheckResult.failed(
+            CHECK, UNIT, FindingKind.NO_DUMP, f"no register compared: {evidence.dump_fault}"
+        )
     try:
         dumped = evidence.dump.cpus
     except EvidenceError as error:
-        return CheckResult.failed(CHECK, UNIT, error.message)
+        return CheckResult.failed(CHECK, UNIT, FindingKind.UNREADABLE, error.message)
     expected = [
         Expected(address, replace(cpu, clock_comparator=cpu.clock_comparator >> 8))
         for address, cpu in enumerate(evidence.cpus)
         if cpu.prefix
     ]
     matching = match(expected, dumped)
-    findings = [Finding(CHECK, message) for message in evidence.dump.misfits]
+    findings = [
+        Finding(CHECK, FindingKind.REGISTERS_MISFIT, message) for message in evidence.dump.misfits
+    ]
     findings += _unmatched(matching, expected, dumped)
     compared = nonzero = 0
     notes = []
@@ -162,21 +168,24 @@ def _unmatched(
     for cpu in matching.missing:
         yield Finding(
             CHECK,
+            FindingKind.CPU_MISSING,
             f"CPU {cpu.address} (prefix {cpu.state.prefix:#x}) is missing: the dump has "
             f"{len(dumped)} of {len(expected)} CPUs",
-            {"cpu": cpu.address},
+            Cpu(cpu.address),
         )
     for at in matching.surplus:
         first = dumped.index(dumped[at])
         what = f"repeats entry {first}" if first != at else "is none of the machine's CPUs"
         yield Finding(
             CHECK,
+            FindingKind.CPU_SURPLUS,
             f"the dump's CPU entry {at} (prefix {dumped[at].prefix:#x}) {what}",
-            {"entry": at},
+            CpuEntry(at),
         )
     order = [at for _, at in matching.pairs]
     if order != sorted(order):
-        yield Finding(CHECK, f"the CPUs are not in CPU address order: {order}", {"order": order})
+        message = f"the CPUs are not in CPU address order: {order}"
+        yield Finding(CHECK, FindingKind.CPU_ORDER, message, CpuOrder(tuple(order)))
 
 
 def as_it_was(cpu: CpuState) -> CpuState:
@@ -200,18 +209,20 @@ def paired_registers(one: CpuState, other: CpuState) -> Iterator[Pair]:
 def _differs(address: int, pair: Pair) -> Finding:
     return Finding(
         CHECK,
+        FindingKind.REGISTER_DIFFERS,
         f"CPU {address}: {pair.name} is {pair.shown(pair.other)} in the dump, "
         f"{pair.shown(pair.one)} at the crash",
-        {"cpu": address, "register": pair.name, **pair.details("crash", "dump")},
+        RegisterOfDump(address, pair.name, *pair.in_hex),
     )
 
 
 def _lacks(address: int, pair: Pair) -> Finding:
     return Finding(
         CHECK,
+        FindingKind.REGISTER_MISSING,
         f"CPU {address}: the dump does not show {pair.name}, which was {pair.shown(pair.one)} at "
         "the crash",
-        {"cpu": address, "register": pair.name, **pair.details("crash", "dump")},
+        RegisterOfDump(address, pair.name, *pair.in_hex),
     )
 
 

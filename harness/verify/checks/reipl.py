@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 
 CHECK, UNIT = "reipl", "loads"
 # the line of images/crash/init with the counter on its disk
@@ -21,25 +22,29 @@ def check(evidence: Evidence) -> CheckResult:
     asked = evidence.outcome.get("reipl_block") is not None
     if not asked and not evidence.expect.reipl:
         return CheckResult.skipped(CHECK, UNIT, "no re-IPL was expected, and none was asked for")
-    findings = tuple(Finding(CHECK, message) for message in _messages(evidence, asked))
+    findings = tuple(Finding(CHECK, kind, message) for kind, message in _faults(evidence, asked))
     return CheckResult(CHECK, 1, UNIT, findings)
 
 
-def _messages(evidence: Evidence, asked: bool) -> Iterator[str]:
+def _faults(evidence: Evidence, asked: bool) -> Iterator[tuple[FindingKind, str]]:
     if not asked:
-        yield "the dump system did not ask for a re-IPL of the original system"
+        message = "the dump system did not ask for a re-IPL of the original system"
+        yield FindingKind.REIPL_NOT_ASKED, message
         return
     if not evidence.expect.reipl:
-        yield "the dump system asked for a re-IPL, which nobody expected"
+        message = "the dump system asked for a re-IPL, which nobody expected"
+        yield FindingKind.REIPL_NOT_EXPECTED, message
         return
     reipl = evidence.reipl
     if reipl is None or not reipl.outcome.get("loaded"):
         named = None if reipl is None else reipl.outcome.get("named")
-        yield f"the dump system asked for a load of {named}, which is not the original system"
+        message = f"the dump system asked for a load of {named}, which is not the original system"
+        yield FindingKind.REIPL_OF_ANOTHER, message
         return
     before, after = _boot_count(evidence.crash_console), _boot_count(reipl.console)
     if before is None or after != before + 1:
-        yield f"the counter on the original system's disk went from {before} to {after}"
+        message = f"the counter on the original system's disk went from {before} to {after}"
+        yield FindingKind.REIPL_COUNTER, message
 
 
 def _boot_count(console: Sequence[str]) -> int | None:

@@ -10,6 +10,7 @@ from harness.dump.linux.vmcoreinfo_note import note_in
 from harness.errors import EvidenceError
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 
 CHECK, UNIT = "vmcoreinfo", "lines"
 
@@ -21,26 +22,31 @@ _SYMBOL = re.compile(r"SYMBOL\([\w.]+\)=[0-9a-f]+")
 def check(evidence: Evidence) -> CheckResult:
     """The note must be there, have the required lines, and equal the one in the crashed memory."""
     if evidence.dump is None:
-        return CheckResult.failed(CHECK, UNIT, f"no VMCOREINFO: {evidence.dump_fault}")
+        return CheckResult.failed(
+            CHECK, UNIT, FindingKind.NO_DUMP, f"no VMCOREINFO: {evidence.dump_fault}"
+        )
     dump, before = evidence.dump, note_in_memory(evidence.ram)
     try:
         dumped = dump.vmcoreinfo_note if isinstance(dump, ElfDump) else dump.vmcoreinfo
     except EvidenceError as error:
-        return CheckResult.failed(CHECK, UNIT, error.message)
+        return CheckResult.failed(CHECK, UNIT, FindingKind.UNREADABLE, error.message)
     if dumped is None:
         where = "has none either" if before is None else f"has one of {len(before)} bytes"
         return CheckResult.failed(
-            CHECK, UNIT, f"the dump has no VMCOREINFO note; the crashed memory {where}"
+            CHECK,
+            UNIT,
+            FindingKind.VMCOREINFO_MISSING,
+            f"the dump has no VMCOREINFO note; the crashed memory {where}",
         )
     lines = dumped.rstrip(b"\0").decode(errors="replace").splitlines()
-    messages = [*contents(lines)]
+    findings = [*lacking(lines)]
     if before is not None and before.rstrip(b"\0") != dumped.rstrip(b"\0"):
-        messages.append(
+        message = (
             f"the note ({len(dumped)} bytes) differs from the one in the crashed memory "
             f"({len(before)} bytes)"
         )
-    findings = tuple(Finding(CHECK, message) for message in messages)
-    return CheckResult(CHECK, len(lines), UNIT, findings)
+        findings.append(Finding(CHECK, FindingKind.VMCOREINFO_DIFFERS, message))
+    return CheckResult(CHECK, len(lines), UNIT, tuple(findings))
 
 
 def note_in_memory(ram: RamImage) -> bytes | None:
@@ -48,8 +54,13 @@ def note_in_memory(ram: RamImage) -> bytes | None:
     return note_in(lambda address, size: ram.read(address, size) if address < ram.size else b"")
 
 
-def contents(lines: Sequence[str]) -> Iterator[str]:
+def lacking(lines: Sequence[str]) -> Iterator[Finding]:
     """Required lines that the note does not have."""
+    for message in _lacking(lines):
+        yield Finding(CHECK, FindingKind.VMCOREINFO_LACKS_LINE, message)
+
+
+def _lacking(lines: Sequence[str]) -> Iterator[str]:
     if not any(_OSRELEASE.fullmatch(line) for line in lines):
         yield "VMCOREINFO has no OSRELEASE=version line"
     if _PAGESIZE not in lines:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.files.plain_file import is_file
@@ -18,15 +18,24 @@ from harness.files.vmlinux import build_id_of
 from harness.verify.checks.vmcoreinfo import note_in_memory
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 from harness.verify.semantic.facts import PARTS, KernelFacts
-from harness.verify.semantic.log import judge_log, judge_names
-from harness.verify.semantic.memory import judge_slabs, judge_zones
+from harness.verify.semantic.log import check_log, check_names
+from harness.verify.semantic.memory import check_slabs, check_zones
 from harness.verify.semantic.process import read_kernel
-from harness.verify.semantic.tasks import describe, judge_cpus, judge_tasks
+from harness.verify.semantic.tasks import check_cpus, check_tasks, describe
 
 CHECK, UNIT = "semantic", "kernel objects"
 
-Judge = Callable[[KernelFacts, Evidence], Iterator[str]]
+
+class PartCheck(NamedTuple):
+    """``run`` says what is wrong with a part of the facts that has a ``size``, in objects."""
+
+    part: str
+    kind: FindingKind
+    run: Callable[[KernelFacts, Evidence], Iterator[str]]
+    size: Callable[[Any], int]
+
 
 _BUILD_ID = b"BUILD-ID="
 _HINT = "zharness verify EVIDENCE --vmlinux FILE takes another one"
@@ -50,24 +59,30 @@ def check(evidence: Evidence) -> CheckResult:
         if evidence.vmlinux_digest is not None:
             _require_unchanged(evidence.vmlinux, evidence.vmlinux_digest)
         if evidence.dump is None or evidence.dump_path is None:
-            return CheckResult.failed(CHECK, UNIT, f"no kernel: {evidence.dump_fault}")
+            message = f"no kernel: {evidence.dump_fault}"
+            return CheckResult.failed(CHECK, UNIT, FindingKind.NO_DUMP, message)
         facts = read_kernel(evidence.dump_path, evidence.vmlinux)
     except (EvidenceError, HostError) as error:
         return CheckResult.unable(CHECK, UNIT, error)
-    return judge_kernel(facts, evidence)
+    return check_kernel(facts, evidence)
 
 
-def judge_kernel(facts: KernelFacts, evidence: Evidence) -> CheckResult:
+def check_kernel(facts: KernelFacts, evidence: Evidence) -> CheckResult:
     """What is wrong in each part that could be read, and which parts could not be read.
 
     ``notes`` tell where each CPU was, and what this drgn cannot read of this kernel.
     """
-    findings = [Finding(CHECK, f"{PARTS[part]}: {why}") for part, why in facts.faults.items()]
+    findings = [
+        Finding(CHECK, FindingKind.KERNEL_UNREADABLE, f"{PARTS[part]}: {why}")
+        for part, why in facts.faults.items()
+    ]
     compared = 0
-    for part, judge, size in _JUDGES:
-        if getattr(facts, part) is not None:
-            compared += size(facts)
-            findings += [Finding(CHECK, message) for message in judge(facts, evidence)]
+    for each in _PARTS:
+        if getattr(facts, each.part) is not None:
+            compared += each.size(facts)
+            findings += [
+                Finding(CHECK, each.kind, message) for message in each.run(facts, evidence)
+            ]
     notes = [
         *(describe(cpu) for cpu in facts.cpus or ()),
         *(f"{PARTS[part]}: not read: {why}" for part, why in facts.unknown.items()),
@@ -114,11 +129,28 @@ def _skipped(reason: str) -> CheckResult:
     return CheckResult.skipped(CHECK, UNIT, reason)
 
 
-_JUDGES: tuple[tuple[str, Judge, Callable[[Any], int]], ...] = (
-    ("cpus", judge_cpus, lambda facts: len(facts.cpus)),
-    ("log", judge_log, lambda facts: len(facts.log)),
-    ("names", judge_names, lambda facts: len(fields(facts.names))),
-    ("tasks", judge_tasks, lambda facts: len(facts.tasks.forward.tasks)),
-    ("zones", judge_zones, lambda facts: sum(len(zone.lists) for zone in facts.zones)),
-    ("slabs", judge_slabs, lambda facts: facts.slabs.tasks + len(facts.slabs.caches)),
+_PARTS = (
+    PartCheck("cpus", FindingKind.KERNEL_CPUS, check_cpus, lambda facts: len(facts.cpus)),
+    PartCheck("log", FindingKind.KERNEL_LOG, check_log, lambda facts: len(facts.log)),
+    PartCheck(
+        "names", FindingKind.KERNEL_NAMES, check_names, lambda facts: len(fields(facts.names))
+    ),
+    PartCheck(
+        "tasks",
+        FindingKind.KERNEL_TASKS,
+        check_tasks,
+        lambda facts: len(facts.tasks.forward.tasks),
+    ),
+    PartCheck(
+        "zones",
+        FindingKind.KERNEL_FREE_LISTS,
+        check_zones,
+        lambda facts: sum(len(zone.lists) for zone in facts.zones),
+    ),
+    PartCheck(
+        "slabs",
+        FindingKind.KERNEL_SLABS,
+        check_slabs,
+        lambda facts: facts.slabs.tasks + len(facts.slabs.caches),
+    ),
 )

@@ -18,7 +18,7 @@ _PANIC = re.compile(PANIC)
 Line = tuple[float, str]
 
 
-def judge_log(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
+def check_log(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
     """It must have each line of the console, and the crash message of the trigger."""
     assert facts.log is not None
     log = [*_stamped(facts.log)]
@@ -30,7 +30,7 @@ def judge_log(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
         yield from _death("\n".join(text for _, text in log), evidence.trigger)
 
 
-def judge_names(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
+def check_names(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
     """The names must be those that the kernel printed on the console."""
     names = facts.names
     assert names is not None

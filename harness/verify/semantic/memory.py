@@ -8,7 +8,7 @@ from harness.verify.evidence import Evidence
 from harness.verify.semantic.facts import FreeList, KernelFacts, Zone
 
 
-def judge_zones(facts: KernelFacts, _: Evidence) -> Iterator[str]:
+def check_zones(facts: KernelFacts, _: Evidence) -> Iterator[str]:
     """Lists must have as many free pages as are counted, unless a change was in progress."""
     assert facts.zones is not None
     for zone in facts.zones:
@@ -16,7 +16,7 @@ def judge_zones(facts: KernelFacts, _: Evidence) -> Iterator[str]:
             yield from _zone(zone)
 
 
-def judge_slabs(facts: KernelFacts, _: Evidence) -> Iterator[str]:
+def check_slabs(facts: KernelFacts, _: Evidence) -> Iterator[str]:
     """Caches must be whole, with no more free objects than objects; tasks must be allocated."""
     assert facts.slabs is not None
     for cache in facts.slabs.caches:

@@ -16,7 +16,7 @@ from harness.host.child import dying_with_us, our_module
 from harness.verify.semantic.facts import PARTS, KernelFacts
 
 SECONDS = 120.0  # it takes about one, on a host that is not busy
-_HINT = "the dump was not judged; zharness verify EVIDENCE judges it again"
+_HINT = "the dump was not verified; zharness verify EVIDENCE does it again"
 
 
 def read_kernel(dump: Path, vmlinux: Path) -> KernelFacts:

@@ -15,7 +15,7 @@ _IDLE = "swapper/"
 _SWITCHING = {"__schedule", "__switch_to"}
 
 
-def judge_cpus(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
+def check_cpus(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
     """Each CPU that had come up must have one known task; one CPU must be where it crashed."""
     assert facts.cpus is not None
     found = {cpu.prefix for cpu in facts.cpus}
@@ -28,7 +28,7 @@ def judge_cpus(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
     yield from _crash(facts.cpus, evidence)
 
 
-def judge_tasks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
+def check_tasks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
     """The list must have the same tasks forwards, backwards, and in the table of process ids."""
     tasks = facts.tasks
     assert tasks is not None

@@ -18,6 +18,7 @@ from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.batch import capacity, local_run
 from harness.run.phases import PHASES
+from harness.verify.findings import AllowedDifference, CheckResult
 from tests.support import FAKE_WORKER
 
 LONG = 600  # seconds; the tests do not wait for it
@@ -42,16 +43,9 @@ def run(plan, *, output, store, progress, **_options):
                     Path(os.environ["NEXT"]).read_bytes()
     finally:
         disk.unlink()
-    pages = {
-        "check": "pages",
-        "passed": True,
-        "compared": 5,
-        "unit": "pages",
-        "findings": [],
-        "allowed": [{"where": "page 0x1000", "reason": LONG_REASON}],
-        "skipped": None,
-    }
-    return Verdict(Result.PASS, output, checks=[pages], timings={"dump": 3.0})
+    allowed = (AllowedDifference("page 0x1000", LONG_REASON),)
+    pages = CheckResult("pages", 5, "pages", allowed=allowed)
+    return Verdict(Result.PASS, output, checks=(pages,), timings={"dump": 3.0})
 
 
 if __name__ == "__main__":

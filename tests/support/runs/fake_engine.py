@@ -9,25 +9,19 @@ from harness.errors import UsageError
 from harness.evidence.snapshot import Snapshot
 from harness.report.verdict import Result, Verdict
 from harness.run.plan import Plan
+from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 from tests.support.cpus import make_cpu
 
-FINDING = {"check": "pages", "message": "page 0x3000 differs", "details": {}}
+FINDING = Finding("pages", FindingKind.UNREADABLE, "page 0x3000 differs")
 
 
 def verdict(result: str, directory: Path, findings: int = 2) -> Verdict:
-    pages = {
-        "check": "pages",
-        "passed": result == "PASS",
-        "compared": 1,
-        "unit": "pages",
-        "findings": [FINDING] * findings if result == "FAIL" else [],
-        "allowed": [],
-        "skipped": None,
-    }
+    pages = CheckResult("pages", 1, "pages", (FINDING,) * findings if result == "FAIL" else ())
     if result == "ERROR":
         return Verdict(Result.ERROR, directory, phase="boot", error="it is broken", hint="mend it")
     return Verdict(
-        Result(result), directory, phase=None if result == "PASS" else "verify", checks=[pages]
+        Result(result), directory, phase=None if result == "PASS" else "verify", checks=(pages,)
     )
 
 

@@ -179,4 +179,4 @@ def journal(evidence: Path) -> list[dict[str, Any]]:
 
 
 def red(verdict: Verdict) -> set[str]:
-    return {check["check"] for check in verdict.checks if not check["passed"]}
+    return {check.check for check in verdict.checks if not check.passed}

@@ -9,26 +9,20 @@ from typing import Any
 from harness.errors import UsageError
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Result, Verdict
+from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 
 DIRECTORY = Path("/runs/batch")
 
 
-def finding(message: str) -> dict[str, Any]:
-    return {"check": "pages", "message": message, "details": {}}
+def finding(message: str) -> Finding:
+    return Finding("pages", FindingKind.UNREADABLE, message)
 
 
 def verdict(result: Result = Result.PASS, *messages: str, **fields: Any) -> Verdict:
     """One with these findings, if any."""
-    check = {
-        "check": "pages",
-        "passed": not messages,
-        "compared": 1,
-        "unit": "pages",
-        "findings": [finding(message) for message in messages],
-        "allowed": [],
-        "skipped": None,
-    }
-    return Verdict(result, DIRECTORY, checks=[check], **fields)
+    check = CheckResult("pages", 1, "pages", tuple(map(finding, messages)))
+    return Verdict(result, DIRECTORY, checks=(check,), **fields)
 
 
 def run(name: str, of: Verdict | None = None, **fields: Any) -> ReportedRun:

@@ -27,6 +27,8 @@ from harness.report.junit import document
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Result, Verdict
 from harness.testing import report as words
+from harness.verify.findings import AllowedDifference, CheckResult, Finding
+from harness.verify.kinds import FindingKind
 from tests.support.command_line.zharness import zharness
 
 MODULES = sorted(Path(cli.__file__).parent.glob("*.py"))
@@ -109,23 +111,21 @@ def test_markup_is_shown_as_it_is(capsys):
 
 
 def test_no_verdict_finding_or_report_says_more_lines_than_it_has(capsys, tmp_path):
-    check = {
-        "check": HOSTILE,
-        "passed": False,
-        "compared": 1,
-        "unit": HOSTILE,
-        "skipped": None,
-        "notes": [HOSTILE],
-        "allowed": [{"where": HOSTILE, "reason": HOSTILE}],
-        "findings": [{"check": "pages", "message": HOSTILE}],
-    }
+    check = CheckResult(
+        HOSTILE,
+        1,
+        HOSTILE,
+        (Finding(HOSTILE, FindingKind.UNREADABLE, HOSTILE),),
+        (AllowedDifference(HOSTILE, HOSTILE),),
+        notes=(HOSTILE,),
+    )
     verdict = Verdict(
         Result.FAIL,
         tmp_path / HOSTILE,
         phase=HOSTILE,
         error=HOSTILE,
         hint=HOSTILE,
-        checks=[check],
+        checks=(check,),
         inputs={HOSTILE: HOSTILE},
     )
     run = ReportedRun(HOSTILE, Path(HOSTILE), tmp_path / HOSTILE, HOSTILE, 1.0, verdict)
@@ -145,8 +145,8 @@ def test_no_verdict_finding_or_report_says_more_lines_than_it_has(capsys, tmp_pa
 
 
 def test_what_pytest_shows_of_a_test_is_harmless(tmp_path):
-    finding = {"check": "pages", "message": HOSTILE}
-    judged = Verdict(Result.FAIL, tmp_path / HOSTILE, checks=[{"findings": [finding]}])
+    check = CheckResult.failed("pages", "pages", FindingKind.UNREADABLE, HOSTILE)
+    judged = Verdict(Result.FAIL, tmp_path / HOSTILE, checks=(check,))
     text = words.verdict(judged, HOSTILE) + words.trouble(
         HostError(HOSTILE, hint=HOSTILE), None, None
     )

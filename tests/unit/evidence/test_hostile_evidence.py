@@ -136,7 +136,7 @@ def verified(run: Path) -> Verdict:
 
 def test_what_is_right_is_judged(run):
     verdict = verified(run)
-    assert not [each for each in verdict.findings if each["check"] not in ("content", "reipl")]
+    assert not [each for each in verdict.findings if each.check not in ("content", "reipl")]
     assert verdict.timings == {"dump": 1.0}
 
 

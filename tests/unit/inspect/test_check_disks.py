@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.verify import judge
 from harness.verify.checks import dump_file, pages, registers, vmcoreinfo
 from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
+from harness.verify.kinds import MemoryRange, PageOfDump
+from harness.verify.run_checks import Check, run_checks
 from tests.support.cpus import make_cpu
 from tests.support.dumps.kdump import SUB_HEADER, kdump
 from tests.support.dumps.s390 import compressed_segment, extended
 from tests.support.evidence import MCESAD, MEMORY, PAGE, SyntheticRun, collect_again, crashed_memory
+from tests.support.findings import details
 
 VECTORS = (0x12_0000, 0x12_0400)  # of CPUs 0 and 1, in one page
 PREFIXES = (0x10000, 0x18000)
@@ -35,7 +37,7 @@ def crash(vectors: tuple[int, int]) -> SyntheticRun:
     return SyntheticRun(memory=bytes(memory), form="s390")
 
 
-def checked(check: judge.Check, root: Path) -> CheckResult:
+def checked(check: Check, root: Path) -> CheckResult:
     with Evidence.open(root) as evidence:
         return check(evidence)
 
@@ -51,8 +53,8 @@ def flip(root: Path, address: int) -> None:
 def test_a_right_dump_differs_where_registers_are_kept(tmp_path, run):
     root = run.write(tmp_path)
     with Evidence.open(root) as evidence:
-        judgement = judge.judge(evidence)
-    assert judgement.passed, judgement.findings
+        run = run_checks(evidence)
+    assert run.passed, run.findings
     result = checked(pages.check, root)
     assert [allowed.where for allowed in result.allowed] == [
         "page 0x1000",
@@ -100,7 +102,10 @@ def test_another_cpus_registers_are_red(tmp_path, run):
         memory=run.memory, form="s390", cpus=[run.cpus[0], replace(make_cpu(9), prefix=0x18000)]
     ).dumped_memory()
     result = checked(pages.check, run.write(tmp_path))
-    assert [finding.details["address"] for finding in result.findings[1:]] == [0x19000, 0x120000]
+    assert [details(finding, PageOfDump).address for finding in result.findings[1:]] == [
+        0x19000,
+        0x120000,
+    ]
     assert "CPU 1 had" in result.findings[1].message
 
 
@@ -114,7 +119,7 @@ def test_registers_that_were_not_stored_are_missed(tmp_path, run):
 def test_an_elf_dump_must_not_have_them_in_memory(tmp_path, run):
     run.dumped, run.form = run.dumped_memory(), "elf"
     result = checked(pages.check, run.write(tmp_path))
-    addresses = [finding.details["address"] for finding in result.findings[1:]]
+    addresses = [details(finding, PageOfDump).address for finding in result.findings[1:]]
     assert addresses == [0x11000, 0x19000, 0x120000]
 
 
@@ -125,7 +130,7 @@ def test_a_lowcore_that_names_no_area_allows_none(tmp_path, address):
     stored[VECTORS[0] : VECTORS[0] + 512] = named.dumped_memory()[VECTORS[0] : VECTORS[0] + 512]
     run.dumped = bytes(stored)
     result = checked(pages.check, run.write(tmp_path))
-    assert [finding.details["address"] for finding in result.findings[1:]] == [0x120000]
+    assert [details(finding, PageOfDump).address for finding in result.findings[1:]] == [0x120000]
 
 
 def test_a_cpu_that_was_never_started_has_no_area(tmp_path, run):
@@ -178,7 +183,7 @@ def test_what_cannot_be_unpacked_is_a_finding_and_the_rest_is_compared(tmp_path,
     (finding,) = result.findings
     assert finding.message.startswith("0x100000-0x1fffff not compared: ")
     assert "entry at offset 0x" in finding.message
-    assert finding.details == {"start": 0x100000, "end": 0x200000}
+    assert finding.details == MemoryRange(0x100000, 0x200000)
     assert result.compared == (MEMORY - 0x100000) // PAGE
 
 

@@ -18,8 +18,10 @@ from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import status_area
 from harness.verify.findings import CheckResult
+from harness.verify.kinds import DifferingPages
 from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import IMAGE, MEMORY, PAGE, Load, file_offset, stored, vmcore
+from tests.support.findings import details
 from tests.support.kernels.crashed_kernel import PREFIXES, CrashedKernel
 
 CRASHED = CrashedKernel()
@@ -349,7 +351,7 @@ def test_dumps_that_differ_everywhere_take_little_memory():
     results = compared(one, other)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert results["pages"].findings[0].details["pages"] == size // PAGE
+    assert details(results["pages"].findings[0], DifferingPages).pages == size // PAGE
     assert peak < 4 << 20
 
 

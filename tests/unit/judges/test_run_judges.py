@@ -62,8 +62,8 @@ class FakeZgetdump:
         shutil.rmtree(results)
 
 
-def zgetdump_of(verdict: Verdict) -> dict[str, Any]:
-    (check,) = [dict(check) for check in verdict.checks if check["check"] == "zgetdump"]
+def zgetdump_of(verdict: Verdict) -> CheckResult:
+    (check,) = [check for check in verdict.checks if check.check == "zgetdump"]
     return check
 
 
@@ -83,9 +83,9 @@ def test_agreement_is_a_check_of_the_run(run, evidence):
     assert verdict.result is Result.PASS, verdict.findings
     assert zgetdump.asked == ["dump", "disk.img"]
     check = zgetdump_of(verdict)
-    assert check["passed"]
-    assert check["compared"] > 2 * 1024
-    assert check["notes"][0] == "dump: zgetdump 2.16"
+    assert check.passed
+    assert check.compared > 2 * 1024
+    assert check.notes[0] == "dump: zgetdump 2.16"
     assert list(verdict.timings)[-2:] == ["verify", "judge"]
     assert json.loads((evidence / "verdict.json").read_bytes()) == verdict.to_json()
 
@@ -93,14 +93,14 @@ def test_agreement_is_a_check_of_the_run(run, evidence):
 def test_nobody_is_heard_without_being_asked(machines, options):
     machines()
     verdict = engine.run(plan(), **options)
-    assert "zgetdump" not in [check["check"] for check in verdict.checks]
+    assert "zgetdump" not in [check.check for check in verdict.checks]
 
 
 def test_disagreement_fails_the_run(run, evidence):
     verdict = run(FakeZgetdump(INFO.replace(".: 2", ".: 3")))
     assert (verdict.result, verdict.phase) == (Result.FAIL, "verify")
     assert red(verdict) == {"zgetdump"}
-    messages = [finding["message"] for finding in verdict.findings]
+    messages = [finding.message for finding in verdict.findings]
     assert messages == [f"{name}: CPUs: zgetdump says '3', we '2'" for name in ("dump", "disk.img")]
     assert engine.verify(evidence, progress=NoProgress()).result is Result.PASS
 
@@ -186,6 +186,6 @@ def test_judging_again_can_hear_it_too(run, evidence):
     agreed = run(FakeZgetdump())
     again = engine.verify(evidence, progress=NoProgress(), judges=FakeZgetdump())
     assert again.result is agreed.result
-    assert zgetdump_of(again)["notes"] == zgetdump_of(agreed)["notes"][:1]  # the disk is gone
+    assert zgetdump_of(again).notes == zgetdump_of(agreed).notes[:1]  # the disk is gone
     other = FakeZgetdump(INFO.replace("elf", "s390"))
     assert engine.verify(evidence, progress=NoProgress(), judges=other).result is Result.FAIL

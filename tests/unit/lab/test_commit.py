@@ -17,6 +17,8 @@ from harness.lab.commit import Trying
 from harness.lab.trial import Trial, worst
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
+from harness.verify.findings import CheckResult
+from harness.verify.kinds import FindingKind
 from tests.support.git import history
 
 PAGES, REGISTERS = "pages", "registers"  # what was wrong
@@ -38,8 +40,8 @@ class Engine:
             return Verdict.trouble(ended, "crash", directory=output)
         if not ended:
             return Verdict(Result.PASS, output)
-        finding = {"check": ended, "message": "wrong"}
-        return Verdict(Result.FAIL, output, checks=[{"check": ended, "findings": [finding]}])
+        check = CheckResult.failed(ended, "things", FindingKind.UNREADABLE, "wrong")
+        return Verdict(Result.FAIL, output, checks=(check,))
 
 
 @pytest.fixture

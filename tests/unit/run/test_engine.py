@@ -196,8 +196,8 @@ def test_a_disk_that_the_dump_system_wrecked_is_a_wrong_dump(
     assert (verdict.result, verdict.phase) == (Result.FAIL, "verify")
     assert {"dump-file", "pages"} <= red(verdict)
     assert ("superblock" in red(verdict)) == (layout == "partition")
-    (finding,) = [each for each in verdict.findings if each["check"] == "dump-file"]
-    assert said in finding["message"]
+    (finding,) = [each for each in verdict.findings if each.check == "dump-file"]
+    assert said in finding.message
     again = engine.verify(evidence, progress=NoProgress())
     assert again.to_json() == verdict.to_json() | {"phase": again.phase}
 

@@ -24,7 +24,7 @@ from harness.run.inputs import CrashInputs
 from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.scenario.load import load
-from harness.verify.judge import Judgement
+from harness.verify.run_checks import CheckedRun
 from tests.support.runs.crashes import make_crash
 
 PLAN = Plan("panic", load("panic"))
@@ -75,7 +75,7 @@ class Played:
             crash=self.crash,
             dumper=self.dumper,
             collect=lambda *_: Collected(None, "nothing"),
-            verify=lambda root: Judgement(()),
+            verify=lambda root: CheckedRun(()),
         )
 
 

@@ -29,6 +29,8 @@ from harness.testing.evidence import new_directory
 from harness.testing.marks import DEFAULT_SCENARIO, Marked
 from harness.testing.scenarios import is_scenario
 from harness.testing.settings import Settings
+from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 from tests.support.cpus import make_cpu
 from tests.support.runs.running_system import FakeShell
 
@@ -119,8 +121,10 @@ def test_pytests_root_may_itself_hold_the_scenarios():
 
 class TestReport:
     def verdict(self, count: int, **context) -> Verdict:
-        findings = [{"check": "c", "message": f"m{number}"} for number in range(count)]
-        return Verdict(Result.FAIL, Path("/e v"), checks=[{"findings": findings}], **context)
+        kind = FindingKind.UNREADABLE
+        findings = tuple(Finding("c", kind, f"m{number}") for number in range(count))
+        check = CheckResult("c", count, "things", findings)
+        return Verdict(Result.FAIL, Path("/e v"), checks=(check,), **context)
 
     def test_the_first_line_says_the_most_and_the_others_are_counted(self):
         lines = report.verdict(self.verdict(12, phase="verify"), "zharness again").splitlines()
@@ -137,7 +141,7 @@ class TestReport:
             Result.PASS,
             Path("/e"),
             expected_wrong=True,
-            checks=[{"findings": [{"check": "c", "message": "m"}]}],
+            checks=(CheckResult.failed("c", "things", FindingKind.UNREADABLE, "m"),),
         )
         assert report.verdict(judged, "x").startswith("PASS (a wrong dump was expected)\nevidence")
 

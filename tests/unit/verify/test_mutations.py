@@ -11,9 +11,9 @@ from harness.inspect import check as alone
 from harness.inspect import check_linux, compare, page_statistics
 from harness.verify import differing
 from harness.verify.evidence import Evidence
-from harness.verify.judge import CHECKS, Judgement, judge
+from harness.verify.run_checks import CHECKS, CheckedRun, run_checks
+from tests.mutations.commands import Verdicts, verdicts
 from tests.mutations.document import DOCUMENT, current
-from tests.mutations.judges import Verdicts, verdicts
 from tests.mutations.mutation import REFUSED
 from tests.mutations.right import FORMS, Broken
 from tests.mutations.table import MUTATIONS
@@ -32,17 +32,17 @@ NO_DUMP = {"dump-file", "memory-map", "pages", "registers", "vmcoreinfo"}
 BY_NAME = {f"{mutation.name}, {mutation.where}": mutation for mutation in MUTATIONS}
 
 
-def judged(root: Path) -> Judgement:
+def checks_of(root: Path) -> CheckedRun:
     with Evidence.open(root) as evidence:
-        return judge(evidence)
+        return run_checks(evidence)
 
 
-def red(judgement: Judgement) -> set[str]:
-    return {result.check for result in judgement.results if not result.passed}
+def red(checked: CheckedRun) -> set[str]:
+    return {result.check for result in checked.results if not result.passed}
 
 
-def messages(judgement: Judgement, check: str) -> str:
-    return "\n".join(item.message for item in judgement.findings if item.check == check)
+def messages(checked: CheckedRun, check: str) -> str:
+    return "\n".join(item.message for item in checked.findings if item.check == check)
 
 
 def all_red(found: Verdicts) -> dict[str, frozenset[str]]:
@@ -51,10 +51,10 @@ def all_red(found: Verdicts) -> dict[str, frozenset[str]]:
 
 @pytest.mark.parametrize("layout", ["partition", "ext4"])
 def test_right_dump_is_green(tmp_path: Path, layout: str):
-    judgement = judged(SyntheticRun(layout=layout).write(tmp_path))
-    assert judgement.findings == ()
-    assert judgement.passed
-    by_check = {result.check: result for result in judgement.results}
+    checked = checks_of(SyntheticRun(layout=layout).write(tmp_path))
+    assert checked.findings == ()
+    assert checked.passed
+    by_check = {result.check: result for result in checked.results}
     pages = by_check["pages"]
     assert pages.compared == (MEMORY + IMAGE[1] - IMAGE[0]) // PAGE
     assert [difference.where for difference in pages.allowed] == ["page 0x1000"]
@@ -122,9 +122,9 @@ def test_lost_dump_is_red(tmp_path: Path):
     SyntheticRun().write(tmp_path)
     (tmp_path / "dump/dump").unlink()
     collect_again(tmp_path)
-    judgement = judged(tmp_path)
-    assert red(judgement) == {*NO_DUMP, "superblock"}
-    assert "left no dump" in messages(judgement, "dump-file")
+    checked = checks_of(tmp_path)
+    assert red(checked) == {*NO_DUMP, "superblock"}
+    assert "left no dump" in messages(checked, "dump-file")
 
 
 ALLOWED_DIFFERENCE = {
@@ -143,9 +143,9 @@ def test_status_area_hides_no_real_difference(tmp_path: Path, name: str):
     address, fragment = ALLOWED_DIFFERENCE[name]
     SyntheticRun().write(tmp_path)
     flip(tmp_path / "dump/dump", file_offset(address))
-    judgement = judged(tmp_path)
-    assert red(judgement) == {"pages"}
-    assert fragment in messages(judgement, "pages")
+    checked = checks_of(tmp_path)
+    assert red(checked) == {"pages"}
+    assert fragment in messages(checked, "pages")
 
 
 def test_lost_bits_of_clock_comparator_hide_no_real_difference(tmp_path: Path):
@@ -153,15 +153,15 @@ def test_lost_bits_of_clock_comparator_hide_no_real_difference(tmp_path: Path):
     cpu = stored(run.cpus[1])
     changed = replace(cpu, clock_comparator=cpu.clock_comparator ^ 1)
     run.dumped_cpus = [stored(run.cpus[0]), changed]
-    assert red(judged(run.write(tmp_path))) == {"registers"}
+    assert red(checks_of(run.write(tmp_path))) == {"registers"}
 
 
 def test_cpu_that_was_never_started_is_not_expected(tmp_path: Path):
     run = SyntheticRun()
     run.cpus.append(replace(run.cpus[1], prefix=0))
-    judgement = judged(run.write(tmp_path))
-    assert judgement.passed
-    registers = next(result for result in judgement.results if result.check == "registers")
+    checked = checks_of(run.write(tmp_path))
+    assert checked.passed
+    registers = next(result for result in checked.results if result.check == "registers")
     assert "CPU 2" in [difference.where for difference in registers.allowed]
 
 
@@ -169,6 +169,6 @@ def test_unstarted_cpu_in_the_dump_is_surplus(tmp_path: Path):
     run = SyntheticRun()
     run.cpus.append(replace(run.cpus[1], prefix=0, fpc=1))
     run.dumped_cpus = [stored(cpu) for cpu in run.cpus]
-    judgement = judged(run.write(tmp_path))
-    assert red(judgement) == {"registers"}
-    assert "none of the machine's CPUs" in messages(judgement, "registers")
+    checked = checks_of(run.write(tmp_path))
+    assert red(checked) == {"registers"}
+    assert "none of the machine's CPUs" in messages(checked, "registers")

@@ -13,10 +13,12 @@ from harness.s390x.cpu import CpuState
 from harness.verify.checks import registers
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
+from harness.verify.kinds import RegisterOfDump
 from tests.support.cpus import make_cpu
 from tests.support.dumps.byte_source import Memory
 from tests.support.dumps.s390 import compressed_segment, extended, plain, store
 from tests.support.evidence import SyntheticRun, stored, vmcore
+from tests.support.findings import details
 
 SIZE = 1 << 20
 CPUS = (make_cpu(1), make_cpu(2), make_cpu(3))
@@ -92,7 +94,8 @@ def test_each_register_that_is_damaged_is_named(evidence, form, at):
     for name, wrong in damaged(right[at]):
         result = judged(evidence, form, [*right[:at], wrong, *right[at + 1 :]])
         (finding,) = result.findings
-        assert (finding.details["cpu"], finding.details["register"]) == (at, name)
+        told = details(finding, RegisterOfDump)
+        assert (told.cpu, told.register) == (at, name)
         seen += 1
     assert seen == REGISTERS_PER_CPU
 
@@ -101,7 +104,7 @@ def test_each_register_that_is_damaged_is_named(evidence, form, at):
 def test_vector_registers_that_a_dump_has_lost_are_each_named(evidence, at):
     right = [stored(cpu) for cpu in CPUS]
     lost = [*right[:at], right[at].without_vectors(), *right[at + 1 :]]
-    found = [finding.details for finding in judged(evidence, "elf", lost).findings]
+    found = [details(each, RegisterOfDump) for each in judged(evidence, "elf", lost).findings]
     assert len(found) == 32
-    assert {details["cpu"] for details in found} == {at}
-    assert {details["dump"] for details in found} == {None}
+    assert {told.cpu for told in found} == {at}
+    assert {told.dump for told in found} == {None}

@@ -214,14 +214,14 @@ def _show(
 ) -> int:
     """Print the checks on the dumps in ``what``, and a verdict; returns the exit code."""
     from harness.cli.show.verdict import show_checks
+    from harness.report.check_file import checks_to_json
 
     passed = all(result.passed for result in results)
-    checks = [result.to_json() for result in results]
     if json:
-        say_json({**what, "passed": passed, "checks": checks})
+        say_json({**what, "passed": passed, "checks": checks_to_json(results)})
     else:
         for name, dump in what.items():
             say(f"{name}: {dump['file']} ({dump['format']})")
-        show_checks(checks)
+        show_checks(results)
         say(verdicts[0] if passed else verdicts[1])
     return ExitCode.PASS if passed else ExitCode.FAIL

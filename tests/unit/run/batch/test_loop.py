@@ -133,7 +133,7 @@ def test_reports_are_in_the_order_of_the_request(run, items, watched, tmp_path):
     assert watched.names("started") == ["waiting:started-2", "failing", "passing", "erring"]
     assert not report.interrupted
     failed, error = report.runs[1].verdict, report.runs[3].verdict
-    assert failed.findings[0]["message"] == "page 0x1000 differs"
+    assert failed.findings[0].message == "page 0x1000 differs"
     assert (error.error, error.hint, error.phase) == ("no prompt", "look", "boot")
 
 

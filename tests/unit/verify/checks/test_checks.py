@@ -17,6 +17,7 @@ from harness.verify.checks import memory_map, pages, registers, superblock, vmco
 from harness.verify.differing import DETAILED
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
+from harness.verify.kinds import DifferingPages, PageOfDump, RegisterOfDump
 from tests.support.checked import checked, said
 from tests.support.cpus import make_cpu
 from tests.support.evidence import (
@@ -33,6 +34,7 @@ from tests.support.evidence import (
     file_offset,
     stored,
 )
+from tests.support.findings import details
 
 # memory map
 
@@ -189,7 +191,7 @@ def test_everything_shifted_is_summed_up(tmp_path: Path):
     assert result.findings[0].message == (
         f"{differing} of 1088 pages differ: 0x1000-0x20fff, 0x100000-0x1a0fff, 0x3f0000-0x3fffff"
     )
-    assert result.findings[0].details["ranges"] == ranges
+    assert details(result.findings[0], DifferingPages).ranges == tuple(ranges)
     assert len(result.findings) == 1 + DETAILED
     assert "page 0x3000" in said(result)
     assert "that of page 0x3000 (shifted by +0x1000)" in said(result)
@@ -214,7 +216,7 @@ def test_same_content_at_several_addresses(tmp_path: Path):
         dump.seek(file_offset(0x180000))
         dump.write(memory[0x170000 : 0x170000 + PAGE])
     result = checked(pages.check, root)
-    assert result.findings[1].details["content_of"] == [0x170000, 0x181000, 0x190000]
+    assert details(result.findings[1], PageOfDump).content_of == (0x170000, 0x181000, 0x190000)
 
 
 def test_dump_without_stored_status_is_like_the_memory(tmp_path: Path):
@@ -303,7 +305,7 @@ def test_differing_register_is_named_with_both_values(tmp_path: Path):
     assert [finding.message for finding in result.findings] == [
         f"CPU 1: gpr5 is 00000000000000ab in the dump, {SECOND.gprs[5]:016x} at the crash"
     ]
-    assert result.findings[0].details["register"] == "gpr5"
+    assert details(result.findings[0], RegisterOfDump).register == "gpr5"
 
 
 def test_vector_registers_are_numbered_as_the_architecture_does(tmp_path: Path):

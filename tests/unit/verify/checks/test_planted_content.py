@@ -18,9 +18,11 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import CheckResult
+from harness.verify.kinds import Page, PlantedFaults
 from harness.verify.planted_layout import HEADER_SIZE, MAGIC, PAGE, Header, Kind
 from tests.support.cpus import make_cpu
 from tests.support.evidence import Load, vmcore, write_sparse
+from tests.support.findings import details
 from tests.support.guests.planting import MEMORY, SEED, Content, planted_memory, writing
 
 HSA = 32 << 20
@@ -400,7 +402,7 @@ def test_many_faults_are_summed_up(whole: Content, tmp_path: Path):
     result = checked(tmp_path, elf_of(bytes(image)))
     assert len(result.findings) == 1 + content.DETAILED
     summary = result.findings[0]
-    assert summary.details["pages"] == lost
+    assert details(summary, PlantedFaults).pages == tuple(lost)
     assert f"{len(lost)} close above 32 MiB" in summary.message
 
 
@@ -409,7 +411,7 @@ def test_findings_name_the_address(whole: Content, tmp_path: Path):
     flip_in_page(Kind.BLOCK, 0x77, whole, image)
     page = whole.pages(Kind.BLOCK)[3]
     (finding,) = checked(tmp_path, elf_of(bytes(image))).findings
-    assert finding.details == {"address": page}
+    assert finding.details == Page(page)
     was, now = whole.image[page + 0x77], image[page + 0x77]
     assert finding.message.startswith(
         f"page {page:#x}, page cache of a block device 3 of {len(whole.pages(Kind.BLOCK))}, "

@@ -14,9 +14,9 @@ from harness.triggers.table import TRIGGERS
 from harness.triggers.trigger import PANIC, Trigger
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
-from harness.verify.judge import judge
+from harness.verify.run_checks import run_checks
 from harness.verify.semantic import check as semantic
-from harness.verify.semantic.check import judge_kernel
+from harness.verify.semantic.check import check_kernel
 from harness.verify.semantic.facts import FreeList, KernelFacts, SlabCache, Task, Walk
 from tests.support.evidence import (
     VMCORE_INFO_NOTE,
@@ -43,7 +43,7 @@ def messages(result: CheckResult) -> list[str]:
 
 
 def test_a_sound_kernel_has_nothing_wrong(evidence):
-    result = judge_kernel(KERNEL, evidence)
+    result = check_kernel(KERNEL, evidence)
     assert messages(result) == []
     # CPUs, lines, names, tasks, orders; each task and each cache once more
     assert result.compared == 2 + len(LOG) + 4 + 3 + 3 + 3 + 1
@@ -189,33 +189,33 @@ WRONG: dict[str, tuple[KernelFacts, str]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_named(evidence, name):
     facts, message = WRONG[name]
-    result = judge_kernel(facts, evidence)
+    result = check_kernel(facts, evidence)
     assert messages(result) == [message]
     assert not result.passed
 
 
 def test_a_task_that_exits_may_have_left_the_list(evidence):
     running = cpu(1, task=STRAY, running=STRAY.address, exiting=True)
-    assert messages(judge_kernel(running, evidence)) == []
+    assert messages(check_kernel(running, evidence)) == []
 
 
 def test_another_death_than_the_triggers_is_noticed(evidence):
     oops = replace(evidence, trigger=replace(SYSRQ, console=TRIGGERS["oops"].console))
-    (message,) = messages(judge_kernel(KERNEL, oops))
+    (message,) = messages(check_kernel(KERNEL, oops))
     assert message.startswith(f"kernel log: nothing in it matches '{PANIC}Fatal exception'; ")
     assert "it ends with: CPU: 0 UID: 0 PID: 1" in message
 
 
 def test_a_panic_after_the_triggers_is_noticed(evidence):
     later = log(*LOG, "[    0.700000] Kernel panic - not syncing: another one")
-    (message,) = messages(judge_kernel(later, evidence))
+    (message,) = messages(check_kernel(later, evidence))
     assert message.endswith("there is another: Kernel panic - not syncing: another one")
 
 
 def test_many_missing_lines_are_counted(evidence):
     numbered = tuple(f"[    1.{number:06d}] line {number}" for number in range(10))
     told = replace(evidence, trigger=None, crash_console=numbered)
-    found = messages(judge_kernel(log("[    0.000001] first"), told))
+    found = messages(check_kernel(log("[    0.000001] first"), told))
     assert found[-1] == "kernel log: 10 of 10 lines on the console are not in it"
     assert len(found) == 6
 
@@ -257,12 +257,12 @@ ALLOWED: dict[str, tuple[KernelFacts, Trigger | None, tuple[str, ...]]] = {
 def test_what_is_right_all_the_same(evidence, name):
     facts, trigger, console = ALLOWED[name]
     told = replace(evidence, trigger=trigger, crash_console=console)
-    assert messages(judge_kernel(facts, told)) == []
+    assert messages(check_kernel(facts, told)) == []
 
 
 def test_what_drgn_cannot_know_is_a_note(evidence):
     facts = replace(KERNEL, slabs=None, unknown={"slabs": "AttributeError: no member 'x'"})
-    result = judge_kernel(facts, evidence)
+    result = check_kernel(facts, evidence)
     assert result.passed
     assert result.notes[-1] == "slab caches: not read: AttributeError: no member 'x'"
 
@@ -384,5 +384,5 @@ def test_without_a_dump_there_is_no_kernel(tmp_path):
 
 def test_it_is_part_of_the_judgement(tmp_path):
     with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
-        results = {result.check: result for result in judge(evidence).dump}
+        results = {result.check: result for result in run_checks(evidence).dump}
     assert results[semantic.CHECK].skipped_reason

@@ -15,7 +15,7 @@ from harness.inspect import compare
 from harness.progress import NoProgress
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
-from harness.verify.judge import judge
+from harness.verify.run_checks import run_checks
 from tests.mutations.mutation import REFUSED
 from tests.mutations.right import Broken, crash, dump
 from tests.support.evidence import write_sparse
@@ -65,7 +65,7 @@ def verdicts(broken: Broken, root: Path) -> Verdicts:
 def _verified(root: Path) -> Said:
     """Never refused: a dump that is no good is a finding, and evidence is as it should be."""
     with Evidence.open(root) as evidence:
-        return Said.of(judge(evidence).results)
+        return Said.of(run_checks(evidence).results)
 
 
 def _checked(path: Path) -> tuple[CheckResult, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from harness.verify import expectations
 from harness.verify.checks import (
@@ -22,6 +21,7 @@ from harness.verify.checks import (
 from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
+from harness.verify.kinds import FindingKind
 from harness.verify.patterns import time_to_match
 from harness.verify.semantic import check as semantic
 
@@ -46,7 +46,7 @@ VERDICT, VERDICT_UNIT = "verdict", "verdicts"
 
 
 @dataclass(frozen=True)
-class Judgement:
+class CheckedRun:
     """The results of the ``dump`` checks and of the ``rest``, in the order of the checks.
 
     ``expected_wrong``: the dump of this scenario must be wrong.
@@ -70,33 +70,29 @@ class Judgement:
         """Whether everything is as the scenario expects."""
         return self.right is not self.expected_wrong and all(item.passed for item in self.rest)
 
-    def also(self, result: CheckResult) -> Judgement:
+    def also(self, result: CheckResult) -> CheckedRun:
         """The same, with one more check of the ``rest``."""
-        return replace(self, rest=(*self.rest, result.judged()))
+        return replace(self, rest=(*self.rest, result.explained()))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         return tuple(finding for result in self.results for finding in result.findings)
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """``checks`` of ``verdict.json``: one object per check."""
-        return [result.to_json() for result in self.results]
 
-
-def judge(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Judgement:
+def run_checks(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> CheckedRun:
     """Run every check; one that compared nothing gets a finding that says so.
 
     Raises the trouble that prevented a check, unless the dump is wrong even without that check.
     """
-    dump = tuple(check(evidence).judged() for check in checks)
-    rest = tuple(check(evidence).judged() for check in RUN_CHECKS)
+    dump = tuple(check(evidence).explained() for check in checks)
+    rest = tuple(check(evidence).explained() for check in RUN_CHECKS)
     _require_checks(evidence, dump)
     if evidence.expect.verdict == "PASS":
-        return Judgement(dump, rest)
+        return CheckedRun(dump, rest)
     with time_to_match():
-        wrong = tuple(Finding(VERDICT, message) for message in _not_as_wrong(evidence, dump))
+        wrong = tuple(_not_as_wrong(evidence, dump))
     verdict = CheckResult(VERDICT, 1 + len(evidence.expect.findings), VERDICT_UNIT, wrong)
-    return Judgement(dump, (*rest, verdict), expected_wrong=True)
+    return CheckedRun(dump, (*rest, verdict), expected_wrong=True)
 
 
 def _require_checks(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:
@@ -110,19 +106,22 @@ def _require_checks(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:
         raise trouble
 
 
-def _not_as_wrong(evidence: Evidence, dump: tuple[CheckResult, ...]) -> Iterator[str]:
+def _not_as_wrong(evidence: Evidence, dump: tuple[CheckResult, ...]) -> Iterator[Finding]:
     """Findings about a dump that is not wrong in the expected way.
 
     It may also be wrong in another way: an expected fault must not hide another one.
     """
-    found = [f"{item.check}: {item.message}" for result in dump for item in result.findings]
+    found = [str(finding) for result in dump for finding in result.findings]
     if not found:
-        yield "the dump was expected to be wrong, but it is right"
+        message = "the dump was expected to be wrong, but it is right"
+        yield Finding(VERDICT, FindingKind.NOT_WRONG, message)
         return
     patterns = evidence.expect.findings
     for pattern in patterns:
         if not any(re.search(pattern, finding) for finding in found):
-            yield f"the dump is wrong, but no finding matches '{pattern}'"
+            message = f"the dump is wrong, but no finding matches '{pattern}'"
+            yield Finding(VERDICT, FindingKind.FINDING_UNMATCHED, message)
     for finding in found:
         if not any(re.search(pattern, finding) for pattern in patterns):
-            yield f"the dump is wrong in a way that was not expected: {finding}"
+            message = f"the dump is wrong in a way that was not expected: {finding}"
+            yield Finding(VERDICT, FindingKind.FINDING_UNEXPECTED, message)
