@@ -16,6 +16,7 @@ from harness.cli.commands import (
     replay,
     run,
     scenario,
+    schema,
     snapshot,
     verify,
 )
@@ -59,6 +60,7 @@ app.add_typer(dump.app, name="dump")
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(scenario.app, name="scenario")
+app.add_typer(schema.app, name="schema")
 app.add_typer(images.app, name="images")
 app.add_typer(kernel.app, name="kernel")
 app.add_typer(config.app, name="config")
