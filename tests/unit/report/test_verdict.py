@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import EvidenceError
+from harness.phase import Phase
 from harness.report.verdict import VERSION, Result, Verdict, VerdictFile, schema
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.kinds import NO_DETAILS, DifferingPages, FindingKind
@@ -42,7 +43,7 @@ VERDICTS = st.builds(
     result=st.sampled_from(Result),
     directory=st.just(HERE),
     expected_wrong=st.booleans(),
-    phase=st.none() | TEXTS,
+    phase=st.none() | st.sampled_from(Phase),
     error=st.none() | TEXTS,
     hint=st.none() | TEXTS,
     cause=st.none() | TEXTS,
