@@ -310,5 +310,5 @@ FAILURE = "zharness builder: failed"
         ([], "nothing"),
     ],
 )
-def test_complaint(lines: list[str], complaint: str):
+def test_the_complaint_is_found_among_the_lines(lines: list[str], complaint: str):
     assert complaint_in(lines).startswith(complaint)

@@ -162,7 +162,7 @@ def test_a_single_kernel_is_asked_for_too(store: Store, steps: list[str]) -> Non
     assert steps == ["require", "kernel_source", "built_kernel dump"]
 
 
-def test_wants_add_up() -> None:
+def test_needs_of_two_commands_are_added_once_each() -> None:
     other = KernelSpec(Role.DUMP, "linux-source-6.1")
     both = Wanted((OWN_DUMP_KERNEL,), (USER_SPACE,), machine=True) | Wanted(
         (other, OWN_DUMP_KERNEL), (USER_SPACE, PYTHON)

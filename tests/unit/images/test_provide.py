@@ -107,7 +107,7 @@ def test_size_follows_memory_unless_it_is_given(
     assert played.spec.size == 64 * MIB
 
 
-def test_parmline(subject: Images, played: Played):
+def test_the_parmline_of_a_dump_disk_ends_with_the_users(subject: Images, played: Played):
     ramdisk = subject.dump_initramfs(DiskLayout.EXT3)
     subject.dump_disk(DiskLayout.EXT3, MIB, kernel("given"), ramdisk, "dump_debug=6")
     assert played.spec

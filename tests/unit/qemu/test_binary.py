@@ -67,7 +67,7 @@ def test_exactly_the_minimum_is_enough(fake):
     assert find_qemu().version == (7, 2, 0)
 
 
-def test_another_target(fake):
+def test_a_qemu_that_does_not_emulate_s390x_is_refused(fake):
     fake("QEMU emulator version 9.0.0", machine="pc-q35")
     with pytest.raises(HostError, match="does not emulate s390x"):
         find_qemu()
@@ -105,7 +105,7 @@ def test_something_else(fake):
         find_qemu()
 
 
-def test_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_qemu_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(ENVIRONMENT, "no-such-qemu")
     with pytest.raises(HostError, match="no-such-qemu was not found") as error:
         find_qemu()

@@ -212,7 +212,7 @@ def test_the_guest_is_never_held_up_and_memory_is_bounded(tmp_path: Path):
     assert guest.end().count("\n") == count + 2
 
 
-def test_tail(guest: Guest):
+def test_the_last_lines_of_the_console_are_kept(guest: Guest):
     guest.say("".join(f"{number}\n" for number in range(2000)) + "end")
     guest.console.expect("end", timeout=SECONDS)
     assert guest.console.tail(3) == ("1998", "1999", "end")

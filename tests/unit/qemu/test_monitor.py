@@ -87,7 +87,7 @@ def monitored(
     assert threading.active_count() == threads
 
 
-def test_execute():
+def test_a_command_is_answered():
     with monitored() as (monitor, _):
         assert monitor.execute("x", deadline=Deadline(SECONDS)) == "done"
         assert monitor.execute("x", {"a": [1]}, deadline=Deadline(SECONDS)) == {"a": [1]}

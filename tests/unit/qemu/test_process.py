@@ -38,7 +38,9 @@ def start(path: Path, ram: GuestRam, directory: Path) -> None:
         assert threading.active_count() == threads
 
 
-def test_no_setpriv(ram: GuestRam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_host_without_setpriv_is_told(
+    ram: GuestRam, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HostError, match="setpriv is not installed"):
         start(tmp_path / "qemu", ram, tmp_path)

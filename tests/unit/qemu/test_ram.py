@@ -37,7 +37,7 @@ def test_read_write_map_and_fd_are_the_same(ram: GuestRam):
 
 
 @pytest.mark.parametrize(("address", "size"), [(-1, 1), (SIZE, 1), (SIZE - 1, 2), (0, -1)])
-def test_outside(ram: GuestRam, address: int, size: int):
+def test_an_address_outside_of_memory_is_refused(ram: GuestRam, address: int, size: int):
     with pytest.raises(ValueError, match="are not in a memory of"):
         ram.read(address, size)
     if size > 0:

@@ -61,7 +61,7 @@ def test_direct_boot_passes_paths_and_parmline_unchanged():
     assert values(argv, "-append") == ["x=1,2 y"]
 
 
-def test_gdb():
+def test_a_machine_with_a_gdbstub_starts_paused():
     argv = qemu_argv(BINARY, replace(PLAIN, gdb=True, paused=True), replace(FDS, gdb=9))
     assert "socket,id=gdb,fd=9" in values(argv, "-chardev")
     assert values(argv, "-gdb") == ["chardev:gdb"]

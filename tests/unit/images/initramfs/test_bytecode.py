@@ -52,7 +52,7 @@ def test_python_imports_it_without_source(tmp_path: Path):
     ],
     ids=lambda entry: entry.name,
 )
-def test_all_else_stays(entry: Entry):
+def test_what_is_no_python_source_stays_as_it_is(entry: Entry):
     assert one(entry) == entry
 
 

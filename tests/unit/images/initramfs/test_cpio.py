@@ -67,7 +67,7 @@ def test_archive_is_reproducible_and_whole_blocks(given_entries: list[Entry]):
     assert len(first) % 512 == 0
 
 
-def test_known_bytes():
+def test_an_archive_has_exactly_these_bytes():
     header = (
         b"070701"
         b"00000001"  # inode
@@ -120,7 +120,7 @@ def test_what_the_format_cannot_hold(entry: Entry):
 
 
 @pytest.mark.parametrize("size", [0, 109, 110, 200, 400])
-def test_truncated(size: int):
+def test_a_truncated_archive_is_refused_with_its_place(size: int):
     data = cpio.archive(SAMPLE)
     with pytest.raises(EvidenceError, match=r"offset|past the end"):
         list(cpio.entries(data[:size]))

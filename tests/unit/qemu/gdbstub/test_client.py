@@ -35,7 +35,7 @@ def test_handshake_reads_the_target_description(no_ack: str):
         assert gdb.read_register("acr1") == 42
 
 
-def test_registers():
+def test_registers_are_read_and_written():
     text = "> P12=0000ffff\n< OK\n> p12\n< 0000ffff\n> p1\n< 0000000000010000"
     with session(text) as gdb:
         gdb.write_register("acr0", 0xFFFF)
@@ -74,7 +74,7 @@ def test_memory_errors():
 
 
 @pytest.mark.parametrize(("kind", "number"), [("BREAKPOINT", 0), ("WRITE", 2), ("READ", 3)])
-def test_stops(kind: str, number: int):
+def test_stops_are_inserted_and_removed(kind: str, number: int):
     stop = Stop(StopKind[kind], 0x86, 2)
     with session(f"> Z{number},86,2\n< OK\n> z{number},86,2\n< E22") as gdb:
         gdb.insert(stop)

@@ -98,11 +98,11 @@ def test_wrong_checksum():
         list(Decoder().feed(b"%Stop#00"))
 
 
-def test_notification():
+def test_a_notification_is_told_from_a_packet():
     assert decode(b"%OK#9a") == [Packet(b"OK", PacketKind.NOTIFICATION)]
 
 
-def test_endless_packet():
+def test_a_packet_without_end_is_refused():
     with pytest.raises(ProtocolError, match="longer than"):
         list(Decoder().feed(b"$" + b"a" * (2 << 20)))
 
