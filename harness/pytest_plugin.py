@@ -119,5 +119,5 @@ def dump_machine(_zharness: MarkedTest) -> DumpMachine:
 
 @pytest.fixture
 def dump(dump_machine: DumpMachine, crash_snapshot: Snapshot) -> Dump:
-    """The marked crash, dumped with the marked options, and judged."""
+    """The marked crash, dumped with the marked options, and verified."""
     return dump_machine.dump(crash_snapshot)

@@ -1,4 +1,4 @@
-"""What was found on a dump disk. It is part of the evidence, for later judgement offline."""
+"""What was found on a dump disk. It is part of the evidence, to be verified later, offline."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ class Work:
                 f"no re-IPL was asked for, but QEMU {self._binary.release} computes "
                 "VECTOR CHECKSUM wrongly, with which the dump kernel checks the re-IPL block"
             )
-            # for a later judgement of this evidence
+            # for a later verification of this evidence
             observed = {**outcome.to_json(), "qemu_fault": fault}
             self._directory.write_json(self._directory.outcome, observed)
             hint = "crash a machine without vector registers: cpu_model = 'max,vx=off'"

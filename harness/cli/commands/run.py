@@ -45,7 +45,7 @@ def run(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    r"""Crash a system, IPL the dump system, and judge the dump bit for bit.
+    r"""Crash a system, IPL the dump system, and verify the dump bit for bit.
 
     Several scenarios, a matrix, or any scenario with -j run in parallel.
 

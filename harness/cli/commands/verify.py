@@ -11,7 +11,7 @@ from harness.cli.options import examples
 from harness.cli.show.progress import progress_for
 
 EXAMPLES = examples(
-    "zharness verify evidence  # judge again, offline",
+    "zharness verify evidence  # again, offline",
     "zharness verify evidence --judges  # also ask the genuine zgetdump",
     "zharness verify evidence --vmlinux vmlinux  # if the recorded vmlinux is elsewhere now",
 )
@@ -24,7 +24,7 @@ def verify(
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
-    """Judge the evidence of an earlier run again, offline."""
+    """Verify the evidence of an earlier run again, offline."""
     from harness.images.store import Store
     from harness.judges.zgetdump import Zgetdump
     from harness.run import engine

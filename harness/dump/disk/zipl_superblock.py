@@ -78,7 +78,7 @@ class FoundSuperblock:
 def superblock_of_disk(disk: ByteSource) -> FoundSuperblock:
     """The dump superblock of a disk, with the block that begins with it.
 
-    What is in it is not judged here. Raises EvidenceError if the disk's SCSI MBR does not lead
+    What is in it is not checked here. Raises EvidenceError if the disk's SCSI MBR does not lead
     to one.
     """
     mbr_bytes = disk.upto(0, _MBR_SIZE)

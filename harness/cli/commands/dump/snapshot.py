@@ -30,7 +30,7 @@ def dump(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Dump a stored crash again, and judge the dump."""
+    """Dump a stored crash again, and verify the dump."""
     from harness.errors import UsageError
     from harness.images.store import Store
     from harness.machine.snapshots import Snapshots
