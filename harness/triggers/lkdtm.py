@@ -102,6 +102,14 @@ _DECREMENT = r"refcount_t: decrement hit 0; leaking memory"
 _ON_ZERO = r"refcount_t: addition on 0; use-after-free"
 _OVERFLOW = r"detected buffer overflow"
 
+_STALLED = "detected stalls? on CPU"  # by the CPU itself, or by another one: whichever is first
+
+
+def _stalled(name: str) -> str:
+    """What the console shows if this type was the last one to begin before a stall."""
+    return rf"direct entry {name}\n(?![\s\S]*direct entry)[\s\S]*{_STALLED}"
+
+
 _DO_ACTION = "lkdtm_do_action"  # calls the type's own function (drivers/misc/lkdtm/core.c)
 
 KINDS = (
@@ -118,11 +126,11 @@ KINDS = (
     Kind("WARNING", WARN, r"WARNING: [^\n]*lkdtm_WARNING\+"),
     Kind("WARNING_MESSAGE", WARN, r"WARNING: [^\n]*lkdtm_WARNING_MESSAGE\+"),
     Kind("EXCEPTION", OOPS, _BAD_ACCESS),
-    Kind("LOOP", STALL, r"self-detected stall on CPU[\s\S]*lkdtm_LOOP\+"),
+    Kind("LOOP", STALL, _stalled("LOOP")),
     Kind("EXHAUST_STACK", STACK, "Kernel stack overflow"),
     Kind("CORRUPT_STACK", STACK, "Kernel stack overflow", "kernel_stack_overflow"),
     Kind("CORRUPT_STACK_STRONG", STACK, "Kernel stack overflow", "kernel_stack_overflow"),
-    Kind("SOFTLOCKUP", STALL, r"self-detected stall on CPU[\s\S]*lkdtm_SOFTLOCKUP\+"),
+    Kind("SOFTLOCKUP", STALL, _stalled("SOFTLOCKUP")),
     # another CPU has to notice, and does while it waits for a grace period: rmmod
     Kind(
         "HARDLOCKUP",
@@ -131,19 +139,12 @@ KINDS = (
         setup=(*ZCRASH, VACATE_LAST_CPU),
         command=f"{LOCK_LAST_CPU}; rmmod zcrash",
     ),
-    # Each of the two CPUs may be the one that notices. The stack with the call is that of the
-    # stalled task, before the panic, or of the panic itself, behind it.
-    Kind(
-        "SMP_CALL_LOCKUP",
-        STALL,
-        r"direct entry SMP_CALL_LOCKUP(?=[\s\S]*lkdtm_SMP_CALL_LOCKUP\+)"
-        r"[\s\S]*detected stalls? on CPU",
-    ),
+    Kind("SMP_CALL_LOCKUP", STALL, _stalled("SMP_CALL_LOCKUP")),
     # it dead-locks the second time
     Kind(
         "SPINLOCKUP",
         STALL,
-        r"self-detected stall on CPU",
+        _stalled("SPINLOCKUP"),
         _DO_ACTION,
         setup=(_pull("SPINLOCKUP", STALL),),
     ),
@@ -195,8 +196,8 @@ KINDS = (
     Kind("REFCOUNT_ADD_NOT_ZERO_SATURATED", WARN, _SATURATED),
     Kind("REFCOUNT_DEC_AND_TEST_SATURATED", WARN, _UNDERFLOW),
     Kind("REFCOUNT_SUB_AND_TEST_SATURATED", WARN, _UNDERFLOW),
-    Kind("ATOMIC_TIMING", STALL, r"self-detected stall on CPU"),
-    Kind("REFCOUNT_TIMING", STALL, r"self-detected stall on CPU"),
+    Kind("ATOMIC_TIMING", STALL, _stalled("ATOMIC_TIMING")),
+    Kind("REFCOUNT_TIMING", STALL, _stalled("REFCOUNT_TIMING")),
     Kind("USERCOPY_SLAB_SIZE_TO", OOPS, _USERCOPY, "do_usercopy_slab_size"),
     Kind("USERCOPY_SLAB_SIZE_FROM", OOPS, _USERCOPY, "do_usercopy_slab_size"),
     Kind("USERCOPY_SLAB_WHITELIST_TO", OOPS, _USERCOPY, "do_usercopy_slab_whitelist"),

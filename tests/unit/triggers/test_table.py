@@ -124,25 +124,25 @@ def test_contradictions_name_file_line_and_field(tmp_path, text, line, what):
     assert what in caught.value.message
 
 
-STALLED_CALL = """\
-lkdtm: Performing direct entry SMP_CALL_LOCKUP
-rcu: INFO: rcu_sched {noticed} on CPU
-{before}
+STALL_OF_RCU = """\
+lkdtm: Performing direct entry {first}
+lkdtm: Performing direct entry {last}
+rcu: INFO: rcu_sched {noticed}
 Kernel panic - not syncing: RCU Stall
-{after}
 """
-FRAME = " [<000003ffffc2c340>] lkdtm_SMP_CALL_LOCKUP+0xd0/0xe0"
 
 
+@pytest.mark.parametrize("noticed", ["self-detected stall on CPU", "detected stalls on CPUs/tasks"])
 @pytest.mark.parametrize(
-    ("noticed", "before", "after", "ours"),
-    [
-        ("self-detected stall", FRAME, "", True),
-        ("detected stalls", "swapper/0", FRAME, True),
-        ("detected stalls", "swapper/0", "", False),
-    ],
+    ("first", "last", "ours"),
+    [("LOOP", "SMP_CALL_LOCKUP", True), ("SMP_CALL_LOCKUP", "LOOP", False)],
 )
-def test_a_stalled_call_is_known_by_whichever_cpu_notices(noticed, before, after, ours):
-    console = STALLED_CALL.format(noticed=noticed, before=before, after=after)
+def test_a_stall_is_that_of_the_last_type_whichever_cpu_notices(noticed, first, last, ours):
+    console = STALL_OF_RCU.format(first=first, last=last, noticed=noticed)
     trigger = trigger_named("lkdtm-smp-call-lockup")
     assert bool(re.search(trigger.console, console)) is ours
+
+
+def test_a_stall_that_nobody_notices_is_none():
+    console = STALL_OF_RCU.format(first="LOOP", last="LOOP", noticed="")
+    assert not re.search(trigger_named("lkdtm-loop").console, console)
