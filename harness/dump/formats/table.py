@@ -1,7 +1,7 @@
 """Every dump format that can be read, one row each: its magic, its reader, its properties.
 
-A new format is a folder beside this file, a row, seeds for the fuzzer
-(``tests/fuzz/seeds.py``), and its name in ``docs/dumps.md``. No other code spells a format's name.
+A new format is a folder beside this file, a row, seeds for the fuzzer (``tests/fuzz/seeds.py``) and
+its name in ``docs/dumps.md``. Whoever wants to know what a format is like asks its row.
 """
 
 from __future__ import annotations
