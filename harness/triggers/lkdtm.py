@@ -107,7 +107,7 @@ _STALLED = "detected stalls? on CPU"  # by the CPU itself, or by another one: wh
 
 def _stalled(name: str) -> str:
     """What the console shows if this type was the last one to begin before a stall."""
-    return rf"direct entry {name}\n(?![\s\S]*direct entry)[\s\S]*{_STALLED}"
+    return rf"direct entry {name}\s(?![\s\S]*direct entry)[\s\S]*{_STALLED}"
 
 
 _DO_ACTION = "lkdtm_do_action"  # calls the type's own function (drivers/misc/lkdtm/core.c)
