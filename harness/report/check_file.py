@@ -10,11 +10,22 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeInt,
+    Tag,
+    create_model,
+    model_validator,
+)
 from pydantic_core import to_jsonable_python
 
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.kinds import NO_DETAILS, Details, FindingKind
+
+_KINDS = frozenset(map(str, FindingKind))
 
 
 def checks_to_json(results: Iterable[CheckResult]) -> list[dict[str, Any]]:
@@ -75,6 +86,15 @@ class Finding1(FindingBase):
         return Finding(self.check, FindingKind.UNSPECIFIED, self.message)
 
 
+class LaterFinding(Finding1):
+    """One thing that is wrong, of a kind that only a later harness knows."""
+
+    kind: Annotated[str, Field(json_schema_extra={"not": {"enum": sorted(_KINDS)}})]
+    """What is wrong."""
+    details: dict[str, Any] = Field({})
+    """What else there is to know of it."""
+
+
 class FindingFile(FindingBase):
     """One thing that is wrong; its kind says which details it has."""
 
@@ -102,11 +122,18 @@ def _of_type(details: type[Details]) -> type[FindingFile]:
     )
 
 
+def _known_or_later(finding: Any) -> Literal["known", "later"]:
+    kind = finding.get("kind") if isinstance(finding, dict) else None
+    return "known" if isinstance(kind, str) and kind in _KINDS else "later"
+
+
 if TYPE_CHECKING:
     AnyFinding = FindingFile
 else:
     _models = map(_of_type, dict.fromkeys(kind.details for kind in FindingKind))
-    AnyFinding = Annotated[reduce(or_, _models), Field(discriminator="kind")]
+    _Known = Annotated[reduce(or_, _models), Field(discriminator="kind"), Tag("known")]
+    _Later = Annotated[LaterFinding, Tag("later")]
+    AnyFinding = Annotated[_Known | _Later, Discriminator(_known_or_later)]
 
 
 class AllowedFile(FileModel):

@@ -1,19 +1,23 @@
 """The kinds of findings, and what each kind tells programs beside its message.
 
 The value of a kind, and the names of the fields of its details, are part of the form of
-``verdict.json``: they stay what they are. Addresses and sizes are in bytes; a range of memory does
-not include its end.
+``verdict.json``: they stay what they are. New ones may be added; docs/evidence.md says when that
+makes a new version. Addresses and sizes are in bytes; a range of memory does not include its end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
 class Details:
     """What a finding tells programs: nothing but its kind, or the fields of one of these types."""
+
+    # the schema has the line below each field
+    __pydantic_config__: ClassVar = {"strict": True, "use_attribute_docstrings": True}
 
 
 NO_DETAILS = Details()
@@ -21,167 +25,210 @@ NO_DETAILS = Details()
 
 @dataclass(frozen=True)
 class Line(Details):
-    """A line of a console log, from 1 on."""
+    """A line of a console log."""
 
     line: int
+    """Its number, from 1 on."""
 
 
 @dataclass(frozen=True)
 class MissingMemory(Details):
-    """The segment of memory at ``paddr`` of which the last ``missing`` bytes are not there."""
+    """A segment of memory whose end is not there."""
 
     paddr: int
+    """The address of the segment."""
     missing: int
+    """How many bytes at its end are not there."""
 
 
 @dataclass(frozen=True)
 class MemoryRange(Details):
-    """Memory from ``start`` up to but not including ``end``."""
+    """A range of memory."""
 
     start: int
+    """The address of its first byte."""
     end: int
+    """The address behind its last byte."""
 
 
 @dataclass(frozen=True)
 class MemoryRangeOfDump(Details):
-    """A range of memory of the ``dump`` that is "first" or "second"."""
+    """A range of memory of one of two dumps."""
 
     start: int
+    """The address of its first byte."""
     end: int
+    """The address behind its last byte."""
     dump: str
+    """The dump: "first" or "second"."""
 
 
 @dataclass(frozen=True)
 class MemoryRangesOfOne(Details):
-    """``ranges`` (start, end) of memory that ``only`` the "first" or the "second" dump has."""
+    """Memory that only one of two dumps has."""
 
     only: str
+    """The dump that has it: "first" or "second"."""
     ranges: tuple[tuple[int, int], ...]
+    """The ranges: start, and end (not included)."""
 
 
 @dataclass(frozen=True)
 class DifferingPages(Details):
-    """How many ``pages`` differ, and the ``ranges`` (start, end) that they make."""
+    """All pages that differ."""
 
     pages: int
+    """How many they are."""
     ranges: tuple[tuple[int, int], ...]
+    """The first ranges that they make: start, and end (not included)."""
 
 
 @dataclass(frozen=True)
 class PageOfDump(Details):
-    """A page that differs from the crashed memory, from ``offset`` in it on.
-
-    ``dump`` and ``memory`` are the bytes from there on, in hexadecimal; ``content_of`` are pages
-    of the crashed memory that have the dump's content; ``why`` says more.
-    """
+    """A page that differs from the crashed memory."""
 
     address: int
+    """The address of the page."""
     offset: int
+    """Where in the page the first difference is."""
     dump: str
+    """The dump's bytes from there on, in hexadecimal."""
     memory: str
+    """The crashed memory's bytes from there on, in hexadecimal."""
     content_of: tuple[int, ...]
+    """The addresses of pages of the crashed memory that have the dump's content."""
     why: tuple[str, ...]
+    """What else is known about the difference, for people."""
 
 
 @dataclass(frozen=True)
 class PageOfDumps(Details):
-    """A page that differs between two dumps; the other fields as for one dump."""
+    """A page that differs between two dumps."""
 
     address: int
+    """The address of the page."""
     offset: int
+    """Where in the page the first difference is."""
     first: str
+    """The first dump's bytes from there on, in hexadecimal."""
     second: str
+    """The second dump's bytes from there on, in hexadecimal."""
     content_of: tuple[int, ...]
+    """The addresses of pages of the second dump that have the first dump's content."""
     why: tuple[str, ...]
+    """What else is known about the difference, for people."""
 
 
 @dataclass(frozen=True)
 class Page(Details):
-    """The page at an absolute ``address``."""
+    """A page."""
 
     address: int
+    """Its absolute address."""
 
 
 @dataclass(frozen=True)
 class Cpu(Details):
-    """The CPU with the address ``cpu``."""
+    """A CPU."""
 
     cpu: int
+    """Its address; its position in the dump, if a dump is checked alone."""
 
 
 @dataclass(frozen=True)
 class CpuOfOne(Details):
-    """A CPU that ``only`` the "first" or the "second" dump has."""
+    """A CPU that only one of two dumps has."""
 
     cpu: int
+    """Its position in that dump."""
     only: str
+    """The dump that has it: "first" or "second"."""
 
 
 @dataclass(frozen=True)
 class CpuPrefix(Details):
-    """A CPU, by its position in the dump, and its prefix."""
+    """A CPU and its prefix."""
 
     cpu: int
+    """The position of the CPU in the dump."""
     prefix: int
+    """Its prefix."""
 
 
 @dataclass(frozen=True)
 class CpuEntry(Details):
-    """A position in the dump's list of CPUs."""
+    """An entry of the dump's list of CPUs."""
 
     entry: int
+    """Its position in the list."""
 
 
 @dataclass(frozen=True)
 class CpuOrder(Details):
-    """At which positions of the dump's list its CPUs are."""
+    """The order of the dump's CPUs."""
 
     order: tuple[int, ...]
+    """The positions in the dump of the CPUs that it should have in ascending order."""
 
 
 @dataclass(frozen=True)
 class RegisterOfDump(Details):
-    """A CPU's ``register`` at the ``crash`` and in the ``dump``, in hexadecimal, or None."""
+    """A register that differs from the one at the crash."""
 
     cpu: int
+    """The address of the CPU."""
     register: str
+    """The name of the register."""
     crash: str | None
+    """Its content at the crash, in hexadecimal; null if there is none."""
     dump: str | None
+    """Its content in the dump, in hexadecimal; null if the dump does not have it."""
 
 
 @dataclass(frozen=True)
 class RegisterOfDumps(Details):
-    """A CPU's ``register`` in two dumps, in hexadecimal; None if a dump does not tell it."""
+    """A register that differs between two dumps."""
 
     cpu: int
+    """The position of the CPU in the first dump."""
     register: str
+    """The name of the register."""
     first: str | None
+    """Its content in the first dump, in hexadecimal; null if that does not have it."""
     second: str | None
+    """Its content in the second dump, in hexadecimal; null if that does not have it."""
 
 
 @dataclass(frozen=True)
 class LineOfDumps(Details):
-    """A line of VMCOREINFO, from 1 on, in two dumps; None if one has no such line."""
+    """A line of VMCOREINFO that differs between two dumps."""
 
     line: int
+    """Its number, from 1 on."""
     first: str | None
+    """The line in the first dump; null if that has no such line."""
     second: str | None
+    """The line in the second dump; null if that has no such line."""
 
 
 @dataclass(frozen=True)
 class PlantedFaults(Details):
-    """How many ``faults`` planted content has, and the addresses of the ``pages`` among them."""
+    """All faults of the planted content."""
 
     faults: int
+    """How many they are."""
     pages: tuple[int, ...]
+    """The addresses of the faulty pages."""
 
 
 @dataclass(frozen=True)
 class HsaSide(Details):
-    """The ``side`` ("below" or "above") of the HSA's end at ``hsa_size``."""
+    """A side of the HSA's end on which nothing is planted."""
 
     hsa_size: int
+    """The size of the HSA."""
     side: str
+    """The side of its end: "below" or "above"."""
 
 
 @dataclass(frozen=True)
@@ -189,13 +236,15 @@ class Symbol(Details):
     """A symbol of the kernel."""
 
     symbol: str
+    """Its name."""
 
 
 @dataclass(frozen=True)
 class LogSequence(Details):
-    """The number of a record of the kernel's log."""
+    """A record of the kernel's log."""
 
     sequence: int
+    """Its number."""
 
 
 class FindingKind(StrEnum):
@@ -210,7 +259,7 @@ class FindingKind(StrEnum):
         return kind
 
     # of any check
-    UNSPECIFIED = "unspecified"  # a verdict of version 1 does not tell
+    UNSPECIFIED = "unspecified"  # of version 1, or of a kind that only a later harness knows
     NOTHING_COMPARED = "nothing-compared"
     NO_DUMP = "no-dump"
     UNREADABLE = "unreadable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -107,12 +108,34 @@ def with_finding(**fields: object) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.parametrize("details", [{}, {"pages": "many"}, {"x": {"y": []}}])
+def test_a_finding_of_a_later_kind_keeps_its_message(details: object) -> None:
+    told = with_finding(kind="odd", details=details)
+    (finding, *rest) = Verdict.from_json(told, HERE).findings
+    assert finding == Finding("pages", FindingKind.UNSPECIFIED, WRONG.findings[0].message)
+    assert rest == list(WRONG.findings[1:])
+
+
+def test_keys_of_a_later_harness_are_left_out() -> None:
+    told = with_finding(later=1)
+    details = told["checks"][0]["findings"][0]["details"]
+    for part in (told, told["checks"][0], details):
+        part["later"] = {"a": 1}
+    assert Verdict.from_json(told, HERE) == WRONG
+
+
+def test_a_kind_without_details_may_have_some_later() -> None:
+    told = with_finding(kind=str(FindingKind.NO_DUMP), details={"why": "?"})
+    found = Verdict.from_json(told, HERE).findings[0]
+    assert (found.kind, found.details) == (FindingKind.NO_DUMP, NO_DETAILS)
+
+
 REFUSED = {
     "version is no number": (written(WRONG) | {"version": "2"}, "version: must be 2"),
     "version is true": (written(WRONG) | {"version": True}, "version: must be 2"),
     "version 0": (written(WRONG) | {"version": 0}, "version: must be 2"),
-    "no kinds": (old(WRONG) | {"version": 2}, "checks.0.findings.0: has no 'kind'"),
-    "unknown kind": (with_finding(kind="odd"), "findings.0: 'odd' is no 'kind' that is known here"),
+    "no kinds": (old(WRONG) | {"version": 2}, "checks.0.findings.0.later.kind: is missing"),
+    "a kind that is no text": (with_finding(kind=7), "findings.0.later.kind: must be a text"),
     "other details": (with_finding(details={}), "pages-differ.details.pages: is missing"),
     "text for a number": (
         with_finding(details={"pages": "2", "ranges": []}),
@@ -154,14 +177,25 @@ def test_the_schema_is_that_of_the_model_and_describes_all_fields() -> None:
         assert described(part["properties"]) == [], name
 
 
-def test_the_schema_has_every_kind_once() -> None:
+def test_the_schema_has_every_kind_once_and_leaves_room_for_later_ones() -> None:
+    parts = schema()["$defs"]
+    later = parts.pop("LaterFinding")["properties"]["kind"]
     kinds = [
         kind
-        for part in schema()["$defs"].values()
+        for part in parts.values()
         if "kind" in part.get("properties", {})
         for kind in part["properties"]["kind"].get("enum") or [part["properties"]["kind"]["const"]]
     ]
     assert sorted(kinds) == sorted(FindingKind)
+    assert (later["type"], later["not"]) == ("string", {"enum": sorted(FindingKind)})
+
+
+def test_the_schema_describes_each_field_of_all_details() -> None:
+    parts = schema()["$defs"]
+    for details in {kind.details for kind in FindingKind}:
+        told = parts[details.__name__]["properties"]
+        assert list(told) == [field.name for field in dataclasses.fields(details)]
+        assert described(told) == [], details.__name__
 
 
 def test_the_schema_has_every_field_that_is_written() -> None:
