@@ -23,4 +23,5 @@ ZFCPDUMP = DumpTool(
     success=re.compile(r"ok( |$)"),
     memory=re.compile(r"zfcpdump: ([\d.]+) MB memory available"),
     rate=re.compile(rf"{_RESULT}ok .* ([\d.]+) MB/s"),
+    progress=re.compile(r"zfcpdump: \d+ of \d+ MB"),
 )

@@ -32,7 +32,8 @@ class DumpTool:
     Its last word is alone on a console line that begins with ``result``; only if ``success``
     matches right behind that is the dump complete. ``memory`` and ``rate`` find numbers on the
     console (group 1; MB of 10^6 bytes, MB/s): the memory that the tool had, and how fast it was.
-    Both are None for a tool that does not tell.
+    ``progress`` matches the start of a line that tells how much is dumped. All three are None for a
+    tool that does not tell.
     """
 
     name: str
@@ -44,6 +45,7 @@ class DumpTool:
     parameters_list: str = ""
     memory: re.Pattern[str] | None = None
     rate: re.Pattern[str] | None = None
+    progress: re.Pattern[str] | None = None
 
     def ramdisk_lists(self, layout: DiskLayout, parameters: str = "") -> tuple[str, ...]:
         """The lists of a ramdisk for ``layout`` that holds ``parameters``, if there are any."""
@@ -76,6 +78,10 @@ class DumpTool:
         Of several such lines the last one counts.
         """
         return line.startswith(self.result)
+
+    def is_progress(self, line: str) -> bool:
+        """Whether a line tells how much is dumped: such lines differ between any two dumps."""
+        return self.progress is not None and self.progress.match(line) is not None
 
     def is_success(self, line: str) -> bool:
         """Whether a line is a result, and says that the dump is complete."""

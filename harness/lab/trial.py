@@ -22,7 +22,7 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.load import load
 
 _TIME = re.compile(r"^\+ +[\d.]+ ?")
-_VARIES = re.compile(r"^zfcpdump: \d+ of \d+ MB.*|\d+\.\d+")
+_NUMBER = re.compile(r"\d+\.\d+")
 SCENARIO = "quick"
 
 
@@ -68,9 +68,9 @@ class Trial:
     @property
     def said(self) -> list[str]:
         """The console without numbers and progress, which differ between any two dumps."""
-        return [
-            line for text in self.console if (line := _VARIES.sub("", text).strip()) and line != "."
-        ]
+        lines = (line for line in self.console if not ZFCPDUMP.is_progress(line))
+        texts = (_NUMBER.sub("", line).strip() for line in lines)
+        return [text for text in texts if text not in {"", "."}]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

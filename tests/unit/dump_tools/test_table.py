@@ -111,3 +111,22 @@ def test_ours_tells_its_memory_and_its_rate():
     log = "zfcpdump: 12.5 MB memory available\nzfcpdump result: ok 512 MB in 2.0 s, 256.0 MB/s\n"
     numbers = [pattern.search(log) for pattern in (ZFCPDUMP.memory, ZFCPDUMP.rate) if pattern]
     assert [found and found[1] for found in numbers] == ["12.5", "256.0"]
+
+
+@pytest.mark.parametrize(
+    ("line", "progress"),
+    [
+        ("zfcpdump: 100 of 512 MB, 19 %, 90.1 MB/s, 5 s left", True),
+        ("zfcpdump: 12.5 MB memory available", False),
+        ("other: zfcpdump: 100 of 512 MB", False),
+    ],
+)
+def test_how_ours_tells_how_much_is_dumped(line, progress):
+    assert ZFCPDUMP.is_progress(line) is progress
+    assert not OTHER.is_progress(line)
+
+
+def test_what_ours_tells_is_known_as_progress(capfd):
+    tool.output.Progress(512_000_000).show()
+    (line,) = capfd.readouterr().out.splitlines()
+    assert ZFCPDUMP.is_progress(line)
