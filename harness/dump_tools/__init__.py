@@ -1,1 +1,1 @@
-"""Dump tools, a row each: what their ramdisk is made of, and what they say of their end."""
+"""Dump tools, one row each: what their ramdisk contains, and how they report their result."""

@@ -1,4 +1,4 @@
-"""The dump tools that there are."""
+"""The table of dump tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dump tool is: the program that is the dump system's only job."""
+"""A dump tool: the only program that the dump system runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.s390x.disk_layout import DiskLayout
 
 
 class Parameters(NamedTuple):
-    """What a tool is told, by the way on which it gets there."""
+    """Parameters for a tool, by the place where it reads them."""
 
     parmline: str = ""
     ramdisk: str = ""  # in a file of the ramdisk
@@ -22,18 +22,18 @@ class Parameters(NamedTuple):
 class DumpTool:
     """One dump tool.
 
-    Its ramdisk is made from ``lists`` (below ``images/``, or absolute paths), and from
-    ``lists_for_files``, too, where the dump goes to a file. ``parameters_list`` puts the file
-    ${PARAMETERS} where the tool finds its parameters; "" for a tool that has none.
+    Its ramdisk is made from ``lists`` (below ``images/``, or absolute paths). If the dump goes to
+    a file, ``lists_for_files`` are added. ``parameters_list`` puts the file ${PARAMETERS} where
+    the tool reads its parameters; it is "" for a tool without parameters.
 
-    ``formats`` are the formats that it writes, by the names that zgetdump has for them, and the
-    parameters that ask for each; "" asks for what it writes anyway.
+    ``formats`` maps each format that the tool writes, by zgetdump's name, to the parameters that
+    request it; "" is the default format.
 
-    Its last word is alone on a console line that begins with ``result``; only if ``success``
-    matches right behind that is the dump complete. ``memory`` and ``rate`` find numbers on the
-    console (group 1; MB of 10^6 bytes, MB/s): the memory that the tool had, and how fast it was.
+    The tool reports its result on a console line that begins with ``result``. The dump is complete
+    only if ``success`` matches the text that follows. ``memory`` and ``rate`` find numbers on the
+    console (group 1; MB of 10^6 bytes, MB/s): the memory that the tool had, and its speed.
     ``progress`` matches the start of a line that tells how much is dumped. All three are None for a
-    tool that does not tell.
+    tool that does not print them.
     """
 
     name: str
@@ -48,14 +48,14 @@ class DumpTool:
     progress: re.Pattern[str] | None = None
 
     def ramdisk_lists(self, layout: DiskLayout, parameters: str = "") -> tuple[str, ...]:
-        """The lists of a ramdisk for ``layout`` that holds ``parameters``, if there are any."""
+        """The lists for a ramdisk that dumps to ``layout`` and contains ``parameters``, if any."""
         lists = self.lists + (self.lists_for_files if layout.is_file_system else ())
         return (*lists, self.parameters_list) if parameters else lists
 
     def parameters(self, form: str, layout: DiskLayout) -> Parameters:
-        """What asks for format ``form``; raises UsageError if the tool does not write it.
+        """The parameters for format ``form``; raises UsageError if the tool does not write it.
 
-        ``zipl -d`` writes a parmline of its own, so on a partition it is the ramdisk's matter.
+        ``zipl -d`` writes a parmline of its own, so for a partition they go into the ramdisk.
         """
         if form not in self.formats:
             raise UsageError(
@@ -84,7 +84,7 @@ class DumpTool:
         return self.progress is not None and self.progress.match(line) is not None
 
     def is_success(self, line: str) -> bool:
-        """Whether a line is a result, and says that the dump is complete."""
+        """Whether a line is a result and reports a complete dump."""
         return (
             self.is_result(line) and self.success.match(line.removeprefix(self.result)) is not None
         )

@@ -1,4 +1,4 @@
-"""What was found on a dump disk. It is part of the evidence, to be verified later, offline."""
+"""What was found on a dump disk. It is part of the evidence and can be verified later, offline."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _Count = Annotated[int, Field(strict=True, ge=0)]
 
 @dataclass(frozen=True)
 class Collected:
-    """``size`` is that of the dump in bytes, None if there was nothing to take.
+    """``size`` is the size of the dump in bytes, None if there was no dump.
 
     ``note`` tells what was taken and why, or what was found on the disk instead.
-    ``superblock_offset`` is where superblock.bin begins, in bytes from the disk's start; None if
-    none was found, which is right for file systems alone.
+    ``superblock_offset`` is where superblock.bin begins, in bytes from the disk's start. It is None
+    if no superblock was found, which is correct only for file systems.
     """
 
     size: _Count | None

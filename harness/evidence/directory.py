@@ -25,7 +25,7 @@ class RunDirectory:
 
     @property
     def if_there(self) -> Path | None:
-        """The directory; None if it does not exist, because nothing was written."""
+        """The directory; None if it does not exist because nothing was written."""
         return self.root if self.root.is_dir() else None
 
     @property
@@ -63,7 +63,7 @@ class RunDirectory:
 
     @classmethod
     def create(cls, root: Path) -> RunDirectory:
-        """An empty directory; raises UsageError if something stands there already."""
+        """Make an empty directory; raises UsageError if ``root`` already has files."""
         try:
             root.mkdir(parents=True, exist_ok=True)
             if any(root.iterdir()):
@@ -75,7 +75,7 @@ class RunDirectory:
         return cls(root)
 
     def discard(self) -> None:
-        """Remove the directory, which was empty when it was taken, with all that is in it."""
+        """Remove the directory and its content; it was empty when ``create`` returned it."""
         shutil.rmtree(self.root)
 
     def write_json(self, path: Path, data: Any) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from harness.closing import Closing
 from harness.phase import Phase
 
-MOST_LINES = 1000  # of one kind of event: a guest can cause any number
+MOST_LINES = 1000  # per kind of event: a guest can cause any number of events
 
 
 class Journal(Closing):
     """One JSON object a line: ``at`` (seconds since the start), ``phase``, ``event``, details.
 
-    At most ``MOST_LINES`` of each kind of event; the last lines tell which kinds had more.
+    It has at most ``MOST_LINES`` of each kind of event; the last lines name the kinds with more.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The names of all files in the evidence of a run, each said once; see docs/evidence.md."""
+"""The names of all files in the evidence of a run; see docs/evidence.md."""
 
 # of the whole run
 VERDICT = "verdict.json"

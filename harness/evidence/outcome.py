@@ -8,9 +8,9 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """``STALLED``: neither console nor SCLP was used for so long that it must hang.
+    """``STALLED``: neither console nor SCLP was used for so long that the system must hang.
 
-    ``OUT_OF_TIME``: it still worked, or seemed to, when the phase's deadline passed.
+    ``OUT_OF_TIME``: the system still worked, or seemed to, when the phase's deadline passed.
     """
 
     FINISHED = "finished"
@@ -25,11 +25,11 @@ class Outcome(StrEnum):
 class DumpOutcome:
     """One dump IPL. ``hsa_size`` in bytes; ``status_stored`` are CPU addresses.
 
-    ``refused_after_release`` counts SDIAS requests for an HSA that had been released;
-    ``old_memory_restored`` the pages that the boot firmware had overwritten. ``reipl_block`` is
-    the IPL parameter block (hexadecimal) with which the dump system asked for another load,
-    ``seconds`` the time from the kernel entry to its end. ``limits`` tell what was not played or
-    not kept because a limit was reached.
+    ``refused_after_release`` counts SDIAS requests for an HSA that had been released.
+    ``old_memory_restored`` counts the pages that the boot firmware had overwritten.
+    ``reipl_block`` is the IPL parameter block (hexadecimal) with which the dump system requested
+    another load. ``seconds`` is the time from the kernel entry to the end of the dump system.
+    ``limits`` names what was not played or not kept because a limit was reached.
     """
 
     outcome: Outcome

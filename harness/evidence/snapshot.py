@@ -23,11 +23,11 @@ MAX_MEMORY = 1 << 40
 MAX_CPUS = 512
 MAX_CONSOLE = 40 << 20  # bytes; a console log ends long before
 
-FORMAT = 2  # of the files of a snapshot and of what they say; part of a stored crash's name
+FORMAT = 2  # version of a snapshot's files and their content; part of a stored crash's name
 
 
 class _Machine(BaseModel):
-    """What must be right in machine.json before anything is done with a crash; see ``Snapshot``."""
+    """The fields of machine.json that are checked before a crash is used; see ``Snapshot``."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -49,9 +49,9 @@ class _Saved(BaseModel):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """``memory`` in bytes; ``cpus`` by CPU address, CPU 0 being the one that will be IPLed.
+    """``memory`` in bytes; ``cpus`` by CPU address. CPU 0 is the IPL CPU of the dump.
 
-    ``digests`` has ``size`` and ``digest`` (see ``sparse.digest``) of each file by its name.
+    ``digests`` maps each file name to ``size`` and ``digest`` (see ``sparse.digest``).
     """
 
     directory: Path
@@ -79,26 +79,26 @@ class Snapshot:
 
     @property
     def qemu(self) -> str | None:
-        """The release of the QEMU in which the system crashed; None if that is not recorded."""
+        """The release of the QEMU in which the system crashed; None if it is not recorded."""
         release = self.machine.get("qemu")
         return None if release is None else str(release)
 
     @property
     def boot_seconds(self) -> float | None:
-        """Seconds of the boot: a measure of the host for time limits."""
+        """Seconds that the boot took: it shows how fast the host is, for time limits."""
         return self.machine.get("boot_seconds")
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """What was not kept of the system's output because a limit was reached."""
+        """Which output of the system was not kept because a limit was reached."""
         limits = self.machine.get("limits")
-        if not isinstance(limits, list):  # a crash of before, or of others
+        if not isinstance(limits, list):  # from an older version, or made elsewhere
             return ()
         return tuple(f"crashed system: {what}" for what in limits)
 
     @property
     def dump_block(self) -> bytes | None:
-        """The IPL parameter block with which the system itself asked for its dump."""
+        """The IPL parameter block with which the system itself requested its dump."""
         block = self.machine.get("dump_block")
         return None if block is None else bytes.fromhex(block)
 
@@ -134,7 +134,7 @@ class Snapshot:
     def open(cls, directory: Path) -> Snapshot:
         """Raises EvidenceError, naming the file, if anything is missing or does not fit.
 
-        Sizes are looked at and small files read; :meth:`check_images` reads the others.
+        It checks all sizes and reads the small files; :meth:`check_images` reads the large ones.
         """
         machine = read_object(directory / MACHINE)
         if (found := machine.get("format")) != FORMAT:
@@ -154,17 +154,17 @@ class Snapshot:
     def check_images(self) -> None:
         """Raises EvidenceError naming the first large file that is not what was saved.
 
-        This reads all data in them: as much as a dump of the crash does anyway.
+        It reads all data in them, as a dump of the crash does.
         """
         for name in filter(self.digests.__contains__, IMAGES):
             _check(self.directory / name, self.digests[name])
 
 
 def _digests(path: Path) -> dict[str, dict[str, Any]]:
-    """Raises EvidenceError if it names any file but a snapshot's, or lacks one that all have."""
+    """Raises EvidenceError if it names an unknown file, or lacks a file of every snapshot."""
     digests = read_object(path)
     for name in digests:
-        if name not in FILES:  # or it could be one outside of the snapshot
+        if name not in FILES:  # the name could lead out of the snapshot
             raise EvidenceError(f"{path}: '{name}' is no file of a crash snapshot")
     for name in (RAM, CPUS, MACHINE):
         if name not in digests:
@@ -183,7 +183,7 @@ def _cpus(path: Path) -> tuple[CpuState, ...]:
 
 
 def _check_small(directory: Path, digests: Mapping[str, Mapping[str, Any]]) -> None:
-    """Sizes of all files, content of the small ones."""
+    """Check the sizes of all files, and the content of the small ones."""
     for name, saved in digests.items():
         path = directory / name
         size = require_plain(path).st_size

@@ -1,4 +1,4 @@
-"""The life of a loaded machine, as DIAGNOSE X'308' moves it.
+"""The states of a loaded machine, and how DIAGNOSE X'308' changes them.
 
 ::
 
@@ -10,11 +10,11 @@
         |                      |
         +---LOAD_*-------------+--> RE_IPL
 
-In DUMP_REQUESTED and RE_IPL the system has gone, and the machine loads what the IPL parameter
-block names.
+In DUMP_REQUESTED and RE_IPL the system has ended, and the machine loads the device that the IPL
+parameter block names.
 
-Source: Linux 6.12 ``arch/s390/kernel/ipl.c`` and ``drivers/s390/char/zcore.c``; the answers
-follow QEMU ``target/s390x/diag.c`` where QEMU has them.
+Source: Linux 6.12 ``arch/s390/kernel/ipl.c`` and ``drivers/s390/char/zcore.c``. Answers that QEMU
+gives, too, follow QEMU ``target/s390x/diag.c``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from harness.s390x.lowcore import PAGE_SIZE
 
 
 class IplState(Enum):
-    """Where a loaded machine stands."""
+    """The state of a loaded machine."""
 
     LOADED = "loaded"
     HSA_HELD = "HSA held"
@@ -71,7 +71,7 @@ class Diag308Answer:
 class Diag308:
     """DIAGNOSE X'308' of a machine that was loaded with ``ipl_block``.
 
-    A machine loaded for a dump holds an HSA, one loaded ordinarily has none.
+    After a dump load the machine holds an HSA; after an ordinary load it has none.
     """
 
     def __init__(self, storage: AbsoluteStorage, ipl_block: bytes, hsa: Hsa | None = None) -> None:
@@ -83,8 +83,8 @@ class Diag308:
     def call(self, subcode: int, address: int) -> Diag308Answer:
         """Play one DIAGNOSE X'308'; ``subcode`` and ``address`` are whole registers.
 
-        Resets (subcodes 0 and 1) and what is a program exception are QEMU's: unknown subcodes, a
-        block that is not on a page's boundary, or not in memory (``diag308_parm_check`` there).
+        QEMU handles resets (subcodes 0 and 1) and program exceptions: an unknown subcode, or a
+        block that is not on a page boundary or not in memory (``diag308_parm_check``).
         """
         try:
             known = Subcode(subcode)
@@ -107,7 +107,7 @@ class Diag308:
         return Diag308Answer(subcode, ReturnCode.OK)
 
     def _names_dump_device(self) -> bool:
-        """A dump load needs a block for a dump to have been set before."""
+        """Whether a block for a dump was set: a dump load needs one."""
         found = block_device(self.ipl_block)
         return found is not None and found.dump
 

@@ -1,7 +1,7 @@
 """The hardware system area: what a SCSI dump load saves before it overwrites low memory.
 
-The machine copies the first part of main storage there, with the IPL CPU's registers stored at
-absolute 0x1200 first, and keeps it until the dump system releases it (Linux 6.12
+The machine stores the IPL CPU's registers at absolute 0x1200. Then it copies the first part of
+main storage to the HSA, and keeps it until the dump system releases it (Linux 6.12
 ``drivers/s390/char/zcore.c``; Principles of Operation, chapter 17).
 """
 
@@ -33,13 +33,13 @@ class Hsa:
         self.released = True
 
     def held(self, page: int, count: int) -> int:
-        """How many of ``count`` pages from ``page`` exist: none after the release."""
+        """How many of ``count`` pages from ``page`` on exist: none after the release."""
         if self.released or not 0 <= page < self.pages or count <= 0:
             return 0
         return min(count, self.pages - page)
 
     def read(self, page: int, count: int) -> bytes:
-        """As many pages from ``page`` as are ``held``."""
+        """The pages from ``page`` on that are ``held``, at most ``count``."""
         size = self.held(page, count) * PAGE_SIZE
         if not size:
             return b""

@@ -1,6 +1,6 @@
 """The firmware of one load: all functions that a loaded system can call.
 
-A machine gets it from outside, so a test can pass a faulty one.
+The machine gets its firmware as an argument, so a test can pass faulty firmware.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IPL_CPU = 0
 
 @dataclass(frozen=True)
 class Firmware:
-    """An ordinary load: DIAGNOSE X'308', and corrections in the answers to service calls."""
+    """An ordinary load: DIAGNOSE X'308', and corrected answers to service calls."""
 
     diag308: Diag308
     calls: ServiceCalls
@@ -28,14 +28,14 @@ class Firmware:
 
 @dataclass(frozen=True)
 class DumpFirmware(Firmware):
-    """A SCSI dump load, which has an HSA and ``others``: the stopped CPUs."""
+    """A SCSI dump load: it also has an HSA and ``others``, the stopped CPUs."""
 
     hsa: Hsa
     others: StoppedCpus
 
 
 def ordinary_load(storage: AbsoluteStorage, ipl_block: bytes) -> Firmware:
-    """Sound firmware of a system that was loaded as ``ipl_block`` says."""
+    """Faultless firmware of a system that was loaded as ``ipl_block`` says."""
     return Firmware(Diag308(storage, ipl_block), ServiceCalls(storage))
 
 
@@ -46,10 +46,10 @@ def dump_load(
     cpus: Sequence[CpuState],
     hsa_size: int,
 ) -> DumpFirmware:
-    """Sound firmware of a dump system that was loaded as ``ipl_block`` says.
+    """Faultless firmware of a dump system that was loaded as ``ipl_block`` says.
 
-    ``saved`` and ``cpus`` (by CPU address) are the crashed system's. Raises ValueError if an HSA
-    of ``hsa_size`` bytes does not fit ``saved``.
+    ``saved`` and ``cpus`` (by CPU address) belong to the crashed system. Raises ValueError if an
+    HSA of ``hsa_size`` bytes does not fit ``saved``.
     """
     hsa = Hsa(saved, hsa_size, cpus[IPL_CPU])
     return DumpFirmware(

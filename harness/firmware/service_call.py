@@ -1,7 +1,7 @@
 """Add what QEMU's SCLP lacks: list-directed dump, the HSA size, and SDIAS.
 
-QEMU answers every service call itself. At the service signal, before the operating system
-looks, the answer is corrected in the SCCB.
+QEMU answers every service call itself. At the service signal, before the operating system reads
+the answer, the answer is corrected in the SCCB.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from harness.s390x.layouts.offsets import offset_of
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.sclp import SdiasQualifier, SdiasStatus
 
-# One service signal comes with each console line, and one with each 4 KiB of the HSA. So the
-# definitions in harness.s390x.layouts are read with precompiled formats here; a test compares them.
+# Each console line and each 4 KiB of the HSA cause a service signal, so speed counts: the
+# definitions of harness.s390x.layouts are precompiled formats here. A test compares both.
 _SCCB = struct.Struct(">H4xH2xBB")  # length, response code, event type, event flags
 _REQUEST = struct.Struct(">B21xIQ4xI")  # from event_qual: qualifier, blk_cnt, asa, fbn
 _REQUEST_OFFSET = offset_of(c_sclp.sdias_sccb, "evbuf") + len(c_sclp.evbuf_header)
@@ -40,7 +40,7 @@ _RESPONSE_OK = sclp.RESPONSE_EVENT_OK.to_bytes(2, "big")
 class MachineReported:
     """Read SCP Information now has the bit for SCSI dump loads, and the HSA size.
 
-    ``hsa_pages`` is 0 on a machine that holds none.
+    ``hsa_pages`` is 0 on a machine without an HSA.
     """
 
     hsa_pages: int
@@ -48,7 +48,7 @@ class MachineReported:
 
 @dataclass(frozen=True)
 class SdiasAnswered:
-    """One SDIAS request: ``page`` and ``count`` in HSA pages; ``stored`` pages were given."""
+    """One SDIAS request: ``page`` and ``count`` in HSA pages; ``stored`` pages were stored."""
 
     qualifier: SdiasQualifier
     status: SdiasStatus
@@ -63,7 +63,7 @@ ServiceSignal = MachineReported | SdiasAnswered | None
 class ServiceCalls:
     """Sees each service call begin (where known) and each service signal arrive.
 
-    ``hsa`` is None on a machine that was loaded ordinarily.
+    ``hsa`` is None after an ordinary load.
     """
 
     def __init__(self, storage: AbsoluteStorage, hsa: Hsa | None = None) -> None:
@@ -77,7 +77,7 @@ class ServiceCalls:
         self._read_info_sccb = sccb if is_read_info else None
 
     def completed(self, sccb: int) -> ServiceSignal:
-        """A service signal for the SCCB at this absolute address; says what was played."""
+        """Handle a service signal for the SCCB at an absolute address; returns what was played."""
         if not sccb or not within(self._storage, sccb, PAGE_SIZE):
             return None
         request = self._storage.read(sccb, sclp.SDIAS_SCCB_SIZE)
@@ -114,7 +114,7 @@ class ServiceCalls:
             answer = self._store(hsa, first - sclp.SDIAS_FIRST_BLOCK, count, address)
             count = answer.stored
         else:
-            return None  # QEMU's own refusal stands
+            return None  # QEMU has already refused it
         self._storage.write(sccb + _COUNT_OFFSET, count.to_bytes(4, "big"))
         self._storage.write(sccb + _STATUS_OFFSET, bytes([answer.status]))
         self._storage.write(sccb + _FLAGS_OFFSET, bytes([flags | sclp.EVBUF_ACCEPTED]))

@@ -17,7 +17,7 @@ ADDITIONAL_STATUS_ALIGNMENT = 1024  # the low bits request more than vector regi
 
 @dataclass(frozen=True)
 class Signalled:
-    """What SIGP leaves behind: condition code, and the status register's low word if stored."""
+    """The result of SIGP: condition code, and the status register's low word if it is stored."""
 
     cc: int
     status: int | None = None
@@ -26,8 +26,8 @@ class Signalled:
 class StoppedCpus:
     """The CPUs other than the IPL CPU, by CPU address, in the stopped state.
 
-    ``stored`` collects the addresses whose status was asked for. Once an order changes a CPU's
-    state, the dump system has ``taken_over`` the CPUs, and QEMU's own SIGP is used again.
+    ``stored`` collects the addresses of the CPUs whose status was stored. When an order changes a
+    CPU's state, the dump system has ``taken_over`` the CPUs; from then on QEMU's SIGP is used.
     """
 
     def __init__(self, storage: AbsoluteStorage, cpus: Sequence[CpuState], ipl_cpu: int) -> None:

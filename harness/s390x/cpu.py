@@ -17,8 +17,8 @@ class CpuState:
     Widths in bits: ``psw_mask``, ``psw_addr``, ``gprs``, ``crs``, ``fprs``, ``cpu_timer`` and
     ``clock_comparator`` 64; ``acrs``, ``fpc``, ``prefix`` and ``tod_programmable`` 32;
     ``vxrs_low`` 64 (bits 64-127 of V0-V15, whose left halves are the FPRs); ``vxrs_high`` 128
-    (V16-V31). Both are None where nothing tells what they were, as in a dump that has no room for
-    vector registers. Sources: Principles of Operation, chapter 4 "Store Status"; Linux
+    (V16-V31). Both are None if they are not known, as in a dump without vector registers.
+    Sources: Principles of Operation, chapter 4 "Store Status"; Linux
     ``arch/s390/include/asm/elf.h`` and ``arch/s390/kernel/crash_dump.c`` (struct save_area).
     """
 
@@ -45,7 +45,7 @@ class CpuState:
         return low + self.vxrs_high
 
     def zero_registers(self) -> Iterator[str]:
-        """Fields of registers that are zero or unknown, with the position in a bank."""
+        """Names of the registers that are zero or unknown, with the number in a bank."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, tuple):
@@ -54,11 +54,11 @@ class CpuState:
                 yield field.name
 
     def without_vectors(self) -> CpuState:
-        """The same CPU, with nothing known of its vector registers but the FPRs."""
+        """The same CPU without vector registers; the FPRs stay."""
         return replace(self, vxrs_low=None, vxrs_high=None)
 
     def to_json(self) -> dict[str, str | list[str]]:
-        """Hexadecimal strings without a prefix, one per register; nothing of unknown ones."""
+        """Hexadecimal strings without a prefix, one per register; unknown ones are left out."""
         out: dict[str, str | list[str]] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -85,7 +85,7 @@ class CpuState:
         return cls(**values)  # type: ignore[arg-type]  # the fields' own types, checked above
 
 
-# how many there are of each, and of how many bits
+# the number of registers in each field, and their bits
 _SHAPES = {
     "psw_mask": (1, 64),
     "psw_addr": (1, 64),

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 
 class DiskLayout(StrEnum):
-    """``partition`` is zfcpdump 3's raw dump partition (``zipl -d``); the others are file systems
-    that carry kernel, ramdisk and parmline and receive dump files, as zfcpdump 1 and 2 did.
+    """``partition`` is zfcpdump 3's raw dump partition (``zipl -d``). The others are file systems:
+    they contain kernel, ramdisk and parmline and receive dump files, as in zfcpdump 1 and 2.
     """
 
     PARTITION = "partition"

@@ -19,9 +19,9 @@ NEW_PSWS = {  # by what makes the CPU load them
     "machine-check": 0x1E0,
     "I/O": 0x1F0,
 }
-PREFIX_AREA_SIZE = 0x2000  # what prefixing swaps with the first 8 KiB, and aligns to
+PREFIX_AREA_SIZE = 0x2000  # bytes that prefixing swaps; also the alignment of a prefix
 MCESAD = 0x11B0  # u64 address of the machine check extended save area: V0-V31
-STATUS_AREA = 0x1200  # 512 bytes: where store status puts the registers
+STATUS_AREA = 0x1200  # 512 bytes: store status writes the registers here
 STATUS_AREA_SIZE = 0x200
 
 EXT_INT_SERVICE_SIGNAL = 0x2401  # Principles of Operation, chapter 6 "Service Signal"

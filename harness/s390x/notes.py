@@ -1,8 +1,7 @@
 """CPU states in the notes of an s390x ELF core.
 
-The same note types stand in ``/proc/vmcore`` (Linux ``arch/s390/kernel/crash_dump.c``,
-``fill_cpu_elf_notes``) and in what QEMU's ``dump-guest-memory`` writes (QEMU
-``target/s390x/arch_dump.c``).
+``/proc/vmcore`` (Linux ``arch/s390/kernel/crash_dump.c``, ``fill_cpu_elf_notes``) and the dump of
+QEMU's ``dump-guest-memory`` (QEMU ``target/s390x/arch_dump.c``) have the same note types.
 """
 
 from __future__ import annotations
@@ -58,10 +57,10 @@ def cpu_states(notes: Iterable[Note]) -> tuple[CpuState, ...]:
 
 
 def oversized(notes: Iterable[Note]) -> Iterator[str]:
-    """What is said of notes that hold more than their registers.
+    """One message for each note that is longer than its registers.
 
-    Linux wrote such a NT_S390_TODPREG before 6.1; so they can be read nevertheless. Behind the
-    registers of NT_PRSTATUS other things belong.
+    Linux before 6.1 wrote such a NT_S390_TODPREG, so they are read all the same. NT_PRSTATUS is
+    left out: it has other fields behind its registers.
     """
     for number, group in enumerate(_by_cpu(notes)):
         for kind, desc in group.items():
@@ -123,9 +122,9 @@ def _cpu_state(number: int, group: dict[int, bytes]) -> CpuState:
 
 
 def cpu_notes(cpu: CpuState, number: int) -> Iterator[tuple[bytes, Note]]:
-    """(owner name, note) of each note that Linux writes for a CPU, in its order.
+    """(owner name, note) of each note that Linux writes for a CPU, in the same order.
 
-    The inverse of :func:`cpu_states`. ``number`` counts from 1; debuggers take it for a PID.
+    The inverse of :func:`cpu_states`. ``number`` counts from 1; debuggers show it as a PID.
     """
     prstatus = bytearray(_PR_SIZE)
     struct.pack_into(">I", prstatus, _PR_PID, number)

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class Order(IntEnum):
-    """Those that collect the status of stopped CPUs, and those that put an end to it."""
+    """Orders that store the status of stopped CPUs, and orders that change a CPU's state."""
 
     SENSE = 0x01
     START = 0x04

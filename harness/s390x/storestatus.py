@@ -34,27 +34,26 @@ def status_area(cpu: CpuState, before: bytes = bytes(STATUS_AREA_SIZE)) -> bytes
 
 
 def additional_status_area(cpu: CpuState) -> bytes:
-    """V0-V31, 16 bytes each: 512 bytes. Raises ValueError if they are not known."""
+    """V0-V31 of 16 bytes each: 512 bytes. Raises ValueError if they are not known."""
     if cpu.vxrs is None:
         raise ValueError("the CPU's vector registers are not known")
     return b"".join(register.to_bytes(16, "big") for register in cpu.vxrs)
 
 
 def whole_comparator(stored: int) -> int:
-    """The clock comparator of eight bytes as :func:`cpu_state` and Linux's notes have them.
+    """The clock comparator from the eight bytes that :func:`cpu_state` and Linux's notes have.
 
-    Its last 8 bits are not stored, and 0 here. QEMU's own dump has it whole: then the first byte,
-    0 otherwise, is not, and the value stays.
+    Its last 8 bits are not stored; they are 0 here. QEMU's own dump has all 64 bits. Then the
+    first byte is not 0, and the value stays.
     """
     return stored if stored >> 56 else stored << 8
 
 
 def cpu_state(area: bytes, additional: bytes | None = None) -> CpuState:
-    """The inverse of :func:`status_area` and :func:`additional_status_area`, if there is one.
+    """The inverse of :func:`status_area` and, if there is one, :func:`additional_status_area`.
 
-    Except for the clock comparator, which stays as it is stored: shifted right by 8 bits. The
-    left halves of V0-V15 are taken from ``area``, which has them as FPRs. Raises ValueError if
-    either is shorter than 512 bytes.
+    The clock comparator stays as it is stored: shifted right by 8 bits. The left halves of V0-V15
+    are the FPRs in ``area``. Raises ValueError if either area is shorter than 512 bytes.
     """
     if len(area) < STATUS_AREA_SIZE:
         raise ValueError(f"a status area of {len(area)} bytes is too short")

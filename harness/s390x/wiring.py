@@ -1,7 +1,7 @@
-"""Where the disks of every machine hang: one HBA, one target, a LUN each.
+"""How the disks of every machine are attached: one HBA, one target, one LUN for each disk.
 
-The dump disk is the same device for every dump, so a crashed system can name it before there is
-one. QEMU's virtio-scsi has no WWPN, so what stands for it in IPL parameter blocks is ours.
+The dump disk is the same device for every dump, so a crashed system can name it before the disk
+exists. QEMU's virtio-scsi has no WWPN, so the harness chooses the WWPN of IPL parameter blocks.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from harness.s390x.layouts.c_zipl import c_zipl
 BLOCK_SIZE = 512
 MAGIC = b"zIPL"
 
-COMPONENT_IPL = 0  # component table header type: what a boot firmware may load
+COMPONENT_IPL = 0  # component table header type: the boot firmware may load it
 COMPONENT_DUMP = 1
 BOOT_INFO_DUMP = 1  # boot_info.bp_type
 BOOT_INFO_SCSI = 2  # boot_info.dev_type
@@ -27,8 +27,8 @@ DUMP_SB_SIZE = len(c_zipl.scsi_dump_sb)
 def cksm(data: bytes, seed: int = DUMP_SB_CSUM_SEED) -> int:
     """CHECKSUM (CKSM) over whole words: 32-bit add with end-around carry.
 
-    Principles of Operation, chapter 7, CHECKSUM. The sum of big-endian words modulo 2**32 - 1
-    is what repeated end-around carry yields; a non-zero sum never folds to zero.
+    Principles of Operation, chapter 7, CHECKSUM. Repeated end-around carry gives the sum of the
+    big-endian words modulo 2**32 - 1, but a sum that is not zero never becomes zero.
     Raises ValueError unless ``data`` is a multiple of 4 bytes.
     """
     if len(data) % 4:

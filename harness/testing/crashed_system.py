@@ -42,11 +42,10 @@ class _Running:
 
 
 class CrashedSystem:
-    """A system with its shell on the console, before the trigger is pulled.
+    """A running system with its shell on the console, before the crash.
 
-    Every method raises HarnessError and its kinds: QemuDied if QEMU ends on its own, PhaseTimeout
-    if something takes longer than its phase may (``harness.run.phases``), UsageError after
-    ``crash``.
+    Every method raises HarnessError or a subclass: QemuDied if QEMU ends on its own, PhaseTimeout
+    if a phase takes too long (``harness.run.phases``), UsageError after ``crash``.
     """
 
     def __init__(self, plan: Plan, directory: Path, phases: Phases, running: _Running) -> None:
@@ -59,10 +58,10 @@ class CrashedSystem:
     def booted(
         cls, plan: Plan, output: Path, store: Store, on_line: Callable[[str], None] | None = None
     ) -> Iterator[Self]:
-        """The system of ``plan`` for the length of a ``with`` block.
+        """Boot the system of ``plan`` for a ``with`` block.
 
-        Its evidence goes to ``output``, which must be new or empty; ``on_line`` gets each console
-        line, from another thread. Raises what ``Booter.booted`` raises, and BuildError.
+        Its evidence goes to ``output``, which must be new or empty. Another thread calls
+        ``on_line`` with each console line. Raises BuildError, and what ``Booter.booted`` raises.
         """
         paths = RunDirectory.create(output)
         progress = NoProgress()
@@ -80,13 +79,13 @@ class CrashedSystem:
 
     @property
     def console(self) -> str:
-        """Everything that the system has printed so far; each line has its time, as in evidence."""
+        """Everything that the system has printed so far, with time stamps, as in the evidence."""
         return (self._directory / CONSOLE).read_text(encoding="utf-8", errors="replace")
 
     def run(self, command: str) -> str:
-        """Run a shell command to its end; returns what it printed, kernel messages included.
+        """Run a shell command to its end; returns its output, kernel messages included.
 
-        The last line end is missing, as in the shell's ``$(...)``. Raises HarnessError if the
+        The last line end is removed, as in the shell's ``$(...)``. Raises HarnessError if the
         exit status is not 0.
         """
         system = self._up().system
@@ -95,7 +94,7 @@ class CrashedSystem:
             return system.shell.run(command, deadline).replace("\r\n", "\n").removesuffix("\n")
 
     def crash(self) -> Snapshot:
-        """Pull the marked trigger, and end QEMU; returns the snapshot for a dump.
+        """Crash the system with the marked trigger, and end QEMU; returns the snapshot for a dump.
 
         Raises HarnessError if the system crashes in a different way than the trigger expects.
         """

@@ -1,4 +1,4 @@
-"""The dump of a crashed system, made for a test: the machine that makes it, and its evidence."""
+"""The dump of a crashed system in a test: the machine that writes it, and its evidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.testing.settings import Settings
 class Dump:
     """One dump and its verdict. ``judged`` has all details: checks, fidelity, timings.
 
-    The files are there as long as the test runs, and afterwards if it fails.
+    The files exist as long as the test runs. If it fails, they are kept.
     """
 
     judged: Verdict
@@ -35,25 +35,25 @@ class Dump:
 
     @property
     def findings(self) -> list[dict[str, Any]]:
-        """All that is wrong, as in ``verdict.json``: dictionaries with ``check``, ``kind``,
+        """All findings, as in ``verdict.json``: dictionaries with ``check``, ``kind``,
         ``message`` and ``details``.
         """
         return findings_to_json(self.judged.findings)
 
     @property
     def directory(self) -> Path:
-        """The evidence; docs/evidence.md tells what is in it."""
+        """The evidence directory; docs/evidence.md describes its files."""
         return self.judged.directory
 
     @property
     def console(self) -> str:
-        """All that the dump system printed; each line has its time."""
+        """Everything that the dump system printed, with time stamps."""
         log = RunDirectory(self.directory).dump / CONSOLE
         return log.read_text(encoding="utf-8", errors="replace")
 
     @property
     def path(self) -> Path:
-        """The dump as collected; no such file if the dump system wrote none."""
+        """The collected dump; the file does not exist if the dump system wrote none."""
         return RunDirectory(self.directory).dump / DUMP
 
     def __repr__(self) -> str:
@@ -72,8 +72,8 @@ class DumpMachine:
     def dump(self, snapshot: Snapshot) -> Dump:
         """IPL the dump system over ``snapshot``, which does not change, and judge the dump.
 
-        Raises HarnessError if the harness or the host is at fault, so there is no verdict, and
-        UsageError if what is marked does not fit the snapshot.
+        Raises HarnessError if the harness or the host is at fault, so there is no verdict. Raises
+        UsageError if the marks do not fit the snapshot.
         """
         wanted = self.plan.scenario
         verdict = engine.dump_snapshot(
@@ -95,7 +95,7 @@ class DumpMachine:
     def _plan_of(self, snapshot: Snapshot) -> Plan:
         """Take the machine from the snapshot and everything else from the marks."""
         wanted = self.plan.scenario
-        # python mode: the fields are validated again as they are
+        # python mode: the values stay as they are and are validated again
         plan = plan_of_crash(snapshot, wanted.dump.model_dump())
         scenario = plan.scenario.model_copy(update={"expect": wanted.expect})
         return replace(plan, name=self.plan.name, scenario=scenario)

@@ -17,14 +17,14 @@ from harness.testing import report as words
 DIRECTORY, VERDICT = "zharness_evidence", "zharness_verdict"  # properties of a test in JUnit XML
 SECTION = "zharness"
 CONSOLE_SECTION = "zharness console"
-TROUBLE = "zharness_error"  # marks the report of a test that an error of the harness has ended
+TROUBLE = "zharness_error"  # marks the report of a test that ended with an error of the harness
 CONSOLE_LINES = 40
 
 
 class ItemEvidence:
     """Owns the evidence directory of one test; makes it at the first use.
 
-    The evidence of a test that passed, or was interrupted, is removed in the end unless ``keep``.
+    At the end, evidence of a test that passed or was interrupted is removed unless ``keep``.
     """
 
     def __init__(self, item: pytest.Item, *, keep: bool) -> None:
@@ -43,7 +43,7 @@ class ItemEvidence:
         return self._directory
 
     def new_directory(self, name: str) -> Path:
-        """An empty directory for one crash or one dump of several."""
+        """Make an empty directory for one of several crashes or dumps."""
         return new_directory(self.directory, name)
 
     def console_line(self, machine: str, line: str) -> None:
@@ -93,14 +93,14 @@ class ItemEvidence:
             if (VERDICT, "ERROR") not in properties:
                 properties.append((VERDICT, "ERROR"))
         if report.skipped and not _expected(self._item):
-            # xfail expects a wrong dump, not a missing one
+            # xfail expects a wrong dump, not a missing dump
             report.outcome = "failed"
             vars(report).pop("wasxfail", None)
         if not self._item.config.getoption("fulltrace"):
             report.longrepr = words.trouble(error, place, self._directory)
 
     def _forget(self, *properties: list[tuple[str, object]]) -> None:
-        """The directory has been removed."""
+        """Remove the directory from the test's properties, because it was deleted."""
         for each in properties:
             each.remove((DIRECTORY, str(self._directory)))
         self._directory = None
@@ -110,9 +110,9 @@ KEY = pytest.StashKey[ItemEvidence]()
 
 
 def new_directory(base: Path, name: str) -> Path:
-    """Make an empty directory below ``base`` whose name is ``name``, made safe, or begins so.
+    """Make an empty directory below ``base``; its name is ``name``, made safe, or begins with it.
 
-    Nobody else gets the same one, in other processes neither. Raises HostError.
+    No other caller gets the same directory, in other processes neither. Raises HostError.
     """
     (stem,) = directory_names([name])
     try:
@@ -130,11 +130,11 @@ def new_directory(base: Path, name: str) -> Path:
 
 
 def _base(config: pytest.Config) -> Path:
-    """Where the tests have their directories: pytest's own, with pytest-xdist each worker's."""
+    """The directory for all tests: pytest's temporary one; with pytest-xdist the worker's."""
     chosen: Path | None = config.getoption("zharness_evidence")
     if chosen is not None:
         return config.invocation_params.dir / chosen
-    # only Python tests get fixtures, and a scenario is none; pytest keeps this here for plugins
+    # a scenario is no Python test and gets no fixtures; pytest keeps this here for plugins
     factory: pytest.TempPathFactory | None = getattr(config, "_tmp_path_factory", None)
     if factory is None:
         raise UsageError(
@@ -149,11 +149,11 @@ def _name(item: pytest.Item) -> str:
 
 
 def _place(item: pytest.Item, error: pytest.ExceptionInfo[BaseException]) -> str | None:
-    """File and line of the test that led to an exception; None if it was none of its lines."""
+    """File and line of the test that led to an exception; None if no line of the test did."""
     lines = [entry.lineno + 1 for entry in error.traceback if Path(entry.path) == item.path]
     return f"{item.nodeid.partition('::')[0]}:{lines[-1]}" if lines else None
 
 
 def _expected(item: pytest.Item) -> bool:
-    """Whether an xfail mark names the exceptions that it means."""
+    """Whether an xfail mark names the exceptions that it expects."""
     return any(mark.kwargs.get("raises") for mark in item.iter_markers("xfail"))

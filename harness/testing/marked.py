@@ -1,4 +1,4 @@
-"""One test with its marks: what its fixtures are made of."""
+"""One test with its marks; the fixtures use it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.testing.settings import Settings
 
 @dataclass(frozen=True)
 class MarkedTest:
-    """Everything raises HarnessError and its kinds."""
+    """Every method raises HarnessError or a subclass."""
 
     plan: Plan
     settings: Settings
@@ -33,7 +33,7 @@ class MarkedTest:
     @classmethod
     @contextmanager
     def of(cls, item: pytest.Item) -> Iterator[Self]:
-        """For the length of a test, after which its evidence is kept or removed."""
+        """For the duration of a test; at its end the evidence is kept or removed."""
         settings = Settings.of(item.config)
         evidence = ItemEvidence(item, keep=settings.keep)
         plan = marked_plan(item)
@@ -51,11 +51,11 @@ class MarkedTest:
             with CrashedSystem.booted(self.plan, output, store, on_line) as system:
                 yield system
         except HarnessError:
-            self.evidence.keep()  # at the end of a test this comes too late to be reported before
+            self.evidence.keep()  # at the end of a test it is too late to report this
             raise
 
     def crash(self) -> Snapshot:
-        """The marked crash: from the store, or made and put there, or one of the test's own."""
+        """The marked crash: from the store, or new and then stored, or only for this test."""
         if self.settings.fresh:
             with self.system() as system:
                 return system.crash()
@@ -67,5 +67,5 @@ class MarkedTest:
         )
 
     def dump_machine(self) -> DumpMachine:
-        """What dumps as is marked."""
+        """The machine that dumps as the marks say."""
         return DumpMachine(self.plan, self.settings, self.evidence)

@@ -1,4 +1,4 @@
-"""From ``@pytest.mark.zharness(...)`` to a plan."""
+"""Turn ``@pytest.mark.zharness(...)`` into a plan."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _HINT = "its keywords are the fields of a scenario, as in a matrix; see docs/pyt
 
 @dataclass(frozen=True)
 class Marked:
-    """What marks say: the scenario to start from, and fields by section."""
+    """The content of marks: the scenario to start from, and fields by section."""
 
     scenario: str = DEFAULT_SCENARIO
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def merged(cls, marks: Iterable[pytest.Mark]) -> Self:
-        """``marks`` from the farthest to the closest, which wins. Raises UsageError."""
+        """Merge ``marks``, the farthest first: the closest mark wins. Raises UsageError."""
         scenario = DEFAULT_SCENARIO
         merged: dict[str, dict[str, Any]] = {}
         for mark in marks:
@@ -48,7 +48,7 @@ def marked_plan(item: pytest.Item) -> Plan:
     The path of a scenario is relative to the test's file. Raises UsageError that names the test.
     """
     try:
-        # pytest gives the closest first
+        # pytest returns the closest mark first
         marked = Marked.merged(reversed([*item.iter_markers(MARK)]))
         name = marked.scenario
         if split_cell(name)[0].endswith(SUFFIX):

@@ -23,7 +23,7 @@ REMOVED = "evidence removed, because the test did not fail; --zharness-keep keep
 def verdict(judged: Verdict, again: str) -> str:
     """A verdict, its findings, and what to do next; ``again`` is the command that repeats it.
 
-    The first line says the most.
+    The first line is the summary.
     """
     where = f" in phase {judged.phase}" if judged.phase else ""
     findings = [*map(str, judged.findings)]
@@ -50,7 +50,7 @@ def trouble(error: HarnessError, place: str | None, evidence: Path | None) -> st
 
 
 def trouble_of(judged: Verdict) -> HarnessError:
-    """The error of a verdict of ERROR."""
+    """The error of an ERROR verdict."""
     message = str(judged.error)
     if judged.phase and not message.startswith("phase "):
         message = f"phase {judged.phase}: {message}"
@@ -74,6 +74,6 @@ def dump_again(crash: Path, dump: Dump, store: Path | None) -> str:
 
 
 def command(*words: object, store: Path | None = None) -> str:
-    """A command line of zharness, for a shell; ``store`` unless it is the default one."""
+    """A command line of zharness, quoted for a shell, with ``store`` if it is given."""
     options: Sequence[object] = () if store is None else ("--store", store)
     return shlex.join(["zharness", *map(str, [*words, *options])])

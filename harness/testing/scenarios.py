@@ -1,4 +1,4 @@
-"""Scenario files as pytest sees them: a file of tests, one for each concrete scenario."""
+"""Scenario files for pytest: a file has one test for each concrete scenario."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ScenarioFile(pytest.File):
     """One scenario, or a matrix of them."""
 
     def collect(self) -> Iterator[ScenarioItem]:
-        """Raises CollectError, a line that names file, line and field."""
+        """Raises CollectError whose one line names file, line and field."""
         from harness.scenario.load import load_all
 
         try:
@@ -41,8 +41,8 @@ class ScenarioFile(pytest.File):
 
 
 class ScenarioItem(pytest.Item):
-    """One concrete scenario. Faults of the harness arise in its setup, where pytest reports them as
-    errors; a wrong dump fails the test itself.
+    """One concrete scenario. Faults of the harness occur in its setup, so pytest reports them as
+    errors. A wrong dump makes the test itself fail.
     """
 
     def __init__(self, *, concrete: Concrete, **parent: Any) -> None:
@@ -89,7 +89,7 @@ class ScenarioItem(pytest.Item):
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **keywords: Any
     ) -> Any:
-        """A wrong dump in words, not as a traceback."""
+        """The report of a wrong dump, without a traceback."""
         if isinstance(excinfo.value, WrongDump):
             return str(excinfo.value)
         return super().repr_failure(excinfo, *args, **keywords)
@@ -101,10 +101,10 @@ class ScenarioItem(pytest.Item):
 def is_scenario(path: Path, root: Path, *, named: bool) -> bool:
     """Whether pytest must collect ``path`` as a scenario; other TOML files are ignored.
 
-    ``named``: it is written on the command line; ``root`` is pytest's.
+    ``named``: the path is on the command line. ``root`` is pytest's root directory.
     """
     if path.suffix != SUFFIX:
         return False
-    # names above pytest's root do not count
+    # ignore names above pytest's root directory
     below = path.relative_to(root.parent) if path.is_relative_to(root) else path
     return named or DIRECTORY in below.parent.parts

@@ -1,4 +1,4 @@
-"""What pytest's options and its ini file say."""
+"""Settings from pytest's options and its ini file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Settings:
 
     @classmethod
     def of(cls, config: pytest.Config) -> Self:
-        """Paths are as seen from where pytest was called."""
+        """Paths are relative to the directory in which pytest was called."""
         return cls(
             store=config.invocation_params.dir
             / (config.getoption("zharness_store") or default_store()),
@@ -35,11 +35,11 @@ class Settings:
 
     @property
     def other_store(self) -> Path | None:
-        """The image store if it is not the one that zharness takes by default."""
+        """The image store if it is not the default store of zharness."""
         return None if self.store == default_store().absolute() else self.store
 
     def open_store(self) -> Store:
-        """The image store, whose directory exists. Raises HostError if it cannot be made."""
+        """The image store; makes its directory. Raises HostError if that fails."""
         from harness.images.store import Store
         from harness.progress import NoProgress
 

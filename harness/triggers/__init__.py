@@ -1,1 +1,1 @@
-"""Every way to make a system crash, a row each."""
+"""Every way to make a system crash, one row each."""

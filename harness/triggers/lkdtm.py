@@ -1,7 +1,7 @@
-"""The kernel's own ways to die, drivers/misc/lkdtm, as triggers.
+"""The crashes of the kernel's own crash test module, drivers/misc/lkdtm, as triggers.
 
-Which type ends how, and what the console shows of it, was seen with Linux 6.12 on s390x. A kernel
-that does something else is noticed: the console must show the type's own mark, then the panic.
+How each type ends and what the console shows was observed with Linux 6.12 on s390x. The console
+must show the mark of the type, then the panic; so a kernel that behaves differently is detected.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from harness.triggers.trigger import (
 
 @dataclass(frozen=True)
 class Ending:
-    """How several types end: what must be set before, and how the panic reads."""
+    """How several types end: what must be set before, and the text of the panic."""
 
     summary: str
     setup: tuple[str, ...]
     panic: str
     parmline: str = ""
-    before: str = ""  # in the same breath as the trigger
+    before: str = ""  # on the same command line as the trigger
     cpus: int = 1
 
 
@@ -37,10 +37,10 @@ class Ending:
 class Kind:
     """One type of LKDTM that ends in a crash: how, and its ``mark`` on the console.
 
-    ``function`` is on the crashed CPU's stack; "" is the type's own. It is another one where the
-    compiler made a jump of the last call, or a function of many, or where the stack is lost.
-    ``task`` is the process that dies, "" for a stopper of any CPU. ``setup`` and ``cpus`` are what
-    the type needs beside what its ending does, ``command`` what is typed instead.
+    ``function`` is on the crashed CPU's stack; "" stands for lkdtm_TYPE. Another function is named
+    if lkdtm_TYPE ends in a tail call, if the compiler merged it with others, or if the stack is
+    lost. ``task`` is the process that dies, "" for the stopper thread of any CPU. ``setup`` and
+    ``cpus`` are additional to those of the ending. ``command`` replaces the usual command.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Kind:
 
     @property
     def trigger(self) -> Trigger:
-        """The row of the table of triggers."""
+        """The row for the table of triggers."""
         ending = self.ending
         return Trigger(
             name=f"lkdtm-{self.name.lower().replace('_', '-')}",
@@ -102,11 +102,11 @@ _DECREMENT = r"refcount_t: decrement hit 0; leaking memory"
 _ON_ZERO = r"refcount_t: addition on 0; use-after-free"
 _OVERFLOW = r"detected buffer overflow"
 
-_STALLED = "detected stalls? on CPU"  # by the CPU itself, or by another one: whichever is first
+_STALLED = "detected stalls? on CPU"  # by the CPU itself or by another CPU
 
 
 def _stalled(name: str) -> str:
-    """What the console shows if this type was the last one to begin before a stall."""
+    """What the console shows if this was the last type that began before a stall."""
     return rf"direct entry {name}\s(?![\s\S]*direct entry)[\s\S]*{_STALLED}"
 
 
@@ -131,7 +131,7 @@ KINDS = (
     Kind("CORRUPT_STACK", STACK, "Kernel stack overflow", "kernel_stack_overflow"),
     Kind("CORRUPT_STACK_STRONG", STACK, "Kernel stack overflow", "kernel_stack_overflow"),
     Kind("SOFTLOCKUP", STALL, _stalled("SOFTLOCKUP")),
-    # another CPU has to notice, and does while it waits for a grace period: rmmod
+    # another CPU must detect it; rmmod makes it wait for a grace period
     Kind(
         "HARDLOCKUP",
         STALL,
@@ -140,7 +140,7 @@ KINDS = (
         command=f"{LOCK_LAST_CPU}; rmmod zcrash",
     ),
     Kind("SMP_CALL_LOCKUP", STALL, _stalled("SMP_CALL_LOCKUP")),
-    # it dead-locks the second time
+    # it deadlocks the second time
     Kind(
         "SPINLOCKUP",
         STALL,

@@ -1,7 +1,7 @@
-"""How a running system is made to die, or to be dumped alive.
+"""The table of triggers: how a running system is crashed, or dumped without a crash.
 
 A trigger is data: what is typed at the crashed system's shell, what the console then shows, and
-who stops the machine. Each was seen to work with Linux 6.12.
+who stops the machine. Every trigger was tested with Linux 6.12.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from harness.triggers.trigger import (
 
 @dataclass(frozen=True)
 class Workload:
-    """What the system is doing meanwhile; ``command`` ends when it does."""
+    """What the system does when it crashes; ``command`` ends when the workload is running."""
 
     name: str
     summary: str
@@ -49,8 +49,8 @@ WORKLOADS = {
         Workload(
             "irqs-off",
             "the last CPU loops with interrupts off, every other one computes",
-            # on the console the kernel's messages would wait, and all output behind them, for a
-            # timer of the CPU that takes no interruptions (drivers/s390/char/sclp_vt220.c)
+            # kernel messages on the console, and all output after them, would wait for a timer
+            # of the CPU that takes no interruptions (drivers/s390/char/sclp_vt220.c)
             f"{VACATE_LAST_CPU}; " + _spin("last") + f"dmesg -n 1; usleep 300000; {LOCK_LAST_CPU}",
         ),
     )
@@ -95,8 +95,8 @@ def _restart(
     )
 
 
-# what dumpconf does (s390-tools etc/dumpconf): name the dump device and the shutdown action.
-# The guest is dumped on the disk that the harness attaches to the dump machine
+# like dumpconf (s390-tools etc/dumpconf): set the dump device and the shutdown action.
+# The dump device is the disk that the harness attaches to the dump machine
 _DUMP_DEVICE = (
     f"echo 0.0.{DUMP_DISK.devno:04x} > /sys/firmware/dump/fcp/device",
     f"echo {DUMP_DISK.wwpn:#018x} > /sys/firmware/dump/fcp/wwpn",
@@ -121,7 +121,7 @@ def _panic_dump(action: str, summary: str) -> Trigger:
     )
 
 
-# what CPU 0 does in the end: images/crash/zcrash/registers.h
+# the final state of CPU 0: images/crash/zcrash/registers.h
 _FIRST_CPU = {"wait": "in a disabled wait", "running": "running", "stopped": "stopped"}
 
 
@@ -168,7 +168,7 @@ _OTHERS = (
         "oops-softirq", "an oops in a softirq", PANIC + "Fatal exception in interrupt", task=""
     ),
     _zcrash("oops-hardirq", "an oops in a hardirq", PANIC + "Fatal exception in interrupt"),
-    # s390 stops in a panic notifier, before the console is flushed whoever holds its lock
+    # s390 stops in a panic notifier. The console would be flushed later, even if its lock is held
     # (kernel/panic.c, console_flush_on_panic; arch/s390/kernel/ipl.c, on_panic_notify)
     replace(
         _zcrash("panic-console-lock", "a panic with the console lock held", "", "crash"),
@@ -195,7 +195,7 @@ _OTHERS = (
         "",
         _on("halt", "stop"),
         stopped=Stopped.ALL_STOPPED,
-        log=r"(?<!\x010)reboot: System halted",  # the kernel's own text has its level before it
+        log=r"(?<!\x010)reboot: System halted",  # in the kernel's text its level comes first
         function="do_machine_halt",
         task="halt",
     ),
@@ -210,7 +210,7 @@ _OTHERS = (
         "operator-cpu-stopped",
         "the operator loads the dump disk while CPU 1 is stopped (offline)",
         "cat /sys/devices/system/cpu/online",
-        r"(?m)^0(,2\S*)?\r?\n",  # the line end: the rest of a longer list may be under way
+        r"(?m)^0(,2\S*)?\r?\n",  # with the line end, because the rest of a longer list may follow
         ("echo 0 > /sys/devices/system/cpu/cpu1/online",),
         cpus=2,
         stopped=Stopped.BY_OPERATOR,
@@ -222,12 +222,12 @@ TRIGGERS = {trigger.name: trigger for trigger in (*_OTHERS, *LKDTM)}
 
 
 def trigger_named(name: str) -> Trigger:
-    """Raises UsageError listing the triggers there are."""
+    """The trigger called ``name``; raises UsageError that lists all triggers."""
     return _named(name, "trigger", TRIGGERS)
 
 
 def workload_named(name: str) -> Workload:
-    """Raises UsageError listing the workloads there are."""
+    """The workload called ``name``; raises UsageError that lists all workloads."""
     return _named(name, "workload", WORKLOADS)
 
 

@@ -1,4 +1,4 @@
-"""What a trigger is: how a running system is made to die, or to be dumped alive."""
+"""A trigger: how a running system is crashed, or dumped without a crash."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STALL_SECONDS = 3  # the shortest that kernel/rcu/tree_stall.h allows
 
 
 class Stopped(Enum):
-    """How the machine comes to stand still before the dump load."""
+    """How the machine stops before the dump load."""
 
     DISABLED_WAIT = "disabled wait"
     ALL_STOPPED = "all CPUs stopped"
@@ -22,18 +22,18 @@ class Stopped(Enum):
 class Trigger:
     """``setup`` and ``command`` are typed at the shell; ``stopped`` says how the machine ends.
 
-    ``parmline`` are kernel parameters it needs, ``cpus`` how many CPUs at least.
+    ``parmline`` are the kernel parameters that it needs, ``cpus`` is the least number of CPUs.
     ``from_disk``: the system must have been loaded from its own SCSI disk.
 
-    At least one of these proves that it was this death and no other. ``console`` (a regular
-    expression): what the console shows of it. ``log`` (likewise): what the kernel's log in memory
-    holds, where the console cannot show it. ``restart``: after the command the operator presses
-    PSW restart (QMP inject-nmi), which leaves CPU 0 a restart old PSW. ``registers``: no register
-    of any CPU is zero when the machine stands still.
+    At least one of these proves that the system crashed in this way. ``console`` (a regular
+    expression) matches what the console shows. ``log`` (a regular expression) matches the kernel's
+    log in memory, if the console cannot show it. ``restart``: after the command the operator
+    presses PSW restart (QMP inject-nmi), so CPU 0 has a restart old PSW. ``registers``: no register
+    of any CPU is zero when the machine has stopped.
 
-    ``function`` is one that a CPU is in when all stands still, ``task`` the process that called it:
-    what a dump must show. Both are "" where it is not known, or not the same each time. They have
-    no part in the crash itself, so they are not in ``repr``, which tells one crash from another.
+    ``function`` is on the stack of a CPU when the machine has stopped, and ``task`` is the process
+    that called it: a dump must show both. They are "" if they are not known or not always the same.
+    They do not influence the crash, so they are not in ``repr``, which identifies a crash.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Trigger:
 
 
 def sysctl(name: str, value: int) -> str:
-    """The shell command that sets ``kernel.panic_on_oops`` and the like."""
+    """The shell command that sets a sysctl, such as ``kernel.panic_on_oops``."""
     return f"echo {value} > /proc/sys/{name.replace('.', '/')}"
 
 
@@ -70,5 +70,5 @@ PANIC_ON_HUNG_TASK = (
     sysctl("kernel.hung_task_panic", 1),
     sysctl("kernel.hung_task_timeout_secs", 1),
 )
-SHELL = "sh"  # the process that pulls nearly every trigger
+SHELL = "sh"  # the process that runs the command of nearly every trigger
 ZCRASH = ("insmod /zcrash.ko",)  # images/crash/zcrash

@@ -1,4 +1,4 @@
-"""Partition tables, and what tells an ext file system. Little-endian, unlike all of z.
+"""Layouts of partition tables and of the ext superblock. Little-endian, unlike s390x.
 
 References: UEFI 2.10 chapter 5 "GUID Partition Table Disk Layout" (GPT header and entries, and
 in 5.2 the DOS partition table); Linux ``fs/ext4/ext4.h`` (struct ext4_super_block, its start).

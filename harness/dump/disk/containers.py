@@ -25,7 +25,7 @@ _LARGEST_CHECKSUMMED = 1 << 20  # bytes; zipl and zfcpdump say 4096
 
 
 class Found(NamedTuple):
-    """The place of a dump; ``content`` are its bytes, ``facts`` come from its surroundings."""
+    """The place of a dump; ``content`` is the dump, ``facts`` come from the data around it."""
 
     content: ByteSource
     where: str
@@ -35,13 +35,13 @@ class Found(NamedTuple):
 def find(file: File, member: str | None = None) -> Found | None:
     """The place of the dump in ``file``; None if that is no disk, partition or file system.
 
-    ``member`` is the path of a file in a file system; without it ngdump.meta says which, or it
-    is the newest dump.N in the root directory. Raises EvidenceError for a disk without a dump
-    (whether the place holds one is not looked at), HostError if debugfs is needed and missing.
+    ``member`` is the path of a file in a file system. Without it the dump is the file that
+    ngdump.meta names, or the newest dump.N in the root directory. The content of the place is not
+    checked. Raises EvidenceError for a disk without a dump, HostError if debugfs is missing.
     """
     if is_dump_disk(file) and member is None:
         return _on_dump_disk(file)
-    # a file system leaves its first sectors free, for a boot record that may look like a table
+    # a file system does not use its first sectors; a boot record there may look like a table
     places = (Partition(0, 0, file.size),) if is_ext(file) else partitions(file)
     return _in_file_systems(file, places, member) if places else None
 
@@ -95,8 +95,8 @@ class _Candidate(NamedTuple):
 
 
 def _in_file_systems(disk: File, places: tuple[Partition, ...], member: str | None) -> Found:
-    """In the file systems of ``places``, the newest if there are several."""
-    # by their start: a partition table may name the same place a thousand times
+    """The newest dump in the file systems of ``places``."""
+    # by their start, because a partition table may name the same place a thousand times
     at = {place.start: place for place in reversed(places) if is_ext(disk, place.start)}
     with_file_system = sorted(at.values())
     require(disk.name, "file systems", len(with_file_system), limits().file_systems)

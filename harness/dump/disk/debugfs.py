@@ -1,7 +1,7 @@
 """Ask e2fsprogs' debugfs about a file system in an image, within limits.
 
-It takes ``IMAGE?offset=BYTES`` for a file system within a disk image (libext2fs ``unix_io``). A
-damaged file system with loops would make it work, and print, without end.
+It takes ``IMAGE?offset=BYTES`` for a file system within a disk image (libext2fs ``unix_io``). With
+a damaged file system that has loops, debugfs would run and print without end.
 """
 
 from __future__ import annotations
@@ -21,23 +21,26 @@ from harness.errors import EvidenceError, HostError
 from harness.host.tools import find_tool
 from harness.limits import exceeded, limits
 
-# debugfs's messages about faults of the host (errno(3), e2fsprogs lib/ext2fs/ext2_err.et)
+# debugfs's messages if the host is at fault (errno(3), e2fsprogs lib/ext2fs/ext2_err.et)
 _OF_THE_HOST = re.compile(
     "Cannot allocate memory|Memory allocation failed|Permission denied|Operation not permitted"
 )
-_SECONDS = 120  # by the clock: it answers in well under one, and its CPU time is limited
+_SECONDS = 120  # elapsed time; an answer takes less than one second, and CPU time is limited, too
 _COMPLAINTS = 1 << 16  # bytes; the first line counts
 _PROMPT = re.compile(r"^debugfs: .*\n", re.MULTILINE)
 
 
 class CpuTime:
-    """Seconds of CPU time that all debugfs for one dump may take together."""
+    """Seconds of CPU time that all debugfs processes for one dump may take together."""
 
     def __init__(self) -> None:
         self._limit, self._before = limits().debugfs_seconds, _of_children()
 
     def left(self, name: str) -> int:
-        """Whole seconds, at least 1; raises LimitError, for the image ``name``, if none are."""
+        """Whole seconds that are left, at least 1.
+
+        Raises LimitError, for the image ``name``, if none are left.
+        """
         left = self._limit - (_of_children() - self._before)
         if left <= 0:
             raise exceeded(name, "keeps debugfs busy longer, in seconds", self._limit)
@@ -52,13 +55,13 @@ def _of_children() -> float:
 class Debugfs:
     """Asks about the file system at byte ``start`` of the open image ``disk``.
 
-    A complaint of debugfs is an EvidenceError with its own message, or a HostError if the host is
-    at fault; an answer that exceeds the limit is a LimitError.
+    A message of debugfs becomes an EvidenceError, or a HostError if the host is at fault. An answer
+    that exceeds the limit is a LimitError.
     """
 
     def __init__(self, disk: File, start: int, time: CpuTime) -> None:
         self._fd, self._name, self._time = disk.file.fileno(), disk.name, time
-        # by descriptor: debugfs would take a '?' in a path for the start of its options
+        # by descriptor, because debugfs reads a '?' in a path as the start of its options
         self._device = f"/proc/self/fd/{self._fd}?offset={start}"
 
     def ask(self, request: str, most: int) -> str:
@@ -135,7 +138,7 @@ class Debugfs:
         # debugfs always exits with 0, so only its messages tell whether it failed
         said = [line.strip() for line in errors.decode(errors="replace").splitlines()]
         complaints = [line for line in said if line and not re.match(r"debugfs \d", line)]
-        if complaints:  # the first message is the cause, the others follow from it
+        if complaints:  # the first message names the cause
             what = complaints[0].replace(self._device, "the partition")
             kind = HostError if _OF_THE_HOST.search(what) else EvidenceError
             raise kind(f"{self._name}: {what}")

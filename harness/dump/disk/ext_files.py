@@ -1,7 +1,7 @@
 """Files on an ext2/3/4 partition of a disk image, read in place and without root.
 
-e2fsprogs' debugfs tells what is in a directory and which blocks a file has. The blocks themselves
-are read from the image.
+e2fsprogs' debugfs lists a directory and the blocks of a file. The blocks themselves are read from
+the image.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ DUMP_NAME = re.compile(r"dump\.(\d+)")
 _DIRECTORY, _REGULAR = "04", "10"  # how a mode begins, in octal
 _SIZE = re.compile(r"\bSize: (\d+)$", re.MULTILINE)
 _MTIME = re.compile(r"^ *mtime: 0x([0-9a-f]+)", re.MULTILINE)
-_AT_ONCE = 256  # files that debugfs is asked about
+_AT_ONCE = 256  # files per request to debugfs
 _TOLD_OF_FILE, _TOLD_OF_BLOCK = 4096, 32  # bytes, at most
 _INLINE = "Size of inline data:"
 _MAP = re.compile(r"^(?:BLOCKS|EXTENTS):$", re.MULTILINE)
 _MAX_BLOCK = 1 << 48  # of a file, and of a file system (Linux fs/ext4/ext4_extents.h)
 _LARGEST_BLOCK_SHIFT = 6  # 64 KiB (lib/ext2fs/ext2_fs.h, EXT2_MAX_BLOCK_LOG_SIZE)
-# "(0-11):690-701, (IND):702, (12[u]):703": blocks of the file, where they are, if uninitialised
+# "(0-11):690-701, (IND):702, (12[u]):703": blocks of the file and on the disk; [u] is uninitialised
 _BLOCKS = re.compile(r"\((\d+)(?:-(\d+))?(\[u\])?\):(\d+)")
 
 
 @dataclass(frozen=True)
 class ExtFile:
-    """A file by its inode. ``size`` in bytes, ``mtime`` in seconds since 1970 by the clock of the
-    system that wrote it.
+    """A file, by its inode. ``size`` is in bytes. ``mtime`` is in seconds since 1970, by the clock
+    of the system that wrote the file.
     """
 
     path: str
@@ -61,8 +61,8 @@ def is_ext(content: ByteSource, start: int = 0) -> bool:
 class FileSystem:
     """The ext file system of ``size`` bytes at byte ``start`` of the open image ``disk``.
 
-    ``time`` is what debugfs may take for all file systems of the disk. Whatever it complains of
-    is an EvidenceError in its own words.
+    ``time`` is the CPU time that debugfs may take for all file systems of the disk. A message of
+    debugfs becomes an EvidenceError.
     """
 
     def __init__(self, disk: File, start: int, size: int, time: CpuTime | None = None) -> None:
@@ -88,7 +88,7 @@ class FileSystem:
         return tuple(sorted(files, key=lambda file: (file.mtime, file.number)))
 
     def find(self, path: str) -> ExtFile | None:
-        """The regular file at ``path``, which counts from the root; None if there is none."""
+        """The regular file at ``path``, seen from the root; None if there is none."""
         parent, _, name = path.strip("/").rpartition("/")
         at = self._directory(parent)
         if at is None:
@@ -99,7 +99,7 @@ class FileSystem:
         return None
 
     def content(self, file: ExtFile) -> ByteSource:
-        """The file's content, read in place; the image is closed with it."""
+        """The file's content, read in place. Closing it closes the image."""
         name, told = (
             f"{self._name}: {file.path}",
             self._request(f"stat <{file.inode}>", self._told_of(1)),
@@ -144,7 +144,7 @@ class FileSystem:
         return at
 
     def _entries(self, directory: int) -> Iterator[tuple[str, int, str]]:
-        """Name, inode and mode of all that a directory has."""
+        """Name, inode and mode of each entry of a directory."""
         for line in self._request(f"ls -p <{directory}>", limits().directory_bytes).splitlines():
             fields = line.split("/")  # /inode/mode/uid/gid/name/size/
             if len(fields) == 8 and fields[1].isdecimal() and fields[1] != "0":
@@ -171,6 +171,6 @@ class FileSystem:
         return self._debugfs.ask_all(requests, most)
 
     def _told_of(self, files: int) -> int:
-        """Bytes in which debugfs tells of so many files: no two of them share a block."""
+        """The most bytes that debugfs prints about so many files: no two files share a block."""
         blocks = self._partition.size // self._block_size()
         return min(_TOLD_OF_BLOCK * blocks, limits().block_map_bytes) + _TOLD_OF_FILE * files

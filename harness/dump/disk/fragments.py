@@ -1,4 +1,4 @@
-"""Put content together from pieces: a file's blocks on a disk, records of a flattened dump."""
+"""Put content together from pieces: blocks of a file on a disk, or records of a flattened dump."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.errors import EvidenceError
 
 
 class Piece(NamedTuple):
-    """``size`` bytes that stand at ``at``, and in the whole at ``source``."""
+    """``size`` bytes at offset ``at`` of the content, and at ``source`` in the whole."""
 
     at: int
     size: int
@@ -22,7 +22,7 @@ class Piece(NamedTuple):
 
 
 class FragmentedSource(ByteSource):
-    """``size`` bytes put together from ``pieces`` of ``whole``; what no piece has reads as zero.
+    """``size`` bytes put together from ``pieces`` of ``whole``; bytes of no piece read as zero.
 
     Raises EvidenceError if pieces overlap.
     """
@@ -65,7 +65,7 @@ class FragmentedSource(ByteSource):
         self._whole.close()
 
     def _pieces(self, start: int, end: int) -> Iterator[Piece]:
-        """Those that overlap ``start`` to ``end``, ascending."""
+        """The pieces that overlap ``start`` to ``end``, ascending."""
         for index in range(max(0, bisect_right(self._at, start) - 1), len(self._at)):
             piece = Piece(self._at[index], self._size[index], self._source[index])
             if piece.at >= end:
@@ -75,7 +75,7 @@ class FragmentedSource(ByteSource):
 
 
 def last_wins(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """``pieces``, given in the order they were written, without what was written over later."""
+    """``pieces`` without the parts that later pieces overwrote; given in the order of writing."""
     waiting = sorted(((-order, piece) for order, piece in enumerate(pieces)), key=lambda w: w[1].at)
     edges = sorted({edge for _, item in waiting for edge in (item.at, item.at + item.size)})
     written: list[tuple[int, Piece]] = []  # a heap, the last one written first

@@ -1,4 +1,4 @@
-"""ngdump: a dump file on an ext4 partition, and beside it ``ngdump.meta`` that names it.
+"""ngdump: a dump file on an ext4 partition, and the file ``ngdump.meta`` that names it.
 
 References: s390-tools ``zdump/ngdump.c`` (read_meta_from_file, validate_meta),
 ``ngdump/ngdump.c``.
@@ -45,9 +45,9 @@ def parse_meta(content: ByteSource) -> Meta:
 
 
 def checksum_fits(dump: Dump, progress: Progress) -> bool | None:
-    """Whether the dump has the SHA-256 that its ngdump.meta says; None if it has no such file.
+    """Whether the dump has the SHA-256 that its ngdump.meta says; None without ngdump.meta.
 
-    Reads all of it. Raises EvidenceError if it cannot be read to its end.
+    Reads the whole dump. Raises EvidenceError if it cannot be read to its end.
     """
     expected = dump.container_facts.get(SHA256SUM)
     if expected is None:

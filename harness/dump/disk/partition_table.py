@@ -28,7 +28,7 @@ class Partition:
 def partitions(disk: ByteSource) -> tuple[Partition, ...]:
     """The partitions of the GPT, otherwise the primary DOS partitions; () without a table.
 
-    The part of a partition behind the end of the disk does not count.
+    The part of a partition behind the end of the disk is left out.
     """
     return tuple(
         Partition(item.number, item.start, min(item.size, disk.size - item.start))
@@ -73,7 +73,7 @@ def _gpt(disk: ByteSource) -> tuple[Partition, ...]:
 def _gpt_entries(
     disk: ByteSource, header: c_disk.gpt_header, block_size: int
 ) -> Iterator[Partition]:
-    """Those in use."""
+    """The entries in use."""
     size = header.size_of_partition_entry
     if size not in _GPT_ENTRY_SIZES:
         return

@@ -1,4 +1,4 @@
-"""The superblock of a disk that ``zipl -d`` prepared: where the dump lies, and a checksum of it.
+"""The superblock of a disk that ``zipl -d`` prepared: the place of the dump, and a checksum.
 
 References: s390-tools ``zipl/src/bootmap.c`` (what zipl puts on the disk),
 ``zdump/dt_scsi.c`` (how zgetdump finds it again).
@@ -25,7 +25,7 @@ _SECTOR = 512
 _MBR_SIZE = len(c_zipl.scsi_mbr)
 _BOOT_INFO = 0x70
 _DUMP_SB_MAGIC_BYTES = DUMP_SB_MAGIC.to_bytes(8, "big")
-# zipl keeps the end of the partition for kernel, ramdisk and boot map, the superblock among them
+# zipl reserves the end of the partition for kernel, ramdisk, boot map and superblock
 _SEARCHED = 64 << 20
 _CHUNK = 1 << 20
 
@@ -50,7 +50,7 @@ class Superblock:
 
     @classmethod
     def parse(cls, data: bytes) -> Superblock:
-        """Whatever stands there, right or wrong; raises EvidenceError only if it is too short."""
+        """Read the fields without a check; raises EvidenceError only if ``data`` is too short."""
         if len(data) < DUMP_SB_SIZE:
             raise EvidenceError(f"dump superblock of {len(data)} bytes, not {DUMP_SB_SIZE}")
         raw = c_zipl.scsi_dump_sb(data[:DUMP_SB_SIZE])
@@ -62,7 +62,7 @@ class Superblock:
         return self.part_start + self.dump_offset
 
     def checksum_fits(self, data: bytes) -> bool:
-        """Whether ``csum`` is that of ``data``, the checksummed area."""
+        """Whether ``csum`` is the checksum of ``data``, the checksummed area."""
         return self.csum == cksm(data)
 
 
@@ -78,8 +78,8 @@ class FoundSuperblock:
 def superblock_of_disk(disk: ByteSource) -> FoundSuperblock:
     """The dump superblock of a disk, with the block that begins with it.
 
-    What is in it is not checked here. Raises EvidenceError if the disk's SCSI MBR does not lead
-    to one.
+    Its content is not checked here. Raises EvidenceError if the disk's SCSI MBR does not lead to
+    a superblock.
     """
     mbr_bytes = disk.upto(0, _MBR_SIZE)
     if len(mbr_bytes) < _MBR_SIZE:
@@ -117,7 +117,7 @@ def is_dump_disk(disk: ByteSource) -> bool:
 def superblock_of_partition(partition: ByteSource) -> FoundSuperblock | None:
     """The superblock in a dump partition without its disk, searched for at the partition's end.
 
-    It is one if it says that it belongs to a partition of this size.
+    A superblock counts if it says that it belongs to a partition of this size.
     """
     start = max(0, partition.size - _SEARCHED)
     for at, size in partition.data_extents(start - start % _SECTOR):

@@ -1,1 +1,1 @@
-"""The formats of dumps: a reader for each, and writers for those that can be written."""
+"""The formats of dumps: a reader for each, and a writer for some."""

@@ -1,4 +1,4 @@
-"""Unpack pages that are compressed one by one; their own size fields are not trusted."""
+"""Unpack pages that are compressed one by one; size fields in the data are not trusted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import zlib
 
 import zstandard
 
-_MAX_WINDOW = 1 << 20  # bytes; for one page any compressor takes less
+_MAX_WINDOW = 1 << 20  # bytes; compressors use less for one page
 
 
 def unzlib(data: bytes, size: int) -> bytes:
-    """``size`` bytes; raises ValueError if ``data`` is anything but a zlib stream of so many."""
+    """``size`` bytes; raises ValueError if ``data`` is not a zlib stream of so many bytes."""
     unpacker = zlib.decompressobj()
     try:
         page = unpacker.decompress(data, size + 1)
@@ -20,7 +20,7 @@ def unzlib(data: bytes, size: int) -> bytes:
 
 
 def unzstd(data: bytes, size: int) -> bytes:
-    """``size`` bytes; raises ValueError if ``data`` is anything but a zstd frame of so many."""
+    """``size`` bytes; raises ValueError if ``data`` is not a zstd frame of so many bytes."""
     try:
         unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
         with unpacker.stream_reader(data) as reader:

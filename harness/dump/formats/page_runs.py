@@ -22,7 +22,7 @@ _SET_BITS = re.compile(rb"\xff+|[^\x00\xff]")
 class PageRuns:
     """Ascending runs of page numbers, in arrays: a filtered dump may have a million of them.
 
-    ``limit`` is how many the dump ``name`` may have.
+    ``limit`` is the most runs that the dump ``name`` may have.
     """
 
     def __init__(self, name: str, limit: int) -> None:
@@ -37,13 +37,13 @@ class PageRuns:
         return zip(self._start, self._end, strict=True)
 
     def __getitem__(self, number: int) -> tuple[int, int]:
-        """First page of a run, and the one behind its last."""
+        """The first page of a run, and the page behind its last."""
         return self._start[number], self._end[number]
 
     def add(self, start: int, end: int) -> None:
-        """Pages from ``start`` up to but not including ``end``, which follow all others.
+        """Append the pages from ``start`` up to but not including ``end``.
 
-        Raises LimitError if that is one run too many.
+        Raises LimitError if the dump has too many runs.
         """
         if self._end and self._end[-1] == start:
             self._end[-1] = end
@@ -56,7 +56,7 @@ class PageRuns:
         self.count += end - start
 
     def run_of(self, page: int) -> int | None:
-        """The number of the run that has ``page``; None if none has."""
+        """The number of the run that has ``page``; None if no run has it."""
         number = bisect_right(self._start, page) - 1
         return number if number >= 0 and page < self._end[number] else None
 
@@ -69,7 +69,7 @@ class PageRuns:
 def runs_in_bitmap(content: ByteSource, start: int, size: int, pages: int) -> PageRuns:
     """The bits that are set in a bitmap of ``size`` bytes, the lowest bit of a byte first.
 
-    Bits from ``pages`` on do not count. Raises EvidenceError if the bitmap is not all there,
+    Bits from ``pages`` on do not count. Raises EvidenceError if the bitmap is truncated,
     LimitError if it has more runs than a dump of this size.
     """
     runs = PageRuns(content.name, page_runs_for(content.size))
@@ -97,7 +97,7 @@ _RUNS = tuple(tuple(_runs_in_byte(byte)) for byte in range(256))
 
 
 class Bitmap:
-    """A bitmap of ``size`` bytes that is asked for single bits; those from ``pages`` on are 0."""
+    """A bitmap of ``size`` bytes that is read bit by bit; bits from ``pages`` on are 0."""
 
     def __init__(self, content: ByteSource, start: int, size: int, pages: int) -> None:
         self._content, self._start, self._size, self._pages = content, start, size, pages
@@ -109,7 +109,7 @@ class Bitmap:
         return bool(byte >> page % 8 & 1)
 
     def count(self) -> int:
-        """How many bits are set; raises EvidenceError if the bitmap is not all there."""
+        """How many bits are set; raises EvidenceError if the bitmap is truncated."""
         whole, rest = divmod(self._pages, 8)
         end, found = self._start + whole, 0
         for at, size in self._content.data_extents(self._start, end):
@@ -120,7 +120,7 @@ class Bitmap:
 
 
 class PagedMemory(ByteSource):
-    """Memory from absolute address 0 on, which can be had a page at a time."""
+    """Memory from absolute address 0 on, read a page at a time."""
 
     def __init__(self, content: ByteSource, pages: int) -> None:
         self._content, self.name, self.size = content, content.name, pages * PAGE_SIZE
@@ -128,7 +128,7 @@ class PagedMemory(ByteSource):
 
     @abstractmethod
     def page(self, number: int) -> bytes:
-        """One page; raises EvidenceError if it is not there."""
+        """One page; raises EvidenceError if it is missing."""
 
     def upto(self, at: int, size: int) -> bytes:
         parts, end = [], min(at + size, self.size)
@@ -147,7 +147,7 @@ class PagedMemory(ByteSource):
 class RunSegments(Sequence[Segment]):
     """Each run as a segment of ``memory``, whose offsets are absolute addresses.
 
-    ``whole`` has all of them, for those who would make a million segments one by one.
+    ``whole`` has all of them; use it instead of making a million segments one by one.
     """
 
     def __init__(self, runs: PageRuns, memory: ByteSource) -> None:
@@ -175,7 +175,7 @@ class RunSegments(Sequence[Segment]):
 
 
 class RunRanges(Sequence[Range]):
-    """The same as memory ranges, made when they are asked for."""
+    """Each run as a memory range; a range is made on access."""
 
     def __init__(self, runs: PageRuns) -> None:
         self._runs = runs
@@ -189,7 +189,7 @@ class RunRanges(Sequence[Range]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and all(map(eq, self, other)) and len(self) == len(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as any that compares by what is in it
+    __hash__ = None  # type: ignore[assignment]  # as in every type that compares by content
 
     @overload
     def __getitem__(self, number: int) -> Range: ...
@@ -203,13 +203,13 @@ class RunRanges(Sequence[Range]):
 
 
 class PagedDump(Dump):
-    """A dump of single pages, whose segments are the runs of them."""
+    """A dump of single pages; its segments are the runs of pages."""
 
     segments: RunSegments
 
     @property
     def fallible(self) -> Sequence[Segment]:
-        """None: runs are made of whole pages that the dump has, and ascend."""
+        """Empty: runs ascend and have only whole pages that are in the dump."""
         return ()
 
     @property

@@ -1,7 +1,7 @@
 """Every dump format that can be read, one row each: its magic, its reader, its properties.
 
-A new format is a folder beside this file, a row, seeds for the fuzzer (``tests/fuzz/seeds.py``) and
-its name in ``docs/dumps.md``. Whoever wants to know what a format is like asks its row.
+A new format needs a folder beside this file, a row, seeds for the fuzzer (``tests/fuzz/seeds.py``)
+and its name in ``docs/dumps.md``. All code reads the properties of a format from its row.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Knows(Enum):
     """Whether zgetdump knows a format."""
 
     NEVER = auto()
-    READS_LATER = auto()  # a later one than 2.16 reads it, and does not write it
+    READS_LATER = auto()  # releases after 2.16 read it, but do not write it
     KNOWS = auto()  # it reads and writes it
 
 
 @dataclass(frozen=True)
 class Format:
-    """A dump format; ``name`` is zgetdump's, where that has one, and what ``read`` calls its dumps.
+    """A dump format; ``name`` is zgetdump's name, if it has one, and the ``format`` of its dumps.
 
-    ``magic`` is what the dump begins with. ``write`` is None if the format cannot be written.
+    A dump begins with ``magic``. ``write`` is None if the format cannot be written.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Format:
     on_partition: bool = False  # a dump tool writes it to a partition without a file system
     has_virtual: bool = False  # it tells virtual addresses, so it has the kernel's image twice
     has_gaps: bool = True  # not all memory up to the last address is in it
-    filtered: bool = False  # pages are left out on purpose: its segments are runs of the others
-    registers_in_memory: bool = False  # in each CPU's lowcore, which may lack the vector ones
+    filtered: bool = False  # some pages are left out on purpose; its segments are runs of pages
+    registers_in_memory: bool = False  # in each CPU's lowcore, perhaps without vector registers
     drgn: bool = False  # drgn opens it by itself
-    libkdumpfile: bool = False  # it is known to be read right
+    libkdumpfile: bool = False  # libkdumpfile is known to read it correctly
     zgetdump: Knows = Knows.NEVER
 
 
@@ -99,16 +99,16 @@ FORMATS = (
 
 
 def format_at(content: ByteSource) -> Format | None:
-    """The format that ``content`` begins like; None if it is no known one."""
+    """The format whose magic ``content`` begins with; None if it is unknown."""
     start = content.upto(0, MAGIC_SIZE)
     return next((row for row in FORMATS if start.startswith(row.magic)), None)
 
 
 def format_named(name: str) -> Format:
-    """The row of ``Dump.format``; raises KeyError for a name that is no format's."""
+    """The row of ``Dump.format``; raises KeyError for an unknown name."""
     return {row.name: row for row in FORMATS}[name]
 
 
 def writers() -> dict[str, Writer]:
-    """What writes each format that can be written, by its name."""
+    """The writers of all formats that can be written, by the format's name."""
     return {row.name: row.write for row in FORMATS if row.write is not None}

@@ -12,7 +12,7 @@ from harness.errors import EvidenceError
 from harness.s390x.lowcore import PAGE_SIZE
 
 _KNOWN_PAGES = 1 << 16  # translations that are remembered
-_MAX_READ = 1 << 17  # sizes come from the dump, and are not to be believed
+_MAX_READ = 1 << 17  # sizes come from the dump and are not trusted
 _REGION_THIRD_END = 1 << 42  # what a region-third table can map
 _FULL_TABLE = 3
 _SPACES = (1, 13, 7)  # control registers with an ASCE: primary, home, secondary
@@ -30,8 +30,8 @@ class Kernel:
     def image_address(self, virtual: int) -> int:
         """Absolute address of a symbol in the kernel's image, without any page table.
 
-        Since Linux 6.10 the image is mapped apart (``arch/s390/boot/startup.c``) and VMCOREINFO
-        says where; before, its virtual addresses were the absolute ones.
+        Since Linux 6.10 the image has a mapping of its own (``arch/s390/boot/startup.c``), and
+        VMCOREINFO has its address. Before, virtual and absolute addresses were the same.
         """
         base, physical = (self.info.address(name) for name in ("KERNELOFFSET", "KERNELOFFPHYS"))
         if base is None or physical is None:
@@ -53,7 +53,7 @@ class Kernel:
     def read(self, virtual: int, size: int) -> bytes:
         """Up to 128 KiB from a virtual address on.
 
-        Raises EvidenceError if it is not all there, or more.
+        Raises EvidenceError if ``size`` is larger or not all bytes are in the dump.
         """
         if size > _MAX_READ:
             raise EvidenceError(f"{self.dump.name}: {size} bytes at {virtual:#x}: no structure")
@@ -62,18 +62,18 @@ class Kernel:
         )
 
     def number(self, virtual: int) -> int:
-        """The unsigned long there."""
+        """The unsigned long at a virtual address."""
         return int.from_bytes(self.read(virtual, 8), "big")
 
     def _entry(self, at: int) -> int:
         return int.from_bytes(self.dump.read(at, 8), "big")
 
     def _find_asce(self) -> int:
-        """Of swapper_pg_dir: a CPU's register that has its address also has the table's type."""
+        """The ASCE of swapper_pg_dir, from a CPU's register with that address: it has the type."""
         tables = self.image_address(self.info.symbol("swapper_pg_dir"))
         try:
             cpus = self.dump.cpus
-        except EvidenceError:  # a dump with memory alone is still worth reading
+        except EvidenceError:  # a dump without CPUs can still be read
             cpus = ()
         for cpu in cpus:
             for number in _SPACES:
@@ -88,7 +88,7 @@ _UTS_SIZE = 65  # include/uapi/linux/utsname.h: __NEW_UTS_LEN and a NUL
 
 
 def uts_names(kernel: Kernel) -> dict[str, str]:
-    """The first UTS namespace, by field; raises EvidenceError if it is not there."""
+    """The fields of the first UTS namespace; raises EvidenceError if it is missing."""
     at = kernel.info.symbol("init_uts_ns") + kernel.info.offset("uts_namespace.name")
     names = kernel.read(at, len(UTS_FIELDS) * _UTS_SIZE)
     return {
@@ -98,7 +98,7 @@ def uts_names(kernel: Kernel) -> dict[str, str]:
 
 
 def lowcores(kernel: Kernel) -> tuple[int, ...]:
-    """Absolute addresses of the lowcores that the kernel made, one for each CPU it brought up."""
+    """Absolute addresses of the kernel's lowcores, one for each CPU that it brought up."""
     at, count = kernel.info.symbol("lowcore_ptr"), kernel.info.length("lowcore_ptr")
     pointers = kernel.read(at, min(count, PAGE_SIZE) * 8)
     return tuple(kernel.translate(at) for (at,) in struct.iter_unpack(">Q", pointers) if at)

@@ -1,7 +1,7 @@
 """Dynamic address translation: from a virtual address to an absolute one, by the tables in memory.
 
-Sans I/O: the caller reads the table entries. The tables hold real addresses, which are taken for
-absolute ones: only those of the prefix areas differ, and no table is there.
+Sans I/O: the caller reads the table entries. The tables contain real addresses, which are used as
+absolute ones. They differ only in the prefix areas, and no table is there.
 
 Source: Principles of Operation, chapter 3 "Dynamic Address Translation".
 """
@@ -45,8 +45,8 @@ LEVELS = (
 def translate(asce: int, virtual: int, read: Callable[[int], int]) -> int:
     """The absolute address behind ``virtual`` in the address space of ``asce``.
 
-    ``read`` returns the 8-byte entry at an absolute address. Raises EvidenceError, saying which
-    entry of which table stopped it, if the address is not mapped.
+    ``read`` returns the 8-byte entry at an absolute address. Raises EvidenceError that names table
+    and entry if the address is not mapped.
     """
     if asce & REAL_SPACE:
         return virtual

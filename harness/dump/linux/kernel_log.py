@@ -1,4 +1,4 @@
-"""The kernel's log in a dump, as dmesg would have shown it.
+"""The kernel's log in a dump, in the format of dmesg.
 
 The printk ring buffer of Linux 5.10 and later: a ring of descriptors, one per record, whose
 texts are blocks in a ring of data. References: Linux ``kernel/printk/printk_ringbuffer.[ch]``;
@@ -18,7 +18,7 @@ from harness.limits import limits, require
 
 _ID_MASK = (1 << 62) - 1  # the two bits above are the descriptor's state
 _COMMITTED, _FINALIZED = 1, 2
-_NO_TEXT = 1  # set in both ends of a block that is none
+_NO_TEXT = 1  # set in both positions of a record without a block
 _MAX_BITS = 31  # of log_buf_len= (kernel/printk/printk.c, LOG_BUF_LEN_MAX)
 _MAX_STRUCT = 4096  # of a prb_desc and a printk_info, which have 24 and 88
 _WORD = 8
@@ -51,7 +51,7 @@ def panic_in(record: Record) -> str | None:
 
 
 def read_log(kernel: Kernel) -> Iterator[Record]:
-    """All records that were complete, the oldest first.
+    """All complete records, the oldest first.
 
     Raises EvidenceError if the ring buffer is not where VMCOREINFO says, or is not valid.
     """
@@ -82,7 +82,7 @@ class _Ring:
         self._next = block + info.offset("prb_data_blk_lpos.next")
         self._seq, self._time = info.offset("printk_info.seq"), info.offset("printk_info.ts_nsec")
         self._text_len = info.offset("printk_info.text_len")
-        self._room = 1 << self._size_bits  # every text has its own
+        self._room = 1 << self._size_bits  # texts do not share bytes
         require(self._name, "bytes of kernel log", self._room, limits().log_text)
 
     def _size(self, struct: str) -> int:

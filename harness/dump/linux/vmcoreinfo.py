@@ -1,7 +1,7 @@
 """VMCOREINFO: lines ``KEY=value`` that Linux provides for readers of its dump.
 
-References: Linux ``kernel/vmcore_info.c`` and ``include/linux/vmcore_info.h`` (the forms of the
-lines), ``arch/s390/kernel/vmcore_info.c`` (the addresses of s390).
+References: Linux ``kernel/vmcore_info.c`` and ``include/linux/vmcore_info.h`` (format of the
+lines), ``arch/s390/kernel/vmcore_info.c`` (addresses of s390).
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ class Vmcoreinfo:
         return cls(note, dump.name)
 
     def symbol(self, name: str) -> int:
-        """A symbol's virtual address; raises EvidenceError, like the others, if it is missing."""
+        """A symbol's virtual address; raises EvidenceError if VMCOREINFO lacks it."""
         return self._number(f"SYMBOL({name})", 16)
 
     def offset(self, member: str) -> int:
-        """Where ``struct.member`` is, in bytes."""
+        """The offset of ``struct.member`` in bytes; raises EvidenceError if it is missing."""
         return self._number(f"OFFSET({member})", 10)
 
     def size(self, struct: str) -> int:
-        """How many bytes a struct takes."""
+        """The size of a struct in bytes; raises EvidenceError if it is missing."""
         return self._number(f"SIZE({struct})", 10)
 
     def length(self, array: str) -> int:
-        """How many elements an array has."""
+        """The number of elements of an array; raises EvidenceError if it is missing."""
         return self._number(f"LENGTH({array})", 10)
 
     def address(self, name: str) -> int | None:
-        """A line of s390's own with an address, such as KERNELOFFPHYS; None without it."""
+        """The address in a line that only s390 has, such as KERNELOFFPHYS; None without it."""
         return self._number(name, 16) if name in self.lines else None
 
     def _number(self, key: str, base: int) -> int:

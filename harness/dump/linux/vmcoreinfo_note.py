@@ -1,4 +1,4 @@
-"""The note of VMCOREINFO in memory: its name, and the way to it.
+"""The note of VMCOREINFO in memory: its name, and how to find it.
 
 Sources: Linux ``arch/s390/kernel/setup.c`` (setup_vmcoreinfo) and
 ``arch/s390/include/asm/lowcore.h``; s390-tools ``zdump/dfi_vmcoreinfo.c``.
@@ -19,8 +19,8 @@ _HEAD_SIZE = NHDR_SIZE + 12  # with NAME and its NUL, padded to whole words
 def note_in(read: Callable[[int, int], bytes]) -> bytes | None:
     """Descriptor of the note to which the absolute lowcore points; None if there is none.
 
-    ``read`` returns memory: so many bytes from an absolute address on, fewer where memory ends.
-    What it raises is passed on.
+    ``read(address, size)`` returns ``size`` bytes from an absolute address on, fewer at the end of
+    memory. Its exceptions are passed on.
     """
     pointer = read(_POINTER, 8)
     address = int.from_bytes(pointer, "big")

@@ -1,1 +1,1 @@
-"""Declarative layouts of what hardware, firmware and boot loader share with programs."""
+"""Declarative layouts of structures that hardware, firmware and boot loader use."""

@@ -1,6 +1,6 @@
 """Layout of the FCP IPL parameter block. Big-endian.
 
-Reference: Linux 6.12 ``arch/s390/include/uapi/asm/ipl.h``. Field names are its.
+Reference: Linux 6.12 ``arch/s390/include/uapi/asm/ipl.h``. The field names come from there.
 """
 
 from __future__ import annotations

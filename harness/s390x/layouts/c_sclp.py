@@ -1,7 +1,7 @@
 """Layout of service-call control blocks (SCCB) and of the SDIAS event. Big-endian.
 
 References: Linux 6.12 ``drivers/s390/char/sclp.h`` (struct sccb_header, evbuf_header) and
-``drivers/s390/char/sclp_sdias.h`` (struct sdias_evbuf). Field names are theirs.
+``drivers/s390/char/sclp_sdias.h`` (struct sdias_evbuf). The field names come from there.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 References: s390-tools ``zipl/include/boot.h`` (struct scsi_mbr, boot_info), ``zipl/src/bootmap.c``
 (component tables), ``zdump/zfcpdump.h`` (struct zfcpdump_sb) and ``zipl/include/bootmap.h`` (struct
-scsi_dump_sb). Field names are theirs.
+scsi_dump_sb). The field names come from there.
 """
 
 from __future__ import annotations

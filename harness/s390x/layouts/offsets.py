@@ -1,4 +1,4 @@
-"""Where a field of a declarative layout is."""
+"""Offsets of fields in a declarative layout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dissect.cstruct import Structure
 
 
 def offset_of(structure: type[Structure], field: str) -> int:
-    """Bytes from the start of ``structure`` on; raises ValueError if that is not fixed."""
+    """Bytes from the start of ``structure``; raises ValueError if the offset is not fixed."""
     offset = structure.fields[field].offset
     if offset is None:
         raise ValueError(f"{structure.__name__}.{field} has no fixed offset")

@@ -1,7 +1,7 @@
 """Layout of a 64-bit big-endian ELF core.
 
 References: System V ABI, gABI chapters 4 "ELF Header" and 5 "Program Header"; Linux
-``include/uapi/linux/elf.h``. Field names are theirs.
+``include/uapi/linux/elf.h``. The field names come from there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EM_S390 = 22
 PT_LOAD = 1
 PT_NOTE = 4
 NT_PRPSINFO = 3
-PN_XNUM = 0xFFFF  # "more than fit in e_phnum": the number is elsewhere
+PN_XNUM = 0xFFFF  # too many for e_phnum: the number is elsewhere
 
 DEFINITIONS = """
 struct Elf64_Ehdr {

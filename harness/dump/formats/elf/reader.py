@@ -1,8 +1,8 @@
 """Reader of s390x ELF dumps: ``/proc/vmcore`` as a dump tool saved it, or QEMU's own dump.
 
-Not built on pyelftools: a damaged dump must yield an error that names field and offset, while
-pyelftools raises whatever its parser trips over, and it follows section headers first, which a
-core does not need (QEMU 7.2 writes senseless ones). The tests use it as the second opinion.
+It does not use pyelftools. A damaged dump must yield an error that names field and offset, but
+pyelftools passes on the errors of its parser. It also reads section headers first; a core does not
+need them, and those of QEMU 7.2 are meaningless. The tests compare both readers.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 class Load:
     """One PT_LOAD: ``size`` bytes at file ``offset`` are memory from absolute ``paddr`` on.
 
-    ``memory_size`` (p_memsz) is the same, or more: the rest is zero. zgetdump leaves memory out
-    that is all zero, makedumpfile -E the excluded pages at the end (s390-tools ``zdump/dfo_elf.c``
-    writes such, ``dfi_elf.c`` reads them so, as crash does).
+    ``memory_size`` (p_memsz) is the same, or more: the rest is zero. zgetdump leaves out memory
+    that is all zero (s390-tools ``zdump/dfo_elf.c``), and makedumpfile -E leaves out excluded pages
+    at the end. zgetdump (``dfi_elf.c``) and crash read the rest as zero, too.
     """
 
     paddr: int
@@ -66,20 +66,20 @@ class ElfNote(NamedTuple):
 
 @dataclass(frozen=True)
 class ElfLayout:
-    """Where things lie in an ELF core; ``notes`` are (file offset, size) of each PT_NOTE."""
+    """The segments of an ELF core; ``notes`` are (file offset, size) of each PT_NOTE."""
 
     loads: tuple[Load, ...]
     notes: tuple[tuple[int, int], ...]
 
     @property
     def length(self) -> int:
-        """Bytes the file must have so that nothing described is missing."""
+        """The size in bytes that the file must have to be complete."""
         ends = [load.offset + load.size for load in self.loads if load.size]
         return max([offset + size for offset, size in self.notes] + ends, default=0)
 
 
 class ElfDump(Dump):
-    """An s390x ELF core in ``content``; its notes are read at once, its memory when asked for."""
+    """An s390x ELF core in ``content``; notes are read at once, memory only on request."""
 
     format = "elf"
 
@@ -95,8 +95,8 @@ class ElfDump(Dump):
     def open(cls, path: Path) -> Self:
         """Raises EvidenceError, naming file, offset and field, for anything but an s390x core.
 
-        A dump that ends early is opened as long as its headers and notes are there; ``missing``
-        tells how much is not.
+        A truncated dump can be opened if its headers and notes are there; ``missing`` tells how
+        many bytes are not.
         """
         file = File.open(path)
         try:
@@ -107,7 +107,7 @@ class ElfDump(Dump):
 
     @property
     def cpus(self) -> tuple[CpuState, ...]:
-        """In file order; QEMU's own dump has the clock comparator itself, not shifted."""
+        """In file order. QEMU's own dump has the whole clock comparator, not shifted."""
         return cpus_in(self.notes, self.name)
 
     @property
@@ -120,11 +120,11 @@ class ElfDump(Dump):
 
     @property
     def vmcoreinfo(self) -> bytes | None:
-        """As it stands in its note; QEMU writes none, and leaves it where it is in memory.
+        """The content of its note. QEMU writes no such note; VMCOREINFO is then only in memory.
 
-        Raises LimitError if it is longer than any.
+        Raises LimitError if it is too long.
         """
-        is_vmcore = any(note.type == NT_PRPSINFO for note in self.notes)  # which QEMU lacks, too
+        is_vmcore = any(note.type == NT_PRPSINFO for note in self.notes)  # not in QEMU's either
         return self.vmcoreinfo_note if is_vmcore else self.vmcoreinfo_note or vmcoreinfo_in(self)
 
     @property
@@ -175,10 +175,10 @@ def parse_layout(content: ByteSource) -> ElfLayout:
 
 
 def parse_notes(content: ByteSource, layout: ElfLayout) -> Iterator[ElfNote]:
-    """Every note, in file order; a nameless one ends its PT_NOTE (Linux pads with those).
+    """Every note, in file order; a note without a name ends its PT_NOTE (Linux pads with them).
 
-    Raises EvidenceError if a note does not fit into its PT_NOTE, or that not into the file,
-    LimitError if all of them are more than any machine has.
+    Raises EvidenceError if a note does not fit into its PT_NOTE, or the PT_NOTE not into the file;
+    LimitError if there are more bytes of notes than on any machine.
     """
     total, count, most = sum(size for _, size in layout.notes), 0, limits().notes
     require(content.name, "bytes of notes (p_filesz)", total, limits().note_bytes)

@@ -1,4 +1,4 @@
-"""Writer of s390x ELF cores as Linux makes them: notes, then the segments of memory.
+"""Writer of s390x ELF cores in the form of Linux: notes, then the segments of memory.
 
 References: Linux ``arch/s390/kernel/crash_dump.c`` (elfcorehdr_alloc, fill_cpu_elf_notes);
 s390-tools ``zdump/dfo_elf.c``.
@@ -40,9 +40,9 @@ _PF_RWX = 7
 def write_elf(dump: Dump, target: Path, task: Task) -> None:
     """Write ``dump`` as an ELF core, with a hole for every zero page.
 
-    Segments are as the dump has them; where it tells no virtual address, that is the absolute
-    one. Raises EvidenceError if the dump cannot be read, HostError if the target cannot be
-    written; the target is then removed.
+    The segments are those of ``dump``. If it has no virtual addresses, the absolute ones are used.
+    Raises EvidenceError if the dump cannot be read, HostError if the target cannot be written; the
+    target is then removed.
     """
     if len(dump.segments) + 1 >= PN_XNUM:
         raise EvidenceError(f"{dump.name}: {len(dump.segments)} segments are too many for ELF")
@@ -51,7 +51,7 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
     notes_at = EHDR_SIZE + PHDR_SIZE * (1 + len(dump.segments))
     loads_at = _aligned(notes_at + len(notes))
     phdrs = [c_elf.Elf64_Phdr(p_type=PT_NOTE, p_offset=notes_at, p_filesz=len(notes))]
-    phdrs[0].p_memsz = len(notes)  # Linux has it so; a PT_NOTE takes no memory
+    phdrs[0].p_memsz = len(notes)  # as in Linux, although a PT_NOTE takes no memory
     at = loads_at
     for segment in dump.segments:
         phdrs.append(

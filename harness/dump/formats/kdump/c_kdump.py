@@ -1,9 +1,9 @@
 """Layout of makedumpfile's kdump-compressed format, as a 64-bit big-endian system writes it.
 
-References: makedumpfile 1.7.2 ``IMPLEMENTATION`` (order of things in the file),
+References: makedumpfile 1.7.2 ``IMPLEMENTATION`` (order of the parts of a file),
 ``diskdump_mod.h`` (struct disk_dump_header, kdump_sub_header, page_desc, flags),
 ``makedumpfile.h`` (struct makedumpfile_header, makedumpfile_data_header: the flattened format);
-QEMU 7.2 ``include/sysemu/dump.h``, which writes the same. Field names are theirs.
+QEMU 7.2 ``include/sysemu/dump.h`` (the same format). The field names come from there.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ FLAT_HEADER_SIZE = 4096  # MAX_SIZE_MDF_HEADER
 TYPE_FLAT_HEADER = VERSION_FLAT_HEADER = 1
 END_FLAG_FLAT_HEADER = -1
 
-# page_desc.flags; disk_dump_header.status has them, too, and some of its own
+# page_desc.flags; disk_dump_header.status has them, too, and has additional ones
 DUMP_DH_COMPRESSED_ZLIB = 0x1
 DUMP_DH_COMPRESSED_LZO = 0x2
 DUMP_DH_COMPRESSED_SNAPPY = 0x4
 DUMP_DH_COMPRESSED_INCOMPLETE = 0x8
 DUMP_DH_COMPRESSED_ZSTD = 0x20
 
-# which header_version brought what in kdump_sub_header
+# the header_version that added a field to kdump_sub_header
 VERSION_SPLIT, VERSION_VMCOREINFO, VERSION_NOTE, VERSION_64 = 2, 3, 4, 6
 
 DEFINITIONS = """

@@ -27,10 +27,10 @@ def is_flattened(content: ByteSource) -> bool:
 
 
 def flattened(content: ByteSource) -> ByteSource:
-    """What the records of ``content`` make when they are written; what none writes is zero.
+    """The file that the records of ``content`` describe; bytes of no record are zero.
 
-    Raises EvidenceError, naming offset and field, if it is not written to its end, or is none;
-    LimitError if it has more records than makedumpfile would make of so many bytes.
+    Raises EvidenceError, naming offset and field, if ``content`` is truncated or not flattened;
+    LimitError if it has more records than makedumpfile would write for so many bytes.
     """
     name = content.name
     head = content.read(0, len(c_kdump.makedumpfile_header), "flattened format's header")
@@ -44,7 +44,7 @@ def flattened(content: ByteSource) -> ByteSource:
 
 
 def _pieces(content: ByteSource) -> Iterator[Piece]:
-    """What each record has; they end with one whose fields are all END_FLAG_FLAT_HEADER."""
+    """The data of each record; in the last record every field is END_FLAG_FLAT_HEADER."""
     at, limit = FLAT_HEADER_SIZE, flat_records_for(content.size)
     for _ in range(limit):
         record = c_kdump.makedumpfile_data_header(content.read(at, DATA_HEADER_SIZE, "record"))

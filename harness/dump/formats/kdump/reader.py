@@ -1,8 +1,8 @@
 """Reader of kdump-compressed dumps, as makedumpfile and QEMU write them on s390x.
 
-Own code, for want of a library: libkdumpfile comes without a wheel, and the one that drgn bundles
-gives memory only. Which pages there are is in two bitmaps: the first has the machine's memory, the
-second what of it is in the dump, with a descriptor for each page in ascending order.
+No library fits: libkdumpfile has no wheel, and the copy in drgn gives memory only. A dump has two
+bitmaps. The first has the pages of the machine, the second the pages in the dump. Each page in the
+dump has a descriptor, in ascending order.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
 from harness.s390x.lowcore import PAGE_SIZE
 
-_ZERO_PAGES = 1  # the dump level that leaves out nothing else (makedumpfile(8))
+_ZERO_PAGES = 1  # the dump level that leaves out only zero pages (makedumpfile(8))
 _MAX_PAGES = 1 << 51  # as many as 63 bits can address
-_SCANNED = 4096  # descriptors at a time
-_READ_AHEAD = 64  # the same, when pages are read
-_DESC = struct.Struct(">QIIQ")  # page_desc, for going through millions of them
+_SCANNED = 4096  # descriptors read at once in a scan
+_READ_AHEAD = 64  # descriptors read at once for pages
+_DESC = struct.Struct(">QIIQ")  # page_desc: fast enough for millions of them
 
 _UNPACK: Mapping[int, Callable[[bytes, int], bytes]] = MappingProxyType(
     {DUMP_DH_COMPRESSED_ZLIB: unzlib, DUMP_DH_COMPRESSED_ZSTD: unzstd}
@@ -58,7 +58,7 @@ _PACKED = sum(_UNPACK) | sum(_UNSUPPORTED)
 
 
 class KdumpDump(PagedDump):
-    """A kdump-compressed dump in ``content``; of its pages only a bitmap is read at once."""
+    """A kdump-compressed dump in ``content``; only headers and one bitmap are read at once."""
 
     format = "kdump"
 
@@ -83,7 +83,7 @@ class KdumpDump(PagedDump):
 
     @property
     def cpus(self) -> tuple[CpuState, ...]:
-        """In the order of the notes; none in a dump that has no notes."""
+        """In the order of the notes; empty if the dump has no notes."""
         return cpus_in(self._notes(), self.name)
 
     @property
@@ -93,7 +93,7 @@ class KdumpDump(PagedDump):
 
     @property
     def vmcoreinfo(self) -> bytes | None:
-        """As it stands in the dump, or in the notes; QEMU leaves it where it is in memory."""
+        """From its own place in the dump, or from the notes; with QEMU it is only in memory."""
         sub = self._sub
         if sub.size_vmcoreinfo == 0:
             notes = self._notes()
@@ -104,7 +104,7 @@ class KdumpDump(PagedDump):
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """``left_out`` counts the pages that the machine had and the dump has not."""
+        """``left_out`` counts the pages of the machine that are not in the dump."""
         header, sub = self._header, self._sub
         return {
             "header_version": header.header_version,
@@ -150,7 +150,7 @@ class KdumpDump(PagedDump):
         return segment
 
     def _stored(self) -> tuple[int, int]:
-        """Where the dump ends, and how many bytes of memory are behind the end of the file."""
+        """The end of the dump, and how many bytes of memory are behind the end of the file."""
         if self._extent is None:
             table_end = self._descriptors + self._dumped.count * PAGE_DESC_SIZE
             end, here = table_end, 0  # bytes, pages
@@ -194,7 +194,7 @@ class _Pages(PagedMemory):
             raise self._error(index, number, f" is damaged: {error}") from error
 
     def _descriptor(self, index: int, number: int) -> tuple[int, int, int]:
-        """Offset, size and flags of page ``number``; pages are mostly read one after the other."""
+        """Offset, size and flags of page ``number``; fast if pages are read in ascending order."""
         first, data = self._known
         if not first <= index < first + len(data) // PAGE_DESC_SIZE:
             at = self._descriptors + index * PAGE_DESC_SIZE
@@ -230,7 +230,7 @@ def _header(content: ByteSource) -> c_kdump.disk_dump_header:
 
 
 def _sub_header(content: ByteSource, header: c_kdump.disk_dump_header) -> c_kdump.kdump_sub_header:
-    """What ``header_version`` does not have yet is 0."""
+    """Fields that ``header_version`` does not have yet are 0."""
     sub = c_kdump.kdump_sub_header(content.read(PAGE_SIZE, SUB_HEADER_SIZE, "sub header"))
     version = header.header_version
     if version < VERSION_SPLIT:

@@ -1,7 +1,7 @@
 """Layout of an LKCD dump of version 8 with the s390 header, big-endian.
 
 References: s390-tools 2.16 ``zdump/df_lkcd.h`` (all structures and flags), ``zdump/dfi_lkcd.c``
-(dump_end: the end markers that writers really left); crash ``lkcd_dump_v8.h``. Field names are
+(dump_end: the end markers that writers really wrote); crash ``lkcd_dump_v8.h``. Field names are
 those of s390-tools.
 """
 

@@ -1,7 +1,7 @@
 """Reader of LKCD dumps, version 8, as zfcpdump 2 wrote them: a header, then page after page.
 
-Each page has a header of its own, and may be compressed; pages ascend, and what is not there was
-not in the machine. Where a page is, is known only from the headers before it: all are read once,
+Each page has a header of its own, and may be compressed. Pages ascend; a missing page was not in
+the machine. The place of a page depends on the headers before it. So all headers are read once,
 unless no page is missing and none is compressed.
 """
 
@@ -41,9 +41,9 @@ from harness.s390x.storestatus import cpu_state
 
 _LARGEST = 1 << 63  # bytes of memory
 _STRIDE = PG_HDR_SIZE + PAGE_SIZE  # of a page that is not compressed
-_EVERY = 16  # of so many pages the place of one is kept
+_EVERY = 16  # the place of each 16th page is kept
 _WINDOW = 1 << 14  # bytes read at once in search of headers
-_PG_HDR = struct.Struct(">QII")  # df_lkcd_pg_hdr, for going through millions of them
+_PG_HDR = struct.Struct(">QII")  # df_lkcd_pg_hdr: fast enough for millions of them
 
 
 class _PageHeader(NamedTuple):
@@ -67,7 +67,7 @@ class LkcdDump(PagedDump):
 
     @property
     def cpus(self) -> tuple[CpuState, ...]:
-        """From their lowcores, without vector registers; none in a dump without s390 header."""
+        """From their lowcores, without vector registers; empty without an s390 header."""
         if self._asm is None:
             return ()
         prefixes = self._asm.lc_vec[: self._asm.cpu_cnt]
@@ -99,12 +99,12 @@ class LkcdDump(PagedDump):
 
     @property
     def missing(self) -> int:
-        """Of a dump that is not complete, all behind its last page, for holes are not told."""
+        """Bytes behind the last page of an incomplete dump; holes cannot be counted."""
         return self._header.mem_end - self._pages.present_end if self.incomplete else 0
 
 
 class _Pages(PagedMemory):
-    """``end`` is the offset behind the end marker, or where there should have been one."""
+    """``end`` is the offset behind the end marker, or the offset where it should be."""
 
     def __init__(self, content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> None:
         pages = header.mem_end // PAGE_SIZE
@@ -112,7 +112,7 @@ class _Pages(PagedMemory):
         self.runs = PageRuns(content.name, page_runs_for(content.size))
         self.incomplete: str | None = None
         self._full = _is_full(content, header)
-        self._kept, self._at = array("Q"), array("Q")  # a page in each _EVERY, and where it is
+        self._kept, self._at = array("Q"), array("Q")  # each _EVERY-th page and its offset
         if self._full:
             self.runs.add(0, pages)
             self.end = DF_LKCD_HDR_SIZE + pages * _STRIDE + PG_HDR_SIZE
@@ -175,7 +175,7 @@ class _Pages(PagedMemory):
 
 
 def _page_headers(content: ByteSource, at: int) -> Iterator[_PageHeader]:
-    """What stands where page headers should, as long as there is room for one."""
+    """The bytes at the places of page headers, until the file has no room for another."""
     window, window_at = b"", at
     while True:
         if at + PG_HDR_SIZE > window_at + len(window):
@@ -194,14 +194,14 @@ def _is_page(header: _PageHeader) -> bool:
 
 
 def _is_end(header: _PageHeader, last: int) -> bool:
-    """Some writers left another marker, vmconvert the last page once more (dfi_lkcd.c)."""
+    """Some writers used another marker; vmconvert repeated the last page (dfi_lkcd.c)."""
     return bool(header.flags & DF_LKCD_DH_END or header[1:] == ZFCPDUMP_END or header.addr == last)
 
 
 def _is_full(content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> bool:
-    """Whether page after page is there, none compressed.
+    """Whether no page is missing and none is compressed.
 
-    Pages ascend, so none is missing before one that stands where it would with all the others.
+    Pages ascend. So if a page is at its offset in a full dump, no page before it is missing.
     """
     pages = header.mem_end // PAGE_SIZE
     if header.dump_compress != DF_LKCD_COMPRESS_NONE or pages == 0:
@@ -233,7 +233,7 @@ def _header(content: ByteSource) -> c_lkcd.df_lkcd_hdr:
 
 
 def _header_asm(content: ByteSource, header: c_lkcd.df_lkcd_hdr) -> c_lkcd.df_lkcd_hdr_asm | None:
-    """The s390 header behind the other; None in an old dump without one."""
+    """The s390 header behind the main header; None in an old dump without it."""
     if header.hdr_size + HDR_ASM_SIZE > DF_LKCD_HDR_SIZE:
         raise EvidenceError(f"{content.name}: hdr_size is {header.hdr_size}")
     asm = c_lkcd.df_lkcd_hdr_asm(content.read(header.hdr_size, HDR_ASM_SIZE, "s390 header"))

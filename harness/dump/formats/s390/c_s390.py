@@ -1,8 +1,8 @@
 """Layout of the s390 stand-alone dump, plain and extended.
 
 References: s390-tools ``include/dump/s390_dump.h`` (commit 23e9156f43fa, 2023), before that
-``zdump/df_s390.h``; who writes it: ``zipl/boot/stage2dump.c``, ``eckd2dump_sv.c``. Field names
-are theirs.
+``zdump/df_s390.h``; the writers are ``zipl/boot/stage2dump.c`` and ``eckd2dump_sv.c``. The field
+names come from there.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ DUMP_SEGM_ZLIB_MAXENTS = 1011
 DUMP_SEGM_ENTRY_UNCOMPRESSED = 0x8000_0000
 SEGM_HDR_SIZE = 0x1000
 ENTRY_OFFSET = 0x34  # of entry_offset[], u32, which fills the rest of the segment header
-BLOCK = 4096  # bytes of the disk's block, in which the extended format counts, of most ECKD disks
-SECTOR = 512  # the same of SCSI disks
+BLOCK = 4096  # bytes of a disk block, the unit of the extended format, on most ECKD disks
+SECTOR = 512  # bytes of a disk block on SCSI disks
 OTHER_BLOCKS = (SECTOR, 1024, 2048)
 
 DEFINITIONS = """

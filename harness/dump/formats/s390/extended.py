@@ -1,6 +1,6 @@
-"""Reader of s390 stand-alone dumps in the extended form: segments of the memory that is not zero.
+"""Reader of s390 stand-alone dumps in the extended form: segments of memory that is not zero.
 
-References: s390-tools ``zdump/dfi_s390.c`` (mem_chunks_add_ext and what decompresses, commit
+References: s390-tools ``zdump/dfi_s390.c`` (mem_chunks_add_ext and the decompression, commit
 9f9dddddd41a) and ``zipl/boot/eckd2dump_zlib.c`` (write_compressed_dump_segment).
 """
 
@@ -34,9 +34,10 @@ _CACHED_ENTRIES = 4
 
 
 class Stored(NamedTuple):
-    """One segment: memory from ``start`` on, ``size`` bytes; its data begin at ``offset``.
+    """One segment: ``size`` bytes of memory from ``start`` on; its data begin at ``offset``.
 
-    ``size_on_disk`` in bytes, headers not counted; ``entries`` compressed ones, 0 if it is raw.
+    ``size_on_disk`` is in bytes, without headers. ``entries`` counts compressed entries, 0 if the
+    segment is raw.
     """
 
     start: int
@@ -47,7 +48,7 @@ class Stored(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The first absolute address behind it."""
+        """The first absolute address behind the segment."""
         return self.start + self.size
 
 
@@ -63,7 +64,7 @@ class S390ExtDump(S390Dump):
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """Also the block size that was found out, by zgetdump's name."""
+        """Also the block size that was detected, under zgetdump's name."""
         block = self.memory.block
         return super().facts if block is None else {**super().facts, "blk_size": block}
 
@@ -84,9 +85,9 @@ class S390ExtDump(S390Dump):
 
 
 class ExtendedMemory(ByteSource):
-    """Memory as the segments have it, zeros between them.
+    """The memory of the segments, with zeros between them.
 
-    Its size is all that the header describes, less if segments are missing at the end.
+    Its size is the size that the header describes, or less if segments at the end are missing.
     """
 
     def __init__(self, content: ByteSource, header: c_s390.df_s390_hdr) -> None:
@@ -108,7 +109,7 @@ class ExtendedMemory(ByteSource):
 
     @property
     def block(self) -> int | None:
-        """Bytes of the disk's block, in which sizes are given; None if nothing is compressed."""
+        """Bytes of a disk block, the unit of sizes; None if nothing is compressed."""
         return self._block if any(segment.entries for segment in self._segments) else None
 
     def close(self) -> None:
@@ -146,8 +147,9 @@ class ExtendedMemory(ByteSource):
     def _read_all_headers(self) -> None:
         """Sets ``complete``: whether the last segment was found.
 
-        zgetdump asks the disk for its block size (BLKSSZGET). A copy does not tell, except that
-        with the right one the end marker follows; if none is, the one that leads farthest counts.
+        zgetdump asks the disk for its block size (BLKSSZGET). In a copy it is not known, so each
+        size is tried. With the right one the end marker follows the last segment. Otherwise the
+        one with the most segments is used.
         """
         found: dict[int, tuple[bool, list[Stored]]] = {}
         for block in (BLOCK, *OTHER_BLOCKS):
@@ -179,7 +181,7 @@ class ExtendedMemory(ByteSource):
         raise EvidenceError(f"{self.name}: more than {MAX_SEGMENTS} segments")
 
     def _segment(self, header: c_s390.df_s390_dump_segm_hdr, offset: int) -> Stored | None:
-        """What the header describes; None if it cannot be the next segment's."""
+        """The segment that the header describes; None if it cannot be the next segment."""
         start, size = header.start, header.len
         if not size and not header.stop_marker:  # empty and last: all memory is zero
             return None
@@ -195,7 +197,7 @@ class ExtendedMemory(ByteSource):
         return Stored(start, size, offset, header.size_on_disk * self._block, header.entry_count)
 
     def _present_end(self, segment: Stored) -> int:
-        """The first address of a segment, perhaps cut off, whose content is not in the file."""
+        """The first address of a segment, perhaps truncated, whose content is not in the file."""
         room = self._content.size - segment.offset
         if room >= segment.size_on_disk:
             return segment.end
@@ -211,7 +213,7 @@ class ExtendedMemory(ByteSource):
         return segment.end
 
     def _from_segment(self, number: int, at: int, end: int) -> bytes:
-        """Memory from ``at`` on, as far as one segment or one of its entries goes."""
+        """Memory from ``at`` on, up to the end of the segment or of its entry."""
         segment = self._segments[number]
         if not segment.entries:
             return self._content.upto(
@@ -256,7 +258,7 @@ class ExtendedMemory(ByteSource):
         blocks = [value & ~DUMP_SEGM_ENTRY_UNCOMPRESSED for value in values]
         start = blocks[0] * self._block
         stop = segment.size_on_disk if last else blocks[1] * self._block
-        # an entry that does not become smaller is at most a little larger than raw
+        # an entry that cannot be compressed is only a little larger than raw
         if not start < stop <= min(segment.size_on_disk, start + 2 * self._entry_size):
             raise EvidenceError(
                 f"{self.name}: offset {at:#x}: entry_offset says that entry {entry} is from "
@@ -266,7 +268,7 @@ class ExtendedMemory(ByteSource):
 
 
 def _entry_size(content: ByteSource, header: c_s390.df_s390_hdr) -> int:
-    """Bytes of memory in a compressed entry; 0 if the dump has none."""
+    """Bytes of memory in a compressed entry; 0 if the dump has no such entries."""
     size = header.zlib_entry_size if header.zlib_version_s390 else 0
     if size % BLOCK:
         raise EvidenceError(

@@ -29,13 +29,13 @@ _NO_FACTS = ("magic", "pad", "end_pad1", "end_pad2", "lc_vec")
 
 
 class S390Dump(Dump):
-    """A plain s390 dump in ``content``; nothing but its header is read before it is asked for."""
+    """A plain s390 dump in ``content``; only its header is read at once."""
 
     format = "s390"
     lc_vec_version = LC_VEC_VERSION
 
     def __init__(self, content: ByteSource) -> None:
-        """Raises EvidenceError, naming offset and field, if the header is of no such dump."""
+        """Raises EvidenceError, naming offset and field, if the header is not of such a dump."""
         self.content, self.name = content, content.name
         self.header = parse_header(content)
         self.segments = (Segment(0, self.header.mem_size, self._memory()),)
@@ -45,7 +45,7 @@ class S390Dump(Dump):
 
     @cached_property
     def cpus(self) -> tuple[CpuState, ...]:
-        """As their status areas have them, in the order of the header's prefixes (lc_vec)."""
+        """From the status areas, in the order of the header's prefixes (lc_vec)."""
         cpus = []
         for number, prefix in enumerate(self._prefixes):
             try:
@@ -81,7 +81,7 @@ class S390Dump(Dump):
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """The header's fields, and the end marker's as ``em.tod``; pads and lc_vec left out."""
+        """The header's fields without pads and lc_vec, and ``em.tod`` from the end marker."""
         found = {
             name: getattr(self.header, name)
             for name in c_s390.df_s390_hdr.fields
@@ -91,7 +91,7 @@ class S390Dump(Dump):
 
     @property
     def incomplete(self) -> str | None:
-        """The end marker is written last, and never before the header's time."""
+        """The reason, if the end marker is missing or older than the header; else None."""
         place = f"offset {self.end_marker_at:#x}"
         if self.end_tod is None:
             return f"no end marker ({DF_S390_EM_STR.decode()}) at {place}: it is written last"
@@ -104,7 +104,7 @@ class S390Dump(Dump):
 
     @property
     def contradictions(self) -> tuple[str, ...]:
-        """Zipl's tools write the size of memory three times, and each prefix twice.
+        """Compare what zipl's tools write more than once: size of memory, and prefixes.
 
         Source: s390-tools ``zipl/boot/stage2dump.c`` (mem_and_cpu_init, copy_lowcore_64).
         """
@@ -138,8 +138,8 @@ class S390Dump(Dump):
 def parse_header(content: ByteSource) -> c_s390.df_s390_hdr:
     """A checked ``df_s390_hdr``, plain or extended.
 
-    Raises EvidenceError, naming offset and field, for a dump of a 31-bit system, one on several
-    volumes, or what is no header.
+    Raises EvidenceError, naming offset and field, for a dump of a 31-bit system, a dump on several
+    volumes, or any other data.
     """
     name = content.name
     header = c_s390.df_s390_hdr(content.read(0, DF_S390_HDR_SIZE, "s390 dump header"))

@@ -1,4 +1,4 @@
-"""Registers in a dump that keeps them in memory: in each CPU's status area, in its lowcore.
+"""Registers in a dump that keeps them in memory: in the status area of each CPU's lowcore.
 
 References: s390-tools ``zdump/dfi.c`` (lc2cpu_64, dfi_cpu_lc_has_vx_sa), ``zdump/dfo_s390.c``,
 ``zipl/boot/stage2dump.c`` (copy_lowcore_64, should_dump_vx).
@@ -24,11 +24,11 @@ from harness.s390x.storestatus import (
 
 _MCESA_ALIGNMENT = 1024
 
-Read = Callable[[int, int], bytes]  # memory from an absolute address on, so many bytes
+Read = Callable[[int, int], bytes]  # (absolute address, size) -> memory
 
 
 class Patch(NamedTuple):
-    """Bytes that memory must have from an absolute address on; never crosses a page."""
+    """Bytes that memory must have from an absolute address on; all within one page."""
 
     address: int
     data: bytes
@@ -37,8 +37,8 @@ class Patch(NamedTuple):
 def stored_cpu(read: Read, prefix: int, end: int) -> CpuState:
     """The CPU whose lowcore is at ``prefix``, in memory up to ``end``.
 
-    V16-V31 and the right halves of V0-V15 are unknown where they are not stored. What ``read``
-    raises is passed on.
+    V16-V31 and the right halves of V0-V15 are unknown if they are not stored. Exceptions of
+    ``read`` are passed on.
     """
     area = read(prefix + STATUS_AREA, STATUS_AREA_SIZE)
     vectors_at = vector_area(read, prefix, end)
@@ -50,8 +50,8 @@ def stored_cpu(read: Read, prefix: int, end: int) -> CpuState:
 def vector_area(read: Read, prefix: int, end: int) -> int | None:
     """The address of the stored vector registers; None if they are not stored.
 
-    s390-tools neither store nor read them where the address is not a multiple of 1024: that is
-    how Linux marks an area which has room for the guarded storage registers, too.
+    s390-tools neither store nor read them if the address is not a multiple of 1024: Linux uses
+    such an address for an area that also has room for the guarded storage registers.
     """
     (address,) = struct.unpack(">Q", read(prefix + MCESAD, 8))
     fits = address and address % _MCESA_ALIGNMENT == 0 and address + ADDITIONAL_STATUS_SIZE <= end
@@ -59,15 +59,15 @@ def vector_area(read: Read, prefix: int, end: int) -> int | None:
 
 
 def kept_cpus(dump: Dump) -> tuple[CpuState, ...]:
-    """The CPUs that such a dump has: those with a prefix. The others were never started."""
+    """The CPUs that such a dump has: the CPUs with a prefix. The others were never started."""
     return tuple(cpu for cpu in dump.cpus if cpu.prefix)
 
 
 def register_patches(dump: Dump, cpus: Sequence[CpuState], end: int) -> tuple[Patch, ...]:
-    """What to write into memory so that it keeps the registers; () if it does already.
+    """The changes that put the registers into memory; () if they are there already.
 
-    Vector registers for which the crashed system had no room are not kept. Raises EvidenceError
-    if a CPU's lowcore is not in the dump, or two CPUs would share it.
+    Vector registers are left out if the crashed system had no room for them. Raises EvidenceError
+    if a CPU's lowcore is not in the dump, or if two CPUs would share it.
     """
     patches: list[Patch] = []
     for number, cpu in enumerate(cpus):
@@ -94,7 +94,7 @@ def _patches_of(read: Read, cpu: CpuState, end: int) -> Iterator[Patch]:
     if _keeps(read, cpu, end):
         return
     at = cpu.prefix + STATUS_AREA
-    # status_area() shifts the comparator, which in a dump is shifted already
+    # status_area() shifts the comparator, but in a dump it is shifted already
     unshifted = replace(cpu, clock_comparator=cpu.clock_comparator << 8)
     yield Patch(at, status_area(unshifted, read(at, STATUS_AREA_SIZE)))
     vectors_at = vector_area(read, cpu.prefix, end)
@@ -103,7 +103,7 @@ def _patches_of(read: Read, cpu: CpuState, end: int) -> Iterator[Patch]:
 
 
 def _keeps(read: Read, cpu: CpuState, end: int) -> bool:
-    """Whether memory has the known registers of the CPU, as far as there is room for them."""
+    """Whether memory has the known registers of the CPU, if it has room for them."""
     stored = stored_cpu(read, cpu.prefix, end)
     if stored.vxrs is None or cpu.vxrs is None:
         return stored.without_vectors() == cpu.without_vectors()

@@ -41,17 +41,17 @@ from harness.s390x.lowcore import PAGE_SIZE
 
 MIB = DUMP_SEGM_ZLIB_ENTSIZE
 STOP_MARKER = (1 << 64) - 1
-_DUMP_LEVEL = 4  # "all memory", what every tool writes
+_DUMP_LEVEL = 4  # "all memory"; every tool writes it
 _EXT_VERSION = 2  # the one with compressed entries
 _ZLIB_VERSION = 1
-_ZLIB_LEVEL = 1  # as zipl's dump tool has it
+_ZLIB_LEVEL = 1  # as in zipl's dump tool
 _FROM_OTHER = ("tod", "cpu_id", "build_arch", "mem_size_real", "real_cpu_cnt")
 
 
 def write_s390(dump: Dump, target: Path, task: Task) -> None:
     """Write ``dump`` in the plain form, with a hole for every zero page.
 
-    What another s390 dump's header says of the machine and the time is taken over. Raises
+    If ``dump`` is an s390 dump, its header's facts about machine and time are copied. Raises
     EvidenceError if the dump cannot be read or its registers cannot be kept, HostError if the
     target cannot be written; the target is then removed.
     """
@@ -69,10 +69,10 @@ def write_s390(dump: Dump, target: Path, task: Task) -> None:
 
 
 def write_s390_ext(dump: Dump, target: Path, task: Task) -> None:
-    """Write ``dump`` in the extended form: MiB that are not zero, compressed where that helps.
+    """Write ``dump`` in the extended form: every MiB that is not zero, compressed if that helps.
 
-    Sizes are in sectors of a SCSI disk, for zgetdump asks the device on which it finds the dump.
-    Otherwise as :func:`write_s390`.
+    Sizes are in sectors of a SCSI disk, because zgetdump uses the block size of the disk that has
+    the dump. Everything else is as in :func:`write_s390`.
     """
     cpus, end = _kept(dump), _memory_end(dump)
     patches = register_patches(dump, cpus, end)
@@ -96,9 +96,9 @@ def write_s390_ext(dump: Dump, target: Path, task: Task) -> None:
 
 
 def memory_blocks(dump: Dump, patches: Sequence[Patch], end: int) -> Iterator[tuple[int, bytes]]:
-    """(address, content) of each aligned MiB up to ``end`` that may be other than zero; ascending.
+    """(address, content) of each aligned MiB up to ``end`` that may not be zero; ascending.
 
-    With the patches applied, and zeros where the dump has no memory.
+    The patches are applied; memory that the dump does not have is zero.
     """
     pieces = (_Piece(*part, None) for part in _split(dump.data_ranges()))
     changes = (
@@ -133,7 +133,7 @@ def _split(ranges: Iterator[Range]) -> Iterator[Range]:
 
 
 class _SegmentWriter:
-    """Writes one segment; ``offset`` is where in the file it has come to."""
+    """Writes one segment; ``offset`` is the current offset in the file."""
 
     def __init__(self, file: SparseFile, offset: int) -> None:
         self._file, self._header_at = file, offset
@@ -160,7 +160,7 @@ class _SegmentWriter:
         self._end = address + len(block)
 
     def finish(self, stop_marker: int) -> None:
-        """Write the header, which says where the entries are."""
+        """Write the header with the offsets of the entries."""
         header = c_s390.df_s390_dump_segm_hdr(
             start=self._start,
             len=self._end - self._start,
@@ -182,13 +182,13 @@ def _kept(dump: Dump) -> tuple[CpuState, ...]:
 
 
 def _memory_end(dump: Dump) -> int:
-    """The end of all memory, whole pages."""
+    """The end of all memory, in bytes, rounded to whole pages."""
     end = max((part.end for part in dump.memory_map), default=0)
     return -(-end // PAGE_SIZE) * PAGE_SIZE
 
 
 def _header(dump: Dump, cpus: Sequence[CpuState], end: int) -> c_s390.df_s390_hdr:
-    """All but what differs between plain and extended."""
+    """The fields that plain and extended dumps have in common."""
     header = c_s390.df_s390_hdr(
         hdr_size=DF_S390_HDR_SIZE,
         dump_level=_DUMP_LEVEL,
