@@ -93,7 +93,7 @@ class Bench:
         return seconds, said
 
 
-def judge(path: Path) -> tuple[float, CheckResult]:
+def check(path: Path) -> tuple[float, CheckResult]:
     """Seconds per GiB of dump, and the result."""
     with ElfDump.open(path) as dump:
         evidence = Evidence(
@@ -130,7 +130,7 @@ def main() -> None:
             planting, said = bench.plant_and_dump(memory, Path(scratch))
             print(*(f"  | {line}" for line in said), sep="\n")
             print(f"  planting: {planting:.2f} s")
-            speed, result = judge(Path(scratch, "dump.elf"))
+            speed, result = check(Path(scratch, "dump.elf"))
         print(f"  check: {speed:.2f} s per GiB, {result.compared} {result.unit}")
         print(f"  {'PASS' if result.passed else 'FAIL'}")
         print(*(f"  ! {finding.message}" for finding in result.findings), sep="\n")

@@ -80,7 +80,7 @@ class Bench:
         return Sample(total, verdict.timings["dump"])
 
     def bare(self, directory: Path) -> Sample:
-        """Crash and dump, each only as far as it must go; nothing is collected or judged."""
+        """Crash and dump, each only as far as it must go; nothing is collected or verified."""
         disk = self._dd_disk()
         directory.mkdir()
         with Journal(directory / "journal.jsonl") as journal:

@@ -1,4 +1,4 @@
-"""How a dump system ended, as observed; ``harness.verify`` judges it."""
+"""How a dump system ended, as observed; ``harness.verify`` checks it."""
 
 from __future__ import annotations
 

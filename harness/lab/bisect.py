@@ -229,7 +229,7 @@ def bisect(
     for end, expected in ((good, Answer.GOOD), (bad, Answer.BAD)):
         step = answer(end)
         if step.answer is not expected:
-            said = {Answer.GOOD: "good", Answer.BAD: "bad", Answer.SKIP: "not to be judged"}
+            said = {Answer.GOOD: "good", Answer.BAD: "bad", Answer.SKIP: "neither good nor bad"}
             raise UsageError(
                 f"{end[:12]} was said to be {said[expected]}, but is {said[step.answer]}"
                 + (f": {step.why}" if step.why else ""),

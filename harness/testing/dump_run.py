@@ -70,7 +70,7 @@ class DumpMachine:
     evidence: ItemEvidence
 
     def dump(self, snapshot: Snapshot) -> Dump:
-        """IPL the dump system over ``snapshot``, which does not change, and judge the dump.
+        """IPL the dump system over ``snapshot``, which does not change, and verify the dump.
 
         Raises HarnessError if the harness or the host is at fault, so there is no verdict. Raises
         UsageError if the marks do not fit the snapshot.
@@ -87,7 +87,7 @@ class DumpMachine:
         )
         crash = RunDirectory(verdict.directory).crash
         again = report.dump_again(crash, wanted.dump, self.settings.other_store)
-        self.evidence.judged(str(verdict.result), report.verdict(verdict, again))
+        self.evidence.concluded(str(verdict.result), report.verdict(verdict, again))
         if verdict.result is Result.ERROR:
             raise report.trouble_of(verdict)
         return Dump(verdict)

@@ -50,7 +50,7 @@ class ItemEvidence:
         """Take one line that a guest printed; called from other threads."""
         self._lines.append(f"{machine:5} | {printable(line, keep=TAB)}")
 
-    def judged(self, verdict: str, text: str | None) -> None:
+    def concluded(self, verdict: str, text: str | None) -> None:
         """Put a verdict, and its explanation if any, into the test's report."""
         self._item.user_properties.append((VERDICT, verdict))
         if text is not None:

@@ -20,22 +20,22 @@ MAX_FINDINGS = 10
 REMOVED = "evidence removed, because the test did not fail; --zharness-keep keeps it"
 
 
-def verdict(judged: Verdict, again: str) -> str:
+def verdict(found: Verdict, again: str) -> str:
     """A verdict, its findings, and what to do next; ``again`` is the command that repeats it.
 
     The first line is the summary.
     """
-    where = f" in phase {judged.phase}" if judged.phase else ""
-    findings = [*map(str, judged.findings)]
-    if judged.expected_wrong and not judged.phase:
+    where = f" in phase {found.phase}" if found.phase else ""
+    findings = [*map(str, found.findings)]
+    if found.expected_wrong and not found.phase:
         where, findings = " (a wrong dump was expected)", []
-    lines = [": ".join([f"{judged.result}{where}", *findings[:1]])]
+    lines = [": ".join([f"{found.result}{where}", *findings[:1]])]
     lines += [f"also: {finding}" for finding in findings[1:MAX_FINDINGS]]
     if len(findings) > MAX_FINDINGS:
         lines.append(f"and {len(findings) - MAX_FINDINGS} more, in {VERDICT}")
-    lines.append(f"evidence: {judged.directory}")
-    if judged.checks:
-        lines.append(f"judge again: {command('verify', judged.directory)}")
+    lines.append(f"evidence: {found.directory}")
+    if found.checks:
+        lines.append(f"verify again: {command('verify', found.directory)}")
     return "\n".join(map(printable, [*lines, f"run again: {again}"]))
 
 
@@ -49,12 +49,12 @@ def trouble(error: HarnessError, place: str | None, evidence: Path | None) -> st
     return printable_lines("\n".join(lines))
 
 
-def trouble_of(judged: Verdict) -> HarnessError:
+def trouble_of(found: Verdict) -> HarnessError:
     """The error of an ERROR verdict."""
-    message = str(judged.error)
-    if judged.phase and not message.startswith("phase "):
-        message = f"phase {judged.phase}: {message}"
-    return HarnessError(message, hint=judged.hint)
+    message = str(found.error)
+    if found.phase and not message.startswith("phase "):
+        message = f"phase {found.phase}: {message}"
+    return HarnessError(message, hint=found.hint)
 
 
 def dump_again(crash: Path, dump: Dump, store: Path | None) -> str:

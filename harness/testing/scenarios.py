@@ -53,7 +53,7 @@ class ScenarioItem(pytest.Item):
         self._wrong: WrongDump | None = None
 
     def setup(self) -> None:
-        """Crash, dump and judge. Raises HarnessError."""
+        """Crash, dump and verify. Raises HarnessError."""
         from harness.progress import NoProgress
         from harness.report.verdict import Result
         from harness.run import engine
@@ -73,7 +73,7 @@ class ScenarioItem(pytest.Item):
         again = report.command("replay", evidence.directory, store=settings.other_store)
         text = report.verdict(verdict, again)
         self._wrong = WrongDump(text) if verdict.result is Result.FAIL else None
-        evidence.judged(str(verdict.result), None if self._wrong else text)
+        evidence.concluded(str(verdict.result), None if self._wrong else text)
         if verdict.result is Result.ERROR:
             raise report.trouble_of(verdict)
 

@@ -56,7 +56,7 @@ def test_the_boot_firmware_in_the_middle_of_old_memory(run_panic):
     assert ran.json["verdict"] == "PASS"
 
 
-def test_evidence_can_be_judged_again_and_a_broken_dump_is_wrong(run_panic, zharness):
+def test_evidence_can_be_verified_again_and_a_broken_dump_is_wrong(run_panic, zharness):
     ran, evidence = run_panic()
     assert ran.code == 0, ran.err
     again = zharness("verify", evidence, "--json")

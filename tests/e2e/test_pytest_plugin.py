@@ -116,7 +116,7 @@ def test_a_wrong_dump_fails_and_its_report_has_the_commands_that_show_it_again(
     assert "error" not in out.splitlines()[-1]
     findings = re.findall(r"^FAIL in phase dump: outcome: .*Disk too small", out, re.MULTILINE)
     assert len(findings) == 2
-    again = set(re.findall(r"^(?:judge|run) again: zharness (.*)$", out, re.MULTILINE))
+    again = set(re.findall(r"^(?:verify|run) again: zharness (.*)$", out, re.MULTILINE))
     assert sorted(shlex.split(each)[0] for each in again) == ["dump", "replay", "verify", "verify"]
     for number, command in enumerate(again):
         words = shlex.split(command)

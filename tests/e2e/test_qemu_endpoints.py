@@ -396,7 +396,7 @@ def test_the_minimum_is_met(binary: QemuBinary):
     assert binary.version >= MINIMUM_QEMU
 
 
-def test_vector_checksum_is_judged():
+def test_vector_checksum_is_checked():
     """Wrong in 7.2, unknown later; a machine without vector registers has none."""
     binary = find_qemu()
     works = vector_checksum_works(binary, "max")

@@ -1,4 +1,4 @@
-"""What each of the three judges that need no QEMU says of a dump."""
+"""What each of the three commands that need no QEMU says of a dump."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.evidence import write_sparse
 
 @dataclass(frozen=True)
 class Said:
-    """Which checks of a judge were red, and all that they found, a line each."""
+    """Which checks of a command were red, and all that they found, a line each."""
 
     red: frozenset[str]
     text: str
@@ -44,7 +44,7 @@ class Verdicts:
 
 
 def verdicts(broken: Broken, root: Path) -> Verdicts:
-    """Judged as a run would have left it, below ``root``."""
+    """What they say of it as a run would have left it, below ``root``."""
     path, right, evidence = root / "broken", root / "right", root / "evidence"
     broken.write(path)
     write_sparse(right, dump(broken.form))

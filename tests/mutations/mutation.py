@@ -34,6 +34,6 @@ class Mutation:
 
     @property
     def expected(self) -> dict[str, frozenset[str]]:
-        """By judge."""
-        judges = {"verify": self.verify, "check": self.check, "compare": self.compare}
-        return {judge: frozenset(checks.split()) for judge, checks in judges.items()}
+        """By command."""
+        commands = {"verify": self.verify, "check": self.check, "compare": self.compare}
+        return {command: frozenset(checks.split()) for command, checks in commands.items()}

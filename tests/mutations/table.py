@@ -1,4 +1,4 @@
-"""Every way in which a dump is broken here, and which checks of which judge say so.
+"""Every way in which a dump is broken here, and which checks of which command say so.
 
 docs/mutations.md has it for people, as ``python -m tests.mutations`` writes it.
 """
@@ -18,13 +18,13 @@ SECTIONS = {
     "The disk around it": disk.MUTATIONS,
 }
 MUTATIONS = tuple(mutation for section in SECTIONS.values() for mutation in section)
-_JUDGES = ("verify", "check", "compare")
+_COMMANDS = ("verify", "check", "compare")
 _NO_DUMP = frozenset(NO_DUMP.split())
 
 
 def rendered() -> str:
-    """How many each judge sees, and all sections, in Markdown."""
-    seen = {judge: sum(bool(item.expected[judge]) for item in MUTATIONS) for judge in _JUDGES}
+    """How many each command sees, and all sections, in Markdown."""
+    seen = {name: sum(bool(item.expected[name]) for item in MUTATIONS) for name in _COMMANDS}
     summary = (
         f"Of {len(MUTATIONS)} ways `verify` sees {seen['verify']}, `dump check` {seen['check']}, "
         f"`dump compare` {seen['compare']}.\n"
@@ -37,7 +37,7 @@ def _section(title: str) -> Iterator[str]:
     yield "| | format | `verify` | `dump check` | `dump compare` |"
     yield "|---|---|---|---|---|"
     for mutation in SECTIONS[title]:
-        said = " | ".join(_said(mutation.expected[judge]) for judge in _JUDGES)
+        said = " | ".join(_said(mutation.expected[command]) for command in _COMMANDS)
         yield f"| {mutation.name} | {mutation.where} | {said} |"
     yield ""
 

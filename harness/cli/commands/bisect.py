@@ -184,7 +184,7 @@ def _show(result: Result, place: Path) -> None:
         say(f"{which}: {commit} {found.subject}")
         if found.why:
             bad = found.answer.name == "BAD"
-            say(f"{'what it breaks' if bad else 'cannot be judged'}: {found.why}")
+            say(f"{'what it breaks' if bad else 'neither good nor bad'}: {found.why}")
         if found.evidence:
             say(f"evidence: {found.evidence}")
     say(f"log: {place / 'bisect.json'}")

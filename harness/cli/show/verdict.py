@@ -47,7 +47,7 @@ def show_verdict(verdict: Verdict) -> None:
         console.print(Text(f"hint: {indented(verdict.hint)}"))
     console.print(plain(f"evidence: {verdict.directory}"))
     if verdict.checks:
-        console.print(plain(f"judge again: zharness verify {verdict.directory}"))
+        console.print(plain(f"verify again: zharness verify {verdict.directory}"))
 
 
 def show_checks(checks: Iterable[CheckResult]) -> None:

@@ -81,7 +81,7 @@ def embedded_config(data: bytes, name: str) -> str | None:
 
 
 def can_dump(data: bytes, name: str) -> bool | None:
-    """Whether the kernel has CONFIG_CRASH_DUMP, judged by its code; None if unreadable."""
+    """Whether the kernel has CONFIG_CRASH_DUMP, as its code tells; None if unreadable."""
     return holds(data, b"zcore", name)
 
 

@@ -146,12 +146,12 @@ def test_no_verdict_finding_or_report_says_more_lines_than_it_has(capsys, tmp_pa
 
 def test_what_pytest_shows_of_a_test_is_harmless(tmp_path):
     check = CheckResult.failed("pages", "pages", FindingKind.UNREADABLE, HOSTILE)
-    judged = Verdict(Result.FAIL, tmp_path / HOSTILE, checks=(check,))
-    text = words.verdict(judged, HOSTILE) + words.trouble(
+    found = Verdict(Result.FAIL, tmp_path / HOSTILE, checks=(check,))
+    text = words.verdict(found, HOSTILE) + words.trouble(
         HostError(HOSTILE, hint=HOSTILE), None, None
     )
     assert hostile_characters(text) == set()
-    assert not [line for line in words.verdict(judged, HOSTILE).splitlines() if line[:4] == "PASS"]
+    assert not [line for line in words.verdict(found, HOSTILE).splitlines() if line[:4] == "PASS"]
 
 
 def test_what_a_dump_says_of_itself_is_harmless(capsys):

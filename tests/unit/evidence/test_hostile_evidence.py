@@ -134,7 +134,7 @@ def verified(run: Path) -> Verdict:
     return engine.verify(run, progress=NoProgress())
 
 
-def test_what_is_right_is_judged(run):
+def test_what_is_right_is_checked(run):
     verdict = verified(run)
     assert not [each for each in verdict.findings if each.check not in ("content", "reipl")]
     assert verdict.timings == {"dump": 1.0}
@@ -228,7 +228,7 @@ def mutations(draw: st.DrawFn, document: dict[str, Any]) -> Any:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
-def test_evidence_that_says_anything_is_judged_or_refused(run, name, data):
+def test_evidence_that_says_anything_is_checked_or_refused(run, name, data):
     right = (run / name).read_bytes()
     try:
         (run / name).write_text(json.dumps(data.draw(mutations(json.loads(right)))))

@@ -389,7 +389,7 @@ def test_what_is_repeated_without_end_is_not_compared():
     assert "segments repeat 0x200000 bytes of memory, of which there are 0x100000" in said(results)
 
 
-def test_dump_of_as_many_segments_as_there_can_be_is_judged_at_once():
+def test_dump_of_as_many_segments_as_there_can_be_is_checked_at_once():
     """The time is that of the process: this took minutes, as the square of their number."""
     segments = [Segment(0, PAGE, Memory(bytes(PAGE), "other"), at << 30) for at in range(20000)]
     started = time.process_time()

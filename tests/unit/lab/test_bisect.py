@@ -149,7 +149,7 @@ def test_trouble_is_no_answer_for_git(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         (["bad", "bad"], "was said to be good, but is bad: pages: wrong"),
         (["good", "good"], "was said to be bad, but is good"),
-        (["skip", "bad"], "was said to be good, but is not to be judged"),
+        (["skip", "bad"], "was said to be good, but is neither good nor bad"),
     ],
 )
 def test_ends_that_are_not_what_they_are_said_to_be(tmp_path: Path, answers: list[str], what: str):

@@ -1,6 +1,6 @@
 """The engine with machines that are none: the order of things, and what each kind of trouble is.
 
-Collection, evidence and judging are real; in place of QEMU somebody lays files in their places.
+Collection, evidence and checks are real; in place of QEMU somebody lays files in their places.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def test_trouble_on_the_way_is_an_error_in_its_phase(machines, options, evidence
     assert verdict.error == TROUBLE[at].message
     assert made.calls[-1] == at, "nothing comes after it"
     assert json.loads((evidence / "verdict.json").read_bytes()) == verdict.to_json()
-    with pytest.raises(EvidenceError):  # judging again does not make a wrong dump of it
+    with pytest.raises(EvidenceError):  # verifying again does not make a wrong dump of it
         engine.verify(evidence, progress=NoProgress())
 
 
@@ -202,7 +202,7 @@ def test_a_disk_that_the_dump_system_wrecked_is_a_wrong_dump(
     assert again.to_json() == verdict.to_json() | {"phase": again.phase}
 
 
-def test_judging_again_needs_no_verdict(machines, options, evidence):
+def test_verifying_again_needs_no_verdict(machines, options, evidence):
     machines()
     verdict = engine.run(plan(), **options)
     (evidence / "verdict.json").unlink()

@@ -118,7 +118,7 @@ ELSEWHERE: dict[str, Any] = {
 FAILING = {"verdict": "FAIL", "findings": ["x"]}  # one needs the other
 
 
-def test_how_it_is_dumped_and_judged_does_not():
+def test_how_it_is_dumped_and_verified_does_not():
     assert Scenario.model_fields.keys() == {"crashed", *ELSEWHERE}
     for section in ("dump", "expect"):
         fields = getattr(plan().scenario, section).model_dump()

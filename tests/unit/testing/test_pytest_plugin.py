@@ -172,7 +172,7 @@ class TestScenario:
                 "FAIL in phase verify: pages: page 0x3000 differs",
                 "also: pages: page 0x3000 differs",
                 "evidence: *",
-                "judge again: zharness verify *",
+                "verify again: zharness verify *",
                 "run again: zharness replay * --store '*mine store'",
                 "*zharness console*",
                 "crash | the last words",

@@ -132,18 +132,18 @@ class TestReport:
         assert lines[report.MAX_FINDINGS :] == [
             "and 2 more, in verdict.json",
             "evidence: /e v",
-            "judge again: zharness verify '/e v'",
+            "verify again: zharness verify '/e v'",
             "run again: zharness again",
         ]
 
     def test_a_wrong_dump_that_was_expected_is_no_finding(self):
-        judged = Verdict(
+        wrong = Verdict(
             Result.PASS,
             Path("/e"),
             expected_wrong=True,
             checks=(CheckResult.failed("c", "things", FindingKind.UNREADABLE, "m"),),
         )
-        assert report.verdict(judged, "x").startswith("PASS (a wrong dump was expected)\nevidence")
+        assert report.verdict(wrong, "x").startswith("PASS (a wrong dump was expected)\nevidence")
 
     @pytest.mark.parametrize(
         ("phase", "error", "message"),

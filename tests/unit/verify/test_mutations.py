@@ -64,7 +64,7 @@ def test_right_dump_is_green(tmp_path: Path, layout: str):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("on_partition", [False, True], ids=["file", "partition"])
-def test_right_dump_is_green_for_every_judge(tmp_path: Path, form: str, on_partition: bool):
+def test_right_dump_is_green_for_every_command(tmp_path: Path, form: str, on_partition: bool):
     found = verdicts(Broken(form, on_partition=on_partition), tmp_path)
     assert not any(all_red(found).values()), found
 
@@ -109,9 +109,9 @@ def test_every_check_sees_something(tmp_path: Path):
     of_check |= {check_linux.PREFIXES, check_linux.PSWS, check_linux.VMCOREINFO}
     of_check |= {check_linux.TABLES, check_linux.LOG, page_statistics.CHECK, alone.SHA256}
     of_compare = {compare.MAP, differing.CHECK, compare.REGISTERS, compare.VMCOREINFO}
-    for judge_, checks in (("verify", of_verify), ("check", of_check), ("compare", of_compare)):
-        seen = {check for mutation in MUTATIONS for check in mutation.expected[judge_]}
-        assert seen - {REFUSED} == checks - NOT_BROKEN_HERE[judge_]
+    for command, checks in (("verify", of_verify), ("check", of_check), ("compare", of_compare)):
+        seen = {check for mutation in MUTATIONS for check in mutation.expected[command]}
+        assert seen - {REFUSED} == checks - NOT_BROKEN_HERE[command]
 
 
 def test_the_document_has_the_table_as_it_is():

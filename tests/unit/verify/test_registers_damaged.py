@@ -55,7 +55,7 @@ def evidence(tmp_path) -> Iterator[Evidence]:
         yield found
 
 
-def judged(evidence: Evidence, form: str, cpus: list[CpuState]) -> CheckResult:
+def checked(evidence: Evidence, form: str, cpus: list[CpuState]) -> CheckResult:
     dump = read_dump(Memory(FORMATS[form](cpus), "dump"))
     assert dump.format == form
     return registers.check(replace(evidence, dump=dump))
@@ -81,7 +81,7 @@ def _flipped(cpu: CpuState) -> Iterator[CpuState]:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_register_is_zero_and_all_are_right(evidence, form):
-    result = judged(evidence, form, [stored(cpu) for cpu in CPUS])
+    result = checked(evidence, form, [stored(cpu) for cpu in CPUS])
     assert result.findings == ()
     assert result.compared == result.nonzero == len(CPUS) * REGISTERS_PER_CPU
 
@@ -92,7 +92,7 @@ def test_each_register_that_is_damaged_is_named(evidence, form, at):
     right = [stored(cpu) for cpu in CPUS]
     seen = 0
     for name, wrong in damaged(right[at]):
-        result = judged(evidence, form, [*right[:at], wrong, *right[at + 1 :]])
+        result = checked(evidence, form, [*right[:at], wrong, *right[at + 1 :]])
         (finding,) = result.findings
         told = details(finding, RegisterOfDump)
         assert (told.cpu, told.register) == (at, name)
@@ -104,7 +104,7 @@ def test_each_register_that_is_damaged_is_named(evidence, form, at):
 def test_vector_registers_that_a_dump_has_lost_are_each_named(evidence, at):
     right = [stored(cpu) for cpu in CPUS]
     lost = [*right[:at], right[at].without_vectors(), *right[at + 1 :]]
-    found = [details(each, RegisterOfDump) for each in judged(evidence, "elf", lost).findings]
+    found = [details(each, RegisterOfDump) for each in checked(evidence, "elf", lost).findings]
     assert len(found) == 32
     assert {told.cpu for told in found} == {at}
     assert {told.dump for told in found} == {None}

@@ -1,4 +1,4 @@
-"""Judging as a whole: what counts as passed, and what is the harness's own fault."""
+"""The checks as a whole: what counts as passed, and what is the harness's own fault."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_verdict_is_json(tmp_path: Path):
     }
 
 
-def test_judging_twice_says_the_same(tmp_path: Path):
+def test_checking_twice_says_the_same(tmp_path: Path):
     root = SyntheticRun().write(tmp_path)
     os.truncate(root / "dump/dump", 3 << 20)
     collect_again(root)

@@ -107,7 +107,7 @@ def test_dump_that_leaves_the_disk_is_cut(tmp_path: Path, dump: bytes):
     assert "the partition has only" in collected.note
 
 
-def test_overwritten_superblock_is_kept_for_the_judge(tmp_path: Path, dump: bytes):
+def test_overwritten_superblock_is_kept_for_the_checks(tmp_path: Path, dump: bytes):
     disk = disk_with(tmp_path, dump)
     with disk.open("r+b") as image:
         image.seek(SB_AT)

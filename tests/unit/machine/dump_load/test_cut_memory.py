@@ -30,7 +30,7 @@ def test_the_machines_side(image: Path):
             memory.read(SIZE // 2, 4096)
 
 
-def test_the_judges_side(image: Path):
+def test_the_side_of_the_checks(image: Path):
     with image.open("rb") as file:
         memory = RamImage(file, SIZE)
         assert memory.read(SIZE - 4, 8) == b"\x01" * 4

@@ -1,4 +1,4 @@
-"""Planted content, judged in a dump: green if it is whole, red for each way of breaking it."""
+"""Planted content, checked in a dump: green if it is whole, red for each way of breaking it."""
 
 from __future__ import annotations
 

@@ -382,7 +382,7 @@ def test_without_a_dump_there_is_no_kernel(tmp_path):
     ]
 
 
-def test_it_is_part_of_the_judgement(tmp_path):
+def test_it_is_one_of_the_checks(tmp_path):
     with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
         results = {result.check: result for result in run_checks(evidence).dump}
     assert results[semantic.CHECK].skipped_reason
