@@ -52,7 +52,7 @@ class StoppedCpus:
         if order == Order.STORE_ADDITIONAL_STATUS_AT_ADDRESS:
             area = additional_status_area(cpu)
             return self._store(parameter, ADDITIONAL_STATUS_ALIGNMENT, area)
-        self.taken_over = order in STATE_CHANGING
+        self.taken_over |= order in STATE_CHANGING
         return None
 
     def _store(self, address: int, alignment: int, area: bytes) -> Signalled:

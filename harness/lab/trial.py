@@ -82,7 +82,7 @@ def _number(pattern: re.Pattern[str] | None, text: str) -> float | None:
 
 
 def worst(trials: Iterable[Trial]) -> ExitCode:
-    """The exit code for all trials: 3 if one has no verdict, else 1 if a dump is wrong."""
+    """The exit code for all trials: 3 if one is an ERROR, else 1 if one is a FAIL."""
     return max((trial.result.exit_code for trial in trials), default=ExitCode.PASS)
 
 

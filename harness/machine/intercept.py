@@ -2,7 +2,7 @@
 
 The kernel's version does not matter: the code around the current PSW is searched for the encodings
 of the instructions, and a breakpoint is set at each. QEMU compares the PSW address, so a breakpoint
-at data that only looks like an instruction costs nothing and never fires.
+at data that only looks like an instruction never fires, and costs little.
 
 The guest chooses everything that is read here: its PSW, its registers, its tables, its memory.
 Values that make no sense have no effect, and the guest must cope with that.

@@ -72,7 +72,7 @@ class PlayedMachine:
         self._step = False  # whether QEMU must execute exactly one instruction next
         # absolute address of the last SDIAS requester's external interruption parameters: guest
         # memory is shared, so they are read there without asking QEMU
-        self._lowcore: int | None = None
+        self._interruption_at: int | None = None
         self._last_signal = clock.now()
 
     @property
@@ -165,9 +165,11 @@ class PlayedMachine:
         self.leave_to_qemu()
 
     def _on_external_interruption(self) -> None:
-        if self._lowcore is not None:
+        if self._interruption_at is not None:
             # the SCCB there may be old, but no SDIAS request is answered twice
-            played = self._service_signal(self._ram.read(self._lowcore, _INTERRUPTION_BYTES))
+            played = self._service_signal(
+                self._ram.read(self._interruption_at, _INTERRUPTION_BYTES)
+            )
             if played is not None:
                 return
         try:
@@ -176,7 +178,7 @@ class PlayedMachine:
         except NotMapped:
             return
         if isinstance(self._service_signal(interruption), SdiasAnswered):
-            self._lowcore = self._intercept.absolute(EXT_PARAMS)
+            self._interruption_at = self._intercept.absolute(EXT_PARAMS)
 
     def _service_signal(self, interruption: bytes) -> ServiceSignal:
         """``interruption``: parameter (4 bytes), CPU address (2) and code (2)."""

@@ -41,7 +41,7 @@ class Disk:
 
         Source: QEMU 7.2 qapi/block-core.json, BlockdevOptions; qemu-options.hx, -drive.
         """
-        # the block nodes, one in the other: what disturbs a disk is a node around the file
+        # QEMU's block nodes are nested: a node around the file, such as blkdebug, injects errors
         file: Mapping[str, object] = {"driver": "file", "filename": self.path}
         drive = {
             "if": "none",

@@ -1,4 +1,4 @@
-"""The verdict of one run: PASS, FAIL (the dump is wrong) or ERROR (the harness is)."""
+"""The verdict of one run."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Result(StrEnum):
+    """PASS: all is as the scenario expects. FAIL: the dump, or something else, is not. ERROR: the
+    harness or the host is at fault, so nothing is known of the dump.
+    """
+
     PASS = "PASS"  # noqa: S105 - a verdict, not a password
     FAIL = "FAIL"
     ERROR = "ERROR"

@@ -1,4 +1,4 @@
-"""Makers of everything that one run works with; tests pass their own."""
+"""What one run works with, as functions that make it; tests hand in their own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MakesZgetdump(Protocol):
 
 
 def collect(disk: Path, how: Dump, into: Path, progress: Progress) -> Collected:
-    """Collect the dump that was written as ``how`` says; raises as the two functions do."""
+    """Collect the dump that was written as ``how`` says; raises what its reader raises."""
     if how.layout.is_file_system:
         return collect_file(disk, DUMP_PARTITION, into, progress)
     return collect_partition(disk, into, progress)

@@ -72,7 +72,10 @@ def _zcrash(
 
 
 def _on(event: str, action: str) -> tuple[str, ...]:
-    """What Linux does on panic, restart or halt (arch/s390/kernel/ipl.c, shutdown actions)."""
+    """The command that sets what Linux does on panic, restart or halt.
+
+    Source: Linux arch/s390/kernel/ipl.c, shutdown actions.
+    """
     return (f"echo {action} > /sys/firmware/shutdown_actions/on_{event}",)
 
 

@@ -107,7 +107,7 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
         )
         deadline = Deadline(SECONDS)
         session.load("ipl", deadline)
-        session.take_over(deadline)
+        session.take_over()
         ended = session.run(deadline, SECONDS)
     (into / "session.tape").write_text("".join(f"{line}\n" for line in tape.lines))
     expected = {

@@ -51,7 +51,7 @@ def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
         )
         deadline = Deadline(SECONDS)
         session.load("ipl", deadline)
-        session.take_over(deadline)
+        session.take_over()
         ended = session.run(deadline, SECONDS)
     assert player.left == 0
     return ended.name, session.observations()

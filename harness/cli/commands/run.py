@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from harness.cli import options
 from harness.cli.one_run import run_plan, show
 from harness.cli.options import examples
 from harness.cli.overrides import Overrides, overriding
-
-if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
-    pass
 
 MAX_RUNS = 10_000  # of one batch
 EXAMPLES = examples(

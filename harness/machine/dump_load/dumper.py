@@ -28,8 +28,8 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.ipl import BlockDevice, block_device, fcp_block
 from harness.s390x.wiring import DUMP_DISK
 
-# without the line that it has not completed
-_NOT_ENDED = {
+# these ends count, even if the tool has printed a result line
+_OUTCOMES = {
     Ended.PANICKED: Outcome.PANICKED,
     Ended.STALLED: Outcome.STALLED,
     Ended.OUT_OF_TIME: Outcome.OUT_OF_TIME,
@@ -92,7 +92,7 @@ class Dumper:
             with self.phases.phase(Phase.IPL) as deadline:
                 session.load(Phase.IPL, deadline)
                 boot_disk.show_as_written()
-                session.take_over(deadline)
+                session.take_over()
             started = clock.now()
             with self.phases.phase(Phase.DUMP) as deadline:
                 ended = session.run(deadline, self.stall_seconds)
@@ -121,8 +121,8 @@ def _require_dump_disk(snapshot: Snapshot) -> None:
 
 
 def _classify(ended: Ended, console: ConsoleWatch) -> Outcome:
-    if ended in _NOT_ENDED:
-        return _NOT_ENDED[ended]
+    if ended in _OUTCOMES:
+        return _OUTCOMES[ended]
     if console.result_line is None:
         return Outcome.ENDED_SILENTLY
     return Outcome.FINISHED if console.succeeded else Outcome.FAILED

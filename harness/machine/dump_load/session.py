@@ -33,6 +33,7 @@ from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.scheduling import RunTime
 from harness.s390x.instructions import Opcode
+from harness.s390x.sclp import SdiasQualifier
 
 CHECK_SECONDS = 5.0  # how often a silent guest is checked
 LEAST_SHARE = 0.25  # of a phase's time, which is many times what a dump system needs
@@ -101,7 +102,7 @@ class DumpSession(PlayedMachine):
             old_memory_restored=self._restored,
         )
 
-    def take_over(self, deadline: Deadline) -> None:
+    def take_over(self) -> None:
         """At the kernel entry: undo the boot firmware's traces and start to play the machine."""
         self._restored = self._old_memory.restore(self._ram, self._hsa_size)
         self._phases.note("old memory restored", pages=self._restored)
@@ -133,7 +134,7 @@ class DumpSession(PlayedMachine):
             self._phases.note("first SDIAS request")
             self._has_all_status()
         self._sdias_requests += 1
-        if self._hsa.released:
+        if self._hsa.released and answer.qualifier is SdiasQualifier.STORE_DATA:
             self._refused_after_release += 1
             self._phases.note("SDIAS request after the HSA's release", page=answer.page)
 

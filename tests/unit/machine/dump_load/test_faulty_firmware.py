@@ -102,5 +102,5 @@ def test_a_small_hsa_does_not_have_the_dump_system_overwritten(monkeypatch):
     session = machine.session(replace(machine.sound, hsa=hsa))
     monkeypatch.setattr(session, "_restore_vector_registers", lambda: None)
     monkeypatch.setattr(session, "start_playing", lambda: None)
-    session.take_over(None)
+    session.take_over()
     assert session.observations()["old_memory_restored"] == SAVED, "where restoring began"
