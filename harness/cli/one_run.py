@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,14 @@ def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
     from harness.run.batch.capacity import require_room
 
     require_room(plan.name, plan.scenario.crashed)
-    progress = progress_for(json=chosen.json, verbose=chosen.verbose)
+    progress = progress_for(json=chosen.json, verbose=chosen.consoles)
     return engine.run(
         plan,
         output=options.output_path(output, plan.name),
         store=Store(chosen.store, progress),
         progress=progress,
-        keep=chosen.keep,
-        fresh=chosen.fresh,
-        judges=chosen.judges,
-        on_line=echo if chosen.verbose else None,
+        **asdict(chosen.options),
+        on_line=echo if chosen.consoles else None,
     )
 
 

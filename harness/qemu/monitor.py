@@ -199,7 +199,7 @@ class Monitor(Closing):
             return None
 
     def check_disks(self) -> None:
-        """Raise DiskFailed if QEMU has stopped the machine for a disk (werror=stop, rerror=stop)."""
+        """Raise DiskFailed if a disk has stopped the machine (werror=stop, rerror=stop)."""
         if self._disk_failed is not None:
             raise self._disk_failed
 

@@ -18,9 +18,10 @@ from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
 from harness.run.batch.capacity import capacity, usable_cpus
 from harness.run.batch.directory import batch_directory
-from harness.run.batch.items import RunOptions, items_of
+from harness.run.batch.items import items_of
 from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
+from harness.run.options import RunOptions
 from harness.run.plan import rooted_source
 from harness.scenario.load import Concrete
 from harness.scenario.model import OPTIONS
@@ -33,24 +34,10 @@ class Chosen:
 
     overrides: Mapping[str, Mapping[str, Any]]
     store: Path
-    keep: bool = False
-    fresh: bool = False
-    judges: bool = False
+    options: RunOptions
     time_factor: float = 1.0
-    verbose: bool = False
+    consoles: bool = False
     json: bool = False
-
-    @property
-    def of_runs(self) -> RunOptions:
-        """The part that is no matter of the command line."""
-        return RunOptions(
-            self.store,
-            keep=self.keep,
-            fresh=self.fresh,
-            judges=self.judges,
-            consoles=self.verbose,
-            time_factor=self.time_factor,
-        )
 
     def again(self, concrete: Concrete) -> str:
         """The command that runs this scenario with these options."""
@@ -74,11 +61,11 @@ class Chosen:
     def _common(self) -> Iterator[str]:
         if self.store.absolute() != default_store().absolute():
             yield from ("--store", str(self.store.absolute()))
-        if self.fresh:
+        if self.options.fresh:
             yield "--fresh"
-        if self.keep:
+        if self.options.keep:
             yield "--keep"
-        if self.judges:
+        if self.options.judges:
             yield "--judges"
 
 
@@ -106,11 +93,11 @@ def run_many(
     slots = jobs or usable_cpus()
     room = capacity(slots)
     evidence = options.output_path(output, "batch").absolute()
-    items = items_of(scenarios, chosen.of_runs, chosen, repeat=repeat, evidence=evidence, room=room)
+    items = items_of(scenarios, chosen, repeat=repeat, evidence=evidence, room=room)
     slots = min(slots, len(items))
     with batch_directory(evidence, items, resume=resume) as kept:
         files = ReportFiles(evidence, junit)
-        with display_for(len(items), slots, json=chosen.json, verbose=chosen.verbose) as display:
+        with display_for(len(items), slots, json=chosen.json, verbose=chosen.consoles) as display:
             report = run_batch(
                 items,
                 room,

@@ -34,6 +34,7 @@ def replay(
     from harness.errors import EvidenceError, UsageError
     from harness.evidence.directory import RunDirectory
     from harness.files.json_file import read_object
+    from harness.run.options import RunOptions
     from harness.run.plan import Plan
     from harness.run.trust import executed
 
@@ -52,10 +53,8 @@ def replay(
     chosen = batch.Chosen(
         {},
         options.store_path(store),
-        keep=keep,
-        fresh=fresh,
-        judges=judges,
-        verbose=verbose,
+        RunOptions(keep=keep, fresh=fresh, judges=judges),
+        consoles=verbose,
         json=json,
     )
     return show(run_plan(plan, chosen, output), json)

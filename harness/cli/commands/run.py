@@ -51,6 +51,7 @@ def run(
     from harness.cli.batch import run as batch
     from harness.errors import UsageError
     from harness.report import junit as junit_xml
+    from harness.run.options import RunOptions
     from harness.run.plan import plan_of
     from harness.scenario.select import select
 
@@ -58,11 +59,9 @@ def run(
     chosen = batch.Chosen(
         overrides,
         options.store_path(store),
-        keep=keep,
-        fresh=fresh or repeat > 1,
-        judges=judges,
+        RunOptions(keep=keep, fresh=fresh or repeat > 1, judges=judges),
         time_factor=time_factor,
-        verbose=verbose,
+        consoles=verbose,
         json=json,
     )
     if len(found) * repeat > MAX_RUNS:

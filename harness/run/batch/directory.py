@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def _asked(items: Sequence[Item]) -> dict[str, Any]:
     runs = {}
     for item in items:
         job = item.job
-        options = {"keep": job.keep, "fresh": job.fresh, "judges": job.judges}
+        options = asdict(job.options)
         text = json.dumps({"plan": job.plan.to_json(), "options": options}, default=str)
         runs[item.name] = plans.setdefault(text, len(plans))
     return {"plans": [json.loads(text) for text in plans], "runs": runs}

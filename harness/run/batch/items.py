@@ -11,6 +11,7 @@ from harness.evidence.directory import directory_names
 from harness.run.batch.capacity import tokens
 from harness.run.batch.job import RunJob
 from harness.run.batch.schedule import Tokens
+from harness.run.options import RunOptions
 from harness.run.plan import plan_of
 from harness.scenario.load import Concrete
 
@@ -32,20 +33,20 @@ class Item:
     crash: Hashable | None = None
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What is asked of every run; as in ``RunJob``. ``time_factor`` multiplies its deadlines."""
+class Asked(Protocol):
+    """What is asked of all runs, and how to run one again."""
 
-    store: Path
-    keep: bool = False
-    fresh: bool = False
-    judges: bool = False
-    consoles: bool = False
-    time_factor: float = 1.0
+    @property
+    def store(self) -> Path: ...
 
+    @property
+    def options(self) -> RunOptions: ...
 
-class Commands(Protocol):
-    """Tells people how to run something again."""
+    @property
+    def consoles(self) -> bool: ...
+
+    @property
+    def time_factor(self) -> float: ...
 
     def again(self, concrete: Concrete) -> str: ...
 
@@ -54,8 +55,7 @@ class Commands(Protocol):
 
 def items_of(
     scenarios: Sequence[Concrete],
-    options: RunOptions,
-    commands: Commands,
+    asked: Asked,
     *,
     repeat: int,
     evidence: Path,
@@ -68,7 +68,7 @@ def items_of(
     named = _repeated(scenarios, repeat)
     directories = directory_names([name for name, _ in named])
     return [
-        _item(name, concrete, options, commands, evidence / directory, room)
+        _item(name, concrete, asked, evidence / directory, room)
         for (name, concrete), directory in zip(named, directories, strict=True)
     ]
 
@@ -86,28 +86,19 @@ def _repeated(scenarios: Sequence[Concrete], times: int) -> list[tuple[str, Conc
 def _item(
     name: str,
     concrete: Concrete,
-    options: RunOptions,
-    commands: Commands,
+    asked: Asked,
     output: Path,
     room: Tokens,
 ) -> Item:
     crashed = concrete.scenario.crashed
-    plan = plan_of(concrete.name, concrete.scenario, time_factor=options.time_factor)
-    job = RunJob(
-        plan,
-        output,
-        options.store,
-        keep=options.keep,
-        fresh=options.fresh,
-        judges=options.judges,
-        consoles=options.consoles,
-    )
+    plan = plan_of(concrete.name, concrete.scenario, time_factor=asked.time_factor)
+    job = RunJob(plan, output, asked.store, asked.options, consoles=asked.consoles)
     return Item(
         name,
         concrete.path,
         job,
         tokens(crashed.memory, crashed.smp, crashed.workload, room),
-        commands.replay(output),
-        commands.again(concrete),
-        None if options.fresh or plan.needs_own_crash else plan.crash_key(),
+        asked.replay(output),
+        asked.again(concrete),
+        None if asked.options.fresh or plan.needs_own_crash else plan.crash_key(),
     )

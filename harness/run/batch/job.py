@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.run.options import NOTHING_SPECIAL, RunOptions
 from harness.run.plan import Plan
 
 
 @dataclass(frozen=True)
 class RunJob:
-    """What one worker is to do; the options are those of ``engine.run``.
+    """What one worker is to do.
 
     ``output`` is the evidence directory, ``consoles`` whether console lines are wanted.
     """
@@ -20,28 +21,22 @@ class RunJob:
     plan: Plan
     output: Path
     store: Path
-    keep: bool = False
-    fresh: bool = False
+    options: RunOptions = NOTHING_SPECIAL
     consoles: bool = False
-    judges: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
             "plan": self.plan.to_json(),
             "output": str(self.output.absolute()),
             "store": str(self.store.absolute()),
-            "keep": self.keep,
-            "fresh": self.fresh,
+            "options": asdict(self.options),
             "consoles": self.consoles,
-            "judges": self.judges,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunJob:
         """The inverse of :meth:`to_json`, paths made absolute; raises EvidenceError."""
-        plan, output, store = (
-            Plan.from_json(data["plan"], Path("job")),
-            data["output"],
-            data["store"],
-        )
-        return cls(**{**data, "plan": plan, "output": Path(output), "store": Path(store)})
+        plan = Plan.from_json(data["plan"], Path("job"))
+        paths = {name: Path(data[name]) for name in ("output", "store")}
+        options = RunOptions(**data["options"])
+        return cls(**{**data, **paths, "plan": plan, "options": options})

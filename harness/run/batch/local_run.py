@@ -110,7 +110,7 @@ class LocalRun(Closing):
             if isinstance(self._verdict, Verdict):
                 self._save_errors(directory)
             return self._verdict
-        if not self._job.keep:
+        if not self._job.options.keep:
             directory.drop_disk()
         if self._interrupted is not None and self._trouble is None:
             return self._ended_early(directory, self._interrupted)

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TextIO
 
 from harness.errors import HarnessError, UsageError
@@ -38,9 +39,7 @@ def work(job: RunJob, messages: Messages, run: Callable[..., Verdict] | None = N
             output=job.output,
             store=Store(job.store, progress),
             progress=progress,
-            keep=job.keep,
-            fresh=job.fresh,
-            judges=job.judges,
+            **asdict(job.options),
             on_line=messages.console if job.consoles else None,
             on_phase=messages.enter,
         )

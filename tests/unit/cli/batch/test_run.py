@@ -193,7 +193,7 @@ def test_cells_that_differ_in_the_dump_share_their_crash(zharness, asked):
 @pytest.mark.parametrize("option", [("--fresh",), ("--repeat", "2")])
 def test_fresh_crashes_are_not_shared(zharness, asked, option):
     items = items_of(zharness, asked, "m.toml", *option)
-    assert all(item.job.fresh and item.crash is None for item in items)
+    assert all(item.job.options.fresh and item.crash is None for item in items)
 
 
 def test_a_time_limit_needs_a_crash_of_its_own(zharness, asked, here):
@@ -219,8 +219,8 @@ def test_options_reach_every_run(zharness, asked):
     for item in items_of(zharness, asked, *arguments):
         assert item.job.plan.scenario.crashed.smp == 4
         assert item.job.plan.time_factor == 2.0
-        assert item.job.keep
-        assert item.job.judges
+        assert item.job.options.keep
+        assert item.job.options.judges
         assert item.job.consoles
 
 

@@ -23,6 +23,7 @@ from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
 from harness.run.batch.messages import AtTask, ConsoleLine
 from harness.run.batch.schedule import Tokens
+from harness.run.options import RunOptions
 from harness.run.plan import Plan
 from harness.scenario.model import Scenario
 from tests.support import FAKE_WORKER
@@ -76,7 +77,7 @@ def items(tmp_path: Path):
                     Plan(what, Scenario(description="x")),
                     tmp_path / "out" / str(number),
                     tmp_path / "store",
-                    keep=keep,
+                    RunOptions(keep=keep),
                     consoles=True,
                 ),
                 tokens=Tokens(1, cpus),

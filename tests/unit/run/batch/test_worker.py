@@ -30,6 +30,7 @@ from harness.run.batch.messages import (
     decode,
 )
 from harness.run.batch.worker_process import WorkerProcess, worker_command
+from harness.run.options import RunOptions
 from harness.run.plan import Plan
 from harness.scenario.model import Scenario
 
@@ -146,7 +147,7 @@ def test_progress_does_not_tell_every_step():
 
 @given(st.booleans(), st.booleans(), st.booleans(), st.booleans())
 def test_a_job_survives_json(keep, fresh, consoles, judges):
-    job = RunJob(PLAN, Path("/out"), Path("/store"), keep, fresh, consoles, judges)
+    job = RunJob(PLAN, Path("/out"), Path("/store"), RunOptions(keep, fresh, judges), consoles)
     assert RunJob.from_json(json.loads(json.dumps(job.to_json()))) == job
 
 
@@ -170,7 +171,9 @@ def test_the_engine_gets_what_the_job_says(tmp_path, fresh, consoles):
         given.update(options, plan=plan)
         return Verdict(Result.PASS, options["output"])
 
-    job = RunJob(PLAN, tmp_path / "out", tmp_path / "store", True, fresh, consoles, not fresh)
+    job = RunJob(
+        PLAN, tmp_path / "out", tmp_path / "store", RunOptions(True, fresh, not fresh), consoles
+    )
     assert worker.work(job, Messages(io.StringIO()), run).result is Result.PASS
     assert (given["plan"], given["output"], given["keep"]) == (PLAN, job.output, True)
     assert given["store"].root == job.store
