@@ -278,7 +278,7 @@ def test_disks_have_stable_luns(start: Start, tmp_path: Path):
 
 @pytest.mark.parametrize("where", ["gdb", "monitor", "event", "check"])
 def test_death_of_qemu_is_told(start: Start, where: str):
-    with pytest.raises(QemuDied, match=r"ended on its own by SIGKILL; it said: nothing"):  # noqa: PT012, SIM117
+    with pytest.raises(QemuDied, match=r"ended on its own by SIGKILL; it said: nothing"):
         with start() as qemu:
             os.kill(qemu.process.pid, signal.SIGKILL)
             assert qemu.gdb is not None
@@ -297,7 +297,7 @@ def test_death_of_qemu_is_told(start: Start, where: str):
 
 
 def test_a_command_under_way_when_qemu_dies(start: Start, ram: GuestRam):
-    with pytest.raises(QemuDied, match="SIGKILL"):  # noqa: PT012, SIM117
+    with pytest.raises(QemuDied, match="SIGKILL"):
         with start() as qemu:
             os.kill(qemu.process.pid, signal.SIGSTOP)
             killer = threading.Timer(0.2, qemu.process.kill)
@@ -309,14 +309,14 @@ def test_a_command_under_way_when_qemu_dies(start: Start, ram: GuestRam):
 
 
 def test_a_hanging_qemu_is_given_up_and_killed(start: Start):
-    with pytest.raises(ProtocolError, match="not answer query-status"), start() as qemu:  # noqa: PT012
+    with pytest.raises(ProtocolError, match="not answer query-status"), start() as qemu:
         os.kill(qemu.process.pid, signal.SIGSTOP)
         qemu.monitor.execute("query-status", deadline=Deadline(0.1))
     assert qemu.process.returncode == -signal.SIGKILL
 
 
 def test_what_qemu_complains_about_is_told(start: Start):
-    with pytest.raises(QemuDied, match="no-such-model"):  # noqa: SIM117
+    with pytest.raises(QemuDied, match="no-such-model"):
         with start(MachineSpec(MEMORY, cpus=1, cpu_model="no-such-model")):
             pass
 
@@ -336,7 +336,7 @@ def test_an_error_inside_kills_at_once(start: Start):
 @pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08])
 def test_interrupt_at_any_moment(start: Start, delay: float):
     timer = threading.Timer(delay, os.kill, [os.getpid(), signal.SIGINT])
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt):
         timer.start()
         with start() as qemu:
             qemu.monitor.wait_event(["SHUTDOWN"], Deadline(SECONDS))

@@ -177,7 +177,7 @@ def test_exit_is_the_end_of_qemu():
 
 
 def test_end_of_file_is_the_end_of_qemu():
-    with pytest.raises(ProtocolError, match="left the transcript"), session("") as gdb:  # noqa: PT012
+    with pytest.raises(ProtocolError, match="left the transcript"), session("") as gdb:
         with pytest.raises(QemuDied):
             gdb.read_register("pswa")
         with pytest.raises(QemuDied):
