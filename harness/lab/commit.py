@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Trying:
     """How a commit is tried: its kernel in one role, a fixed kernel in the other, ``repeat`` times.
 
     Only a finding that matches ``finding`` makes it bad; by default any wrong dump does. ``fixed``
-    is the other role's kernel, None for the harness's own.
+    is the other role's kernel, None for the harness's own. ``run`` does one run.
     """
 
     repository: Repository
@@ -38,6 +39,7 @@ class Trying:
     finding: str | None = None
     repeat: int = 1
     fixed: Path | None = None
+    run: Callable[..., Verdict] = engine.run
 
     def question(self) -> dict[str, Any]:
         """Everything that the answers depend on, except the commits."""
@@ -106,7 +108,7 @@ class Trying:
         plan = self._plan(source)
         # each run crashes anew only if the crashing kernel is the one that is bisected
         fresh = self.role is Role.CRASHED and self.repeat > 1
-        return engine.run(
+        return self.run(
             plan, output=_fresh(output), store=self.store, progress=self.progress, fresh=fresh
         )
 

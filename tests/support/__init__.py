@@ -3,5 +3,5 @@
 from pathlib import Path
 
 FAKE_WORKER = Path(__file__).with_name("runs") / "fake_worker.py"
-TERMINAL_COMMAND = Path(__file__).with_name("command_line") / "terminal_command.py"
+FAKE_ZHARNESS = Path(__file__).with_name("command_line") / "fake_zharness.py"
 NO_MIRROR = "file:/no/such/mirror"

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from harness.run.phases import PHASES
-from tests.support import TERMINAL_COMMAND
+from tests.support import FAKE_ZHARNESS
+from tests.support.command_line.fake_zharness import LONG_REASON
 from tests.support.command_line.terminal import Screen, Terminal
-from tests.support.command_line.terminal_command import LONG_REASON
 
 WORDS = [limit.what for limit in PHASES.values()]
-COMMAND = (sys.executable, str(TERMINAL_COMMAND))
+COMMAND = (sys.executable, str(FAKE_ZHARNESS))
 
 
 def terminal(tmp_path: Path, *arguments: str, columns: int = 80, **environment: str) -> Terminal:

@@ -11,7 +11,6 @@ from harness.errors import BuildError, ExitCode, HarnessError, HostError, PhaseT
 from harness.images.kernel.spec import Role
 from harness.images.provide import Images
 from harness.images.store import Store
-from harness.lab import commit
 from harness.lab.bisect import Answer, Repository
 from harness.lab.commit import Trying
 from harness.lab.trial import Trial, worst
@@ -51,11 +50,18 @@ def trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def trying(*runs: Run, role: Role = Role.DUMP, **more: Any) -> tuple[Trying, Engine]:
         engine, store = Engine(*runs), Store(tmp_path / "store", NoProgress())
-        monkeypatch.setattr(commit, "engine", engine)
         monkeypatch.setattr(Images, "provide", lambda self, wanted: None)
         monkeypatch.setattr(Images, "own_kernel", lambda self, spec: None)
         made = Trying(
-            repository, role, "quick", tmp_path, store, NoProgress(), repeat=len(runs), **more
+            repository,
+            role,
+            "quick",
+            tmp_path,
+            store,
+            NoProgress(),
+            repeat=len(runs),
+            run=engine.run,
+            **more,
         )
         return made, engine
 

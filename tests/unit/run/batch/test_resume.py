@@ -15,20 +15,11 @@ import pytest
 from junitparser import JUnitXml
 
 from harness.errors import ExitCode
-from tests.support import FAKE_WORKER
+from tests.support import FAKE_ZHARNESS
 
-FAKE = FAKE_WORKER
 SCENARIO = "description = 'x'\n"
 SECONDS = 60
-
-# a batch in a process of its own, which can be killed
-BATCH = f"""
-import sys
-from harness.run.batch import local_run
-local_run.worker_command = lambda: [sys.executable, {str(FAKE)!r}]
-from harness.cli import main
-main()
-"""
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -39,10 +30,11 @@ def here(tmp_path: Path) -> Path:
 
 
 def start(here: Path, *arguments: str) -> subprocess.Popen:
+    """A batch in a process of its own, which can be killed."""
     return subprocess.Popen(
-        [sys.executable, "-c", BATCH, "run", *arguments, "--output", "out"],
+        [sys.executable, FAKE_ZHARNESS, "run", *arguments, "--output", "out"],
         cwd=here,
-        env={**os.environ, "ZHARNESS_STORE": str(here / "store")},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "ZHARNESS_STORE": str(here / "store")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
