@@ -8,8 +8,13 @@ from hypothesis import settings
 
 
 def pytest_configure() -> None:
-    """Interrupts arrive, even if the tests run in the background of a shell that ignores them."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals arrive, also in the background of a shell that ignores them, and under nohup."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     settings.register_profile("untimed", deadline=None)  # how fast a host is, is no test's matter
     settings.load_profile("untimed")

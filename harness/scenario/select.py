@@ -87,8 +87,8 @@ def _named(pattern: str, overrides: Overrides | None) -> Iterator[Concrete]:
 def _below(pattern: str) -> list[Path]:
     """The scenario files that match, and those below directories that do, in order."""
     paths: set[Path] = set()
-    # Path.glob takes no absolute pattern, and ** means directories only to it
-    for found in map(Path, glob(_literal_brackets(pattern), recursive=True)):  # noqa: PTH207
+    named = glob(_literal_brackets(pattern), recursive=True)  # noqa: PTH207 - a pattern with a root
+    for found in map(Path, named):
         paths.update(found.rglob(f"*{SUFFIX}") if found.is_dir() else [found])
     files = (path for path in paths if path.suffix == SUFFIX and path.is_file())
     return sorted(files, key=lambda path: (path.parent, path.stem))
