@@ -81,42 +81,48 @@ class ReIpl:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the checks read.
+    """Everything that the checks read, each in one field.
 
-    ``cpus`` are the registers at the crash, by CPU address. ``dump`` is None if the dump system
-    left nothing readable; ``dump_fault`` then says what is there instead. ``superblock`` exists
-    in the partition layout only, unless the dump system has wrecked its disk: then
-    ``superblock_fault`` says what is there instead. ``console`` are the dump system's lines
-    without time stamps, ``crash_console`` the crashed system's. ``boot_seconds`` is what the
-    latter's boot took. ``expect`` is what the scenario expects, ``form`` the dump's format that it
-    asks for.
-    ``content_seed`` is the seed of the content that the crashed system planted, None if it did not.
-    ``trigger`` is what made it crash, None if nobody knows it any more. ``vmlinux`` is the crashed
-    kernel's, which may be gone; None if none was recorded. ``vmlinux_digest`` is the SHA-256 that
-    it had then, None for one that was never recorded. ``dump_release`` is the dump kernel's
-    ``uname -r``, None or "unknown" if nobody knows it.
+    A check that reads more needs a field here, and its value in ``open``.
     """
 
     ram: RamImage
     cpus: tuple[CpuState, ...]
+    """The registers at the crash, by CPU address."""
     dump: Dump | None
+    """None if the dump system left nothing readable."""
     dump_fault: str | None
+    """What is there instead of a dump; None if there is a dump."""
     superblock: FoundSuperblock | None
+    """None if the layout has none, and if the dump system has damaged its disk."""
     console: tuple[str, ...]
+    """The dump system's lines, without time stamps."""
     outcome: Mapping[str, Any]
+    """How the dump system ended: dump/outcome.json."""
     layout: DiskLayout
     crash_console: tuple[str, ...] = ()
+    """The crashed system's lines, without time stamps."""
     boot_seconds: float | None = None
+    """What the boot of the crashed system took."""
     expect: Expect = field(default_factory=Expect)
+    """What the scenario expects."""
     form: DumpFormat = DumpFormat.ELF
+    """The format that the scenario asks for."""
     reipl: ReIpl | None = None
+    """None if there was no re-IPL."""
     content_seed: int | None = None
+    """The seed of the content that the crashed system planted; None if it planted none."""
     superblock_fault: str = ""
+    """What the disk has instead of a superblock, if it should have one."""
     trigger: Trigger | None = None
+    """What made the system crash; None if it is not known any more."""
     dump_path: Path | None = None
     vmlinux: Path | None = None
+    """The crashed kernel's, which may not exist any more; None if none was recorded."""
     vmlinux_digest: str | None = None
+    """The SHA-256 that the vmlinux had when it was recorded; None if it was not recorded."""
     dump_release: str | None = None
+    """The dump kernel's ``uname -r``; None or "unknown" if it is not known."""
 
     @property
     def ipl_cpu(self) -> CpuState:
