@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from harness.verify import expectations
 from harness.verify.checks import (
     console,
     dump_file,
+    expectations,
     memory_map,
     outcome,
     pages,

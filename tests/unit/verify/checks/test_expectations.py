@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import EvidenceError
-from harness.verify import expectations, patterns
-from harness.verify.checks import reipl
+from harness.verify import patterns
+from harness.verify.checks import expectations, reipl
 from harness.verify.evidence import Evidence
 from harness.verify.run_checks import run_checks
 from tests.support.evidence import CONSOLE, SyntheticRun
