@@ -1,4 +1,4 @@
-"""What every test may rely on."""
+"""Settings and fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import settings
 
 
 def pytest_configure() -> None:
-    """Signals arrive, also in the background of a shell that ignores them, and under nohup."""
+    """Signals work in every test, even under nohup or in the background of a shell."""
     for number, handler in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGTERM, signal.SIG_DFL),
@@ -16,5 +16,5 @@ def pytest_configure() -> None:
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
-    settings.register_profile("untimed", deadline=None)  # how fast a host is, is no test's matter
+    settings.register_profile("untimed", deadline=None)  # no test depends on the speed of the host
     settings.load_profile("untimed")

@@ -1,4 +1,4 @@
-"""End-to-end tests run the command line as a user does, with real QEMU and real images."""
+"""End-to-end tests run the command line like a user, with real QEMU and real images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def zharness() -> Zharness:
 
 @pytest.fixture(scope="session")
 def images(zharness: Zharness) -> Any:
-    """All images of the main job, by what they are for; building them may take minutes."""
+    """All images of the main job, by their purpose; the first build may take minutes."""
     done = zharness("images", "build", "--json", timeout=BUILD_SECONDS)
     assert done.code == 0, done.err
     return done.json
@@ -51,7 +51,7 @@ def dump_kernel(zharness: Zharness, images: Any) -> Path:
 
 @pytest.fixture
 def run_panic(zharness: Zharness, images: Any, tmp_path: Path) -> Callable[..., tuple[Ran, Path]]:
-    """Run the scenario panic with these options; gives what came of it and the evidence."""
+    """Run the scenario panic with these options; returns the result and the evidence."""
 
     def run(*options: object) -> tuple[Ran, Path]:
         output = tmp_path / "evidence"

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 
 def message(ran) -> str:
-    """The one line that says what is wrong."""
+    """The only error line."""
     lines = [line for line in ran.err.splitlines() if line.startswith("zharness: ")]
     told = [line for line in lines if not line.startswith("zharness: hint: ")]
     assert len(told) == 1, ran.err
@@ -46,7 +46,7 @@ def debian_kernel(tmp_path_factory):
     """The kernel image of Debian's own package for s390x."""
     directory = tmp_path_factory.mktemp("debian")
     tools = Tools(directory / "log", "Debian's kernel")
-    # an empty package, which depends on the current one by name
+    # an empty package; it depends on the package of the current version
     with private_apt() as apt:
         (current,) = apt.download(["linux-image-s390x"], directory / "current", "s390x", "bookworm")
         control = ["dpkg-deb", "-f", str(current), "Depends"]
@@ -68,7 +68,7 @@ def test_a_kernel_that_cannot_dump(zharness, debian_kernel, tmp_path):
 
 
 def test_a_guest_that_never_panics_is_an_error_that_names_the_phase(run_panic, dump_kernel):
-    # the dump kernel knows no sysrq, so the trigger does nothing
+    # the dump kernel has no sysrq, so the trigger does nothing
     ran, evidence = run_panic("--kernel", dump_kernel, "--time-factor", "0.2")
     assert ran.code == 3, ran.out
     document = ran.json
@@ -82,7 +82,7 @@ def test_no_space_for_the_memory_image(images, tmp_path):
     small = 'mount -t tmpfs -o size=8M small "$0" && exec "$@"'
     run = command("run", "panic", "--json", "--output", tmp_path / "evidence")
     ran = subprocess.run(
-        # a file system of its own, seen by this process alone
+        # a mount that only this process sees
         ["unshare", "--map-root-user", "--mount", "sh", "-c", small, str(tmp_path), *run],
         capture_output=True,
         text=True,

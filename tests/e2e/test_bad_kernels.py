@@ -1,4 +1,4 @@
-"""Dump kernels that do not compile, do not boot, panic or hang: class and words of each."""
+"""Dump kernels that do not compile, do not boot, panic or hang: the result of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BROKEN = """\
 
 # parameters with which a dump kernel dies -> how it ended
 DEATHS = {
-    "mem=4M": "panicked",  # what is left is less than its own image: a disabled wait, no word
+    "mem=4M": "panicked",  # smaller than the kernel's image: a disabled wait without output
     "rdinit=/nowhere root=/dev/nowhere": "panicked",
     "rdinit=/nowhere root=/dev/nowhere rootwait": "stalled",
 }
@@ -33,7 +33,7 @@ DEATHS = {
 def test_a_dump_kernel_that_dies_is_a_failed_dump(
     zharness: Zharness, images: Any, tmp_path: Path, parmline: str
 ):
-    factor = "0.1" if DEATHS[parmline] == "stalled" else "1"  # it takes minutes to be sure
+    factor = "0.1" if DEATHS[parmline] == "stalled" else "1"  # detected only after minutes
     options = ("--disk-layout", "ext4", "--dump-parmline", parmline, "--time-factor", factor)
     ran = zharness("run", "quick", "--json", *options, "--output", tmp_path / "evidence")
     assert ran.code == 1, ran.err

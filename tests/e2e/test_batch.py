@@ -75,7 +75,7 @@ def test_several_runs_at_once(zharness, images, scenarios, tmp_path):
     assert (suite.tests, suite.failures, suite.errors) == (3, 1, 0)
     assert set(SHARED_MEMORY.iterdir()) == shared_before
 
-    # what failed fails again, by the one command that the report names
+    # the command in the report repeats the failure
     program, *again = document["runs"][0]["replay"].split()
     assert program == "zharness"
     replayed = zharness(*again, "--json", "--output", tmp_path / "again")

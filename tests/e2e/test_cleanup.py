@@ -1,4 +1,4 @@
-"""Whatever ends a run, nothing of it stays behind: no QEMU, nothing in /dev/shm, a valid store."""
+"""However a run ends, nothing is left behind: no QEMU, no file in /dev/shm, and a valid store."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def started(images, tmp_path) -> Iterator[tuple[subprocess.Popen, Path]]:
     process.communicate()
 
 
-# every phase, and every signal in one of our own work and in one with a QEMU
+# every phase; and every signal in one phase with QEMU and in one without
 @pytest.mark.parametrize(("phase", "number"), list(zip(PHASES, cycle(ENDING))))
 def test_an_interrupt_in_any_phase_leaves_nothing(started, zharness, phase, number):
     process, evidence = started

@@ -1,4 +1,4 @@
-"""Planted content, with a real guest: all that it says it planted is in QEMU's own dump of it."""
+"""Planted content in a real guest: QEMU's own dump has everything that the guest planted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PLANTED = re.compile(r"zharness: planted (\d+) pages, (\d+) messages\s")
 
 @dataclass(frozen=True)
 class PlantedDump:
-    """A guest's own dump, and what the guest said that it had planted."""
+    """QEMU's dump of a guest, and the guest's output about the planted content."""
 
     path: Path
     pages: int

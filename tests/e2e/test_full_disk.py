@@ -1,4 +1,4 @@
-"""A disk of the host that is full is never a wrong dump."""
+"""If a disk of the host is full, the result is an error, not a wrong dump."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.support.command_line.zharness import command
 
 pytestmark = pytest.mark.e2e
 
-# enough for the crash, too little for the dump that is written to the disk image
+# enough space for the crash, but not for the dump in the disk image
 SIZE = "80M"
 IN_A_SMALL_PLACE = f'mount -t tmpfs -o size={SIZE} small "$0" && exec "$@"'
 
 
 def test_a_full_disk_while_the_dump_is_written(images, tmp_path: Path):
-    """A mount of its own, which nobody else sees, and which ends with its process."""
+    """Run a command with a mount that only its process sees."""
     evidence = tmp_path / "evidence"
     run = command("run", "quick", "--output", tmp_path / "evidence")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Dump systems that play foul: a failed dump each, in time, and never an error of the harness."""
+"""Hostile dump systems: each is a failed dump, in time, and never an error of the harness."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.command_line.zharness import Zharness
 
 pytestmark = pytest.mark.e2e
 
-# who neither prints nor calls the SCLP is stalled; on a busy host its deadline may come first
+# a system that neither prints nor calls the SCLP is stalled, or out of time on a busy host
 SILENT = ("stalled", "out-of-time")
 KERNELS = {
     "diagnose_oddly": SILENT,
@@ -32,7 +32,7 @@ def runs(
     images: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Hostility]:
-    """Those that are asked for, on one crash."""
+    """The runs of the selected kernels, all with one crash."""
     names = asked(request, KERNELS)
     return run_all(names, stored_crash(zharness), tmp_path_factory.mktemp("hostile"))
 

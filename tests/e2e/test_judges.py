@@ -1,4 +1,4 @@
-"""One crash, dumped in several formats: all dumps are equal, and the genuine zgetdump agrees.
+"""One crash, dumped in several formats: all dumps are equal, and the real zgetdump agrees.
 
 All formats on all layouts, with a table of sizes and speeds: ``benchmarks/formats.py --judges``.
 """
@@ -46,7 +46,7 @@ def store() -> Store:
 
 @pytest.fixture(scope="module")
 def dumped(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Verdict]:
-    """One of ``DUMPS``, all of one crash, each written once; the first one with judges."""
+    """Write one of ``DUMPS`` at the first use, all from one crash; the first with ``--judges``."""
     home, verdicts = tmp_path_factory.mktemp("judged"), dict[str, Verdict]()
     plan = Plan("quick", load("quick", {"crashed": {"smp": CPUS}}))
     crash = engine.create_snapshot(plan, store=store, progress=QUIET)
@@ -112,7 +112,7 @@ def test_all_dumps_of_a_crash_are_equal(dumped: Callable[[str], Verdict], tmp_pa
 
 
 def lkcd_of(source: Path, target: Path) -> Path:
-    """An LKCD dump of the same; registers are in memory, as in a stand-alone one."""
+    """An LKCD dump of the same crash; registers are in memory, as in a stand-alone dump."""
     with open_dump(source) as dump, target.open("wb") as file:
         file.write(header(cpus=dump.cpus, mem_end=PAGES * 4096))
         for number in range(PAGES):

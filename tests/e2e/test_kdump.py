@@ -1,4 +1,4 @@
-"""The kdump-compressed format as the real QEMU writes it, of a machine that never ran."""
+"""The kdump-compressed format of the real QEMU, for a machine that never ran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The genuine libkdumpfile, which bootstrap.sh installs, on small dumps."""
+"""The real libkdumpfile, which bootstrap.sh installs, on small dumps."""
 
 from __future__ import annotations
 

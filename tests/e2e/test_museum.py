@@ -1,4 +1,4 @@
-"""A bug that Linux had, brought back into the dump kernel, is found; every other can be."""
+"""The harness finds a former bug of Linux in the dump kernel; all patches of the museum apply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.progress import NoProgress
 
 pytestmark = pytest.mark.e2e
 
-EXHIBIT = "todpreg-eight-bytes"  # of which ccache has every object but one
+EXHIBIT = "todpreg-eight-bytes"  # ccache has all its objects but one
 
 
 def test_a_bug_that_linux_had_is_found(zharness, images, tmp_path):

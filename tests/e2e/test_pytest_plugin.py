@@ -1,4 +1,4 @@
-"""The pytest plugin as its documentation shows it, in sessions of their own with two workers."""
+"""The pytest plugin as in its documentation, in separate sessions with two workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.command_line.zharness import RUN_SECONDS
 pytestmark = pytest.mark.e2e
 
 DOCUMENT = Path(__file__).parents[2] / "docs/pytest.md"
-# pytest-xdist gives a worker five seconds before it interrupts it, and ten before it kills it
+# pytest-xdist interrupts a worker after five seconds and kills it after ten
 WORKERS_END_SECONDS = 15 + END_SECONDS
 TOO_SMALL = """
 description = "a dump disk that is too small"
@@ -127,7 +127,7 @@ def test_a_wrong_dump_fails_and_its_report_has_the_commands_that_show_it_again(
 
 @pytest.mark.parametrize("who", ["session", "group"])
 def test_an_interrupt_leaves_nothing(session, project, who):
-    """Of a session whose workers are at it; a terminal's Ctrl-C reaches the workers, too."""
+    """The session is interrupted while its workers run; Ctrl-C also reaches the workers."""
     evidence = project / "evidence"
     shared_before = set(SHARED_MEMORY.iterdir())
     process = session("-n", "2", "--zharness-evidence", "evidence", "scenarios")

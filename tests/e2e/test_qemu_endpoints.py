@@ -1,4 +1,4 @@
-"""A real QEMU without any guest software: every endpoint works, and nothing is left behind."""
+"""A real QEMU without guest software: every endpoint works, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def open_fds() -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """Each test leaves as many threads, descriptors and children as it found."""
+    """No test leaves threads, descriptors or children behind."""
     threads, fds = threading.active_count(), open_fds()
     yield
     assert threading.active_count() == threads
@@ -110,7 +110,7 @@ def test_qemu_is_locked_up(start: Start, binary: QemuBinary, tmp_path: Path):
     with start(MachineSpec(MEMORY, cpus=1, disks=(Disk(disk),))) as qemu:
         process = Path("/proc", str(qemu.process.pid))
         facts = dict(line.split(":\t") for line in (process / "status").read_text().splitlines())
-        if binary.sandbox:  # a QEMU without it is a fact that the verdict tells
+        if binary.sandbox:  # the verdict names a QEMU without a sandbox
             assert (facts["Seccomp"], facts["NoNewPrivs"]) == ("2", "1")
         limits = (process / "limits").read_text().splitlines()
         sizes = {line[:25].strip(): line[25:].split()[:2] for line in limits}
@@ -124,7 +124,7 @@ def test_a_disk_does_not_grow(start: Start, tmp_path: Path):
     with disk.open("wb") as file:
         file.truncate(1 << 20)
     with start(MachineSpec(MEMORY, cpus=1, disks=(Disk(disk),))) as qemu:
-        for offset in ("1020k", "1M"):  # the last sectors, and those behind
+        for offset in ("1020k", "1M"):  # the last sectors, and the sectors behind the end
             line = f'qemu-io disk0 "write -P 1 {offset} 4k"'
             asked = {"command-line": line}
             qemu.monitor.execute("human-monitor-command", asked, deadline=Deadline(SECONDS))
@@ -143,7 +143,7 @@ def test_nobody_else_can_reach_qemu(start: Start):
 
 
 def test_memory_is_one_and_the_same(start: Start, ram: GuestRam):
-    data = bytes(range(256)) * 40  # more than one packet holds
+    data = bytes(range(256)) * 40  # too much for one packet
     with start() as qemu:
         assert qemu.gdb is not None
         ram.write(0x50000, data[::-1])
@@ -397,7 +397,7 @@ def test_the_minimum_is_met(binary: QemuBinary):
 
 
 def test_vector_checksum_is_checked():
-    """Wrong in 7.2, unknown later; a machine without vector registers has none."""
+    """It is wrong in QEMU 7.2, and not known to be wrong later."""
     binary = find_qemu()
     works = vector_checksum_works(binary, "max")
     assert works is False if tuple(binary.version)[:2] == (7, 2) else works is not None

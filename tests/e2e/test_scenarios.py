@@ -1,4 +1,4 @@
-"""Every scenario of CI, in one go; and what only the evidence of some of them shows."""
+"""Every scenario of CI, in one batch, and checks that need the evidence of some of them."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ FILES = sorted((data_dir() / "scenarios").glob("*.toml"))
 NAMES = [each.name for file in FILES for each in load_all(str(file))]
 BATCH_SECONDS = 3000
 MEMORY = 256 << 20
-LOCKED = "lkdtm_HARDLOCKUP"  # what loops with interrupts off
+LOCKED = "lkdtm_HARDLOCKUP"  # the function that loops with interrupts off
 INTERRUPTIONS = 0x0300_0000_0000_0000  # PSW mask: I/O and external
 
 
 @pytest.fixture(scope="module")
 def ran(zharness, images, tmp_path_factory):
-    """Name -> what became of that scenario, all run side by side."""
+    """Name -> result of that scenario; all run in parallel."""
     output = tmp_path_factory.mktemp("scenarios") / "evidence"
     done = zharness("run", *FILES, "--json", "--output", output, timeout=BATCH_SECONDS)
     assert done.out, done.err
@@ -71,7 +71,7 @@ def test_a_cpu_that_loops_with_interrupts_off_is_dumped_as_such(ran):
     assert int(last["psw_mask"], 16) & INTERRUPTIONS == 0
     verdict = json.loads(Path(run["directory"], "verdict.json").read_bytes())
     (notes,) = [check["notes"] for check in verdict["checks"] if check["check"] == "semantic"]
-    # the others compute: on a busy host all of them may just be taking a timer's interruption
+    # the others compute; on a busy host all of them may be in a timer interruption
     locked = [note.partition(",")[0] for note in notes if LOCKED in note]
     assert locked == ["CPU 7"]
 
@@ -156,7 +156,7 @@ def test_the_original_system_is_up_again(ran):
 
 
 def test_the_running_kernel_offers_no_type_that_nobody_knows(images):
-    """Each of LKDTM's types is a trigger, or has its reason why it is none."""
+    """Each type of LKDTM is a trigger, or has a reason why it is not."""
     found = Images(Store(default_store(), NoProgress()), NoProgress())
     kernel = found.crashed_kernel()
     spec = MachineSpec(

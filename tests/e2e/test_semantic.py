@@ -1,4 +1,4 @@
-"""Real dumps of real crashes, read with drgn: sound as they are, and damaged in known places."""
+"""Real dumps of real crashes, read with drgn: undamaged, and damaged in known places."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from harness.verify.semantic.drgn_reader.target import open_kernel
 
 pytestmark = pytest.mark.e2e
 
-# trigger -> the process and the function that a CPU is found in
+# trigger -> the process, and a function on the stack of a CPU
 CRASHES = {
     "sysrq-c": ("sh", "sysrq_handle_crash"),
     "init-killed": ("sh", "do_exit"),
@@ -34,7 +34,7 @@ CRASHES = {
     "lkdtm-panic": ("sh", "lkdtm_PANIC"),
     "lkdtm-bug": ("sh", "lkdtm_BUG"),  # its address is behind the function's end
     "lkdtm-exhaust-stack": ("sh", "lkdtm_EXHAUST_STACK"),
-    "lkdtm-loop": ("sh", "lkdtm_LOOP"),  # on another stack than the CPU's last
+    "lkdtm-loop": ("sh", "lkdtm_LOOP"),  # not on the CPU's last stack
 }
 SCENARIO = f"""
 description = "dumps to be read"
@@ -69,7 +69,7 @@ def test_the_stack_leads_to_where_it_crashed(crashes, trigger):
     check = semantic(json.loads((crashes[trigger] / "verdict.json").read_bytes()))
     assert check["passed"], check
     assert not check["skipped"]
-    assert len(check["notes"]) == 2  # a CPU each, and nothing that drgn does not know
+    assert len(check["notes"]) == 2  # one for each CPU; drgn knows all functions
     assert check["compared"] > 150
     task, function = CRASHES[trigger]
     (note,) = [note for note in check["notes"] if f" < {function} < " in note]
@@ -83,14 +83,14 @@ def vmlinux_of(evidence: Path) -> Path:
 
 @dataclass(frozen=True)
 class Victim:
-    """A copy of a run's evidence, and its kernel as it was before anything is broken."""
+    """A copy of a run's evidence, and its kernel before the damage."""
 
     evidence: Path
     dump: ElfDump
     program: Program
 
     def overwrite(self, what: Object, content: bytes, at: int = 0) -> None:
-        """Wherever the dump has what is ``at`` so many bytes behind the beginning of ``what``."""
+        """All offsets in the dump of the byte ``at`` bytes behind the start of ``what``."""
         assert what.address_ is not None
         kernel = self.program["init_mm"].address_of_()
         physical = int(follow_phys(kernel, what.address_ + at))
@@ -140,7 +140,7 @@ def log_text(victim: Victim) -> str:
 
 
 def current_task(victim: Victim) -> str:
-    """In the lowcore of the CPU that crashed."""
+    """Damage the lowcore of the CPU that crashed."""
     lowcore = victim.program.type("struct lowcore")
     (cpu,) = [cpu for cpu in victim.dump.cpus if cpu.psw_mask & PSW_WAIT]
     other = int(find_task(victim.program, 2)).to_bytes(8, "big")
@@ -156,9 +156,9 @@ def current_task_nowhere(victim: Victim) -> str:
 
 
 def stack(victim: Victim) -> str:
-    """All of it, of the task that crashed."""
+    """Damage the whole stack of the task that crashed."""
     base, size = int(find_task(victim.program, 1).stack), int(victim.program["THREAD_SIZE"])
-    for at in range(base, base + size, 4096):  # its pages are anywhere
+    for at in range(base, base + size, 4096):  # its pages are not contiguous
         victim.overwrite(Object(victim.program, "char", address=at), bytes(4096))
     return "CPUs: no stack leads to sysrq_handle_crash, where the system crashed: CPU 0, "
 
@@ -194,7 +194,7 @@ def test_half_a_dump_is_wrong_not_an_error(zharness, victim):
     dump = victim.evidence / "dump/dump"
     with dump.open("r+b") as file:
         file.truncate(dump.stat().st_size // 2)
-    collected = victim.evidence / "dump/collected.json"  # as if no more had been on the disk
+    collected = victim.evidence / "dump/collected.json"  # as if the disk had no more data
     found = json.loads(collected.read_text()) | {"size": dump.stat().st_size}
     collected.write_text(json.dumps(found))
     done = zharness("verify", victim.evidence, "--json")
@@ -228,7 +228,7 @@ def test_a_vmlinux_that_was_moved_is_named_by_hand(zharness, victim, tmp_path):
 
 
 class Raw(Dump):
-    """Memory and registers of a crash: a format that drgn does not know."""
+    """A dump with memory and registers of a crash, in a format that drgn does not know."""
 
     format = "raw"
 

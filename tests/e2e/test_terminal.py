@@ -1,4 +1,4 @@
-"""Real runs on a real terminal: what a person types, and sees."""
+"""Real runs on a real terminal: what a person types and sees."""
 
 from __future__ import annotations
 

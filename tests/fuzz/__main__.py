@@ -1,10 +1,10 @@
-"""Damage right dumps at random, again and again, and see what readers and commands make of them.
+"""Damage right dumps at random, many times, and check how readers and commands handle them.
 
     python -m tests.fuzz [--count 20000] [--seed 390] [--reader NAME]
 
-A reader may take an input or refuse it with the one error that is meant for it. Everything else is
-an escape, printed with the number that brings it back: another exception, CPU time or memory
-without bounds. Exit code 1 if there was one. One core, no QEMU.
+A reader may accept an input or refuse it with the one error for damaged files. Everything else is
+an escape: another exception, or too much CPU time or memory. An escape is printed with the number
+that repeats it. The exit code is 1 if there was an escape. It uses one core and no QEMU.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.fuzz.commands import all_commands
 from tests.fuzz.seeds import all_readers
 
 _SHOWN = 5
-_HANG = 120  # seconds without Python getting a turn, as in a C function
+_HANG = 120  # seconds in which no Python code runs, as in a C function
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20000, help="inputs for each reader")
     parser.add_argument("--seed", type=int, default=390)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
-    parser.add_argument("--reader", help="this reader or command alone")
+    parser.add_argument("--reader", help="only this reader or command")
     options = parser.parse_args()
     faulthandler.enable()
     rows = (*all_readers(), *all_commands())

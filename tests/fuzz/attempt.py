@@ -1,4 +1,4 @@
-"""One input given to one reader, and what became of it."""
+"""One input for one reader, and the result."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from harness.errors import EvidenceError
 
-CPU_SECONDS = 10  # of the process, not of the clock; the slowest input takes a fraction of one
-EXTRA_MEMORY = 64 << 20  # bytes that all of a run may take more than before
+CPU_SECONDS = 10  # CPU time; the slowest input takes less than one second
+EXTRA_MEMORY = 64 << 20  # bytes that a run may use in addition
 
 
 class Result(Enum):
@@ -25,18 +25,18 @@ class Result(Enum):
 
 
 class Outcome(NamedTuple):
-    """``why`` is the refusal, or what no reader may raise."""
+    """``why`` is the refusal, or the forbidden exception."""
 
     result: Result
     why: str = ""
 
 
 class TooLongError(Exception):
-    """A reader takes more CPU time than any input of such a size may cost."""
+    """A reader used too much CPU time for an input of this size."""
 
 
 def attempt(read: Callable[[bytes, Path], None], data: bytes, path: Path) -> Outcome:
-    """``read`` may return, or raise the one error that is meant for a damaged file, naming it."""
+    """``read`` may return, or raise the one error for damaged files; it must name the file."""
     try:
         with _cpu_limit():
             read(data, path)
@@ -44,7 +44,7 @@ def attempt(read: Callable[[bytes, Path], None], data: bytes, path: Path) -> Out
         if path.name in error.message:
             return Outcome(Result.REFUSED, error.message)
         return Outcome(Result.ESCAPED, f"names no file: {error.message}")
-    except Exception:  # whatever it is, is what is looked for
+    except Exception:  # the fuzzer looks for every other exception
         return Outcome(Result.ESCAPED, traceback.format_exc(limit=-4))
     return Outcome(Result.ACCEPTED)
 
@@ -65,7 +65,7 @@ def _cpu_limit() -> Iterator[None]:
 
 @contextmanager
 def memory_limit() -> Iterator[None]:
-    """Whoever takes much more memory than is taken now gets a MemoryError."""
+    """Limit the memory: code that needs much more than is used now gets a MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * os.sysconf("SC_PAGE_SIZE") + EXTRA_MEMORY
     before = resource.getrlimit(resource.RLIMIT_AS)

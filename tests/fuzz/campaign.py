@@ -1,4 +1,4 @@
-"""Many inputs for one reader, each made from its number, and a count of what became of them."""
+"""Many inputs for one reader, each made from its number, and a count of the results."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tests.fuzz.seeds import Reader
 
 @dataclass
 class Tally:
-    """``escapes`` are an input's number and what it led to."""
+    """``escapes`` has the number of an input, and its result."""
 
     results: Counter[Result] = field(default_factory=Counter)
     escapes: list[tuple[int, str]] = field(default_factory=list)
     slowest: float = 0.0  # seconds of CPU time
 
     def row(self, name: str) -> str:
-        """Of the table that the program prints."""
+        """A row of the table that the program prints."""
         counts = " | ".join(str(self.results[result]) for result in Result)
         return f"| {name} | {self.results.total()} | {counts} | {self.slowest * 1000:.0f} |"
 
 
 def input_of(reader: Reader, seed: int, number: int) -> bytes:
-    """The same one whenever, and wherever, it is asked for."""
+    """The input with this number; it is always the same."""
     source = random.Random(f"{seed} {reader.name} {number}")
     return mutated(source.choice(reader.seeds), source)
 
@@ -41,7 +41,7 @@ def campaign(
     scratch: Path,
     each: Callable[[], object] = lambda: None,
 ) -> Tally:
-    """Every input of those ``numbers``; ``each`` is called before each."""
+    """Try every input with one of ``numbers``; ``each`` is called before each input."""
     tally, path = Tally(), scratch / "fuzzed.img"
     for number in numbers:
         each()

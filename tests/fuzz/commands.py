@@ -1,4 +1,4 @@
-"""What commands do with a file, and what collects a dump from a disk that a guest wrote to."""
+"""Call the code of commands with a file, and the collection of a dump from a guest's disk."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from tests.fuzz.seeds import Reader
 from tests.support.evidence import PAGE, SyntheticRun, collect_again
 from tests.support.kernels.crashed_kernel import CrashedKernel
 
-_FILES = 50  # that are looked into
+_FILES = 50  # the most files that are read
 _RIGHT = "right.elf"
 
 
 def compare_dumps(data: bytes, path: Path) -> None:
-    """With a right dump, in both orders, and with itself."""
+    """Compare the dump with a right dump, in both orders, and with itself."""
     path.write_bytes(data)
     right = path.with_name(_RIGHT)
     if not right.exists():
@@ -55,7 +55,7 @@ def compare_dumps(data: bytes, path: Path) -> None:
 
 
 def convert_dump(data: bytes, path: Path) -> None:
-    """Into every form; what was written can be read, and nothing is left of what was not."""
+    """Convert the dump into every format; a written dump can be read, others leave no file."""
     path.write_bytes(data)
     with open_dump(path) as dump:
         all_of(*(partial(_convert, dump, path, form) for form in writers()))
@@ -89,7 +89,7 @@ def _extract(dump, what: str, which: str | None, json: bool) -> None:
 
 
 def collect_from_partition(data: bytes, path: Path) -> None:
-    """A disk that a dump system has written to: what is wrong with it is told, never raised."""
+    """Collect from a disk that a dump system has written to: faults are recorded, not raised."""
     path.write_bytes(data)
     with tempfile.TemporaryDirectory(dir=path.parent) as into:
         collected = collect_partition(path, Path(into), NoProgress())
@@ -97,7 +97,7 @@ def collect_from_partition(data: bytes, path: Path) -> None:
 
 
 def read_file_system(data: bytes, path: Path) -> None:
-    """A real file system, damaged, which the real debugfs reads for us."""
+    """Read a real, damaged file system with the real debugfs."""
     path.write_bytes(data)
     with File.open(path) as disk:
         system = FileSystem(disk, 0, disk.size)
@@ -110,7 +110,7 @@ def read_file_system(data: bytes, path: Path) -> None:
 
 
 def verify_run(data: bytes, path: Path) -> None:
-    """A whole run's evidence with this dump: every check but drgn's comes to its end."""
+    """The evidence of a whole run with this dump: every check except drgn's finishes."""
     root = path.with_name("evidence")
     if not root.exists():
         crashed = CrashedKernel()
@@ -135,9 +135,9 @@ def read_kernel_image(data: bytes, path: Path) -> None:
 
 @contextmanager
 def _refused() -> Iterator[None]:
-    """A refusal of another kind counts as one of a damaged file.
+    """Turn other refusals into the error for damaged files.
 
-    A dump can be of more bytes than any file system takes: that is a HostError.
+    A dump can have more bytes than any file system can store: that is a HostError.
     """
     try:
         yield
@@ -156,7 +156,7 @@ def _removed(file: Path) -> Iterator[None]:
 
 @cache
 def file_system(kind: str, block: int) -> Seed:
-    """2 MiB with two dumps in it, as mke2fs makes it."""
+    """A file system of 2 MiB with two dumps, made by mke2fs."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         files = scratch / "files"
@@ -176,12 +176,12 @@ def file_system(kind: str, block: int) -> Seed:
             capture_output=True,
         )
         content = image.read_bytes()
-    # superblock, group descriptors, bitmaps and inode tables come first
+    # superblock, group descriptors, bitmaps and inode tables are at the beginning
     return Seed(content, [(1024, 2048), (2048, 16 * block), (1024, 1024 + 264)])
 
 
 def kernel() -> Seed:
-    """The head of an image, and something compressed in it."""
+    """The head of a kernel image with some compressed data."""
     head = bytearray(0x10500)
     head[0x10008:0x1000E] = b"S390EP"
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -192,7 +192,7 @@ def kernel() -> Seed:
 
 
 def all_commands() -> tuple[Reader, ...]:
-    """Rows for the campaign, beside those of the readers."""
+    """Rows for the campaign, in addition to the readers."""
     dumps = {reader.name: reader.seeds for reader in seeds.all_readers()}
     formats = ("elf", "s390", "s390_ext", "kdump", "flattened", "lkcd")
     any_dump = tuple(seed for name in formats for seed in dumps[name])

@@ -1,4 +1,4 @@
-"""How a fuzzed input comes to be: a right one, damaged a few times, told by a seed alone."""
+"""Make a fuzzed input: a right one with a few damages, which depend only on a seed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MAX_DAMAGES = 4
-_LONGEST = 4096  # bytes that one damage touches, truncation aside
+_LONGEST = 4096  # the most bytes that one damage changes, except truncation
 _WIDTHS = (1, 2, 4, 8)
 _TEXT = b"0123456789abcdef-=()[]:,/ \n\0"
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A right input; three of four damages begin in one of its ``hot`` (start, end) ranges."""
+    """A right input; three of four damages start in one of its ``hot`` (start, end) ranges."""
 
     content: bytes
     hot: Sequence[tuple[int, int]]
@@ -46,7 +46,7 @@ def _byte(data: bytearray, at: int, source: random.Random) -> None:
 
 
 def _field(data: bytearray, at: int, source: random.Random) -> None:
-    """A whole number, aligned, in either byte order, becomes a telling one."""
+    """An aligned number, in either byte order, becomes a critical value."""
     width, order = source.choice(_WIDTHS), source.choice(("big", "big", "little"))
     start = at - at % width
     old = int.from_bytes(data[start : start + width], order)
@@ -55,7 +55,7 @@ def _field(data: bytearray, at: int, source: random.Random) -> None:
 
 
 def _number(data: bytearray, at: int, source: random.Random) -> None:
-    """As a field, but written out, as in VMCOREINFO."""
+    """As ``_field``, but for numbers in text, as in VMCOREINFO."""
     value = _telling(source.randrange(1 << 16), len(data), source.choice((32, 64, 80)), source)
     text = format(value, source.choice("dx")).encode()
     data[at : at + len(text)] = text
@@ -84,7 +84,7 @@ def _zeros(data: bytearray, at: int, source: random.Random) -> None:
 
 
 def _copied(data: bytearray, at: int, source: random.Random) -> None:
-    """From elsewhere, as far as there is room."""
+    """Bytes are replaced by a copy of other bytes."""
     start = source.randrange(len(data))
     part = data[start : start + source.randint(1, _LONGEST)][: len(data) - at]
     data[at : at + len(part)] = part
@@ -106,7 +106,7 @@ DAMAGES: tuple[Callable[[bytearray, int, random.Random], None], ...] = (
     _bit,
     _byte,
     _field,
-    _field,  # twice: most of what readers trust is a field
+    _field,  # twice, because readers mostly trust fields
     _number,
     _character,
     _swapped_word,

@@ -1,4 +1,4 @@
-"""What is asked of each reader: all that a front end could ask."""
+"""Call each reader like the front ends do."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from harness.progress import NoProgress
 from harness.s390x.lowcore import PAGE_SIZE
 from tests.support.dumps.byte_source import Memory
 
-_SEGMENTS = 50  # that are looked into
-PARTS = b"\f"  # what stands between the answers of debugfs
+_SEGMENTS = 50  # the most segments that are read
+PARTS = b"\f"  # separates the answers of debugfs
 
 
 def read_any_dump(data: bytes, path: Path) -> None:
-    """A dump in a file, of whatever format, or the disk or partition that has it."""
+    """Read a dump in a file, of any format, or the disk or partition that has it."""
     path.write_bytes(data)
     with open_dump(path) as dump:
         all_of(
@@ -43,7 +43,7 @@ def read_any_dump(data: bytes, path: Path) -> None:
 
 
 def all_of(*parts: Callable[[], object]) -> None:
-    """Every part, whether or not one before was refused; then the first refusal."""
+    """Call every part, even if an earlier one was refused; then raise the first refusal."""
     refusals: list[EvidenceError] = []
     for part in parts:
         try:
@@ -62,14 +62,14 @@ def _pages(dump: Dump) -> None:
 
 
 def read_notes(data: bytes, path: Path) -> None:
-    """Notes alone, of an ELF core or whatever else has them."""
+    """Read only the notes of an ELF core."""
     content = Memory(data, path.name)
     notes = tuple(parse_notes(content, parse_layout(content)))
     cpus_in(notes, path.name)
 
 
 def read_kernel(data: bytes, path: Path) -> None:
-    """What VMCOREINFO leads to."""
+    """Read everything that is found through VMCOREINFO."""
     path.write_bytes(data)
     with open_dump(path) as dump:
         info = Vmcoreinfo.of(dump)
@@ -99,7 +99,7 @@ def read_ngdump(data: bytes, path: Path) -> None:
 
 
 class _Told(FileSystem):
-    """A file system of which debugfs tells ``answers``: a listing, then a file's inode."""
+    """A file system for which debugfs gives ``answers``: a listing, then a file's inode."""
 
     def __init__(self, disk: File, answers: bytes) -> None:
         super().__init__(disk, 0, disk.size)
@@ -114,7 +114,7 @@ class _Told(FileSystem):
 
 
 def read_debugfs(data: bytes, path: Path) -> None:
-    """A superblock of 2 KiB, then what debugfs tells: what is read from it and by it."""
+    """Read a file system: ``data`` is a superblock of 2 KiB, then the answers of debugfs."""
     path.write_bytes(data)
     with File.open(path) as disk:
         system = _Told(disk, data[2048:])

@@ -1,4 +1,4 @@
-"""Right inputs for every reader, small ones."""
+"""Small right inputs for every reader."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.support.kernels.crashed_kernel import (
 
 Read = Callable[[bytes, Path], None]
 
-# all of the crashed kernel's memory that has something in it
+# the parts of the crashed kernel's memory that are not zero
 KERNEL_PARTS = (
     (0, 0x2000),
     (ROOT, ROOT + 0x4000),
@@ -69,7 +69,7 @@ def elf() -> bytes:
 
 
 def elf_offset(address: int) -> int:
-    """Where ``elf()`` has the byte at an absolute address."""
+    """The file offset in ``elf()`` of the byte at an absolute address."""
     at = len(elf()) - sum(end - start for start, end in KERNEL_PARTS)
     for start, end in KERNEL_PARTS:
         if start <= address < end:
@@ -79,13 +79,13 @@ def elf_offset(address: int) -> int:
 
 
 def elf_seed(*addresses: tuple[int, int]) -> Seed:
-    """Damaged where (address, size) say."""
+    """An ELF dump that is damaged in these (address, size) ranges."""
     at = [(elf_offset(address), elf_offset(address) + size) for address, size in addresses]
     return Seed(elf(), at)
 
 
 def s390_memory() -> tuple[bytearray, tuple[int, ...]]:
-    """Zero but for the kernel's parts, so that what is written compressed is small."""
+    """Memory that is zero except the kernel's parts, so that compressed dumps are small."""
     crashed = CrashedKernel()
     whole, memory = crashed.memory(), bytearray(MEMORY_END)
     for start, end in KERNEL_PARTS:
@@ -104,7 +104,7 @@ def s390() -> Seed:
 
 
 def s390_ext() -> Seed:
-    """A raw segment, one of two entries, one of which is raw, and one that is all compressed."""
+    """Three segments: one raw, one with a compressed and a raw entry, one all compressed."""
     memory, prefixes = s390_memory()
     size = s390_dumps.MIB // 4
     pieces = (
@@ -130,7 +130,7 @@ def kdump(method: int) -> Seed:
 
 
 def flattened(content: bytes) -> Seed:
-    """In three records, in no order."""
+    """A flattened dump in three unsorted records."""
     cuts = (0, 464, len(content) // 2, len(content))
     records = [(cuts[1], cuts[2]), (cuts[0], cuts[1]), (cuts[2], cuts[3])]
     at = PAGE + 16 + cuts[2] - cuts[1]
@@ -151,7 +151,7 @@ SB_AT = PART_START + PART_SIZE - PAGE
 
 
 def dump_disk() -> bytes:
-    """As zipl prepares it, but tiny."""
+    """A very small disk, prepared as by zipl."""
     dump = elf()
     fields = list(struct.unpack_from(">9Q", superblock(dump)))
     fields[2:6] = PART_START, PART_SIZE, 0, len(dump)
@@ -203,7 +203,7 @@ def notes() -> Seed:
 
 
 def vmcoreinfo() -> Seed:
-    """Both where it stands: in its note, and in memory."""
+    """VMCOREINFO in both places: in its note, and in memory."""
     content, text = elf(), CrashedKernel().vmcoreinfo
     places = (content.index(text), content.rindex(text))
     return Seed(content, [(at, at + len(text)) for at in places])

@@ -1,4 +1,4 @@
-"""Write the table anew: python -m tests.mutations."""
+"""Write the table in docs/mutations.md: python -m tests.mutations."""
 
 from tests.mutations.document import write
 

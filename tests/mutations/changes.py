@@ -1,4 +1,4 @@
-"""How a dump is broken: each of these makes a function that changes what is on the disk."""
+"""The ways to break a dump: each function returns a function that changes the disk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.mutations.mutation import Change
 from tests.mutations.right import LAST, MIB, STORED, Broken, dump
 from tests.support.evidence import MEMORY, PAGE, superblock
 
-BUSY = b"zfcpdump busy\0".ljust(PAGE, b"\0")  # what the dump tool writes first, overwrites last
+BUSY = b"zfcpdump busy\0".ljust(PAGE, b"\0")  # the dump tool writes it first and overwrites it last
 
 
 def flipped(address: int, mask: int = 0xFF) -> Change:
-    """Bits of the byte at an absolute address."""
+    """Invert bits of the byte at an absolute address."""
 
     def change(broken: Broken) -> None:
         broken.data[broken.at(address)] ^= mask
@@ -24,7 +24,7 @@ def flipped(address: int, mask: int = 0xFF) -> Change:
 
 
 def flipped_in_file(offset: int, mask: int = 0xFF) -> Change:
-    """Bits of the byte at an offset; a negative one counts from the end."""
+    """Invert bits of the byte at an offset; a negative one counts from the end."""
 
     def change(broken: Broken) -> None:
         broken.data[offset] ^= mask
@@ -33,7 +33,7 @@ def flipped_in_file(offset: int, mask: int = 0xFF) -> Change:
 
 
 def memory(address: int, data: bytes) -> Change:
-    """Other bytes from an absolute address on."""
+    """Replace the bytes from an absolute address on."""
 
     def change(broken: Broken) -> None:
         at = broken.at(address)
@@ -43,7 +43,7 @@ def memory(address: int, data: bytes) -> Change:
 
 
 def copied(source: int, target: int, size: int = PAGE) -> Change:
-    """Memory at ``target`` has the content of that at ``source``."""
+    """Copy memory from ``source`` to ``target``."""
 
     def change(broken: Broken) -> None:
         start = broken.at(source)
@@ -53,7 +53,7 @@ def copied(source: int, target: int, size: int = PAGE) -> Change:
 
 
 def swapped(one: int, other: int) -> Change:
-    """Two pages."""
+    """Swap two pages."""
 
     def change(broken: Broken) -> None:
         pages = [bytes(broken.data[broken.at(at) :][:PAGE]) for at in (one, other)]
@@ -64,7 +64,7 @@ def swapped(one: int, other: int) -> Change:
 
 
 def field(offset: int, form: str, *values: int) -> Change:
-    """Other values of header fields in the file; ``form`` as for struct."""
+    """Change header fields in the file; ``form`` as for struct."""
 
     def change(broken: Broken) -> None:
         struct.pack_into(form, broken.data, offset, *values)
@@ -73,7 +73,7 @@ def field(offset: int, form: str, *values: int) -> Change:
 
 
 def reversed_bytes(offset: int, widths: tuple[int, ...]) -> Change:
-    """Adjacent numbers in the file as a little-endian machine would have them."""
+    """Reverse the bytes of adjacent numbers in the file, as on a little-endian machine."""
 
     def change(broken: Broken) -> None:
         at = offset
@@ -85,7 +85,7 @@ def reversed_bytes(offset: int, widths: tuple[int, ...]) -> Change:
 
 
 def cut(offset: int) -> Change:
-    """The file ends there; a negative offset counts from its end."""
+    """Truncate the file at an offset; a negative offset counts from its end."""
 
     def change(broken: Broken) -> None:
         del broken.data[offset:]
@@ -94,7 +94,7 @@ def cut(offset: int) -> Change:
 
 
 def whole_dump(data: bytes) -> Change:
-    """Another dump, and the superblock that fits."""
+    """Write another dump and its superblock."""
     return lambda broken: broken.rewrite(data)
 
 
@@ -107,7 +107,7 @@ def zero_memory(broken: Broken) -> None:
 
 
 def with_cpus(*cpus: CpuState) -> Change:
-    """Other notes of CPUs than those of the crash."""
+    """Write a dump with the notes of other CPUs."""
     return whole_dump(dump("elf", cpus=cpus))
 
 
@@ -123,22 +123,22 @@ def superblock_field(offset: int, value: int) -> Change:
 
 
 def busy_checksum(broken: Broken) -> None:
-    """As it was when the busy marker stood at the dump's beginning."""
+    """Set the checksum of a dump that begins with the busy marker."""
     superblock_field(64, cksm(BUSY))(broken)
 
 
 def never_begun(broken: Broken) -> None:
-    """The first page is still the busy marker."""
+    """Set the first page to the busy marker."""
     broken.data[:PAGE] = BUSY
 
 
 def wrecked_disk(broken: Broken) -> None:
-    """Nothing leads to the superblock any more."""
+    """Remove the boot record, so that the superblock cannot be found."""
     broken.sector = bytes(512)
 
 
 def onto_older(older: bytes, written: int) -> Change:
-    """An older dump of the partition, over which only so many bytes of the new one were written."""
+    """Keep only the first ``written`` bytes; the rest is from an older dump of the partition."""
 
     def change(broken: Broken) -> None:
         new = bytes(broken.data[:written])
@@ -153,7 +153,7 @@ def patched(data: bytes, at: int, by: bytes) -> bytes:
 
 
 def stop_marker_lost(broken: Broken) -> None:
-    """Of the only segment that has one."""
+    """Remove the stop marker from the only segment that has it."""
     at = broken.data.index(struct.pack(">3Q", 2 * MIB, 2 * MIB, LAST))
     struct.pack_into(">Q", broken.data, at + 16, 0)
 

@@ -1,4 +1,4 @@
-"""What each of the three commands that need no QEMU says of a dump."""
+"""Run the three commands that check a dump without QEMU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.evidence import write_sparse
 
 @dataclass(frozen=True)
 class Said:
-    """Which checks of a command were red, and all that they found, a line each."""
+    """The names of a command's red checks, and all findings, one a line."""
 
     red: frozenset[str]
     text: str
@@ -36,7 +36,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """By ``zharness verify``, ``dump check`` and ``dump compare`` with the right dump."""
+    """Results of ``zharness verify``, ``dump check``, and ``dump compare`` with the right dump."""
 
     verify: Said
     check: Said
@@ -44,7 +44,7 @@ class Verdicts:
 
 
 def verdicts(broken: Broken, root: Path) -> Verdicts:
-    """What they say of it as a run would have left it, below ``root``."""
+    """Check the dump with all three commands; its evidence, as after a run, is below ``root``."""
     path, right, evidence = root / "broken", root / "right", root / "evidence"
     broken.write(path)
     write_sparse(right, dump(broken.form))
@@ -63,7 +63,7 @@ def verdicts(broken: Broken, root: Path) -> Verdicts:
 
 
 def _verified(root: Path) -> Said:
-    """Never refused: a dump that is no good is a finding, and evidence is as it should be."""
+    """Verify never refuses: a bad dump is a finding, and the rest of the evidence is right."""
     with Evidence.open(root) as evidence:
         return Said.of(run_checks(evidence).results)
 

@@ -1,4 +1,4 @@
-"""Registers, prefixes and VMCOREINFO."""
+"""Changes of registers, prefixes and VMCOREINFO."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.kernels.crashed_kernel import PREFIXES
 PR_PSW = NOTES_AT + 12 + 8 + 136 + 12 + 8 + 112
 CPU_CNT, LC_VEC = 0x5D, 0x800
 STATUS_PSW = 0x1200 + 0x100
-NOWHERE = 0x310000  # no lowcore, and all zero
+NOWHERE = 0x310000  # zero memory, not a lowcore
 OTHER_KERNEL = VMCOREINFO.replace(b"6.12.1-test", b"6.12.2-test")
 _FIRST, _SECOND = STORED
 _GPRS = tuple(value ^ (number == 7) for number, value in enumerate(_SECOND.gprs))

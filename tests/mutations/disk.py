@@ -1,4 +1,4 @@
-"""What zipl left on the disk around the dump."""
+"""Changes of the disk around the dump, which zipl has prepared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAGIC, VERSION, DUMP_OFFSET, DUMP_SIZE, CSUM = 0, 8, 32, 40, 64
 
 MUTATIONS = (
     Mutation(
-        "checksum still that of the busy marker",
+        "checksum of the busy marker",
         "elf",
         changes.busy_checksum,
         verify="superblock",
@@ -75,7 +75,7 @@ MUTATIONS = (
         on_partition=True,
     ),
     Mutation(
-        "the dump elsewhere (dump_offset)",
+        "place of the dump wrong (dump_offset)",
         "elf",
         changes.superblock_field(DUMP_OFFSET, PAGE),
         verify=f"{NO_DUMP} superblock",

@@ -1,4 +1,4 @@
-"""The table's place in docs/mutations.md: all between two comments."""
+"""The table in docs/mutations.md, which is between two comments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ END = "<!-- end -->\n"
 
 
 def current() -> str:
-    """The document, with the table as it should be."""
+    """The document with the current table."""
     before, begin, rest = DOCUMENT.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

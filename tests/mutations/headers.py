@@ -1,4 +1,4 @@
-"""Fields of headers, and the entries of compressed memory that headers lead to."""
+"""Changes of header fields, and of entries of compressed memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LESS = MEMORY - 16 * PAGE
 
 MUTATIONS = (
     Mutation(
-        "byte order of another machine (EI_DATA)",
+        "byte order wrong (EI_DATA)",
         "elf",
         changes.field(5, ">B", 1),
         verify=NO_DUMP,
@@ -25,7 +25,7 @@ MUTATIONS = (
         says=("foreign: e_ident",),
     ),
     Mutation(
-        "another machine (e_machine)",
+        "machine wrong (e_machine)",
         "elf",
         changes.field(18, ">H", 62),
         verify=NO_DUMP,
@@ -102,7 +102,7 @@ MUTATIONS = (
         says=("mem_end is 0x400000, mem_size 0x500000",),
     ),
     Mutation(
-        "end of memory elsewhere (mem_end)",
+        "end of memory wrong (mem_end)",
         "s390",
         changes.field(MEM_END, ">Q", MEMORY + MIB),
         verify="dump-file",
@@ -153,7 +153,7 @@ MUTATIONS = (
         says=("0x100000-0x1fffff not compared", "entry at offset"),
     ),
     Mutation(
-        "an entry elsewhere (entry_offset)",
+        "place of an entry wrong (entry_offset)",
         "s390_ext",
         changes.field(ENTRY_OFFSET, ">I", 999),
         verify="pages vmcoreinfo",
@@ -180,7 +180,7 @@ MUTATIONS = (
         says=("no last segment (stop_marker)",),
     ),
     Mutation(
-        "bits of e_flags inverted, which nobody reads",
+        "bits of e_flags inverted, a field that no tool reads",
         "elf",
         changes.flipped_in_file(48),
         verify="superblock",

@@ -1,4 +1,4 @@
-"""Pages that are not what they were."""
+"""Changes of memory pages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MUTATIONS = (
         says=("8 of 1024 pages differ", "that of page 0x17f000 (shifted by +0x1000)"),
     ),
     Mutation(
-        "a page written over the next one, too",
+        "a page also written over the next page",
         "elf",
         changes.copied(VICTIM, VICTIM + PAGE),
         verify="pages",
@@ -90,7 +90,7 @@ MUTATIONS = (
         says=("at 0x180800",),
     ),
     Mutation(
-        "one byte of the kernel image inverted, in one of two copies",
+        "one byte inverted in one of two copies of the kernel image",
         "elf",
         changes.flipped(IMAGE[0] - IMAGE[1]),
         verify="pages",
@@ -134,7 +134,7 @@ MUTATIONS = (
         says=("all 1024 pages are zero",),
     ),
     Mutation(
-        "all of the file zero, of the right size",
+        "the whole file zero, with the right size",
         "elf",
         changes.zero_file,
         verify=NO_DUMP,
@@ -143,7 +143,7 @@ MUTATIONS = (
         says=("first page, which is written last, never was",),
     ),
     Mutation(
-        "all of the dump zero",
+        "the whole dump zero",
         "s390",
         changes.zero_file,
         verify=f"{NO_DUMP} superblock",

@@ -1,4 +1,4 @@
-"""What a row of the table is."""
+"""A row of the table of mutations."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from tests.mutations.right import Broken
 
 Change = Callable[[Broken], None]
-NO_DUMP = "dump-file memory-map pages registers vmcoreinfo"  # red if there is none to read
+NO_DUMP = "dump-file memory-map pages registers vmcoreinfo"  # red if there is no dump to read
 REFUSED = "refused"  # no check: the file cannot be read, exit code 3
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """``verify``, ``check`` and ``compare``: the names of the checks that are red, "" if none is.
+    """``verify``, ``check`` and ``compare``: the names of the red checks, "" if all are green.
 
-    ``says`` is in what they find.
+    ``says`` is part of the findings.
     """
 
     name: str
@@ -34,6 +34,6 @@ class Mutation:
 
     @property
     def expected(self) -> dict[str, frozenset[str]]:
-        """By command."""
+        """The red checks by command."""
         commands = {"verify": self.verify, "check": self.check, "compare": self.compare}
         return {command: frozenset(checks.split()) for command, checks in commands.items()}

@@ -1,4 +1,4 @@
-"""One crash, and the right dump of it in each format: what the mutations begin with."""
+"""One crash, and its right dump in each format; the mutations change these dumps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LAST = (1 << 64) - 1
 
 @cache
 def crashed_memory() -> bytes:
-    """The crashed kernel's, with areas for vector registers."""
+    """The crashed kernel's memory, with areas for vector registers."""
     memory = CrashedKernel().memory()
     for prefix, area in zip(PREFIXES, VECTORS, strict=True):
         struct.pack_into(">Q", memory, prefix + MCESAD, area)
@@ -49,7 +49,7 @@ def crash(form: str, **fields: object) -> SyntheticRun:
 
 @cache
 def dumped_memory(form: str) -> bytes:
-    """The crashed memory, and registers where the dump system leaves them."""
+    """The crashed memory, with registers in the places where the dump system stores them."""
     return crash(form).dumped_memory()
 
 
@@ -59,7 +59,7 @@ def dump(
     cpus: tuple[CpuState, ...] = STORED,
     note: bytes | None = VMCOREINFO,
 ) -> bytes:
-    """The dump of such a crash; ``cpus`` as stored. A stand-alone dump has no ``note``."""
+    """The dump of this crash; ``cpus`` as stored. A stand-alone dump has no ``note``."""
     memory = dumped_memory(form) if memory is None else memory
     prefixes = [cpu.prefix for cpu in cpus]
     if form == "elf":
@@ -70,7 +70,7 @@ def dump(
 
 
 def segments(memory: bytes) -> list[bytes]:
-    """One raw, one compressed, and one of two entries of which the second is raw."""
+    """Three segments: one raw, one compressed, one with a compressed and a raw entry."""
     return [
         s390.raw_segment(0, memory[:MIB]),
         s390.compressed_segment(MIB, memory[MIB : 2 * MIB]),
@@ -79,9 +79,9 @@ def segments(memory: bytes) -> list[bytes]:
 
 
 class Broken:
-    """What is on the disk, about to be changed: a dump in a file, or on a partition.
+    """The content of the disk that a mutation changes: a dump in a file, or on a partition.
 
-    ``block`` (with the superblock) and ``sector`` (the disk's first) count on a partition alone.
+    ``block`` (with the superblock) and ``sector`` (the disk's first) are only for a partition.
     """
 
     def __init__(self, form: str, *, on_partition: bool) -> None:
@@ -91,18 +91,18 @@ class Broken:
         self.sector = mbr()
 
     def at(self, address: int) -> int:
-        """Where the dump has the byte at an absolute address; not for compressed memory."""
+        """The offset in the dump of an absolute address; not for compressed memory."""
         if self.form == "elf":
             return len(dump("elf")) - MEMORY + address
         return PAGE + address if self.form == "s390" else 2 * PAGE + address
 
     def rewrite(self, data: bytes) -> None:
-        """Another dump altogether."""
+        """Replace the whole dump."""
         self.data[:] = data
         self.block[:] = superblock(data)
 
     def write(self, path: Path) -> None:
-        """The dump file, or the disk with the partition."""
+        """Write the dump file, or the disk with the partition."""
         if not self.on_partition:
             write_sparse(path, bytes(self.data))
             return

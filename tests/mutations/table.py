@@ -1,6 +1,6 @@
-"""Every way in which a dump is broken here, and which checks of which command say so.
+"""Every mutation of a dump, and the checks of each command that find it.
 
-docs/mutations.md has it for people, as ``python -m tests.mutations`` writes it.
+``python -m tests.mutations`` writes this table to docs/mutations.md.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from tests.mutations.mutation import NO_DUMP
 SECTIONS = {
     "Memory": memory.MUTATIONS,
     "Headers and compressed entries": headers.MUTATIONS,
-    "Cut, or never finished": unfinished.MUTATIONS,
+    "Truncated or unfinished": unfinished.MUTATIONS,
     "CPUs and VMCOREINFO": cpus.MUTATIONS,
-    "The disk around it": disk.MUTATIONS,
+    "The disk around the dump": disk.MUTATIONS,
 }
 MUTATIONS = tuple(mutation for section in SECTIONS.values() for mutation in section)
 _COMMANDS = ("verify", "check", "compare")
@@ -23,7 +23,7 @@ _NO_DUMP = frozenset(NO_DUMP.split())
 
 
 def rendered() -> str:
-    """How many each command sees, and all sections, in Markdown."""
+    """How many mutations each command finds, and all sections, in Markdown."""
     seen = {name: sum(bool(item.expected[name]) for item in MUTATIONS) for name in _COMMANDS}
     summary = (
         f"Of {len(MUTATIONS)} ways `verify` sees {seen['verify']}, `dump check` {seen['check']}, "

@@ -1,4 +1,4 @@
-"""Dumps that were cut, or never written to their end."""
+"""Dumps that are truncated or were not written to their end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OLDER_TOD = s390.TOD - 1
 
 
 def older(form: str) -> bytes:
-    """A dump of as much other memory, made before the crash."""
+    """An older dump of the same size, with other memory."""
     data = dump(form, dumped_memory(form)[::-1])
     return data if form == "elf" else data[:-8] + struct.pack(">Q", OLDER_TOD)
 
@@ -134,7 +134,7 @@ MUTATIONS = (
         says=("no last segment (stop_marker)",),
     ),
     Mutation(
-        "all but the first page written (busy marker)",
+        "the first page not written (busy marker)",
         "elf",
         changes.never_begun,
         verify=f"{NO_DUMP} superblock",
@@ -144,7 +144,7 @@ MUTATIONS = (
         says=("begun and never finished",),
     ),
     Mutation(
-        "half of it written over an older dump",
+        "half of the dump written over an older dump",
         "elf",
         changes.onto_older(older("elf"), 2 * MIB),
         verify="pages",
@@ -153,7 +153,7 @@ MUTATIONS = (
         on_partition=True,
     ),
     Mutation(
-        "half of it written over an older dump",
+        "half of the dump written over an older dump",
         "s390",
         changes.onto_older(older("s390"), 2 * MIB),
         verify="dump-file pages registers",
@@ -163,7 +163,7 @@ MUTATIONS = (
         says=("is an older dump's",),
     ),
     Mutation(
-        "half of it written over an older dump",
+        "half of the dump written over an older dump",
         "s390_ext",
         changes.onto_older(older("s390_ext"), SEGMENT),
         verify="dump-file pages registers vmcoreinfo",

@@ -2,10 +2,10 @@
 
     python -m tests.replay.record DIRECTORY
 
-The dump session is of a kernel that panics twice for want of a root file system: once to be
-dumped, once as the dump system, which has by then used every function that the harness plays.
-That keeps the recording short. The system session is of a system that is loaded from its own disk
-and asks for its dump.
+The kernel of the dump session panics twice because it has no root file system: first as the crashed
+system, then as the dump system. By then the dump system has used every function that the harness
+plays. That keeps the recording short. The system session has a system that is loaded from its own
+disk and requests its dump.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ PARMLINE = "console=ttysclp0 panic=0"
 
 
 class NoPhases:
-    """Nobody is told anything."""
+    """An observer that does nothing."""
 
     @contextmanager
     def phase(self, name):
@@ -150,7 +150,7 @@ def record_system(images: Images, scratch: Path, into: Path) -> None:
             shell.run(command, deadline)
         system = RunningSystem(qemu, ram, session, console, shell)
         stop(system, trigger, NoPhases(), deadline)
-    # only what the firmware sees: looking at a silent machine depends on the time
+    # only stops for the firmware: checks of a silent machine depend on time
     lines = [line for line in tape.lines if '"qemu.check"' not in line]
     (into / "system.tape").write_text("".join(f"{line}\n" for line in lines))
     expected = {"played": played, "stops": session.stops, "block": session.ipl_block.hex()}

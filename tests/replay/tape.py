@@ -1,7 +1,7 @@
-"""Everything but the gdbstub that a dump session talks to, recorded and played back.
+"""Record and play back all partners of a dump session except the gdbstub.
 
-A tape is JSON lines: who was called, with what, and what came of it. Of memory that was searched
-for instructions only those are kept; the rest plays back as zeros.
+A tape is JSON lines: the object that was called, its arguments, and the result. Of memory that was
+searched for instructions, only the instructions are kept; the rest is played back as zeros.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 from harness.qemu.monitor import Event
 from harness.s390x.instructions import INSTRUCTION_SIZE, Opcode, find
 
-LARGE = 1 << 16  # bytes; only the search for instructions reads as much
+LARGE = 1 << 16  # bytes; only the search for instructions reads so much at once
 
 
 class Recorder:
-    """Wraps objects so that calls of their methods end up on the tape."""
+    """Wraps objects so that calls of their methods are recorded on the tape."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -33,7 +33,7 @@ class Recorder:
 
     def _recorded(self, name: str, target: Any, method: str) -> Callable[..., Any]:
         def call(*arguments: Any, **_: Any) -> Any:
-            # deadlines are passed by keyword, or last; neither belongs on the tape
+            # deadlines are not recorded; they are passed by keyword, or last
             result = getattr(target, method)(*arguments, **_)
             entry = {"call": name, "with": _plain_all(arguments), "gave": _encode(result)}
             self.lines.append(json.dumps(entry))
@@ -43,7 +43,7 @@ class Recorder:
 
 
 class Player:
-    """Plays a tape: each call must be the recorded one, and gets the recorded result."""
+    """Plays a tape: each call must be the recorded call, and gets the recorded result."""
 
     def __init__(self, lines: list[str]) -> None:
         self._script = deque(json.loads(line) for line in lines)
@@ -55,7 +55,7 @@ class Player:
 
     @property
     def left(self) -> int:
-        """Lines that were not played."""
+        """The lines that were not played."""
         return len(self._script)
 
     def _played(self, name: str) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""A dump session as it really was, without QEMU: every packet, answer and write the same again."""
+"""Replay a real dump session without QEMU: every packet, answer and write must be the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECORDINGS = sorted(path.parent for path in Path(__file__).parent.glob("*/sessio
 
 
 def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
-    """Run the session against the recording; gives how it ended and what it observed."""
+    """Run the session against the recording; returns how it ended and what it observed."""
     expected = json.loads((directory / "session.json").read_bytes())
     cpus = tuple(CpuState.from_json(cpu) for cpu in expected["cpus"])
     player = tape.Player(tape.load(directory / "session.tape"))
@@ -73,7 +73,7 @@ def test_a_session_goes_as_it_went(directory):
 
 @pytest.mark.parametrize("directory", RECORDINGS, ids=lambda path: path.name)
 def test_a_session_that_goes_otherwise_is_noticed(directory):
-    """The replay can fail: one answer changed, and the session leaves the recording."""
+    """The replay can fail: after a changed answer the session differs from the recording."""
     packets = gdb_transcript.load(directory / "session.gdb")
     stop = next(number for number, (_, payload) in enumerate(packets) if b"rwatch" in payload)
     packets[stop] = (packets[stop][0], b"T05thread:01;watch:1d0;")

@@ -1,4 +1,4 @@
-"""A system that was loaded from its own disk and asked for its dump, as it really was."""
+"""Replay a real session of a system that was loaded from its own disk and requested its dump."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dump kernels of a few instructions that do what no dump system should: ``NAME.s``, assembled."""
+"""Hostile dump kernels of a few instructions, assembled from ``NAME.s``."""
 
 from __future__ import annotations
 

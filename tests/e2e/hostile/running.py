@@ -1,4 +1,4 @@
-"""Running hostile dump kernels, two at a time, and what must be true of each run."""
+"""Run hostile dump kernels, two at a time, and check what must be true of each run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.e2e.hostile import assemble
 from tests.support.command_line.zharness import Zharness, command
 
 AT_ONCE = 2
-TIME_FACTOR = 0.1  # the least there is
-PHASE_SECONDS = 18.0  # what the phase of the dump then has on a machine of 256 MiB
-# generous: others use this host too, and QEMU may take seconds to end
+TIME_FACTOR = 0.1  # the smallest that is allowed
+PHASE_SECONDS = 18.0  # time limit of the dump phase with this factor and 256 MiB of memory
+# a large limit, because the host may be busy, and QEMU may take seconds to end
 MOST_SECONDS = 5 * PHASE_SECONDS
-# QEMU, or the harness, whichever needs more; both map the guest's 256 MiB, and the harness the
-# crashed system's, too
+# for the larger one of QEMU and the harness: both map the guest's 256 MiB, and the harness also
+# maps the crashed system's memory
 MOST_MEMORY = 800 << 20
 
 
 @dataclass(frozen=True)
 class Hostility:
-    """What came of one kernel."""
+    """The result of the run with one kernel."""
 
     code: int
     verdict: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Hostility:
     memory: int
 
     def must_be_a_failed_dump(self, *how: str) -> None:
-        """Its own fault, and told in time."""
+        """Check that the run failed because of the dump, and within the limits."""
         assert self.code == 1, self.verdict["error"]
         assert (self.verdict["verdict"], self.verdict["phase"]) == ("FAIL", "dump")
         assert self.outcome["outcome"] in how, self.outcome
@@ -54,14 +54,14 @@ class Hostility:
 
 
 def stored_crash(zharness: Zharness, *options: object) -> str:
-    """The name of a crash of the smallest machine, in the store."""
+    """Store a crash of the smallest machine; returns its name."""
     created = zharness("snapshot", "create", "quick", *options)
     assert created.code == 0, created.err
     return str(created.out.split()[0])
 
 
 def asked(request: pytest.FixtureRequest, kernels: Iterable[str]) -> list[str]:
-    """Which of ``kernels`` the tests that were chosen are about."""
+    """Those of ``kernels`` that the selected tests need."""
     chosen = {
         item.callspec.params.get("kernel")
         for item in request.session.items

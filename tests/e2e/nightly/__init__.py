@@ -1,1 +1,1 @@
-"""End-to-end tests that are too long for every change; tox -e nightly runs them."""
+"""End-to-end tests that take too long to run for every change; tox -e nightly runs them."""

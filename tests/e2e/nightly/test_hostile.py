@@ -1,4 +1,4 @@
-"""More dump systems that play foul, and systems that do so before they crash."""
+"""More hostile dump systems, and systems that are hostile before they crash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.command_line.zharness import Zharness
 
 pytestmark = pytest.mark.e2e
 
-# on a busy host the deadline may come before QEMU has run for long enough to be said to stall
+# on a busy host the deadline may come before QEMU has run long enough to count as stalled
 SILENT = ("stalled", "out-of-time")
 KERNELS = (
     "quiet",

@@ -1,4 +1,4 @@
-"""From a minimal Debian with nothing on it to PASS: two kernels are compiled for each host."""
+"""From a minimal Debian without any tools to PASS; each host compiles two kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 def demo(*arguments: str, directory: Path) -> str:
-    """What the demo says on a new host; what is committed is tried."""
+    """The output of the demo on a new host, with the committed files."""
     if os.geteuid() or shutil.which("debootstrap") is None:
         pytest.fail("new hosts are made by root, with debootstrap: apt-get install debootstrap")
     done = subprocess.run(

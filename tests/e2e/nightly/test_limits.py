@@ -1,4 +1,4 @@
-"""Every hostile shape with every command on dumps: within 300 MB and 20 s, or refused in a line."""
+"""Every hostile file with every command on dumps: within 300 MB and 20 s, or refused in a line."""
 
 from __future__ import annotations
 

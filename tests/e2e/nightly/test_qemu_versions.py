@@ -14,7 +14,7 @@ from tests.support.qemu.debian import debian_qemu
 
 pytestmark = pytest.mark.e2e
 
-# the suite, and the oldest QEMU that it ever had: it is that one, and not the host's
+# the suite and its oldest QEMU release, to check that the host's QEMU is not used
 SUITES = {"trixie": (10, 0), "sid": (11, 0)}
 SCENARIOS = ("panic", "registers", "guest-dump-reipl")
 SECONDS = 1800

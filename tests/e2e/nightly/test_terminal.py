@@ -1,4 +1,4 @@
-"""Longer runs on a real terminal: a batch of many, and Ctrl-C in each phase."""
+"""Longer runs on a real terminal: a batch of many runs, and Ctrl-C in each phase."""
 
 from __future__ import annotations
 
