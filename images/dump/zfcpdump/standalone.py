@@ -45,7 +45,11 @@ def tod():
 
 
 class StandAlone:
-    """A form (see output.copy): a header, memory from 0 on, and an end marker."""
+    """A form (see output.copy): a header, memory from 0 on, and an end marker.
+
+    The end marker has a sector of its own, because a block device has no part of a sector: of a
+    file in a loop device, the rest that is no whole sector cannot be read.
+    """
 
     header_values = (MAGIC, VERSION, 0, 0)
 
@@ -54,7 +58,7 @@ class StandAlone:
         if len(self.registers.prefixes) > CPU_LIMIT:
             raise DumpError(f"dump_format=s390 has room for {CPU_LIMIT} CPUs, there are more")
         self.memory_size = max((start + size for start, size, _ in core.memory()), default=0)
-        self.size = PAGE + self.memory_size + END_MARKER.size
+        self.size = PAGE + self.memory_size + SECTOR
 
     def parts(self, hsa_size):
         """(address, offset in the source, size); offset is None where there is no memory."""
@@ -77,7 +81,9 @@ class StandAlone:
         copy_range(self.core.fd, offset, size, writer, target, buffer, progress, self._change)
 
     def finish(self, writer):
-        writer.write(memoryview(self.end_marker()), PAGE + self.memory_size)
+        sector = mmap.mmap(-1, SECTOR)
+        sector.write(self.end_marker())
+        writer.write(memoryview(sector), PAGE + self.memory_size)
 
     def first_page(self):
         magic, version, zlib_version, entry_size = self.header_values
@@ -138,8 +144,8 @@ class Compressed(StandAlone):
             self.segment = Segment(self.stream, 0)
         self.segment.write_header(STOP)
         self.stream.append(self.end_marker())
-        self.size = self.stream.position
         self.stream.flush()
+        self.size = self.stream.position
 
     def _begin(self, writer):
         if self.stream is None:

@@ -175,7 +175,18 @@ def test_plain_dump_is_written_to_the_byte(tmp_path: Path):
     raw.store(memory, cpu, 0x30000)
     source = raw.plain(bytes(memory), [cpu.prefix])
     (tmp_path / "source").write_bytes(source)
-    assert converted(tmp_path / "source", tmp_path / "target", "s390").read_bytes() == source
+    whole_sectors = source + bytes(512 - 16)
+    assert converted(tmp_path / "source", tmp_path / "target", "s390").read_bytes() == whole_sectors
+
+
+@pytest.mark.parametrize("form", ["s390", "s390_ext"])
+def test_a_block_device_has_the_end_marker_of_a_converted_dump(tmp_path: Path, form: str):
+    (tmp_path / "source").write_bytes(raw.plain(bytes(range(256)) * 16))
+    target = converted(tmp_path / "source", tmp_path / "target", form)
+    data = target.read_bytes()
+    target.write_bytes(data[: len(data) // 512 * 512])  # as a loop device has it
+    with open_dump(target) as dump:
+        assert (dump.incomplete, dump.length) == (None, len(data))
 
 
 def test_extended_dump_leaves_out_zeros_and_compresses(tmp_path: Path):

@@ -17,6 +17,7 @@ from harness.dump.formats.s390.c_s390 import (
     EM_SIZE,
     LC_VEC_OFFSET,
     LC_VEC_VERSION,
+    SECTOR,
     c_s390,
 )
 from harness.dump.formats.s390.registers import stored_cpu
@@ -69,7 +70,10 @@ class S390Dump(Dump):
 
     @property
     def length(self) -> int:
-        return self.end_marker_at + EM_SIZE
+        """To the end marker, with zeros up to the end of its sector if they are there."""
+        end = self.end_marker_at + EM_SIZE
+        rest = self.content.upto(end, -end % SECTOR) if end < self.content.size else b""
+        return end if any(rest) else end + len(rest)
 
     @cached_property
     def end_tod(self) -> int | None:

@@ -210,6 +210,7 @@ def _header(dump: Dump, cpus: Sequence[CpuState], end: int) -> c_s390.df_s390_hd
 
 
 def _end_marker(dump: Dump, header: c_s390.df_s390_hdr) -> bytes:
+    """A whole sector: a block device has no part of one, and zgetdump reads dumps from a device."""
     end_tod = dump.end_tod if isinstance(dump, S390Dump) else None
     tod = header.tod if end_tod is None else end_tod
-    return c_s390.df_s390_em(str=DF_S390_EM_STR, tod=tod).dumps()
+    return c_s390.df_s390_em(str=DF_S390_EM_STR, tod=tod).dumps().ljust(SECTOR, b"\0")
