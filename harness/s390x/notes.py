@@ -39,6 +39,7 @@ _SIZES = {
     NT_S390_VXRS_LOW: 128,
     NT_S390_VXRS_HIGH: 256,
 }
+S390_ONLY = frozenset(_SIZES) - {NT_PRSTATUS, NT_PRFPREG}  # no other architecture has these types
 
 
 class Note(NamedTuple):

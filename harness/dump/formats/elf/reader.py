@@ -35,7 +35,7 @@ from harness.dump.reader import Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
-from harness.s390x.notes import NT_PRSTATUS, Note, cpu_states, oversized
+from harness.s390x.notes import NT_PRSTATUS, S390_ONLY, Note, cpu_states, oversized
 
 _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 
@@ -228,6 +228,11 @@ def cpus_in(notes: Sequence[ElfNote], name: str) -> tuple[CpuState, ...]:
         return cpu_states(_of_cpus(notes))
     except ValueError as error:
         raise EvidenceError(f"{name}: {error}") from error
+
+
+def has_s390_registers(notes: Iterable[ElfNote]) -> bool:
+    """Whether one of the notes has registers that only s390 has; no other machine has its type."""
+    return any(note.type in S390_ONLY for note in _of_cpus(notes))
 
 
 def _of_cpus(notes: Iterable[ElfNote]) -> Iterator[Note]:

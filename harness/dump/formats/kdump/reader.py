@@ -13,7 +13,14 @@ from functools import cached_property
 from types import MappingProxyType
 
 from harness.dump.byte_source import ByteSource
-from harness.dump.formats.elf.reader import ElfLayout, ElfNote, cpus_in, parse_notes, vmcoreinfo_of
+from harness.dump.formats.elf.reader import (
+    ElfLayout,
+    ElfNote,
+    cpus_in,
+    has_s390_registers,
+    parse_notes,
+    vmcoreinfo_of,
+)
 from harness.dump.formats.kdump.c_kdump import (
     DUMP_DH_COMPRESSED_INCOMPLETE,
     DUMP_DH_COMPRESSED_LZO,
@@ -44,6 +51,7 @@ from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
 from harness.s390x.lowcore import PAGE_SIZE
 
+_NO_MACHINE = ("", "unknown")  # QEMU's dump/dump.c: "Unknown" without ELF_MACHINE_UNAME (QEMU 11)
 _ZERO_PAGES = 1  # the dump level that leaves out only zero pages (makedumpfile(8))
 _MAX_PAGES = 1 << 51  # as many as 63 bits can address
 _SCANNED = 4096  # descriptors read at once in a scan
@@ -66,6 +74,7 @@ class KdumpDump(PagedDump):
         self.content, self.name = content, content.name
         self._header = header = _header(content)
         self._sub = _sub_header(content, header)
+        self._require_s390x()
         pages = self._sub.max_mapnr_64 or header.max_mapnr
         bitmap_size = header.bitmap_blocks // 2 * PAGE_SIZE
         bitmap_at = (1 + header.sub_hdr_size) * PAGE_SIZE
@@ -138,6 +147,18 @@ class KdumpDump(PagedDump):
     def missing(self) -> int:
         """Reads all page descriptors at the first call."""
         return self._stored()[1]
+
+    def _require_s390x(self) -> None:
+        """The registers tell the machine if its name does not; a dump without notes has none."""
+        machine = _text(self._header.utsname.machine)
+        if machine.lower() not in _NO_MACHINE:
+            return
+        notes = self._notes()
+        if notes and not has_s390_registers(notes):
+            raise EvidenceError(
+                f"{self.name}: foreign: utsname.machine is {machine or 'empty'}, and no note has "
+                "registers of s390x only (NT_S390_CTRS, ...)"
+            )
 
     def _notes(self) -> tuple[ElfNote, ...]:
         sub = self._sub
@@ -218,7 +239,7 @@ def _header(content: ByteSource) -> c_kdump.disk_dump_header:
     machine = _text(header.utsname.machine)
     if header.block_size == int.from_bytes(PAGE_SIZE.to_bytes(4, "big"), "little"):
         raise EvidenceError(f"{name}: foreign: little-endian, from {machine}; not of s390x")
-    if machine.lower() not in ("s390x", ""):
+    if machine.lower() not in ("s390x", *_NO_MACHINE):
         raise EvidenceError(f"{name}: foreign: utsname.machine is {machine}, not s390x")
     if header.block_size != PAGE_SIZE:
         raise EvidenceError(f"{name}: block_size is {header.block_size}, not {PAGE_SIZE}")

@@ -36,7 +36,7 @@ from tests.support.dumps.kdump import (
     kdump,
     page,
 )
-from tests.support.evidence import VMCOREINFO
+from tests.support.evidence import VMCOREINFO, elf_note
 
 RECORDED = Path(dumps.__file__).with_name("recorded")
 
@@ -198,6 +198,16 @@ def test_anything_else_is_refused(tmp_path: Path, name: str):
     with pytest.raises(EvidenceError, match=message) as caught:
         open_dump(path)
     assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("name", [b"", b"Unknown"])
+def test_registers_tell_the_machine_if_the_header_does_not(tmp_path: Path, name: bytes):
+    with open_dump(written(tmp_path, kdump(machine=name))) as dump:
+        assert dump.cpus == tuple(CPUS)
+    other = elf_note(b"CORE", 1, bytes(504)) + elf_note(b"LINUX", 0x100, bytes(544))  # of ppc64
+    path = written(tmp_path, kdump(machine=name, notes=other + elf_note(b"VMCOREINFO", 0, b"A=1")))
+    with pytest.raises(EvidenceError, match=r"foreign: utsname.machine is .*, and no note has"):
+        open_dump(path)
 
 
 def test_pages_that_were_left_out_do_not_become_zeros(tmp_path: Path):
