@@ -1,7 +1,7 @@
-"""Does ``zharness bisect`` find a bug that was put somewhere, and how long does it take?
+"""Does ``zharness bisect`` find a bug in a random commit, and how long does it take?
 
-A git repository is made of the kernel's source, with commits that change nothing, and one among
-them that brings a bug of the museum back. The bisection is killed once, and goes on.
+The benchmark makes a git repository of the kernel's source. One commit brings back a bug of the
+museum; the other commits change nothing. The bisection is killed once and resumed.
 
     python benchmarks/bisect_museum.py --commits 32 --bug todpreg-eight-bytes --seed 1
 """
@@ -36,12 +36,12 @@ def repository(store: Store, root: Path, commits: int, bug: str, bad: int) -> li
     kernel_source(store, NoProgress()).place(root, tools)
     git(root, "init", "-q", "-b", "main")
     git(root, "config", "gc.auto", "0")
-    git(root, "add", "-A", "-f")  # Debian's source has a .gitignore that names everything
+    git(root, "add", "-A", "-f")  # the .gitignore in Debian's source ignores all files
     names = []
     for number in range(commits):
         if number == bad:
             apply(museum()[bug], root, tools)
-        # a new file: this one may be shared with the store
+        # make a new file, because the old one may be shared with the store
         text = (root / FILE).read_text()
         (root / FILE).unlink()
         (root / FILE).write_text(f"{text}/* {number} */\n")
@@ -57,7 +57,7 @@ def git(root: Path, *words: str) -> str:
 
 
 def tried(output: Path) -> int:
-    """How many commits the bisection knows by now."""
+    """How many commits the bisection has tried so far."""
     state = output / STATE
     return len(json.loads(state.read_bytes())["steps"]) if state.exists() else 0
 
@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("--bug", choices=sorted(museum()), default="todpreg-eight-bytes")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    chance = random.Random(arguments.seed)  # noqa: S311 - to be repeated, not to be secret
+    chance = random.Random(arguments.seed)  # noqa: S311 - must be repeatable, not secret
     bad = chance.randrange(2, arguments.commits - 2)
     with tempfile.TemporaryDirectory(dir=default_store().parent) as place:
         root, output = Path(place, "linux"), Path(place, "bisection")

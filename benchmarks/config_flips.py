@@ -1,9 +1,8 @@
-"""Does what ``zharness config check`` predicts agree with what a dump shows?
+"""Are the predictions of ``zharness config check`` right?
 
-The dump kernel is built again and again, each time with one option flipped: those that a rule
-speaks of, and others at random. What depends on an option changes with it. Of each it is predicted
-whether it can dump, and then it has to. All are built in one tree, where make compiles only what
-an option touches.
+The benchmark builds many dump kernels, each with one option flipped: options that have a rule, and
+random ones. Options that depend on it change, too. For each kernel it compares the prediction with
+a real dump. All kernels are built in one tree, so make compiles only the affected files.
 
     python benchmarks/config_flips.py --count 40 --seed 1
 """
@@ -42,7 +41,7 @@ HSA = 64 << 20
 
 @dataclass(frozen=True)
 class Flip:
-    """What was predicted of one option's other value, and what a dump showed."""
+    """One flipped option: the prediction, and the result of a dump."""
 
     line: str
     predicted: bool
@@ -63,11 +62,11 @@ class Flip:
 
 
 def candidates(config: str, seed: int) -> list[str]:
-    """Lines that flip an option: first those of which a rule speaks, then any, at random."""
+    """Lines that flip an option, in random order: options with and without a rule in turn."""
     values = configuration.parse(config)
     ruled = [f"CONFIG_{rule.option}" for rule in rules() if rule.want in "yn"]
     others = [option for option, value in values.items() if value in "yn" and option not in ruled]
-    chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+    chance = random.Random(seed)  # noqa: S311 - must be repeatable, not secret
     chance.shuffle(ruled)
     chance.shuffle(others)
     mixed = [option for pair in zip(ruled, others, strict=False) for option in pair]
@@ -78,7 +77,7 @@ def candidates(config: str, seed: int) -> list[str]:
 
 
 class Tree:
-    """The source, where one kernel is made after the other."""
+    """The source tree in which all kernels are built, one after the other."""
 
     def __init__(self, store: Store, directory: Path) -> None:
         tools = Tools(directory / "log", "the dump kernel", environment(store.root))
@@ -95,13 +94,13 @@ class Tree:
         return foreign_kernel(into / "bzImage")
 
     def holds(self, config: str, line: str) -> bool:
-        """Whether ``line`` is in what ``config``, with it at its end, stands for."""
+        """Whether ``line`` is kept if it is added to ``config`` and make completes it."""
         whole = self._make.complete(f"{config}\n{line}\n")
         return not configuration.lost(configuration.parse(line), configuration.parse(whole))
 
 
 class Bench:
-    """Predicts, builds, dumps; all with one crash."""
+    """Predicts, builds and dumps, always with the same crash."""
 
     def __init__(self, store: Store, place: Path) -> None:
         self._laboratory = Laboratory(store, NoProgress(), place / "runs")
@@ -113,15 +112,15 @@ class Bench:
         self.config = own.config
 
     def flips(self, lines: list[str]) -> Iterator[Flip]:
-        """Those of ``lines`` that hold in a final configuration."""
+        """The ``lines`` that are kept in a complete configuration."""
         for number, line in enumerate(lines):
             if not self._tree.holds(self.config, line):
-                continue  # something else wants it as it is
+                continue  # another option does not allow it
             start = time.monotonic()
             try:
                 kernel = self._tree.build(f"{self.config}\n{line}\n", self._kernels / str(number))
                 observed, why = self._observed(kernel, f"flip-{number}")
-            except (BuildError, HostError) as error:  # nothing was observed
+            except (BuildError, HostError) as error:  # no result
                 print(f"  {line}: {error.message}", file=sys.stderr)
                 continue
             predicted = self._predicted(kernel)
@@ -136,7 +135,7 @@ class Bench:
     def _observed(self, kernel: Kernel, label: str) -> tuple[bool, str]:
         try:
             trial = self._laboratory.trial(self._crash, kernel.image, HSA, label)
-        except UsageError as error:  # it can be seen without a dump that it is unable to
+        except UsageError as error:  # the harness refuses this kernel before a dump
             return False, error.message
         if trial.result is Result.ERROR:
             raise HostError(trial.why or "no verdict")

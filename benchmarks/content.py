@@ -1,9 +1,9 @@
-"""What planted content costs: boot with and without it, planting, proving it in a dump.
+"""The cost of planted content: boot with and without it, planting, and the check in a dump.
 
     python benchmarks/content.py [--memory 256M,512M,1G,3G] [--boots 5]
 
-Boots are timed in turn, so that a machine whose speed drifts spoils neither; quote the medians.
-The dump is QEMU's own, of all memory: as large as memory, without holes, the worst case for the
+Boots with and without content alternate, so that changes of the host's speed affect both; quote the
+medians. The dump is QEMU's own. It has all memory and no holes, which is the worst case for the
 check.
 """
 
@@ -43,7 +43,7 @@ GIB = 1 << 30
 
 
 class Bench:
-    """One crashed kernel, and both kinds of initramfs."""
+    """The kernel of the crashed system, and both initramfs images."""
 
     def __init__(self) -> None:
         store = Store(default_store(), NoProgress())
@@ -73,7 +73,7 @@ class Bench:
             return time.monotonic() - start
 
     def plant_and_dump(self, memory: int, directory: Path) -> tuple[float, list[str]]:
-        """Seconds that planting took, and what the guest said; leaves ``dump.elf``."""
+        """Seconds that planting took, and the guest's output; writes ``dump.elf``."""
         deadline = Deadline(SECONDS)
         with (
             GuestRam.create(memory) as ram,

@@ -1,10 +1,10 @@
-"""What comparing and checking dumps costs, against cmp(1).
+"""The cost of ``dump compare`` and ``dump check``, compared with cmp(1).
 
     python benchmarks/dump_compare.py [--memory 1G] [--zero 0.0] [--rounds 3]
 
-Two equal ELF dumps, of which ``--zero`` is zeros that are no holes; the rest is random. Each tool
-runs in a process of its own, in turn, so that a machine whose speed drifts spoils none; files
-are in the page cache. The peak is that of the resident memory. Quote the ratios of the medians.
+It uses two equal ELF dumps. The fraction ``--zero`` is zeros without holes; the rest is random. The
+tools run in turn, each in its own process, so that changes of the host's speed affect all. Files
+are in the page cache. The peak is the peak of resident memory. Quote the ratios of the medians.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CHECK = (
 
 
 class Cost(NamedTuple):
-    """Of one process: seconds from start to end, and its peak of resident memory in bytes."""
+    """One process: seconds from start to end, and its peak of resident memory in bytes."""
 
     seconds: float
     peak: int
@@ -50,7 +50,7 @@ def write_dump(path: Path, memory: int, zero: float) -> None:
     ident = b"\x7fELF\x02\x02\x01".ljust(16, b"\0")
     header = ident + struct.pack(">HHIQQQIHHHHHH", 4, 22, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     load = struct.pack(">IIQQQQQQ", 1, 7, DATA_AT, 0, 0, memory, memory, 4096)
-    source = random.Random(390)  # noqa: S311  # to be the same each time
+    source = random.Random(390)  # noqa: S311  # must be the same each time
     with path.open("wb") as file:
         file.write((header + load).ljust(DATA_AT, b"\0"))
         for _ in range(0, memory, PIECE):

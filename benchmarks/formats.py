@@ -1,12 +1,12 @@
-"""One crash in every format on every disk layout: how large, how fast, and whether all are equal.
+"""One crash in every format on every disk layout: size and speed, and whether all are equal.
 
     python benchmarks/formats.py [--memory 256M] [--smp 4] [--judges] [--suite sid]
 
-The dump tool writes each format on each layout, and ours are converted into each other. Every dump
-is verified against the crash, and compared with every other. Seconds are those from the dump
-kernel's entry to its end, which include its own start, or of the conversion; MB/s are of memory.
-With ``--judges`` the genuine zgetdump judges each, too, and the disks with a partition; with
-``--suite`` that of another Debian suite.
+The dump tool writes each format on each layout, and each format is converted into each other one.
+Every dump is verified against the crash and compared with every other dump. Seconds are the time
+from the dump kernel's entry to its end, with its own start, or the time of the conversion; MB/s are
+for memory. With ``--judges`` the real zgetdump also checks each dump, and the disks with a
+partition; with ``--suite`` it comes from another Debian suite.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ QUIET = NoProgress()
 
 
 class Written(NamedTuple):
-    """One dump: where it is, what writing it took, and what zgetdump said of it."""
+    """One dump: its file, the time to write it, and zgetdump's opinion."""
 
     what: str
     path: Path
@@ -59,7 +59,7 @@ class Written(NamedTuple):
 
 
 def dumped(plan: Plan, store: Store, home: Path, zgetdump: Zgetdump | None) -> Iterator[Written]:
-    """By the dump tool, in each format on each layout; an exit unless it is verified."""
+    """Dumps of the dump tool, in each format on each layout; exits if one is not right."""
     snapshot = engine.create_snapshot(plan, store=store, progress=QUIET)
     hsa_size = plan.scenario.dump.hsa_size
     for layout in DiskLayout:
@@ -83,7 +83,7 @@ def dumped(plan: Plan, store: Store, home: Path, zgetdump: Zgetdump | None) -> I
 
 
 def converted(home: Path, zgetdump: Zgetdump | None) -> Iterator[Written]:
-    """Each format into each other, from the dumps on partitions."""
+    """Convert each format into each other one, from the dumps on partitions."""
     for source, form in permutations(writers(), 2):
         target = home / f"{source}-to-{form}"
         with open_dump(home / f"partition-{source}/dump/dump") as dump:
@@ -95,7 +95,7 @@ def converted(home: Path, zgetdump: Zgetdump | None) -> Iterator[Written]:
 
 
 def opinion_of(files: Sequence[Path], zgetdump: Zgetdump) -> str:
-    """In one word, if it agrees about all ``files``."""
+    """One word: whether zgetdump agrees about all ``files``."""
     said: list[str] = []
     for path in files:
         with open_dump(path) as dump:
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--memory", type=parse_size, default="256M")
     parser.add_argument("--smp", type=int, default=4)
     parser.add_argument("--judges", action="store_true")
-    parser.add_argument("--suite", help="of which Debian suite zgetdump is to be")
+    parser.add_argument("--suite", help="Debian suite from which zgetdump comes")
     options = parser.parse_args()
     crashed = {"memory": options.memory, "smp": options.smp}
     plan = plan_of("quick", load("quick", {"crashed": crashed}))

@@ -1,15 +1,15 @@
-"""How long a host with nothing on it takes to PASS.
+"""How long a new host takes to its first PASS.
 
     python benchmarks/fresh_host.py trixie
     python benchmarks/fresh_host.py bookworm --without-sources
     python benchmarks/fresh_host.py sid -- ./bootstrap.sh setup
 
-Makes a minimal Debian of a suite with debootstrap, puts a clone of this checkout (what is
-committed) into it, and runs a command in it, by default ``./bootstrap.sh demo``. Needs root,
-debootstrap, and 12 GB below ``--directory``. The mirror is the one that apt on this host uses, or
+Makes a minimal Debian of a suite with debootstrap, puts a clone of this checkout (the committed
+files) into it, and runs a command in it, by default ``./bootstrap.sh demo``. Needs root,
+debootstrap, and 12 GB below ``--directory``. It uses the mirror of this host's apt, or
 $ZHARNESS_DEBIAN_MIRROR. With ``--without-sources`` the programs are installed first, then apt's
-sources are taken away, and the demo is told the mirror. ``--ccache`` takes objects of earlier
-compilations along, for a quick trial. The exit code is the command's.
+sources are removed, and the demo gets the mirror as an option. ``--ccache`` copies objects of
+earlier compilations into the host, for a quick trial. The exit code is the command's.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from harness.images.debian.mirror import KEYRING, OPTION, mirror
 CHECKOUT = Path(__file__).parents[1]
 PLACE = "/harness"  # of the clone, in the new host
 DEMO = ("./bootstrap.sh", "demo")
-# the new host is to trust whom this one trusts: the package index may stand behind a proxy
+# the new host trusts the same certificates, because the package index may be behind a proxy
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 CERTIFICATES_INSIDE = "/root/certificates.crt"
-# a mount and process namespace of its own, so that nothing is left mounted or running; not chroot
-# alone, since within one nobody may make a user namespace
+# a separate mount and process namespace, so that nothing stays mounted or running. chroot alone is
+# not enough, because no user namespace can be made in it
 ENTER = """
 set -e
 mount --bind "$1" "$1"
@@ -48,13 +48,13 @@ umount -l /.outside
 shift
 exec chroot . sh -c 'cd "$0" && exec "$@"' "$@"
 """
-# how apt gets through to the mirror from here, and whether it heeds the clock
+# settings of this host's apt: how it reaches the mirror, and whether it checks dates
 APT_SETTINGS = ("Acquire::Check-", "Acquire::http", "Acquire::ftp", "Acquire::Retries")
 
 
 @contextmanager
 def new_host(suite: str, directory: Path) -> Iterator[Path]:
-    """The root of a minimal Debian with a clone of this checkout; gone at the end."""
+    """The root of a minimal Debian with a clone of this checkout; removed at the end."""
     root = Path(tempfile.mkdtemp(prefix=f"{suite}-", dir=directory))
     try:
         options = ("--variant=minbase", f"--keyring={KEYRING}")
@@ -79,7 +79,7 @@ def apt_settings() -> str:
 
 
 def inside(root: Path, command: Sequence[str]) -> int:
-    """Run a command in the clone, with an environment that has nothing of this host's."""
+    """Run a command in the clone, without the environment of this host."""
     settings = {
         "HOME": "/root",
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -94,14 +94,14 @@ def inside(root: Path, command: Sequence[str]) -> int:
 
 
 def take_along(objects: Path, root: Path) -> None:
-    """A directory of ccache's becomes that of the default store."""
+    """Copy a ccache directory into the default store of the new host."""
     store = root / "root/.cache/zharness/store"
     store.mkdir(parents=True)
     shutil.copytree(objects, store / ".ccache")
 
 
 def take_sources_away(root: Path) -> None:
-    """Leave apt no source and no list, as on a host that is not Debian."""
+    """Remove all sources and lists of apt, as on a host that is not Debian."""
     shutil.rmtree(root / "var/lib/apt/lists")
     (root / "var/lib/apt/lists/partial").mkdir(parents=True)
     for path in (root / "etc/apt").glob("sources.list*"):
@@ -110,11 +110,11 @@ def take_sources_away(root: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("suite", help="of Debian: bookworm, trixie, sid")
+    parser.add_argument("suite", help="Debian suite: bookworm, trixie or sid")
     parser.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--without-sources", action="store_true")
     parser.add_argument("--ccache", type=Path, metavar="DIR")
-    parser.add_argument("command", nargs="*", help="after --")
+    parser.add_argument("command", nargs="*", help="command to run in the new host, after --")
     arguments = parser.parse_args()
     if os.geteuid() or shutil.which("debootstrap") is None:
         parser.error("this needs root, and the package debootstrap")

@@ -1,14 +1,14 @@
-"""What the harness costs over a bare run of the same work.
+"""The cost of the harness, compared with a bare run of the same work.
 
     python benchmarks/run_vs_bare.py [--runs 5] [--memory 512M]
 
-A *bare run* is what a user would do without the harness, given the same played machine: QEMU up
-to the panic, plus a dump kernel that copies /proc/vmcore to the same disk with ``dd bs=1M``. A
-*run* is ``zharness run panic`` with warm images, verdict included. Both are timed in turn, so that
-a machine whose speed drifts spoils neither; quote the ratios.
+A *bare run* is the same work without the harness, on the same played machine: QEMU up to the panic,
+plus a dump kernel that copies /proc/vmcore to the same disk with ``dd bs=1M``. A *run* is
+``zharness run panic`` with images that are already built, verdict included. Both run in turn, so
+that changes of the host's speed affect both; quote the ratios.
 
-The dump tool's throughput is compared the same way: kernel entry to the dump system's end, with
-Python and with dd. Both times include the kernel's own start.
+The throughput of the dump tool is compared in the same way, from kernel entry to the dump system's
+end, with Python and with dd. Both times include the kernel's own start.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ DD = DumpTool(
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds: of the whole, and of the dump phase alone."""
+    """Seconds of the whole run, and of the dump phase alone."""
 
     total: float
     dump: float
 
 
 class Bench:
-    """One plan, run by the harness and bare."""
+    """One plan, run by the harness and as a bare run."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

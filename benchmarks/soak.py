@@ -1,11 +1,11 @@
-"""Does the verdict hold on a host that has no time? Many runs, each of them disturbed.
+"""Is the verdict right on an overloaded host? Many runs, each of them disturbed.
 
     python benchmarks/soak.py --runs 100 --busy 4 --output soak
 
-Beside the runs as many processes compute as ``--busy`` says. Each run's processes, the harness and
-its QEMU, are stopped (SIGSTOP) and continued again and again: all of them, as when a host is
-suspended, or one. When, which and for how long follows from ``--seed``. Every run must PASS; the
-exit code is 1 if one does not. ``--scenario`` is the one that runs, ``--jobs`` how many at a time.
+While the runs work, ``--busy`` other processes use the CPUs. The processes of each run, harness and
+QEMU, are stopped (SIGSTOP) and continued many times: one of them, or all, as in a host that is
+suspended. ``--seed`` determines when, which and for how long. Every run must PASS; the exit code is
+1 if one does not. ``--scenario`` names the scenario, ``--jobs`` the number of parallel runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 PAUSES = (0.5, 8.0)  # seconds between two stops
-STOPS = (0.1, 5.0)  # seconds that one takes
+STOPS = (0.1, 5.0)  # seconds of one stop
 LONG_STOP, LONG_CHANCE = 70.0, 0.01  # longer than a dump system may be silent
 RUN_SECONDS = 3600.0
 
@@ -58,7 +58,7 @@ def main() -> int:
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """A process that takes all the CPU that it gets."""
+    """A process that uses as much CPU time as it gets."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
         try:
             yield
@@ -69,7 +69,7 @@ def busy() -> Iterator[None]:
 def one_run(scenario: str, output: Path, seed: int, number: int) -> str:
     """The verdict of a run that is disturbed from its start to its end."""
     evidence = output / f"{number:04}"
-    chance = random.Random(f"{seed}-{number}")  # noqa: S311 - it is to be foretold
+    chance = random.Random(f"{seed}-{number}")  # noqa: S311 - must be repeatable
     command = [sys.executable, "-m", "harness", "run", scenario, "--fresh", "--json"]
     with subprocess.Popen(
         [*command, "--output", str(evidence)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -94,14 +94,14 @@ def one_run(scenario: str, output: Path, seed: int, number: int) -> str:
 
 
 def disturb(root: int, chance: random.Random, ended: threading.Event) -> None:
-    """Stop and continue the process ``root`` and those below it until it has ``ended``."""
+    """Stop and continue the process ``root`` and its descendants until it has ``ended``."""
     while not ended.wait(chance.uniform(*PAUSES)):
         tree = [root, *below(root)]
         long = chance.random() < LONG_CHANCE
         chosen = tree if long or chance.random() < 0.6 else [chance.choice(tree)]
         for pid in chosen:
             send(pid, signal.SIGSTOP)
-        # a process that is stopped does not end, so nobody else has its number
+        # a stopped process does not end, so no other process can get its number
         ended.wait(LONG_STOP if long else chance.uniform(*STOPS))
         for pid in reversed(chosen):
             send(pid, signal.SIGCONT)

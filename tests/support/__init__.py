@@ -1,4 +1,4 @@
-"""What tests share: synthetic crashes, dumps and disks, and programs that stand in for others."""
+"""Code that tests share: synthetic crashes, dumps and disks, and fake programs."""
 
 from pathlib import Path
 

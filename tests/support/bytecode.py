@@ -1,4 +1,4 @@
-"""A module that is compiled for an initramfs."""
+"""A module compiled for an initramfs."""
 
 from __future__ import annotations
 

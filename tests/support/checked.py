@@ -1,4 +1,4 @@
-"""One check on the evidence of a run, and what it says."""
+"""Run one check on the evidence of a run."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from harness.s390x.cpu import CpuState
 
 
 def make_cpu(seed: int) -> CpuState:
-    """A CPU in which every register has a value of its own."""
+    """A CPU in which every register has a different value."""
 
     def value(bits: int, number: int) -> int:
         return (seed * 0x1_0001_0001 + number * 0x9E3779B97F4A7C15 + 1) % (1 << bits)

@@ -1,7 +1,7 @@
-"""Synthetic evidence: a small crash and its right dump, to be broken by tests.
+"""Synthetic evidence: a small crash and its right dump, which tests can damage.
 
-The dump is put together with struct from the layouts in Linux ``arch/s390/kernel/crash_dump.c``,
-not with the harness's own readers or layouts.
+The dump is made with struct from the layouts in Linux ``arch/s390/kernel/crash_dump.c``, not with
+the harness's own readers or layouts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAGE = 4096
 MEMORY = 4 << 20
 STATUS_AREA, MCESAD = 0x1200, 0x11B0  # absolute, or in a lowcore
 IDENTITY_BASE = 0x2A_0000_0000  # since Linux 6.10 the identity mapping need not start at 0
-IMAGE = (0x100000, 0x140000)  # where the crashed kernel's image lies
+IMAGE = (0x100000, 0x140000)  # the crashed kernel's image
 IMAGE_VADDR = 0x3FF_E000_0000
 DATA = ((0, 0x20000), (0x100000, 0x1A0000), (0x3F0000, MEMORY))
 EMPTY = (0x200000, 0x300000)  # never written to, like all but DATA: a hole in ram.img
@@ -71,7 +71,7 @@ def cpu_notes(cpu: CpuState, *, vector: bool = True) -> bytes:
 
 @dataclass(frozen=True)
 class Load:
-    """One PT_LOAD to be written: memory from ``paddr`` on."""
+    """One PT_LOAD: memory from ``paddr`` on."""
 
     paddr: int
     size: int
@@ -89,7 +89,7 @@ def vmcore(
     vmcoreinfo: bytes | None = VMCOREINFO,
     loads: Sequence[Load] = (KERNEL_IMAGE, IDENTITY),
 ) -> bytes:
-    """An ELF core like /proc/vmcore's; ``cpus`` as stored."""
+    """An ELF core like /proc/vmcore; ``cpus`` as stored."""
     notes = elf_note(b"CORE", 3, bytes(136)) + b"".join(cpu_notes(cpu) for cpu in cpus)
     if vmcoreinfo is not None:
         notes += elf_note(b"VMCOREINFO", 0, vmcoreinfo)
@@ -111,7 +111,7 @@ def vmcore(
 
 
 def s390_dump(memory: bytes, cpus: Sequence[CpuState]) -> bytes:
-    """A plain stand-alone dump (s390-tools include/dump/s390_dump.h) of such memory."""
+    """A plain stand-alone dump (s390-tools include/dump/s390_dump.h) of this memory."""
     size, count = len(memory), len(cpus)
     fields = (0xA8190173618F23FD, 5, PAGE, 4, PAGE, size, 0, size, size // PAGE, 0, 1, 0, 2, 0, 2)
     header = struct.pack(">Q4I3Q2I2Q3IQB2H", *fields, size, 0, count, count).ljust(0x800, b"\0")
@@ -120,7 +120,7 @@ def s390_dump(memory: bytes, cpus: Sequence[CpuState]) -> bytes:
 
 
 def crashed_memory() -> bytes:
-    """Random where DATA says so, no two pages alike; the lowcore points to VMCOREINFO."""
+    """Memory that is random in DATA, without equal pages; the lowcore points to VMCOREINFO."""
     memory, source = bytearray(MEMORY), random.Random(390)
     for start, end in DATA:
         memory[start:end] = source.randbytes(end - start)
@@ -131,12 +131,12 @@ def crashed_memory() -> bytes:
 
 
 def stored(cpu: CpuState) -> CpuState:
-    """As store status and then Linux hand it on: bits 56-63 of the comparator are lost."""
+    """The CPU after store status and Linux: bits 56-63 of the clock comparator are lost."""
     return replace(cpu, clock_comparator=cpu.clock_comparator >> 8)
 
 
 def superblock(dump: bytes) -> bytes:
-    """The 4096-byte block with the superblock that fits ``dump``."""
+    """The 4096-byte block with the superblock for ``dump``."""
     checksum = cksm(dump[:PAGE].ljust(PAGE, b"\0"))
     fields = (0x5A46435044554D50, 1, PART_START, PART_SIZE, 0, DUMP_SIZE_LIMIT, 0, PAGE, checksum)
     return struct.pack(">9Q", *fields).ljust(PAGE, b"\0")
@@ -144,7 +144,7 @@ def superblock(dump: bytes) -> bytes:
 
 @dataclass
 class SyntheticRun:
-    """What a run would have left; change it, then ``write`` it."""
+    """The evidence of a run; change it, then ``write`` it."""
 
     memory: bytes = field(default_factory=crashed_memory)
     cpus: list[CpuState] = field(default_factory=lambda: [make_cpu(1), make_cpu(2)])
@@ -153,7 +153,7 @@ class SyntheticRun:
     vmcoreinfo: bytes | None = VMCOREINFO
     loads: tuple[Load, ...] = (KERNEL_IMAGE, IDENTITY)
     layout: str = "partition"
-    form: str = "elf"  # of the dump that is written and that the scenario asks for: elf or s390
+    form: str = "elf"  # format of the written dump and in the scenario: elf or s390
     content: bytes | None = None  # of the dump; by default made of the other fields
     superblock_at: int = SUPERBLOCK_AT
     console: tuple[str, ...] = CONSOLE
@@ -227,7 +227,7 @@ class SyntheticRun:
 
 
 def collect_again(root: Path, superblock_at: int | None = SUPERBLOCK_AT) -> None:
-    """As if what is now in ``root``/dump had been found on the disk."""
+    """Describe the files in ``root``/dump as if they had been collected from the disk."""
     elf = root / "dump/dump"
     collected = {
         "size": elf.stat().st_size if elf.exists() else None,
@@ -238,12 +238,12 @@ def collect_again(root: Path, superblock_at: int | None = SUPERBLOCK_AT) -> None
 
 
 def timed(lines: Iterable[str]) -> str:
-    """A console's log."""
+    """A console log with time stamps."""
     return "".join(f"+{number:12.6f} {line}\n" for number, line in enumerate(lines))
 
 
 def write_sparse(path: Path, content: bytes) -> None:
-    """With a hole for every zero page."""
+    """Write a file with a hole for every zero page."""
     with path.open("wb") as file:
         file.truncate(len(content))
         for at in range(0, len(content), PAGE):
@@ -254,13 +254,13 @@ def write_sparse(path: Path, content: bytes) -> None:
 
 
 def written(path: Path, content: bytes) -> Path:
-    """A file of this content, with holes where it is zero."""
+    """Write a file with this content, with holes instead of zeros."""
     write_sparse(path, content)
     return path
 
 
 def file_offset(address: int) -> int:
-    """Where the default dump has the identity mapping's byte at absolute ``address``."""
+    """The offset of absolute ``address`` in the identity mapping of the default dump."""
     return _IDENTITY_AT + address
 
 

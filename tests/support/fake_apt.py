@@ -1,4 +1,4 @@
-"""An apt-get of our own at the head of PATH, and a host that has Debian's keyring."""
+"""A fake apt-get in the first directory of PATH, and a host that has Debian's keyring."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZE = 1000
 
 @dataclass(frozen=True)
 class FakeApt:
-    """``says`` lets it answer: ``absent`` packages are not there, ``script`` runs otherwise."""
+    """``says`` sets its answers: ``absent`` packages are missing, ``script`` runs for others."""
 
     directory: Path
 
@@ -52,17 +52,17 @@ esac
 
     @property
     def configuration(self) -> str:
-        """What apt was given each time: settings, and sources."""
+        """The settings and sources of each call of apt."""
         return (self.directory / "configuration").read_text()
 
     def called(self, word: str) -> int:
-        """How often it was called with that word."""
+        """How often it was called with this word."""
         lines = self.calls.read_text().splitlines() if self.calls.exists() else []
         return sum(word in line.split() for line in lines)
 
 
 def fake_apt(directory: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
-    """One that has everything, for the length of a test."""
+    """A fake apt that has all packages, for one test."""
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
     monkeypatch.delenv(mirror.ENVIRONMENT, raising=False)

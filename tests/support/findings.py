@@ -1,4 +1,4 @@
-"""What findings tell programs."""
+"""The parts of findings that programs read."""
 
 from __future__ import annotations
 

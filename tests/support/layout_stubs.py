@@ -1,6 +1,6 @@
-"""Types of the declarative layouts: a ``.pyi`` beside each ``c_*.py``, by dissect's own generator.
+"""Types of the declarative layouts: dissect's own generator makes a ``.pyi`` for each ``c_*.py``.
 
-``python -m tests.support.layout_stubs`` writes them anew.
+``python -m tests.support.layout_stubs`` writes these files again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dissect.cstruct.tools.stubgen import generate_file_stub, load_module
 import harness
 
 ROOT = Path(harness.__file__).parent
-# dissect's own types are Python's, too; so a plain number may be given for a field
+# dissect's types are also types of Python, so a field may be set to a plain number
 PLAIN = (
     (r"_c_\w+\.u?int\d+", "int"),
     (r"_c_\w+\.char\b", "bytes"),
@@ -29,7 +29,7 @@ def layouts() -> list[Path]:
 
 
 def stub_of(layout: Path, base: Path = ROOT.parent) -> str:
-    """The text of its stub: what dissect generates, and the module's own constants.
+    """The text of the stub of a module: dissect's output, and the module's own constants.
 
     ``base`` is the directory from which the module is imported.
     """

@@ -1,4 +1,4 @@
-"""An SDIAS request as a dump system makes it, refused by a QEMU that does not know it."""
+"""An SDIAS request of a dump system, already refused by QEMU, which does not have SDIAS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TARGET = 10 * PAGE
 
 
 def put_sdias(storage, *, qualifier=SdiasQualifier.STORE_DATA, page=0, count=1, address=TARGET):
-    """At ``SCCB``: a request for ``count`` pages of the HSA, to be stored at ``address``."""
+    """Write to ``SCCB`` a request to store ``count`` pages of the HSA at ``address``."""
     event = c_sclp.sdias_evbuf(
         hdr=c_sclp.evbuf_header(length=60, type=sclp.EVTYP_SDIAS),
         event_qual=qualifier,
@@ -30,6 +30,6 @@ def put_sdias(storage, *, qualifier=SdiasQualifier.STORE_DATA, page=0, count=1, 
 
 
 def answered(storage) -> Any:
-    """What is at ``SCCB`` now."""
+    """Read the SCCB at ``SCCB``."""
     raw = storage.read(SCCB, sclp.SDIAS_SCCB_SIZE)
     return c_sclp.sdias_sccb(raw)

@@ -1,1 +1,1 @@
-"""zharness as a command, and what a person at a terminal sees of it."""
+"""zharness as a command, and its output on a terminal."""

@@ -1,4 +1,4 @@
-"""What a command costs: CPU time and memory of a process and its children."""
+"""The cost of a command: CPU time and memory of a process and its children."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 MB = 1_000_000
-MOST_MEMORY, MOST_SECONDS = 300 * MB, 20  # that a command on a file of up to 64 MiB may take
-_ROOM = 6 << 30  # bytes that a process may address, so that a fault does not take the host with it
+MOST_MEMORY, MOST_SECONDS = 300 * MB, 20  # limits of a command on a file of up to 64 MiB
+_ROOM = 6 << 30  # bytes of address space of a process, so that a fault does not harm the host
 
 
 class Cost(NamedTuple):
-    """``code`` is the exit code, ``peak`` the largest resident size of one of its processes, in
-    bytes; ``seconds`` of CPU time of all, which a host that is busy does not change much.
+    """``code`` is the exit code. ``peak`` is the largest resident size of one process, in bytes.
+    ``seconds`` is the CPU time of all processes; it is nearly the same on a busy host.
     """
 
     code: int
@@ -24,8 +24,8 @@ class Cost(NamedTuple):
     errors: str
 
 
-# a process of few bytes between us and the command: Linux counts, for a child, what its parent had
-# when it was forked (fs/exec.c, exec_mmap), and a process full of tests has a lot
+# a small process between us and the command: for a child, Linux also counts the memory of its
+# parent at the fork (fs/exec.c, exec_mmap), and a process with many tests uses much memory
 _BETWEEN = """
 import json, os, resource, subprocess, sys
 room, seconds, *argv = sys.argv[1:]
@@ -39,7 +39,7 @@ print(json.dumps([code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024]
 
 
 def cost_of(*arguments: str | Path) -> Cost:
-    """Of ``zharness`` with these arguments; its output goes nowhere."""
+    """The cost of ``zharness`` with these arguments; its output is discarded."""
     limits = [str(_ROOM), str(2 * MOST_SECONDS)]
     argv = [sys.executable, "-m", "harness", *map(str, arguments)]
     done = subprocess.run(
@@ -54,7 +54,7 @@ def cost_of(*arguments: str | Path) -> Cost:
 
 
 def assert_bounded(cost: Cost) -> None:
-    """It ended by itself, within what a command may take, and with no fault of its own."""
+    """Check that the command ended by itself, within the limits and without an internal error."""
     assert cost.code in (0, 1, 3), cost
     assert "internal error" not in cost.errors, cost
     assert cost.peak < MOST_MEMORY, cost

@@ -1,4 +1,4 @@
-"""``zharness`` with a made-up engine, in phases that end when they are told: run as a script.
+"""``zharness`` with a fake engine, whose phases end on request: run as a script.
 
 With HANG_IN a phase never ends; with FAIL_IN it fails; with NEXT, a FIFO, each waits for a byte.
 """

@@ -1,4 +1,4 @@
-"""What a run leaves behind, and how far it is."""
+"""Find out how far a run is, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def journal_events(journal: Path) -> Iterator[dict]:
         for line in journal.read_text().splitlines():
             try:
                 yield json.loads(line)
-            except ValueError:  # a line that is still being written
+            except ValueError:  # an incomplete line
                 return
 
 

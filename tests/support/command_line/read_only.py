@@ -1,4 +1,4 @@
-"""A command that sees a directory as a read-only file system."""
+"""Run a command for which a directory is a read-only file system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MOUNT = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
 
 
 def run_read_only(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run ``command`` from the checkout; the mount is seen by this process alone."""
+    """Run ``command`` from the checkout; only this process sees the mount."""
     return subprocess.run(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", _MOUNT, str(directory), *command],
         cwd=Path(__file__).parents[3],

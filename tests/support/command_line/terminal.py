@@ -15,14 +15,14 @@ import pexpect
 from tests.support.command_line.zharness import command
 
 ROWS = 24
-# ECMA-48: control sequences that rich writes; any other fails the test
+# ECMA-48: control sequences that rich writes; a test fails if it sees any other
 _CONTROL = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
 
 
 class Screen:
-    """What stands on a terminal of so many columns, with all that has scrolled away.
+    """The text on a terminal of ``columns``, with all lines that have scrolled away.
 
-    Only what rich uses is known: text, CR, LF, cursor up, erase in line, colours, cursor on, off.
+    It knows only what rich uses: text, CR, LF, cursor up, erase in line, colours, cursor on, off.
     """
 
     def __init__(self, columns: int) -> None:
@@ -62,7 +62,7 @@ class Screen:
             self._down()
         else:
             assert character.isprintable(), repr(character)
-            if self._column == self.columns:  # a terminal breaks the line there
+            if self._column == self.columns:  # the terminal starts a new line
                 self._column = 0
                 self._down()
             line = self._lines[self._row].ljust(self._column)
@@ -129,7 +129,7 @@ class Terminal:
         self._child.close(force=True)
 
     def wait(self, what: str | Callable[[str], bool]) -> None:
-        """Until these words stand on the screen, or the text there is as it should be."""
+        """Wait until these words are on the screen, or until a condition on its text is true."""
         is_there = what if callable(what) else lambda text: what in text
         while not is_there(self.screen.text):
             assert self._read(), f"ended without {what}:\n{self.screen.text}"
@@ -138,16 +138,16 @@ class Terminal:
         self._child.send(keys)
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Press Ctrl-C."""
         self.press("\x03")
 
     def resize(self, columns: int) -> None:
-        """The program hears of it by SIGWINCH; what stands there stays as it is."""
+        """Change the width: the program gets SIGWINCH, the text on the screen stays."""
         self._child.setwinsize(ROWS, columns)
         self.screen.columns = columns
 
     def end(self) -> int:
-        """Read all to the end; returns the exit code."""
+        """Read the output to its end; returns the exit code."""
         while self._read():
             pass
         self._child.wait()
@@ -156,7 +156,7 @@ class Terminal:
         return self._child.exitstatus
 
     def _read(self) -> bool:
-        """Whether there was more."""
+        """Read more output; returns whether there was any."""
         left = self._end - time.monotonic()
         assert left > 0, f"still running:\n{self.screen.text}"
         try:
@@ -171,6 +171,6 @@ class Terminal:
 def on_terminal(
     *arguments: object, columns: int = 80, evidence: Path | None = None, seconds: float = 300
 ) -> Terminal:
-    # children inherit the environment: that is how they are found again
+    # children inherit the environment, so they can be found by it
     environment = {} if evidence is None else {"ZHARNESS_TEST_EVIDENCE": str(evidence)}
     return Terminal(command(*arguments), columns=columns, seconds=seconds, **environment)

@@ -1,4 +1,4 @@
-"""``zharness``, run to its end as a user does."""
+"""Run ``zharness`` to its end, like a user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def zharness(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """With room for long lines, unless ``COLUMNS`` is given."""
+    """The environment, with room for long lines unless ``COLUMNS`` is given."""
     return subprocess.run(
         command(*arguments),
         capture_output=True,

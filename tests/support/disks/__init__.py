@@ -1,1 +1,1 @@
-"""Disks that dumps lie on."""
+"""Disks with dumps."""

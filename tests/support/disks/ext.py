@@ -1,4 +1,4 @@
-"""Disks with a file system: what debugfs and mke2fs make."""
+"""Disks with a file system, made by mke2fs and debugfs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Dumps in every format, right ones and hostile ones."""
+"""Dumps in every format, right and hostile."""

@@ -1,4 +1,4 @@
-"""A dump that is checked by itself, and what the checks say."""
+"""Check a dump by itself, without a crash."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CRASHED = CrashedKernel()
 
 
 class OtherDump(Dump):
-    """Segments and CPUs in a format of another name."""
+    """The segments and CPUs of a dump under the name of another format."""
 
     name, length = "other", 0
 

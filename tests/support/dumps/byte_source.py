@@ -1,4 +1,4 @@
-"""Bytes to be read in tests."""
+"""A byte source for tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from harness.dump.byte_source import ByteSource
 
 
 class Memory(ByteSource):
-    """Bytes that are here already."""
+    """Bytes in memory."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self._data, self.name, self.size = data, name, len(data)

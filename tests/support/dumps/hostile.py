@@ -1,6 +1,6 @@
-"""Small files that claim much: each made readers take gigabytes, or minutes.
+"""Small files with large sizes in them: each made a reader use gigabytes, or minutes.
 
-``SHAPES`` are functions that write one to a path.
+``SHAPES`` are functions that write such a file to a path.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support.kernels.crashed_kernel import IDENTITY_SEGMENTS, RING, Crashe
 PAGE, MIB = 4096, 1 << 20
 NOTES = cpu_notes(make_cpu(1)) + elf_note(b"VMCOREINFO", 0, VMCOREINFO)
 TINY_NOTE = struct.pack(">3I", 1, 0, 1) + b"A\0\0\0"
-LOADS = 65533  # with a PT_NOTE as many as e_phnum can say
+LOADS = 65533  # with a PT_NOTE, the most program headers that e_phnum can count
 DATA = random.Random(390).randbytes(PAGE)
 
 Loads = Iterable[tuple[int, int, int]]  # p_paddr, p_filesz, p_memsz; all of the same bytes
@@ -65,7 +65,7 @@ def many_vmcoreinfo_lines(path: Path) -> None:
 
 
 def log_of_shared_text(path: Path) -> None:
-    """32768 records, the text of each the same 64 KiB."""
+    """32768 records, which share the same 64 KiB of text."""
     crashed, records = CrashedKernel(), 32768
     info = crashed.vmcoreinfo
     for old, new in (
@@ -89,7 +89,7 @@ def log_of_shared_text(path: Path) -> None:
 
 
 def log_of_many_records(path: Path) -> None:
-    """16 million of them, all in the same few pages."""
+    """16 million records, all in the same few pages."""
     crashed = CrashedKernel()
     memory = crashed.memory()
     for number in range(2048):
@@ -100,7 +100,7 @@ def log_of_many_records(path: Path) -> None:
 
 
 def kdump_of_alternate_pages(path: Path) -> None:
-    """Four million runs of one page each, by a bitmap of 1 MiB."""
+    """Four million runs of one page each, in a bitmap of 1 MiB."""
     size = MIB
     whole = kdumps.kdump(max_mapnr=8 * size, bitmap_blocks=2 * size // PAGE)
     path.write_bytes(whole[: kdumps.BITMAP_AT] + b"\xaa" * 2 * size + bytes(PAGE))
@@ -133,7 +133,7 @@ def large_entries(path: Path) -> None:
 
 
 def s390_of(memory: int, magic: int = s390.PLAIN) -> bytes:
-    """A header that says how much memory there is, with none."""
+    """A header with a memory size, but without memory."""
     data = bytearray(s390.header(1 << 32, magic=magic))
     pages = memory // PAGE & 0xFFFFFFFF
     struct.pack_into(">3QI", data, 0x18, memory, 0, memory, pages)
@@ -154,7 +154,7 @@ def make_ext(path: Path, kind: str, block: int, size: int, *options: str) -> Non
 
 
 def change_ext(path: Path, *requests: str) -> None:
-    """What debugfs does to it."""
+    """Change the file system with requests to debugfs."""
     script = "".join(f"{request}\n" for request in requests).encode()
     argv = [find_tool("debugfs"), "-w", "-f", "-", str(path)]
     subprocess.run(argv, input=script, check=True, capture_output=True)
@@ -176,7 +176,7 @@ def circular_blocks(path: Path) -> None:
 
 
 def gpt_of_circular_blocks(path: Path) -> None:
-    """A thousand partitions, all of them at the place of one such file system."""
+    """A thousand partitions, all at the place of the same file system."""
     circular_blocks(path)
     inside, count = path.read_bytes(), 1024
     start = 40 + count // 4
@@ -200,7 +200,7 @@ def many_dumps(path: Path) -> None:
 
 
 def bomb_kernel(path: Path) -> None:
-    """An image of a kernel that unpacks to 320 MiB."""
+    """A kernel image that unpacks to 320 MiB."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     first = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
     again = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -237,4 +237,4 @@ SHAPES: dict[str, Callable[[Path], None]] = {
 
 
 def void(_: object) -> None:
-    """For a lambda that returns nothing."""
+    """Write the file; for a lambda that returns None."""

@@ -18,13 +18,13 @@ NOTES = b"".join(cpu_notes(cpu) for cpu in CPUS) + elf_note(b"VMCOREINFO", 0, VM
 SUB_HEADER, NOTES_AT, BITMAP_AT = PAGE, PAGE + 0x100, 3 * PAGE
 DESCRIPTORS = BITMAP_AT + 2 * PAGE
 PAGES = 24
-# of machine memory there is no page 5 and none from 20 on; 2, 3 and 9 were left out
+# the machine has no page 5 and no pages from 20 on; pages 2, 3 and 9 were left out
 MEMORY = {number for number in range(20) if number != 5}
 DUMPED = sorted(MEMORY - {2, 3, 9})
 
 
 def page(number: int) -> bytes:
-    """Zeros in pages 7 and 8, which no other page has."""
+    """Memory in which only pages 7 and 8 are zero."""
     return bytes(PAGE) if number in (7, 8) else bytes([number + 1]) * PAGE
 
 
@@ -52,7 +52,7 @@ def kdump(
     bitmap_blocks: int = 2,
     notes: bytes = NOTES,
 ) -> bytes:
-    """As makedumpfile's IMPLEMENTATION has it; the sub header takes two blocks."""
+    """A dump as in makedumpfile's IMPLEMENTATION; the sub header has two blocks."""
     utsname = b"".join(
         name.ljust(65, b"\0") for name in (b"Linux", b"host", b"6.12.1", b"#1", machine, b"")
     )
@@ -81,7 +81,7 @@ def kdump(
 
 
 def flat(content: bytes, pieces: Collection[tuple[int, int]], *, end: bool = True) -> bytes:
-    """Flattened, in the order of ``pieces``: (start, end) in ``content``."""
+    """A flattened dump with records in the order of ``pieces``: (start, end) in ``content``."""
     records = b"".join(
         struct.pack(">qq", start, stop - start) + content[start:stop] for start, stop in pieces
     )

@@ -49,7 +49,7 @@ def header(
     hdr_size: int | None = None,
     mem_end: int = PAGES * PAGE,
 ) -> bytes:
-    """As s390-tools' zdump/df_lkcd.h has it, packed."""
+    """The header of s390-tools' zdump/df_lkcd.h, packed."""
     names = b"".join(
         name.ljust(65, b"\0") for name in (b"<unknown>", b"", b"5.4", b"", machine, b"")
     )

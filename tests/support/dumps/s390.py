@@ -1,6 +1,6 @@
-"""Small s390 stand-alone dumps, put together with struct from s390-tools' s390_dump.h.
+"""Small s390 stand-alone dumps, made with struct from s390-tools' s390_dump.h.
 
-Not with the harness's own layouts, status areas or writers.
+They do not use the harness's own layouts, status areas or writers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def header(
     zlib_entry_size: int = 0,
     tod: int = TOD,
 ) -> bytes:
-    """The 4096 bytes that such a dump begins with."""
+    """The header of such a dump: 4096 bytes."""
     data = bytearray(PAGE)
     struct.pack_into(">Q4I", data, 0, magic, version, 0x1000, 4, 0x1000)
     struct.pack_into(">3QI", data, 0x18, memory, 0, memory, memory // PAGE)
@@ -50,14 +50,14 @@ def plain(memory: bytes, prefixes: Sequence[int] = ()) -> bytes:
 
 
 def raw_segment(start: int, data: bytes, stop: int = 0) -> bytes:
-    """As zipl's tool writes it on a machine that cannot compress."""
+    """A raw segment, as zipl's tool writes it on a machine that cannot compress."""
     return struct.pack(">3Q", start, len(data), stop).ljust(PAGE, b"\0") + data
 
 
 def compressed_segment(
     start: int, data: bytes, stop: int = 0, *, entry_size: int = MIB, raw: Sequence[int] = ()
 ) -> bytes:
-    """With an entry for each ``entry_size`` bytes; those numbered in ``raw`` not compressed."""
+    """A segment with an entry for each ``entry_size`` bytes; entries in ``raw`` are raw."""
     offsets, body = [], b""
     for number, at in enumerate(range(0, len(data), entry_size)):
         entry = data[at : at + entry_size]
@@ -78,7 +78,7 @@ def extended(
 
 
 def store(memory: bytearray, cpu: CpuState, vectors_at: int = 0) -> None:
-    """What store status leaves in memory; ``cpu`` as stored."""
+    """Put the registers into memory as store status does; ``cpu`` as stored."""
     at = cpu.prefix + 0x1200
     struct.pack_into(">16Q16Q2Q", memory, at, *cpu.fprs, *cpu.gprs, cpu.psw_mask, cpu.psw_addr)
     struct.pack_into(">2I", memory, at + 0x118, cpu.prefix, cpu.fpc)
@@ -95,7 +95,7 @@ def store(memory: bytearray, cpu: CpuState, vectors_at: int = 0) -> None:
 
 
 def vmcoreinfo(memory: bytearray, at: int) -> None:
-    """The note, and the pointer to it in the absolute lowcore."""
+    """Put the note into memory, and the pointer to it into the absolute lowcore."""
     note = elf_note(b"VMCOREINFO", 0, VMCOREINFO)
     memory[at : at + len(note)] = note
     struct.pack_into(">Q", memory, 0xE0C, at)

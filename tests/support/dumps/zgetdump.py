@@ -1,4 +1,4 @@
-"""What zgetdump says and writes."""
+"""Output and dumps of zgetdump."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ General dump info:
 
 
 class Written(Opinion):
-    """Files in a directory, not in a disk image."""
+    """Results as files in a directory instead of a disk image."""
 
     def dump(self, form: str) -> Dump:
         return open_dump(self.results / form)

@@ -1,1 +1,1 @@
-"""The programs of the guests, on this host."""
+"""The programs of the guests, run on this host."""

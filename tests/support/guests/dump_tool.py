@@ -1,4 +1,4 @@
-"""The dump tool, images/dump/zfcpdump, loaded on this host, and what /proc/vmcore shows it."""
+"""The dump tool, images/dump/zfcpdump, loaded on this host, and a fake /proc/vmcore."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGES = Path(__file__).parents[3] / "images/dump"
 
 
 def load_tool() -> ModuleType:
-    """Its modules are attributes of the package."""
+    """The package of the dump tool; its modules are attributes."""
     written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, str(IMAGES))
     try:
@@ -29,7 +29,7 @@ tool = load_tool()
 
 
 def random_memory(loads: Sequence[tuple[int, int]], seed: int) -> Callable[[int, int], bytes]:
-    """Address, size -> what is there: noise in the first half of each PT_LOAD."""
+    """Address, size -> memory: random bytes in the first half of each PT_LOAD."""
     randomness = random.Random(seed)
     return lambda _, size: randomness.randbytes(size // 2) + bytes(size - size // 2)
 
@@ -39,7 +39,7 @@ def make_core(
     memory: Callable[[int, int], bytes] | None = None,
     notes: bytes = b"a note",
 ) -> bytes:
-    """An ELF core with PT_LOADs (address, size) after each other, and a PT_NOTE before them."""
+    """An ELF core with a PT_NOTE, and then PT_LOADs (address, size)."""
     content = memory or random_memory(loads, 1)
     first = PAGE + len(notes) + -len(notes) % PAGE
     offset = first

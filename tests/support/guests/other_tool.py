@@ -1,4 +1,4 @@
-"""A dump tool that is not ours: another ramdisk, other words."""
+"""Another dump tool, with another ramdisk and other messages."""
 
 from __future__ import annotations
 

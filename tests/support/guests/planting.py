@@ -1,6 +1,6 @@
-"""The program that plants content, images/crash/plant, in a system that is not there.
+"""The program that plants content, images/crash/plant, in a fake system.
 
-Its memory is a few mappings of this process; in which frames they are is made up.
+The memory of the system is a few mappings of this process; their frame numbers are invented.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PLANT = Path(__file__).parents[3] / "images/crash/plant"
 
 
 def load(name: str, path: Path) -> ModuleType:
-    """A program of the guest as a module, under the name that it has there."""
+    """Load a program of the guest as a module, with its name in the guest."""
     loader = importlib.machinery.SourceFileLoader(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     assert spec is not None
@@ -56,7 +56,7 @@ class Mapping:
 
 @dataclass
 class FakeGuest:
-    """A system of ``memory`` bytes, whose frames are handed out in no simple order."""
+    """A system of ``memory`` bytes; it hands out frames in a mixed order."""
 
     memory: int = MEMORY
     has_block_device: bool = True
@@ -75,7 +75,7 @@ class FakeGuest:
         self._free = [frame for block in blocks for frame in block]
         self._slab = SLAB.start
 
-    # what plant() wants of a guest
+    # the interface that plant() needs
 
     def frames(self) -> tuple[int, range]:
         return self.memory // PAGE, INIT_FRAMES
@@ -120,14 +120,14 @@ class FakeGuest:
         self.calls.append("scrub")
 
     def send(self, queue: int, buffer: mmap.mmap, size: int) -> bool:
-        """As the kernel: behind a header of 48 bytes, in an object of a power of two."""
+        """Store a message like the kernel: after a 48-byte header, in an object of 2^n bytes."""
         if self.has_messages:
             text = bytes(buffer[8 : 8 + size])
             self.messages[self._slab + 48] = text
             self._slab += 1 << (48 + size - 1).bit_length()
         return self.has_messages
 
-    # what tests want of it
+    # for tests
 
     def plant(self, seed: int = SEED) -> FakeGuest:
         plant.plant(self, seed, self.said.append)
@@ -147,7 +147,7 @@ class FakeGuest:
 
 @dataclass(frozen=True)
 class Content:
-    """A planted memory, and where what is in it."""
+    """Planted memory, and the places of its content."""
 
     image: bytes = field(repr=False)
     headers: tuple[Header, ...] = field(repr=False)
@@ -168,7 +168,7 @@ class Content:
 
     @property
     def free_page(self) -> int:
-        """One that was not planted."""
+        """Content that was not planted."""
         taken = {header.address for header in self.headers} | set(self.ledger)
         return next(at for at in range(24 << 20, MEMORY, PAGE) if at not in taken)
 

@@ -1,1 +1,1 @@
-"""Kernels that are small enough for a test."""
+"""Small kernels for tests."""

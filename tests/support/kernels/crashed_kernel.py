@@ -1,6 +1,6 @@
-"""A small memory in which a kernel crashed: page tables, lowcores, VMCOREINFO and a kernel log.
+"""A small memory of a crashed kernel: page tables, lowcores, VMCOREINFO and a kernel log.
 
-Put together with struct from the Principles of Operation and Linux
+It is made with struct from the Principles of Operation and Linux
 ``kernel/printk/printk_ringbuffer.h``, not with the harness's own readers or layouts.
 """
 
@@ -35,7 +35,7 @@ RING, DESCS, INFOS, TEXT = 0x120000, 0x121000, 0x122000, 0x124000
 UTS, LOWCORE_PTR = 0x126000, 0x127000
 IMAGE_SEGMENTS, IDENTITY_SEGMENTS, IMAGE_PAGES = 0x200000, 0x204000, 0x208000
 PREFIXES = (0x300000, 0x302000)
-PSW_MASK = 0x0404C00180000000  # of a kernel at work
+PSW_MASK = 0x0404C00180000000  # of a running kernel
 COUNT_BITS, SIZE_BITS = 4, 10
 NEW_PSWS = range(0x1A0, 0x200, 16)
 COMMITTED, FINALIZED, REUSABLE = 1, 2, 3
@@ -75,7 +75,7 @@ LENGTH(lowcore_ptr)=8
 
 
 def virtual(absolute: int) -> int:
-    """Where the kernel's image has it."""
+    """The virtual address in the kernel's image."""
     return IMAGE_VADDR + absolute - IMAGE[0]
 
 
@@ -90,7 +90,7 @@ def vmcoreinfo() -> bytes:
 
 @dataclass
 class CrashedKernel:
-    """Change it, then take ``memory()`` or ``elf()``. ``first_id`` is the oldest record's."""
+    """Change it, then use ``memory()`` or ``elf()``. ``first_id`` is that of the oldest record."""
 
     log: Sequence[str] = ("Linux version 6.12.1-test", "two\nlines", PANIC)
     first_id: int = 5
@@ -175,7 +175,7 @@ def put(memory: bytearray, at: int, form: str, *values: int) -> None:
 
 
 def _tables(memory: bytearray) -> None:
-    """The image by pages, all memory at the identity base by segment frames."""
+    """Tables that map the image by pages, and all memory at the identity base by segment frames."""
     invalid = struct.pack(">Q", 0x24) * 2048
     memory[ROOT : ROOT + 0x4000] = invalid
     for table in (IMAGE_SEGMENTS, IDENTITY_SEGMENTS):

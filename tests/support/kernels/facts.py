@@ -1,4 +1,4 @@
-"""A small kernel as it is read from a dump, with nothing wrong in it; break it with ``replace``."""
+"""A small kernel without faults, as read from a dump; damage it with ``replace``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vmlinux that has nothing but its name."""
+"""A vmlinux that has only a build-id."""
 
 from __future__ import annotations
 

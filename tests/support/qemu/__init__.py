@@ -1,1 +1,1 @@
-"""Peers of QEMU's clients, and other QEMUs."""
+"""Fake QEMUs for QEMU's clients, and other releases of QEMU."""

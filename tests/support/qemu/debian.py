@@ -1,6 +1,6 @@
 """The QEMU of another Debian suite, with everything that it needs to run on this host.
 
-Nothing is installed: its own loader starts it with its own libraries, modules and firmware.
+Nothing is installed. Its own loader starts it with its own libraries, modules and firmware.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from harness.images.debian.packages import ROOT, describe
 from harness.images.store import Store
 from harness.progress import Progress
 
-PACKAGE = "qemu-system-s390x"  # since Debian 13; before, it is a part of qemu-system-misc
+PACKAGE = "qemu-system-s390x"  # since Debian 13; before, it was part of qemu-system-misc
 PROGRAM = "qemu-system-s390x"
 _KIND = "qemu"
 _LOADERS = "usr/lib/*-linux-gnu*/ld*.so.?"  # such as ld-linux-x86-64.so.2, ld64.so.1
 
-# the packages are named, so that the digest of this script tells one QEMU from another
+# the script has the packages' names, so its digest is different for each QEMU
 _WRAPPER = """#!/bin/sh
 {packages}
 root=${{0%/*}}/{root}
@@ -32,7 +32,7 @@ exec "$root/{loader}" --library-path "$root/{libraries}" --argv0 "$0" \\
 
 
 def debian_qemu(store: Store, progress: Progress, suite: str) -> Path:
-    """The program, for ZHARNESS_QEMU; fetched once, and then pinned like a package set.
+    """The program, for ZHARNESS_QEMU. It is fetched once and then pinned like a package set.
 
     Raises HostError if it cannot be fetched.
     """

@@ -1,4 +1,4 @@
-"""A peer of the gdbstub client that has its answers written down."""
+"""A fake gdbstub with a script of answers."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@ r"""Record a session with a gdbstub, and replay it without QEMU.
 
 A transcript is text, one packet a line: ``> payload`` went to the gdbstub, ``< payload`` came
 from it. Bytes that are not printable ASCII, and the backslash, are written as ``\xNN``. Empty
-lines and lines that start with ``#`` are for people. An interrupt is the payload ``\x03``.
+lines and lines that start with ``#`` are comments. An interrupt is the payload ``\x03``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_ACK = b"QStartNoAckMode"
 
 
 def format_line(direction: bytes, payload: bytes) -> str:
-    """One line of a transcript, without line end."""
+    """One line of a transcript, without its line end."""
     text = _UNPRINTABLE.sub(lambda match: b"\\x%02x" % match[0][0], payload)
     return f"{direction.decode()} {text.decode()}"
 
@@ -76,10 +76,10 @@ class Recorder:
 
 
 class ReplayPeer:
-    """A scripted gdbstub: expects what was sent then, answers what was answered then.
+    """A scripted gdbstub: it expects the recorded packets and sends the recorded answers.
 
-    ``sock`` is the client's end; whoever uses it closes it. A client that sends anything else
-    finds the connection closed, and leaving the ``with`` block then says what was expected.
+    ``sock`` is the client's end; its user closes it. If a client sends anything else, the
+    connection is closed, and an error at the end of the ``with`` block names the expected packet.
     """
 
     def __init__(self, lines: Iterable[Line]) -> None:
@@ -98,7 +98,7 @@ class ReplayPeer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the session. Raises ProtocolError if it was not the recorded one to its end."""
+        """End the session. Raises ProtocolError if it differs from the recording or ends early."""
         self.sock.close()
         self._thread.join()
         if self._failure is not None:
@@ -118,7 +118,7 @@ class ReplayPeer:
                 while self._failure is None and (data := peer.recv(65536)):
                     self._take(peer, decoder, data)
             except ConnectionError:
-                pass  # the client left in the middle: the lines that are left tell
+                pass  # the client left early: lines are left
             except ProtocolError as error:
                 self._failure = error.message
 

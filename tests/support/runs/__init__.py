@@ -1,1 +1,1 @@
-"""Runs without QEMU: their machines, engines, workers and reports."""
+"""Runs without QEMU: fake machines, engines, workers and reports."""

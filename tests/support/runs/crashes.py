@@ -1,4 +1,4 @@
-"""A crash that nobody made, as a run leaves it."""
+"""A synthetic crash, with the files of a run."""
 
 from __future__ import annotations
 

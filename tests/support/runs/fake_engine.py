@@ -1,4 +1,4 @@
-"""Takes the place of ``harness.run.engine`` where nothing shall run."""
+"""Replaces ``harness.run.engine`` in tests in which nothing must run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def verdict(result: str, directory: Path, findings: int = 2) -> Verdict:
 
 @dataclass
 class FakeEngine:
-    """Takes the place of ``harness.run.engine``; ``result`` may be an exception."""
+    """Replaces ``harness.run.engine``; ``result`` may be an exception."""
 
     snapshots: Path
     result: str | BaseException = "PASS"

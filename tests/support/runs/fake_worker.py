@@ -1,4 +1,4 @@
-"""A worker that does what its scenario is called, without any QEMU: run as a script."""
+"""A worker without QEMU; the name of its scenario says what it does: run as a script."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def erring(output, argument):
 
 
 def refusing(output, argument):
-    """As a run that takes its evidence away with it."""
+    """Behave like a run that removes its evidence."""
     shutil.rmtree(output)
     print("a warning", file=sys.stderr)
     say(refused=["no such kernel", "look"])
 
 
 def waiting(output, argument):
-    """For a file, by which another one tells that it has started or ended."""
+    """Wait for a file, with which another worker shows that it has started or ended."""
     wait_for(output.parent / argument)
     conclude("PASS")
 

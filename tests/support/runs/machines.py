@@ -1,4 +1,4 @@
-"""Machines that are none: in place of QEMU somebody lays files in their places."""
+"""Fake machines without QEMU: they only put the files of a run in place."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plan(**sections: Any) -> Plan:
 
 
 def describe(crash: Path) -> Snapshot:
-    """Make a snapshot of files that are as evidence has them."""
+    """Make a snapshot from the files of a crash."""
     machine = json.loads((crash / "machine.json").read_text())
     cpus = json.loads((crash / "cpus.json").read_text())["cpus"]
     return Snapshot.create(crash, tuple(CpuState.from_json(cpu) for cpu in cpus), machine)
@@ -47,7 +47,7 @@ def describe(crash: Path) -> Snapshot:
 
 @dataclass
 class PlayedMachines:
-    """Plays every machine. ``at`` is what happens at the end of a phase instead of success."""
+    """Plays every machine. ``at`` has actions for the end of a phase, instead of success."""
 
     home: Path
     layout: str = "partition"
@@ -135,7 +135,7 @@ class PlayedMachines:
 
 @pytest.fixture
 def machines(tmp_path, options):
-    """Makes machines that are played, and hands them in with the other ``options``."""
+    """Make played machines, and pass them with the other ``options``."""
 
     def make(**what: Any) -> PlayedMachines:
         played = PlayedMachines(tmp_path, **what)
@@ -170,7 +170,7 @@ def options(tmp_path, evidence) -> dict[str, Any]:
 
 
 def other(options: dict[str, Any], **machines: Any) -> None:
-    """Hand in others of the machines."""
+    """Replace some of the machines."""
     options["machines"] = replace(options["machines"], **machines)
 
 

@@ -1,4 +1,4 @@
-"""Runs without a process, for tests of the loop: each goes on when the test says so."""
+"""Runs without a process, for tests of the loop: the test controls each run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PlayedRun:
 
 
 class PlayedRuns:
-    """Starts them; ``then`` says what each does at its start, by default it waits for ever."""
+    """Starts runs; ``then`` has the action at the start of a run. By default a run never ends."""
 
     def __init__(self, then: Callable[[PlayedRun], object] = lambda run: None) -> None:
         self.then = then
@@ -83,5 +83,5 @@ class PlayedRuns:
         return run
 
     def of(self, name: str) -> PlayedRun:
-        """The one that was started under this name."""
+        """The run that was started with this name."""
         return next(run for run in self.runs if run.name == name)

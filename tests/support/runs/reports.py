@@ -1,4 +1,4 @@
-"""Runs to report, without running any."""
+"""Results of runs for reports; nothing runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def finding(message: str) -> Finding:
 
 
 def verdict(result: Result = Result.PASS, *messages: str, **fields: Any) -> Verdict:
-    """One with these findings, if any."""
+    """A verdict with these findings."""
     check = CheckResult("pages", 1, "pages", tuple(map(finding, messages)))
     return Verdict(result, DIRECTORY, checks=(check,), **fields)
 

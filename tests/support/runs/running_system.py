@@ -1,4 +1,4 @@
-"""A running system without QEMU: its console is a real one, its shell may be a double."""
+"""A running system without QEMU: its console is real, its shell may be a test double."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REASON = {"info": {"core": 0}}
 
 
 class Guest:
-    """The guest's end of a real console, and a QMP that knows how the machine ended."""
+    """The guest's end of a real console, and a fake QMP that knows how the machine ended."""
 
     def __init__(self, log: Path, ended: str | None = "GUEST_PANICKED") -> None:
         ours, self.sock = socket.socketpair()
@@ -42,7 +42,7 @@ class Guest:
         self.sock.sendall(text.encode())
 
     def typed(self) -> str:
-        """Everything that came from the keyboard."""
+        """Everything that was typed."""
         self.sock.settimeout(SECONDS)
         return self.sock.recv(4096).decode()
 
@@ -61,7 +61,7 @@ class Guest:
 
 
 class FakeShell:
-    """Reaches no system: keeps what it is told, and fails if it is to."""
+    """A shell without a system: it records commands, and fails on request."""
 
     def __init__(self, error: Exception | None = None, output: str = "") -> None:
         self.ran: list[str] = []

@@ -1,13 +1,13 @@
-"""Make the recorded dumps beside this file anew, with the real makedumpfile for s390x.
+"""Record the dumps beside this file again, with the real makedumpfile for s390x.
 
     python -m tests.support.dumps.recorded.record DUMP.elf \\
         qemu-s390x -L ROOT ROOT/usr/bin/makedumpfile
 
-ROOT are Debian's s390x packages makedumpfile, libc6, libdw1, libelf1, liblzo2-2, libbz2-1.0,
-liblzma5 and zlib1g, unpacked; DUMP.elf is a dump that a run left. makedumpfile wants a kernel's
-dump, which is large, but looks only at a few pages of it: a system call trace of qemu-s390x tells
-which. What is recorded is a core of these pages and of some zero ones, and what makedumpfile makes
-of it. Recorded with makedumpfile 1.7.2 and a dump of Linux 6.12.
+ROOT has Debian's s390x packages makedumpfile, libc6, libdw1, libelf1, liblzo2-2, libbz2-1.0,
+liblzma5 and zlib1g, unpacked. DUMP.elf is a dump from a run. makedumpfile needs the dump of a
+kernel, which is large, but it reads only a few pages: a system call trace of qemu-s390x shows them.
+The script records a core of these pages and of some zero pages, and the dumps that makedumpfile
+makes from it. Recorded with makedumpfile 1.7.2 and a dump of Linux 6.12.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def keep(form: str, content: bytes) -> None:
 
 
 def offsets_read(dump: Path, makedumpfile: list[str], target: Path) -> list[int]:
-    """Where makedumpfile reads the dump before it begins to write."""
+    """The offsets that makedumpfile reads before it begins to write."""
     argv = [makedumpfile[0], "-strace", *makedumpfile[1:], "-d", "0", str(dump), str(target)]
     trace = subprocess.run(argv, check=True, stderr=subprocess.PIPE).stderr.decode(errors="replace")
     opened = trace.index(f'"{dump}",O_RDONLY')
