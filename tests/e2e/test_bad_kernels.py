@@ -48,7 +48,7 @@ def test_a_dump_kernel_that_dies_is_a_failed_dump(
     assert bool(said) is dies_aloud
 
 
-def test_one_that_does_not_compile_is_an_error_with_the_compilers_first_word(
+def test_a_kernel_that_does_not_compile_is_an_error_with_the_first_message(
     zharness: Zharness, images: Any, tmp_path: Path
 ):
     (tmp_path / "broken.patch").write_text(BROKEN)

@@ -121,7 +121,7 @@ def lkcd_of(source: Path, target: Path) -> Path:
     return target
 
 
-def test_zgetdump_is_not_pleased_with_anything(
+def test_zgetdump_reports_a_wrong_dump(
     dumped: Callable[[str], Verdict], store: Store, tmp_path: Path
 ):
     path, damaged = file_of(dumped("elf")), tmp_path / "damaged"

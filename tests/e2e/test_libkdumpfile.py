@@ -14,7 +14,7 @@ from tests.support.dumps.small import MEMORY
 pytestmark = pytest.mark.e2e
 
 
-def test_what_it_really_says_of_a_dump(tmp_path: Path):
+def test_the_result_for_a_right_and_for_a_damaged_dump(tmp_path: Path):
     path = small.written(tmp_path)
     with open_dump(path) as dump:
         assert libkdumpfile.check(path, dump).passed

@@ -52,7 +52,7 @@ def ran(zharness, images, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_as_expected(ran, name):
+def test_the_scenario_has_its_expected_verdict(ran, name):
     assert ran[name]["verdict"] == "PASS", ran[name]
 
 

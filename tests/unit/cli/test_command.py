@@ -76,7 +76,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, what):
     assert all(line.startswith("zharness: ") for line in done.stderr.splitlines())
 
 
-def test_evidence_that_is_none_is_an_error(tmp_path):
+def test_a_directory_without_evidence_is_an_error(tmp_path):
     done = zharness("verify", tmp_path)
     assert done.returncode == ExitCode.ERROR
     assert str(tmp_path / "crash/machine.json") in done.stderr
@@ -92,7 +92,7 @@ def test_evidence_that_is_none_is_an_error(tmp_path):
         (RuntimeError("surprise"), 3, "internal error: RuntimeError: surprise"),
     ],
 )
-def test_every_end_has_its_exit_code_and_line(monkeypatch, capsys, raised, code, line):
+def test_every_exception_has_its_exit_code_and_line(monkeypatch, capsys, raised, code, line):
     def fail() -> None:
         raise raised
 
@@ -147,7 +147,7 @@ def test_a_new_scenario_can_extend_a_file_of_any_name(tmp_path, name):
         ("nosuch", "no scenario 'nosuch'"),
     ],
 )
-def test_a_new_scenario_that_cannot_be_is_not_written(tmp_path, extends, what):
+def test_an_impossible_new_scenario_is_not_written(tmp_path, extends, what):
     file = tmp_path / "panic.toml"
     done = zharness("scenario", "new", file, "--extends", extends)
     assert done.returncode == ExitCode.USAGE
@@ -156,7 +156,7 @@ def test_a_new_scenario_that_cannot_be_is_not_written(tmp_path, extends, what):
 
 
 @pytest.mark.parametrize("arguments", [(), ("scenario",), ("snapshot",), ("images",)])
-def test_no_arguments_are_asking_for_help(arguments):
+def test_without_arguments_the_help_is_shown(arguments):
     done = zharness(*arguments)
     assert done.returncode == ExitCode.USAGE
     assert "Usage: zharness" in done.stdout

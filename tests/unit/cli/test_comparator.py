@@ -30,7 +30,7 @@ def test_a_stored_comparator_is_whole_again():
     assert whole_comparator(0) == 0
 
 
-def test_messages_have_it_whole():
+def test_messages_show_the_whole_comparator():
     assert shown(stored(), stored(VALUE + 0x100)) == ("e0123456789abc00", "e0123456789abd00")
 
 
@@ -40,7 +40,7 @@ def test_a_difference_in_how_it_is_stored_stays_visible():
 
 
 @pytest.mark.parametrize("json", [False, True])
-def test_extract_prints_it_whole(json, capsys):
+def test_extract_prints_the_whole_comparator(json, capsys):
     class OneCpu:
         name = "x"
         cpus = (stored(),)

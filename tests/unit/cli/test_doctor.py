@@ -153,7 +153,7 @@ def test_a_store_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
     assert "--store" in item["fix"]
 
 
-def test_a_store_that_is_not_there_yet_will_do(tmp_path: Path) -> None:
+def test_a_missing_store_is_no_fault(tmp_path: Path) -> None:
     place = tmp_path / "deep" / "store"
     done = zharness("doctor", "--json", "--debian-mirror", NO_MIRROR, "--store", place)
     assert "GB free for" in disk_of(done.stdout)["found"]

@@ -31,7 +31,7 @@ def dump_file(tmp_path: Path) -> Path:
     "arguments",
     [("nosuch",), ("nosuch", "--hsa-size", "64M"), ("--hsa-size", "64M", "nosuch")],
 )
-def test_a_word_that_is_no_command_is_a_snapshot(tmp_path: Path, arguments):
+def test_a_word_that_is_not_a_command_is_a_snapshot(tmp_path: Path, arguments):
     done = zharness("dump", *arguments, "--store", tmp_path)
     assert done.returncode == ExitCode.USAGE
     assert "no snapshot 'nosuch'" in done.stderr
@@ -129,7 +129,7 @@ def test_info_without_vmcoreinfo_says_so(tmp_path: Path):
     assert "VMCOREINFO has no SYMBOL(swapper_pg_dir)" in info["unreadable"][0]
 
 
-def test_info_of_nothing_is_an_error(tmp_path: Path):
+def test_info_of_a_missing_file_is_an_error(tmp_path: Path):
     done = zharness("dump", "info", tmp_path / "none")
     assert done.returncode == ExitCode.ERROR
     assert "No such file" in done.stderr
@@ -138,7 +138,7 @@ def test_info_of_nothing_is_an_error(tmp_path: Path):
 # compare
 
 
-def test_compare_tells_by_its_exit_code(dump_file: Path, tmp_path: Path):
+def test_the_exit_code_of_compare_is_its_result(dump_file: Path, tmp_path: Path):
     done = zharness("dump", "compare", dump_file, dump_file)
     assert done.returncode == ExitCode.PASS, done.stderr
     assert done.stdout.endswith("the dumps are the same\n")
@@ -159,7 +159,7 @@ def test_compare_tells_by_its_exit_code(dump_file: Path, tmp_path: Path):
     assert [item["check"] for item in document["checks"] if not item["passed"]] == ["pages"]
 
 
-def test_compare_with_what_cannot_be_read_is_an_error(dump_file: Path, tmp_path: Path):
+def test_compare_with_an_unreadable_file_is_an_error(dump_file: Path, tmp_path: Path):
     done = zharness("dump", "compare", dump_file, tmp_path)
     assert done.returncode == ExitCode.ERROR
     assert "is a directory" in done.stderr
@@ -169,7 +169,7 @@ def test_compare_with_what_cannot_be_read_is_an_error(dump_file: Path, tmp_path:
 # check
 
 
-def test_check_tells_by_its_exit_code(dump_file: Path, tmp_path: Path):
+def test_the_exit_code_of_check_is_its_result(dump_file: Path, tmp_path: Path):
     done = zharness("dump", "check", dump_file)
     assert done.returncode == ExitCode.PASS, done.stdout
     assert done.stdout.endswith("nothing is wrong\n")
@@ -248,7 +248,9 @@ def test_extract_cpu(dump_file: Path):
         (("soul",), ExitCode.USAGE, "soul"),
     ],
 )
-def test_extract_what_is_not_there(dump_file: Path, arguments, code: ExitCode, what: str):
+def test_extract_of_a_missing_part_is_an_error(
+    dump_file: Path, arguments, code: ExitCode, what: str
+):
     done = zharness("dump", "extract", dump_file, *arguments)
     assert done.returncode == code
     assert done.stdout == ""
@@ -278,7 +280,7 @@ def test_help_names_all_that_can_be_written():
 # judge
 
 
-def test_what_zgetdump_does_not_know_is_not_shown_to_it(dump_file: Path, tmp_path: Path):
+def test_zgetdump_does_not_get_formats_that_it_does_not_know(dump_file: Path, tmp_path: Path):
     target = tmp_path / "out"
     assert zharness("dump", "convert", dump_file, "--to", "s390_ext", target).returncode == 0
     done = zharness("dump", "judge", target, "--store", tmp_path / "store")

@@ -64,7 +64,7 @@ def one_line(done: subprocess.CompletedProcess) -> str:
 
 @pytest.mark.parametrize("code", [ExitCode.PASS, ExitCode.FAIL, ExitCode.ERROR])
 @pytest.mark.parametrize("amount", [1, 1 << 20])
-def test_a_reader_that_has_gone_does_not_change_the_code(code, amount):
+def test_a_closed_pipe_does_not_change_the_exit_code(code, amount):
     reader, writer = os.pipe()
     os.close(reader)
     body = f"print('x' * {amount}); return {int(code)}"
@@ -126,7 +126,7 @@ def test_a_full_standard_output_is_an_error(amount, code):
 
 @pytest.mark.parametrize("code", [ExitCode.PASS, ExitCode.FAIL, ExitCode.USAGE])
 @pytest.mark.parametrize("where", ["2> /dev/full", "2>&-"])
-def test_standard_error_has_no_say(code, where):
+def test_standard_error_does_not_change_the_exit_code(code, where):
     body = f"print('x' * 100_000, file=sys.stderr); print('answer'); return {int(code)}"
     done = subprocess.run(
         [
@@ -220,7 +220,7 @@ def test_a_small_limit_is_an_error_in_one_line(error, option):
     assert option in done.stderr
 
 
-def test_little_memory_is_no_wrong_dump():
+def test_too_little_memory_is_not_a_wrong_dump():
     """Enough for Python, not for what the command line is made of."""
     done = run(*MANY, limits=[(resource.RLIMIT_AS, 45 << 20)])
     assert done.returncode == ExitCode.ERROR, done.stderr
@@ -268,7 +268,7 @@ def test_a_second_signal_ends_it_at_once():
     assert (process.returncode, err) == (128 + signal.SIGINT, "")
 
 
-def test_what_is_ignored_stays_so():
+def test_ignored_signals_stay_ignored():
     """As by nohup."""
     body = "__import__('os').write(1, b'begun\\n'); sys.stdin.read(); return 0"
     with subprocess.Popen(

@@ -59,7 +59,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("command", ["info", "check", "compare"])
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_is_no_dump_of_ours_is_one_line(tmp_path: Path, name: str, command: str):
+def test_a_foreign_file_is_one_error_line(tmp_path: Path, name: str, command: str):
     make, message = FOREIGN[name]
     path = tmp_path / "foreign"
     make(path)

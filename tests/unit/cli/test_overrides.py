@@ -56,7 +56,7 @@ def test_a_new_field_is_in_the_help(command):
     assert printed.index("--dump-parmline") < printed.index("--late")
 
 
-def test_what_is_not_given_is_none(command):
+def test_an_option_that_is_not_given_is_none(command):
     got, _ = command(overriding("crashed", "dump"))
     assert got.keys() == {"crashed", "dump"}
     assert {value for fields in got.values() for value in fields.values()} == {None}
@@ -67,7 +67,7 @@ def test_a_command_may_have_a_few_of_them(command):
     assert got == {"crashed": {"memory": 1 << 30}, "dump": {}}
 
 
-def test_a_size_that_is_none_is_refused(command):
+def test_an_invalid_size_is_refused(command):
     got, printed = command(overriding("dump"), "--room", "much")
     assert got is None
     assert "'much' is no size" in printed

@@ -69,7 +69,7 @@ def _written(module: Path) -> set[str]:
 
 @given(anything)
 @example(HOSTILE)
-def test_every_way_to_speak_is_harmless(text):
+def test_every_way_to_print_is_harmless(text):
     out, err = _spoken(
         lambda: (say.say(text), say.say_lines(text), say.say_json({text: [text]})),
         lambda: (say.tell(text), complaint.complain(text, text)),
@@ -144,7 +144,7 @@ def test_no_verdict_finding_or_report_says_more_lines_than_it_has(capsys, tmp_pa
     assert hostile_characters(xml.getvalue().decode()) == set()
 
 
-def test_what_pytest_shows_of_a_test_is_harmless(tmp_path):
+def test_the_report_in_pytest_is_harmless(tmp_path):
     check = CheckResult.failed("pages", "pages", FindingKind.UNREADABLE, HOSTILE)
     found = Verdict(Result.FAIL, tmp_path / HOSTILE, checks=(check,))
     text = words.verdict(found, HOSTILE) + words.trouble(
@@ -154,7 +154,7 @@ def test_what_pytest_shows_of_a_test_is_harmless(tmp_path):
     assert not [line for line in words.verdict(found, HOSTILE).splitlines() if line[:4] == "PASS"]
 
 
-def test_what_a_dump_says_of_itself_is_harmless(capsys):
+def test_text_from_a_dump_is_harmless(capsys):
     names = "file", "format", "container", "incomplete", "release", "build_id", "panic"
     info = {
         **dict.fromkeys(names, HOSTILE),

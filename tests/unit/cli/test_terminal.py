@@ -73,7 +73,7 @@ def test_without_colour(tmp_path):
     assert shown.screen.cursor_is_on
 
 
-def test_a_terminal_that_can_do_nothing_gets_plain_lines(tmp_path):
+def test_a_dumb_terminal_gets_plain_lines(tmp_path):
     with run_alone(tmp_path, TERM="dumb") as shown:
         assert shown.end() == 0
     assert shown.screen.controls == 0
@@ -117,7 +117,7 @@ def test_what_a_terminal_shows_of_ctrl_c_is_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("phase", ["images", "dump", "judge"])
-def test_an_error_in_a_phase_is_what_is_seen_last(tmp_path, phase):
+def test_an_error_in_a_phase_is_the_last_output(tmp_path, phase):
     with run_alone(tmp_path, FAIL_IN=phase) as shown:
         assert shown.end() == 3
     assert shown.screen.lines[-2:] == ["zharness: no space", "zharness: hint: make some"]

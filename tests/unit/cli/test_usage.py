@@ -64,6 +64,6 @@ def test_a_usage_error_is_json_if_that_was_asked_for(tmp_path, arguments):
     assert document["error"] in done.stderr
 
 
-def test_another_error_is_not_said_on_standard_output(capsys):
+def test_other_errors_are_not_printed_on_standard_output(capsys):
     answer_as_json(["--json"], "no space", None, ExitCode.ERROR)
     assert capsys.readouterr().out == ""

@@ -33,7 +33,7 @@ INFO = {
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 pieces"), (1, "1 piece"), (2, "2 pieces")])
-def test_one_is_no_plural(number, said, capsys):
+def test_one_is_singular(number, said, capsys):
     assert counted(number, "piece") == said
     show_info({**INFO, "pieces": number})
     assert f"512M in {said}\n" in capsys.readouterr().out

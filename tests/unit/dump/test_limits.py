@@ -67,7 +67,7 @@ def test_a_command_stays_within_bounds(file: Path, shape: str, command: str):
 
 
 @pytest.mark.parametrize("shape", REFUSED)
-def test_what_no_dump_has_is_refused_clearly(file: Path, shape: str):
+def test_impossible_sizes_are_refused_clearly(file: Path, shape: str):
     command, message = REFUSED[shape]
     SHAPES[shape](file)
     cost = cost_of("dump", *COMMANDS[command](file))

@@ -44,7 +44,7 @@ def test_only_file_systems_need_e2fsck(layout):
     assert "dump/parameters.list" not in lists
 
 
-def test_parameters_are_a_list_more():
+def test_parameters_add_a_list():
     assert ZFCPDUMP.ramdisk_lists(DiskLayout.PARTITION, "x=1") == (
         "dump/zfcpdump.list",
         "dump/parameters.list",
@@ -53,12 +53,12 @@ def test_parameters_are_a_list_more():
 
 
 @pytest.mark.parametrize("layout", FILES)
-def test_on_a_file_system_the_parmline_asks(layout):
+def test_on_a_file_system_the_parmline_has_the_format(layout):
     assert ZFCPDUMP.parameters("s390", layout) == Parameters(parmline="dump_format=s390")
     assert OTHER.parameters("lkcd", layout) == Parameters(parmline="format=lkcd")
 
 
-def test_on_a_partition_the_ramdisk_asks():
+def test_on_a_partition_the_ramdisk_has_the_format():
     layout = DiskLayout.PARTITION
     assert ZFCPDUMP.parameters("s390", layout) == Parameters(ramdisk="dump_format=s390")
     assert ZFCPDUMP.parameters("elf", layout) == Parameters()
@@ -91,7 +91,7 @@ def test_a_tool_that_reads_no_file_cannot_be_asked_on_a_partition():
         ("Dump complete.", False, False),
     ],
 )
-def test_how_ours_says_that_it_is_done(line, result, success):
+def test_our_tools_result_lines(line, result, success):
     assert (ZFCPDUMP.is_result(line), ZFCPDUMP.is_success(line)) == (result, success)
 
 
@@ -103,7 +103,7 @@ def test_how_ours_says_that_it_is_done(line, result, success):
         ("zfcpdump result: ok", False, False),
     ],
 )
-def test_how_another_says_that_it_is_done(line, result, success):
+def test_another_tools_result_lines(line, result, success):
     assert (OTHER.is_result(line), OTHER.is_success(line)) == (result, success)
 
 
@@ -121,12 +121,12 @@ def test_ours_tells_its_memory_and_its_rate():
         ("other: zfcpdump: 100 of 512 MB", False),
     ],
 )
-def test_how_ours_tells_how_much_is_dumped(line, progress):
+def test_our_tools_progress_lines(line, progress):
     assert ZFCPDUMP.is_progress(line) is progress
     assert not OTHER.is_progress(line)
 
 
-def test_what_ours_tells_is_known_as_progress(capfd):
+def test_progress_of_our_tool_is_recognised(capfd):
     tool.output.Progress(512_000_000).show()
     (line,) = capfd.readouterr().out.splitlines()
     assert ZFCPDUMP.is_progress(line)

@@ -142,7 +142,7 @@ def test_what_is_right_is_checked(run):
 
 @pytest.mark.parametrize("name", JSON)
 @pytest.mark.parametrize("content", NOT_JSON.values(), ids=NOT_JSON)
-def test_what_is_no_json_is_an_error_that_names_the_file(run, changed, name, content):
+def test_invalid_json_is_an_error_that_names_the_file(run, changed, name, content):
     changed(name).write_bytes(content)
     with pytest.raises(EvidenceError, match=name) as error:
         engine.verify(run, progress=NoProgress())
@@ -179,7 +179,7 @@ STRANGE = {
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", JSON + OTHERS)
 @pytest.mark.parametrize("make", STRANGE.values(), ids=STRANGE)
-def test_what_is_no_file_is_an_error_that_names_it(run, changed, tmp_path, name, make):
+def test_a_path_that_is_not_a_file_is_an_error_that_names_it(run, changed, tmp_path, name, make):
     make(changed(name), tmp_path)
     with pytest.raises(EvidenceError, match=name):
         engine.verify(run, progress=NoProgress())
@@ -254,7 +254,7 @@ def with_digests(crash: Path) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
-def test_a_crash_that_says_anything_is_opened_or_refused(tmp_path_factory, name, data):
+def test_a_random_crash_is_opened_or_refused(tmp_path_factory, name, data):
     crash = make_crash(tmp_path_factory.mktemp("crash") / "crash").directory
     path = crash / name
     path.write_text(json.dumps(data.draw(mutations(json.loads(path.read_bytes())))))
@@ -304,7 +304,7 @@ def test_a_crash_names_only_files_of_its_own(tmp_path, name):
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["ram.img", "system.img", "console.log", "machine.json", DIGESTS])
 @pytest.mark.parametrize("make", STRANGE.values(), ids=STRANGE)
-def test_a_crash_takes_in_no_file_but_plain_ones(tmp_path, name, make):
+def test_a_crash_accepts_only_regular_files(tmp_path, name, make):
     snapshot = make_crash(tmp_path / "other/crash")
     path = snapshot.directory / name
     path.rename(tmp_path / "aside")
@@ -330,7 +330,7 @@ def test_a_plan_does_not_choose_where_its_evidence_goes(name, monkeypatch, tmp_p
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_a_plan_that_says_anything_is_one_or_refused(data):
+def test_a_random_plan_is_accepted_or_refused(data):
     right = json.loads(json.dumps(plan_of("panic", load("panic")).to_json()))
     try:
         plan = Plan.from_json(data.draw(mutations(right)), Path("run.json"))
@@ -344,7 +344,7 @@ def test_a_plan_that_says_anything_is_one_or_refused(data):
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_a_bisection_that_says_anything_goes_on_or_is_refused(tmp_path_factory, data):
+def test_a_random_bisection_is_resumed_or_refused(tmp_path_factory, data):
     place = tmp_path_factory.mktemp("bisection")
     step = {
         "commit": "0" * 40,
@@ -385,7 +385,7 @@ def test_a_verdict_of_another_shape_is_refused(run):
             Verdict.from_json(wrong, run)
 
 
-def test_no_more_is_read_than_expected(tmp_path):
+def test_no_more_bytes_are_read_than_expected(tmp_path):
     (tmp_path / "large").write_bytes(bytes(11))
     assert read_plain(tmp_path / "large", 11) == bytes(11)
     with pytest.raises(EvidenceError, match="larger than 10 bytes"):

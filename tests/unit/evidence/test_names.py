@@ -37,12 +37,12 @@ def said_again(root: Path) -> set[tuple[str, str]]:
     return found - OTHERS
 
 
-def test_each_name_is_said_once():
+def test_each_name_occurs_once_in_the_code():
     assert len(FILES) > 12
     assert said_again(PACKAGE) == set()
 
 
-def test_a_name_that_is_said_again_is_found(tmp_path):
+def test_a_repeated_name_is_found(tmp_path):
     (tmp_path / "new.py").write_text('def log(run):\n    return run / "dump/console.log"\n')
     assert said_again(tmp_path) == {("new.py", "console.log")}
 

@@ -72,7 +72,7 @@ def test_set_replaces_the_block(ipl, storage):
     assert ipl.ipl_block == other
 
 
-def test_release_is_for_good(ipl, hsa):
+def test_a_released_hsa_stays_released(ipl, hsa):
     assert ipl.call(Subcode.REL_HSA, 0).rc is ReturnCode.OK
     assert hsa.released
     assert ipl.state is IplState.HSA_RELEASED

@@ -51,7 +51,7 @@ def test_the_ipl_cpu_is_qemus(others):
     assert others.signal(Order.SENSE, 0, 0) is None
 
 
-def test_an_order_that_changes_a_cpu_ends_the_play(others):
+def test_after_an_order_that_changes_a_cpu_qemu_handles_sigp(others):
     assert others.signal(0x16, 1, 0) is None  # SET MULTITHREADING
     assert not others.taken_over
     assert others.signal(Order.RESTART, 1, 0) is None

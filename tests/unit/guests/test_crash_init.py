@@ -55,7 +55,7 @@ def test_it_comes_up(boot, tmp_path):
     assert (tmp_path / "disk/boots").read_text() == "3\n"
 
 
-def test_from_its_own_disk_it_counts(boot, tmp_path):
+def test_it_counts_the_boots_from_its_own_disk(boot, tmp_path):
     done = boot("fcp")
     assert (done.stdout, done.returncode) == (f"{BOOTED}\n{READY}\n", 0), done.stderr
     assert (tmp_path / "disk/boots").read_text() == "4\n"
@@ -65,7 +65,7 @@ def test_from_its_own_disk_it_counts(boot, tmp_path):
     ("failing", "given"),
     [("mount", "ext4"), ("mount", "proc"), ("mount", "devtmpfs"), ("umount", "disk"), ("sync", "")],
 )
-def test_what_fails_does_not_make_it_ready(boot, failing, given):
+def test_a_failing_program_prevents_the_ready_message(boot, failing, given):
     done = boot("fcp", failing, given)
     assert READY not in done.stdout
     assert done.returncode != 0

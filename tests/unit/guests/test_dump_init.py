@@ -250,7 +250,7 @@ def test_parameters(line, field, value):
         "dump_mem=x",
     ],
 )
-def test_what_makes_no_sense_is_reported_and_ignored(word):
+def test_invalid_parameters_are_reported_and_ignored(word):
     parameters = tool.Parameters(word)
     assert len(parameters.complaints) == 1
     assert word.partition("=")[0] in parameters.complaints[0]
@@ -352,7 +352,7 @@ def test_the_configuration_counts_less_than_the_parmline(monkeypatch):
     assert [(one.format, one.debug) for one in given] == [("s390", 5)]
 
 
-def test_any_end_has_one_result_line_and_then_power_off(monkeypatch):
+def test_every_end_has_one_result_line_and_then_a_power_off(monkeypatch):
     said: list[str] = []
     ended: list[bool] = []
     monkeypatch.setattr(os, "write", lambda fd, data: said.append(data.decode()))

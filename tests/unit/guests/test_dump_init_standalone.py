@@ -245,7 +245,7 @@ def test_the_harness_finds_out_the_size_of_a_block(tmp_path, monkeypatch, cpus, 
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_where_there_is_no_memory_there_are_zeros(tmp_path, form):
+def test_gaps_in_memory_are_zeros(tmp_path, form):
     memory = random.Random(2).randbytes(4 * MIB)
     loads = [(MIB, MIB), (3 * MIB, MIB)]
     core = tool.Core(str(core_of(tmp_path / "vmcore", memory, [], loads)))
@@ -271,7 +271,7 @@ def test_memory_of_zeros_makes_one_empty_segment(tmp_path):
     [0, VECTORS + 512, VECTORS + 11, MEMORY, 1 << 60],
     ids=["none", "unaligned", "with a size", "behind memory", "nowhere"],
 )
-def test_an_additional_status_area_that_is_none_is_left_alone(tmp_path, cpus, address):
+def test_an_invalid_additional_status_area_is_ignored(tmp_path, cpus, address):
     cpu, memory = cpus[0], crashed([])
     struct.pack_into(">Q", memory, cpu.prefix + MCESAD, address)
     core = tool.Core(str(core_of(tmp_path / "vmcore", memory, [cpu])))

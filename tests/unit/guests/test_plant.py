@@ -62,7 +62,7 @@ def test_frames_are_found_in_a_mapping_of_several_chunks(monkeypatch):
 
 
 @given(st.sets(st.integers(0, 19)))
-def test_what_is_kept_stays_and_the_rest_goes(kept):
+def test_only_the_kept_pages_stay(kept):
     area = area_of(list(range(1, 21)))
     area.mapping[:] = b"x" * len(area.mapping)
     area.keep(sorted(kept))
@@ -71,7 +71,7 @@ def test_what_is_kept_stays_and_the_rest_goes(kept):
 
 
 @given(st.sets(st.integers(0, 9)))
-def test_what_is_scrubbed_is_zero_and_the_rest_stays(scrubbed):
+def test_only_the_scrubbed_pages_are_zero(scrubbed):
     area = area_of(list(range(1, 11)))
     area.mapping[:] = b"x" * len(area.mapping)
     plant.Guest().scrub(area, sorted(scrubbed))
@@ -90,7 +90,7 @@ def test_a_pagemap_without_frames_is_refused():
 
 
 @given(st.integers(1, 3000), st.sets(st.integers(0, 64 * MIB_FRAMES), max_size=400))
-def test_choice_is_ours_and_near(mib, ours):
+def test_the_chosen_pages_are_ours_and_near_the_boundary(mib, ours):
     places = plant.Places(mib * MIB_FRAMES)
     chosen = places.choose(ours)
     assert chosen <= ours
@@ -122,7 +122,7 @@ def test_boundaries_lie_within_memory(mib, boundaries):
     st.integers(0, 1 << 40),
     st.integers(HEADER_SIZE, PAGE),
 )
-def test_what_is_written_is_what_the_check_expects(seed, kind, flags, index, address, size):
+def test_the_check_expects_what_was_written(seed, kind, flags, index, address, size):
     size = size if kind is Kind.MESSAGE else PAGE
     place = bytearray(size)
     writer = writing.Writer(seed, None)

@@ -55,7 +55,7 @@ def test_no_bit_of_a_header_can_change(header: Header, bit: int):
 
 
 @given(st.binary(max_size=200))
-def test_anything_else_is_no_header(data: bytes):
+def test_other_bytes_are_not_a_header(data: bytes):
     assert Header.parse(data) is None
     assert Header.parse(MAGIC + data) is None
 
@@ -63,7 +63,7 @@ def test_anything_else_is_no_header(data: bytes):
 @pytest.mark.parametrize(
     "change", [{"index": 5}, {"size": PAGE - 1}, {"kind": Kind.MESSAGE, "size": HEADER_SIZE - 1}]
 )
-def test_a_header_that_makes_no_sense_is_none(change: dict[str, Any]):
+def test_an_invalid_header_is_not_a_header(change: dict[str, Any]):
     header = Header(Kind.TMPFS, 0, SEED, 0, 5, 0, PAGE)
     assert Header.parse(header.pack()) == header
     assert Header.parse(replace(header, **change).pack()) is None

@@ -63,14 +63,14 @@ def out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=["file", "kernel", "list", "junit", "scenario"],
 )
-def test_what_the_host_refuses_is_an_error(out_of_reach, use):
+def test_a_refusal_of_the_host_is_an_error(out_of_reach, use):
     with pytest.raises(HarnessError) as raised:
         use(out_of_reach)
     assert raised.value.exit_code == ExitCode.ERROR
     assert str(out_of_reach) in raised.value.message
 
 
-def test_nothing_is_nothing_on_any_host(tmp_path, monkeypatch):
+def test_dev_null_counts_as_empty_even_if_it_is_missing(tmp_path, monkeypatch):
     """Where /dev/null is a regular file, or is missing."""
     monkeypatch.setattr(Path, "read_bytes", lambda self: self.open("rb").read())
     true = Path.open

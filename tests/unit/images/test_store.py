@@ -243,7 +243,7 @@ def test_content_is_read_once_for_each_change(
     assert read == [image.path / "image"]
 
 
-def test_what_is_remembered_of_one_image_is_no_word_for_another(store: Store) -> None:
+def test_a_remembered_check_counts_only_for_its_image(store: Store) -> None:
     first, second = (store.get("thing", {"a": number}, a_file) for number in (1, 2))
     flip(second.path / "image")
     remembered = store.root / ".verified"
@@ -302,7 +302,7 @@ def test_a_failed_build_keeps_its_log(store: Store) -> None:
     assert not log.exists()
 
 
-def test_a_hint_of_the_builder_stands(store: Store) -> None:
+def test_a_hint_of_the_builder_is_kept(store: Store) -> None:
     def failing(directory: Path, log: Path) -> dict[str, Any]:
         raise BuildError("no", hint="do this")
 

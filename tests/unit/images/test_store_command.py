@@ -62,7 +62,7 @@ def test_a_silent_failure_has_its_status(tools: Tools, text: str, reason: str) -
         tools.run(script(text))
 
 
-def test_an_error_line_of_a_tool_that_succeeds_is_nothing(tools: Tools) -> None:
+def test_an_error_line_of_a_successful_tool_is_ignored(tools: Tools) -> None:
     tools.run(script("echo error: harmless"))
 
 

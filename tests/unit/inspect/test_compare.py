@@ -134,7 +134,7 @@ def test_memory_that_only_one_dump_has():
     assert results["pages"].compared == (MEMORY - 0x80000 + IMAGE[1] - IMAGE[0]) // PAGE
 
 
-def test_memory_that_is_missing_is_not_passed_over():
+def test_missing_memory_is_not_ignored():
     results = compared(elf(ELF[:-0x3000]), elf())
     assert reds(results) == {"pages"}
     assert said(results) == "0x3fd000-0x3fffff not compared: the first dump ends before it"
@@ -142,7 +142,7 @@ def test_memory_that_is_missing_is_not_passed_over():
     assert said(results) == "0x3fd000-0x3fffff not compared: the second dump ends before it"
 
 
-def test_nothing_in_common_is_red():
+def test_dumps_without_common_memory_are_red():
     far = OtherDump(segments=[Segment(1 << 40, PAGE, Memory(bytes(PAGE), ""))])
     results = compared(elf(), far)
     assert reds(results) >= {"memory-map", "pages"}

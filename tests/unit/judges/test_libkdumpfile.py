@@ -78,14 +78,14 @@ def test_each_disagreement_is_red(
     assert message.startswith(what)
 
 
-def test_it_is_not_asked_about_what_it_does_not_know(path: Path, tmp_path: Path):
+def test_it_does_not_get_formats_that_it_does_not_know(path: Path, tmp_path: Path):
     with open_dump(path) as dump:
         dump.format = "s390_ext"
         result = libkdumpfile.check(path, dump)
     assert result.skipped_reason == "libkdumpfile does not know s390_ext"
 
 
-def test_a_reader_that_fails_has_no_opinion(path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failing_reader_is_not_a_disagreement(path: Path, monkeypatch: pytest.MonkeyPatch):
     """A binding with other names than were known is no judgement of the dump."""
     monkeypatch.setattr(libkdumpfile, "PYTHON", "false")
     with pytest.raises(HostError, match="libkdumpfile's reader failed"):

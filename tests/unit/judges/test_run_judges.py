@@ -90,7 +90,7 @@ def test_agreement_is_a_check_of_the_run(run, evidence):
     assert json.loads((evidence / "verdict.json").read_bytes()) == verdict.to_json()
 
 
-def test_nobody_is_heard_without_being_asked(machines, options):
+def test_without_the_option_no_judge_runs(machines, options):
     machines()
     verdict = engine.run(plan(), **options)
     assert "zgetdump" not in [check.check for check in verdict.checks]
@@ -173,7 +173,7 @@ SKIPPED = {
 
 
 @pytest.mark.parametrize("damage", SKIPPED)
-def test_what_it_cannot_be_asked_about_is_skipped(tmp_path: Path, judged, damage):
+def test_dumps_that_it_cannot_read_are_skipped(tmp_path: Path, judged, damage):
     root = SyntheticRun().write(tmp_path / "evidence")
     damage(root)
     zgetdump = FakeZgetdump()
@@ -182,7 +182,7 @@ def test_what_it_cannot_be_asked_about_is_skipped(tmp_path: Path, judged, damage
     assert zgetdump.asked == []
 
 
-def test_judging_again_can_hear_it_too(run, evidence):
+def test_verifying_again_can_ask_zgetdump_too(run, evidence):
     agreed = run(FakeZgetdump())
     again = engine.verify(evidence, progress=NoProgress(), judges=FakeZgetdump())
     assert again.result is agreed.result

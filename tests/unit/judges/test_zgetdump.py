@@ -76,7 +76,7 @@ def test_agreement_counts_all_that_was_compared(tmp_path: Path, check):
         (Said(0, ""), "CPUs: zgetdump says None"),
     ],
 )
-def test_what_it_says(tmp_path: Path, check, said: Said, message: str):
+def test_disagreement_of_its_output_is_red(tmp_path: Path, check, said: Said, message: str):
     result = check(opinion(tmp_path, info=said))
     assert not result.passed
     assert any(message in finding.message for finding in result.findings)
@@ -92,7 +92,9 @@ def test_what_it_says(tmp_path: Path, check, said: Said, message: str):
         ({"vmcoreinfo": b"OSRELEASE=6.12.1-test\n"}, "line 2 is 'PAGESIZE=4096'"),
     ],
 )
-def test_what_it_wrote(tmp_path: Path, check, change: dict[str, Any], message: str):
+def test_disagreement_of_its_dump_is_red(
+    tmp_path: Path, check, change: dict[str, Any], message: str
+):
     result = check(opinion(tmp_path, **change))
     assert not result.passed
     assert any(re.search(message, finding.message) for finding in result.findings)
@@ -133,7 +135,7 @@ def test_a_register_may_be_left_out_of_the_prefix_page(
 
 
 @pytest.mark.parametrize("form", ["elf", "s390"])
-def test_memory_that_only_it_found_is_no_agreement(tmp_path: Path, check, form: str):
+def test_memory_that_only_zgetdump_has_is_a_disagreement(tmp_path: Path, check, form: str):
     more = (*LOADS, Load(0x4000, 0x1000, 0x4000))
     theirs = replace(opinion(tmp_path, loads=more), elf_alone=False)
     (tmp_path / "elf").rename(tmp_path / form)
@@ -153,7 +155,7 @@ def test_zeros_in_a_gap_are_agreement_about_a_format_without(tmp_path: Path):
     assert agreement.NO_GAPS in result.allowed
 
 
-def test_what_it_could_not_write(tmp_path: Path, check):
+def test_a_failed_conversion_is_red(tmp_path: Path, check):
     theirs = opinion(tmp_path)
     (tmp_path / "elf").write_bytes(b"")
     theirs = replace(theirs, converted={"elf": Said(1, "zgetdump: Got signal 15, exiting...")})

@@ -96,7 +96,7 @@ def test_a_work_tree_that_is_away_stays_known(tmp_path: Path):
 
 
 @pytest.mark.parametrize("words", ["first bad commit", "first 'bad' commit"])
-def test_git_says_it_with_and_without_quotes(
+def test_the_answer_of_git_is_read_with_and_without_quotes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ):
     ask = Repository.bisect
@@ -123,13 +123,13 @@ def test_a_git_that_asks_forever_is_not_answered_forever(
         found(root, tmp_path / "state", commits, Trying(root))
 
 
-def test_a_file_is_no_place_for_answers(tmp_path: Path):
+def test_a_file_instead_of_a_directory_is_refused(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="File exists"):
         Memory.open(tmp_path / "file", QUESTION)
 
 
-def test_trouble_is_no_answer_for_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_an_error_is_not_an_answer_for_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     """It would take exit code 3 for bad."""
     argv = ["zharness", "bisect", "step", "-C", str(tmp_path), "--store", str(tmp_path / "store")]
     for more, message in (
@@ -152,7 +152,7 @@ def test_trouble_is_no_answer_for_git(tmp_path: Path, monkeypatch: pytest.Monkey
         (["skip", "bad"], "was said to be good, but is neither good nor bad"),
     ],
 )
-def test_ends_that_are_not_what_they_are_said_to_be(tmp_path: Path, answers: list[str], what: str):
+def test_wrong_good_or_bad_commits_are_refused(tmp_path: Path, answers: list[str], what: str):
     root = tmp_path / "linux"
     commits = history(root, answers)
     with pytest.raises(UsageError) as refused:
@@ -173,7 +173,7 @@ def test_another_question_is_refused(tmp_path: Path):
         Memory.open(tmp_path, {**QUESTION, "repeat": 2})
 
 
-def test_a_damaged_memory_is_an_error(tmp_path: Path):
+def test_a_damaged_state_file_is_an_error(tmp_path: Path):
     (tmp_path / STATE).write_text("{")
     with pytest.raises(EvidenceError, match=r"bisect\.json: not JSON"):
         Memory.open(tmp_path, QUESTION)

@@ -85,7 +85,7 @@ def tried(trying: Trying) -> tuple[Answer, str]:
         ([HANGS, PAGES], Answer.BAD, "pages: wrong (1 of 2 dumps)"),
     ],
 )
-def test_what_is_said_of_a_commit(trying, runs: list[Run], answer: Answer, why: str):
+def test_runs_make_the_answer_for_a_commit(trying, runs: list[Run], answer: Answer, why: str):
     assert tried(trying(*runs)[0]) == (answer, why)
 
 
@@ -101,12 +101,12 @@ def test_one_finding_is_looked_for(trying, runs: list[Run], answer: Answer, why:
 
 
 @pytest.mark.parametrize("runs", [[NO_SPACE], [RIGHT, NO_SPACE], [PAGES, NO_SPACE]])
-def test_this_host_is_no_commits_fault(trying, runs: list[Run]):
+def test_a_fault_of_the_host_is_not_the_commits_fault(trying, runs: list[Run]):
     with pytest.raises(HostError, match="no space left"):
         tried(trying(*runs)[0])
 
 
-def test_what_does_not_build_cannot_be_told(trying, monkeypatch: pytest.MonkeyPatch):
+def test_a_commit_that_does_not_build_is_skipped(trying, monkeypatch: pytest.MonkeyPatch):
     def broken(*arguments: object) -> None:
         raise BuildError("make: error")
 
@@ -115,7 +115,7 @@ def test_what_does_not_build_cannot_be_told(trying, monkeypatch: pytest.MonkeyPa
     assert tried(made) == (Answer.SKIP, "make: error")
 
 
-def test_what_the_host_lacks_is_no_answer(trying, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_tool_is_not_an_answer(trying, monkeypatch: pytest.MonkeyPatch):
     def lacking(*arguments: object) -> None:
         raise HostError("no mirror")
 

@@ -33,7 +33,7 @@ def said(values: dict[str, str], target: Target = Target.QEMU, **more: object) -
 
 @pytest.mark.parametrize("target", Target)
 @pytest.mark.parametrize("layout", DiskLayout)
-def test_nothing_is_said_of_a_fitting_configuration(target: Target, layout: DiskLayout):
+def test_a_right_configuration_has_no_findings(target: Target, layout: DiskLayout):
     assert check(FITTING, target, layout, NEW) == []
 
 
@@ -136,7 +136,7 @@ def test_a_file_is_read(images: Images, tmp_path: Path):
         ("\0\0", "not an s390 kernel image"),
     ],
 )
-def test_what_is_no_configuration_is_refused(images: Images, tmp_path: Path, text: str, what: str):
+def test_other_files_are_not_a_configuration(images: Images, tmp_path: Path, text: str, what: str):
     file = tmp_path / ".config"
     file.write_text(text)
     with pytest.raises(UsageError) as refused:
@@ -188,7 +188,7 @@ def test_a_name_that_fits_no_kernel_or_several(tmp_path: Path):
     assert all(name in refused.value.message for name in names)
 
 
-def test_a_size_that_is_none(monkeypatch: pytest.MonkeyPatch, capsys):
+def test_an_invalid_size_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setattr("sys.argv", ["zharness", "kernel", "compare", "a", "b", "--hsa-size", "x"])
     with pytest.raises(SystemExit) as ended:
         main()

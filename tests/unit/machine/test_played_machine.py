@@ -127,7 +127,7 @@ def test_a_program_in_the_problem_state_gets_nothing(instruction):
     assert guest.ram.read(0x5000, 8) == bytes(8)
 
 
-def test_at_a_breakpoint_may_be_something_else_by_now():
+def test_the_instruction_at_a_breakpoint_may_have_changed():
     guest = Guest()
     guest.machine.start_playing()
     guest.ram.write(AT, bytes(4))
@@ -140,7 +140,7 @@ def test_at_a_breakpoint_may_be_something_else_by_now():
     assert guest.went_on == ["resume", "step"]
 
 
-def test_behind_the_last_address_comes_the_first():
+def test_addresses_wrap_around():
     guest = Guest(pswa=TOP - 4, r4=2)
     guest.translated = AT
     guest.machine.start_playing()

@@ -56,7 +56,7 @@ def last_byte(content: bytes) -> bytes:
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
-def test_what_is_kept_is_whole_durable_and_shared(
+def test_a_stored_crash_is_complete_durable_and_shared(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     synced: list[int] = []
@@ -101,7 +101,7 @@ def test_a_run_takes_one_of_its_own(
     taken.check_images()
 
 
-def test_what_fails_to_be_kept_is_absent(
+def test_a_crash_that_cannot_be_stored_is_absent(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def full(_: int) -> None:
@@ -227,7 +227,7 @@ def test_making_and_removing_take_turns(
     assert not is_locked(store)
 
 
-def test_trouble_of_a_crash_is_not_the_stores(kept: Snapshots):
+def test_an_error_in_a_crash_is_not_an_error_of_the_store(kept: Snapshots):
     with pytest.raises(OSError, match="No space") as trouble, kept.making("other"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/evidence/ram.img")
     assert trouble.value.filename == "/evidence/ram.img"
@@ -305,7 +305,7 @@ def test_digests_are_those_of_the_files(tmp_path: Path):
         ({}, ()),
     ],
 )
-def test_what_of_the_system_was_not_kept(tmp_path: Path, machine, limits):
+def test_limits_of_the_systems_output_are_recorded(tmp_path: Path, machine, limits):
     assert make_crash(tmp_path / "crash", **machine).limits == limits
 
 
@@ -322,14 +322,14 @@ def of_two_qemus(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return snapshots
 
 
-def test_of_two_qemus_crashes_the_one_of_todays_is_meant(of_two_qemus: Snapshots):
+def test_a_prefix_means_the_crash_of_the_current_qemu(of_two_qemus: Snapshots):
     assert of_two_qemus.find("sysrq-c") == "sysrq-c-2cpu-3M-abcdef0123"
     assert of_two_qemus.get("sysrq-c-2cpu").qemu == "10.0.13"
     with pytest.raises(UsageError, match="matches several"):  # nothing is removed on a guess
         of_two_qemus.find("sysrq-c", strictly=True)
 
 
-def test_of_different_machines_none_is_guessed(of_two_qemus: Snapshots, tmp_path: Path):
+def test_a_prefix_of_different_machines_is_refused(of_two_qemus: Snapshots, tmp_path: Path):
     with of_two_qemus.making("sysrq-c-8cpu-3M-77"):
         of_two_qemus.keep(make_crash(tmp_path / "other", qemu="10.0.13"), "sysrq-c-8cpu-3M-77")
     with pytest.raises(UsageError, match="matches several"):

@@ -56,9 +56,7 @@ def test_a_command_takes_damaged_input_or_refuses_it(tmp_path: Path, name: str):
 
 @settings(suppress_health_check=list(HealthCheck), max_examples=150)
 @given(st.sampled_from(list(READERS)), st.randoms(use_true_random=False))
-def test_no_damage_makes_a_reader_raise_anything_else(
-    tmp_path: Path, name: str, source: random.Random
-):
+def test_damage_raises_no_other_exception(tmp_path: Path, name: str, source: random.Random):
     reader = READERS[name]
     data = mutated(source.choice(reader.seeds), source)
     assert attempt(reader.read, data, tmp_path / "damaged.img").result is not Result.ESCAPED
@@ -85,7 +83,7 @@ def test_any_other_error_is_an_escape(tmp_path: Path, error: Exception):
     assert tally.row("bad").startswith("| bad | 3 | 0 | 0 | 3 | ")
 
 
-def test_what_does_not_end_is_an_escape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_endless_read_is_an_escape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def spin(_: bytes, __: Path) -> None:
         while True:
             pass

@@ -208,7 +208,7 @@ def test_no_circular_imports():
     assert cycles(IMPORTS) == []
 
 
-def test_layers_exist():
+def test_all_layers_of_the_rules_exist():
     """The rules above would be green for ever if a layer were renamed."""
     for layer in ("verify", "inspect", "dump", "scenario", "s390x", "firmware"):
         assert len(in_layer(layer)) > 1

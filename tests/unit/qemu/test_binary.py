@@ -99,7 +99,7 @@ def test_identity_follows_version_and_content_alone(fake, tmp_path: Path):
         QemuBinary(tmp_path / "gone", (9, 0, 0)).identity()
 
 
-def test_something_else(fake):
+def test_another_program_is_refused(fake):
     fake("sh 1.0")
     with pytest.raises(HostError, match=r"printed 'sh 1\.0'"):
         find_qemu()

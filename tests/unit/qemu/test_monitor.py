@@ -195,7 +195,7 @@ def test_messages_in_pieces():
         assert event.name == "REAL"
 
 
-def test_last_words_come_before_the_end():
+def test_the_last_messages_come_before_the_end():
     with monitored() as (monitor, peer):
         peer.event("SHUTDOWN", guest=True)
         peer.hang_up()

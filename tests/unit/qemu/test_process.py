@@ -53,7 +53,7 @@ def test_qemu_that_does_not_exist(ram: GuestRam, tmp_path: Path):
     assert argv[0] == str(tmp_path / "qemu")
 
 
-def test_last_words_are_the_last_lines(ram: GuestRam, tmp_path: Path):
+def test_the_error_has_the_last_lines_of_qemu(ram: GuestRam, tmp_path: Path):
     fake = tmp_path / "qemu"
     fake.write_text("#!/bin/sh\nfor i in 1 2 3 4 5 6 7; do echo line $i >&2; done; exit 3\n")
     fake.chmod(0o755)
@@ -61,7 +61,7 @@ def test_last_words_are_the_last_lines(ram: GuestRam, tmp_path: Path):
         start(fake, ram, tmp_path)
 
 
-def test_who_complains_for_ever_is_not_held_up_and_fills_nothing(ram: GuestRam, tmp_path: Path):
+def test_endless_output_of_qemu_is_limited(ram: GuestRam, tmp_path: Path):
     fake = tmp_path / "qemu"
     fake.write_text("#!/bin/sh\nyes 'no such queue' | head -n 1000000 >&2\necho the end; exit 3\n")
     fake.chmod(0o755)

@@ -12,12 +12,12 @@ import pytest
 from harness.qemu.scheduling import RunTime, Scheduling, scheduling_of
 
 
-def test_time_passes_for_who_may_run():
+def test_time_counts_while_a_process_runs():
     ran = RunTime(Scheduling(False, {1: 5.0}), 100.0)
     assert ran.advance(Scheduling(False, {1: 5.0}), 103.0) == 3.0
 
 
-def test_waiting_for_a_cpu_is_no_running():
+def test_time_on_the_run_queue_does_not_count():
     ran = RunTime(Scheduling(False, {1: 5.0, 2: 0.0}), 100.0)
     assert ran.advance(Scheduling(False, {1: 6.5, 2: 2.0}), 103.0) == 1.0
     assert ran.advance(Scheduling(False, {1: 60.0, 2: 2.0}), 104.0) == 0.0
@@ -59,7 +59,7 @@ def test_a_real_process_is_seen_to_stop_and_to_go_on():
     assert child.pid in going.waited
 
 
-def test_who_is_not_there():
+def test_a_missing_process_has_no_scheduling():
     with subprocess.Popen(["true"]) as child:
         child.wait()
     assert scheduling_of(child.pid) is None

@@ -63,7 +63,7 @@ def test_an_error_says_what_to_do(read_back):
     assert error.text.splitlines()[:3] == ["waited 60 s; last lines:", "  | oops", "hint: look"]
 
 
-def test_what_makes_no_sense_is_an_error_without_evidence(read_back):
+def test_a_usage_error_is_an_error_without_evidence(read_back):
     (case,) = read_back(refused("d", "no such kernel", hint="look"))
     (error,) = case.result
     assert isinstance(error, Error)
@@ -72,7 +72,7 @@ def test_what_makes_no_sense_is_an_error_without_evidence(read_back):
     assert case.system_out is None
 
 
-def test_of_many_findings_the_first(read_back):
+def test_the_message_is_the_first_of_many_findings(read_back):
     (case,) = read_back(failed("b", *(f"page {n}" for n in range(junit.MAX_FINDINGS + 5))))
     lines = case.result[0].text.splitlines()
     assert lines[junit.MAX_FINDINGS] == "and 5 more, in verdict.json"

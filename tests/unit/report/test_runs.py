@@ -30,7 +30,7 @@ REFUSED = refused("odd", "no such kernel")
         ([], Result.ERROR, ExitCode.ERROR),
     ],
 )
-def test_the_worst_counts_and_nothing_is_no_pass(runs, worst, code):
+def test_the_worst_result_counts_and_no_result_is_not_a_pass(runs, worst, code):
     assert report(*runs).worst == worst
     assert report(*runs).exit_code is code
 
@@ -104,6 +104,6 @@ def test_a_verdict_survives_json(original):
 @pytest.mark.parametrize(
     "data", [{}, {"verdict": "MAYBE"}, {"verdict": None}, {"verdict": "FAIL", "phase": "tea"}]
 )
-def test_what_is_no_verdict(data):
+def test_other_data_is_not_a_verdict(data):
     with pytest.raises(EvidenceError, match="not a verdict"):
         Verdict.from_json(data, Path())

@@ -149,7 +149,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_verdict_is_refused(name: str) -> None:
+def test_other_files_are_not_a_verdict(name: str) -> None:
     told, message = REFUSED[name]
     with pytest.raises(EvidenceError) as caught:
         Verdict.from_json(told, HERE)

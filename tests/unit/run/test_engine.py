@@ -60,7 +60,7 @@ WITH_REIPL: dict[str, Any] = {"outcome": {"reipl_block": ASKED}, "system_disk": 
 EXPECT_REIPL = {"crashed": {"load": "scsi"}, "expect": {"reipl": True}}
 
 
-def test_one_thing_after_the_other(machines, options, evidence):
+def test_the_phases_are_in_order(machines, options, evidence):
     made = machines(**WITH_REIPL)
     verdict = engine.run(plan(**EXPECT_REIPL), **options)
     assert verdict.result is Result.PASS, verdict.findings
@@ -93,7 +93,7 @@ TROUBLE = {
 
 
 @pytest.mark.parametrize("at", TROUBLE)
-def test_trouble_on_the_way_is_an_error_in_its_phase(machines, options, evidence, at):
+def test_an_exception_is_an_error_in_its_phase(machines, options, evidence, at):
     made = machines(at={at: fail(TROUBLE[at])}, **WITH_REIPL)
     verdict = engine.run(plan(**EXPECT_REIPL), **options)
     phase = "images" if "images" in at else at
@@ -105,7 +105,7 @@ def test_trouble_on_the_way_is_an_error_in_its_phase(machines, options, evidence
         engine.verify(evidence, progress=NoProgress())
 
 
-def test_trouble_of_the_collection_is_an_error(machines, options, evidence):
+def test_an_exception_in_the_collection_is_an_error(machines, options, evidence):
     def collect(*_: object) -> None:
         raise HostError("debugfs is not installed")
 
@@ -124,7 +124,7 @@ def test_damaged_evidence_is_an_error(machines, options):
     assert "cpus.json" in verdict.error
 
 
-def test_a_surprise_is_an_error_with_its_traceback(machines, options, evidence):
+def test_an_unexpected_exception_is_an_error_with_its_traceback(machines, options, evidence):
     machines(at={"crash": fail(RuntimeError("surprise"))})
     verdict = engine.run(plan(), **options)
     assert (verdict.result, verdict.phase) == (Result.ERROR, "crash")

@@ -61,7 +61,7 @@ def test_every_field_of_the_schema_is_looked_at():
 
 
 @pytest.mark.parametrize("field", OTHER)
-def test_what_determines_the_crash_changes_its_name(field: str):
+def test_fields_that_determine_the_crash_change_its_name(field: str):
     changed = plan(**{field: OTHER[field]}).snapshot_name(DIGESTS)
     assert (changed != NAME) is (field not in BY_CONTENT)
 

@@ -33,7 +33,7 @@ def plan(**dump) -> Plan:
         {"kernel": "/somewhere/bzImage"},
     ],
 )
-def test_what_is_the_distributions_or_ours_needs_no_trust(tmp_path, dump):
+def test_sources_of_the_distribution_or_the_project_need_no_trust(tmp_path, dump):
     assert executed(plan(**dump), tmp_path) == []
 
 
@@ -48,7 +48,7 @@ def test_what_is_the_distributions_or_ours_needs_no_trust(tmp_path, dump):
         ({"config": ("CONFIG_X=`touch`",)}, "`touch`"),
     ],
 )
-def test_what_make_runs_of_others_is_named(tmp_path, dump, what):
+def test_foreign_build_scripts_are_named(tmp_path, dump, what):
     (line,) = executed(plan(**dump), tmp_path)
     assert line.startswith("dump kernel: builds ")
     assert what in line

@@ -29,6 +29,6 @@ def test_missing_register_is_refused(cpu: CpuState):
         CpuState.from_json(data)
 
 
-def test_number_that_is_none_is_refused(cpu: CpuState):
+def test_an_invalid_number_is_refused(cpu: CpuState):
     with pytest.raises(ValueError, match="fpc: not hexadecimal"):
         CpuState.from_json(cpu.to_json() | {"fpc": "zz"})

@@ -32,7 +32,7 @@ def test_states_come_back_in_file_order(cpus: list[CpuState]):
 
 
 @given(any_cpu)
-def test_nothing_is_known_of_vectors_without_notes(cpu: CpuState):
+def test_without_notes_vector_registers_are_unknown(cpu: CpuState):
     (state,) = cpu_states(notes_of(cpu, vector=False))
     assert state == replace(cpu, vxrs_low=None, vxrs_high=None)
 

@@ -118,13 +118,13 @@ def test_a_misspelt_name_is_said_first_and_put_right(text, what, tmp_path):
         ("a = " + "[" * 5000, " nested too deeply"),
     ],
 )
-def test_what_is_not_toml_is_said_with_line_and_column(text, where, tmp_path):
+def test_invalid_toml_is_refused_with_line_and_column(text, where, tmp_path):
     said = refusal(text, tmp_path)
     assert said.startswith(where)
     assert "(at " not in said
 
 
-def test_what_is_not_utf_8_is_said_so(tmp_path):
+def test_invalid_utf_8_is_refused(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_bytes(b"description = '\xff'\n")
     with pytest.raises(UsageError, match="byte 15 is not UTF-8"):

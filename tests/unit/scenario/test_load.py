@@ -28,7 +28,7 @@ def test_sizes_as_people_write_them(text, size):
 
 
 @pytest.mark.parametrize("text", ["", "M", "-1M", "1.5G", "12X", "1MM"])
-def test_what_is_no_size(text):
+def test_invalid_sizes_are_refused(text):
     with pytest.raises(ValueError, match="is no size"):
         parse_size(text)
 
@@ -164,7 +164,7 @@ def refusal_of(text, tmp_path, **crashed):
     return caught.value
 
 
-def test_what_was_given_beside_a_file_is_not_blamed_on_it(tmp_path):
+def test_wrong_options_are_not_blamed_on_the_file(tmp_path):
     error = refusal_of("[crashed]\nmemory = '1G'", tmp_path, memory=64 << 20)
     assert isinstance(error, OverrideError)
     assert error.fields == [("crashed", "memory")]
@@ -195,7 +195,7 @@ def test_an_override_takes_its_field_out_of_the_matrix(tmp_path):
     assert {each.scenario.crashed.smp for each in found} == {4}
 
 
-def test_an_heir_changes_what_it_names_and_keeps_the_rest(tmp_path):
+def test_an_extending_scenario_changes_only_its_own_fields(tmp_path):
     (tmp_path / "base.toml").write_text(
         "description = 'base'\n[crashed]\nsmp = 3\nmemory = '256M'\n[matrix]\nlayout = ['ext4']\n"
     )
@@ -207,7 +207,7 @@ def test_an_heir_changes_what_it_names_and_keeps_the_rest(tmp_path):
     assert found.scenario.dump.layout is DiskLayout.EXT4
 
 
-def test_an_heirs_own_field_is_stronger_than_an_inherited_matrix(tmp_path):
+def test_an_extending_scenarios_field_replaces_an_inherited_matrix(tmp_path):
     (tmp_path / "base.toml").write_text(
         "description = 'base'\n[matrix]\nsmp = [1, 2]\n'dump.hsa_size' = ['32M', '64M']\n"
     )
@@ -223,7 +223,7 @@ def test_an_heirs_own_field_is_stronger_than_an_inherited_matrix(tmp_path):
     ]
 
 
-def test_heirs_in_a_circle(tmp_path):
+def test_scenarios_that_extend_each_other_are_refused(tmp_path):
     for one, other in (("a", "b"), ("b", "a")):
         (tmp_path / f"{one}.toml").write_text(f"extends = '{other}'")
     with pytest.raises(UsageError, match="extends itself"):

@@ -68,7 +68,7 @@ def names(*words: str, **crashed: int) -> list[str]:
         (["what[?]/m.toml[smp=2]"], ["m[smp=2]"]),
     ],
 )
-def test_what_words_mean(here: Path, words: list[str], expected: list[str]):
+def test_words_select_scenarios(here: Path, words: list[str], expected: list[str]):
     assert names(*words) == expected
 
 
@@ -97,7 +97,7 @@ def test_overrides_reach_every_scenario(here: Path):
 
 
 @pytest.mark.parametrize("word", ["nosuch*", "nosuch/**", "mine/*.md", "empty", "[smp=?]"])
-def test_what_means_nothing_is_refused_by_name(here: Path, word: str):
+def test_an_unknown_word_is_refused_by_name(here: Path, word: str):
     (here / "empty").mkdir()
     with pytest.raises(UsageError, match="no scenario matches") as caught:
         select(["panic", word])
@@ -114,7 +114,7 @@ def test_what_means_nothing_is_refused_by_name(here: Path, word: str):
         ("mine/*.toml[smp=2]", "no scenario matches"),
     ],
 )
-def test_what_is_wrong_with_a_word_is_said(here: Path, word: str, what: str):
+def test_a_wrong_word_is_explained(here: Path, word: str, what: str):
     with pytest.raises(UsageError) as caught:
         select(["panic", word])
     assert what in caught.value.message

@@ -85,7 +85,7 @@ class TestOff:
             ]
         )
 
-    def test_errors_of_ours_elsewhere_are_as_ever(self, pytester):
+    def test_errors_outside_of_scenarios_are_unchanged(self, pytester):
         pytester.makepyfile("""
             from harness.errors import HostError
             def test_other(): raise HostError("no")
@@ -184,7 +184,7 @@ class TestScenario:
         assert "Traceback" not in text(result)
         assert "scenarios.py" not in text(result)
 
-    def test_trouble_is_an_error_and_no_failure(self, pytester, scenarios, fake):
+    def test_a_fault_of_the_harness_is_an_error_not_a_failure(self, pytester, scenarios, fake):
         fake.result = "ERROR"
         result = run(pytester, "--zharness")
         result.assert_outcomes(errors=2)
@@ -194,7 +194,7 @@ class TestScenario:
         assert "engine.run" not in text(result)
 
     @pytest.mark.parametrize("error", [UsageError("makes no sense"), HostError("no space")])
-    def test_what_leaves_no_verdict_is_an_error_too(self, pytester, scenarios, fake, error):
+    def test_a_run_without_a_verdict_is_an_error(self, pytester, scenarios, fake, error):
         fake.result = error
         result = run(pytester, "--zharness", "--junitxml=report.xml")
         result.assert_outcomes(errors=2)

@@ -17,7 +17,7 @@ DOCUMENT = (Path(__file__).parents[3] / "docs/triggers.md").read_text()
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=lambda trigger: trigger.name)
-def test_a_trigger_is_whole(trigger):
+def test_a_trigger_is_complete(trigger):
     assert re.compile(trigger.console)
     assert trigger.command
     assert "\n" not in trigger.command + "".join(trigger.setup)
@@ -46,7 +46,7 @@ def test_a_trigger_is_not_proved_by_a_system_that_lives(trigger):
 
 
 @pytest.mark.parametrize("rest", ["", ",2", ",2-63"])
-def test_a_stopped_cpu_is_none_of_those_online(rest):
+def test_the_stopped_cpu_is_not_online(rest):
     proof = trigger_named("operator-cpu-stopped").console
     # DOTALL: that is how pexpect searches
     assert re.search(proof, f"0{rest}\r\nzharness# ", re.DOTALL)
@@ -91,7 +91,7 @@ def test_the_documentation_has_every_type_of_lkdtm_that_does_not():
     assert documented("type | why") == list(NO_CRASH.items())
 
 
-def test_lkdtm_types_crash_or_do_not():
+def test_every_lkdtm_type_is_in_exactly_one_table():
     assert not CRASHES.keys() & NO_CRASH.keys()
     assert len(LKDTM) == len(CRASHES)
     assert len({trigger.name for trigger in LKDTM}) == len(LKDTM)
@@ -144,6 +144,6 @@ def test_a_stall_is_that_of_the_last_type_whichever_cpu_notices(noticed, first, 
     assert bool(re.search(trigger.console, console.replace("\n", end))) is ours
 
 
-def test_a_stall_that_nobody_notices_is_none():
+def test_an_unnoticed_stall_is_not_a_proof():
     console = STALL_OF_RCU.format(first="LOOP", last="LOOP", noticed="")
     assert not re.search(trigger_named("lkdtm-loop").console, console)

@@ -70,7 +70,7 @@ def test_right_dump_is_green_for_every_command(tmp_path: Path, form: str, on_par
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_rest_of_an_older_dump_behind_a_right_one_is_nothing(tmp_path: Path, form: str):
+def test_the_rest_of_an_older_dump_behind_a_right_one_is_ignored(tmp_path: Path, form: str):
     broken = Broken(form, on_partition=True)
     broken.data += broken.data[PAGE:]
     found = verdicts(broken, tmp_path)

@@ -185,7 +185,7 @@ def unable(evidence: Evidence) -> CheckResult:
     return CheckResult.unable("semantic", "kernel objects", HostError("drgn was killed"))
 
 
-def test_what_keeps_a_check_from_being_made_is_an_error(tmp_path: Path):
+def test_an_error_in_a_check_is_an_error(tmp_path: Path):
     with (
         Evidence.open(SyntheticRun().write(tmp_path)) as evidence,
         pytest.raises(HostError, match="drgn was killed"),
@@ -193,7 +193,7 @@ def test_what_keeps_a_check_from_being_made_is_an_error(tmp_path: Path):
         run_checks(evidence, (*CHECKS, unable))
 
 
-def test_a_dump_that_is_wrong_anyway_stays_so(tmp_path: Path):
+def test_a_wrong_dump_stays_wrong_after_an_error_in_another_check(tmp_path: Path):
     run = SyntheticRun(outcome={"hsa_released": False})
     with Evidence.open(run.write(tmp_path)) as evidence:
         checked = run_checks(evidence, (*CHECKS, unable))

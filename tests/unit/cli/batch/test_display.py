@@ -46,7 +46,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_what_is_left_is_the_mean_of_what_finished_over_the_slots():
+def test_remaining_time_is_estimated_from_finished_runs_and_slots():
     tally = Tally(6, slots=2)
     assert tally.seconds_left(0.0) is None
     for number in range(3):
@@ -57,7 +57,7 @@ def test_what_is_left_is_the_mean_of_what_finished_over_the_slots():
     assert tally.line(4.0) == "1 passed, 1 failed, 0 errors, 1 running, 3 waiting, about 18 s left"
 
 
-def test_a_run_takes_its_time_however_many_slots_are_free():
+def test_more_slots_than_runs_do_not_reduce_the_remaining_time():
     tally = Tally(2, slots=8)
     tally.started(0, "x", 0.0)
     tally.started(1, "x", 0.0)
@@ -65,7 +65,7 @@ def test_a_run_takes_its_time_however_many_slots_are_free():
     assert tally.seconds_left(1.0) == 9.0
 
 
-def test_there_is_no_estimate_once_it_is_overdue():
+def test_an_overdue_batch_has_no_estimate():
     tally = Tally(2, slots=2)
     tally.started(0, "x", 0.0)
     tally.started(1, "x", 0.0)
@@ -73,7 +73,7 @@ def test_there_is_no_estimate_once_it_is_overdue():
     assert "left" not in tally.line(100.0)
 
 
-def test_those_that_never_started_wait_no_longer():
+def test_runs_that_never_started_are_not_shown_as_waiting():
     tally = Tally(3, slots=1)
     tally.started(0, "x", 0.0)
     tally.ended(1, run("b"))
@@ -95,7 +95,7 @@ def test_lines_tell_of_each_start_and_end(capsys, clock):
     ]
 
 
-def test_lines_are_never_silent_for_long(capsys, clock):
+def test_a_line_is_printed_at_regular_intervals(capsys, clock):
     display = LineDisplay(Tally(3, 2), clock)
     display.started(0, item("a"))
     display.started(1, item("b"))
@@ -115,7 +115,7 @@ def test_lines_are_never_silent_for_long(capsys, clock):
 
 
 @pytest.mark.parametrize("kind", [QuietDisplay, LineDisplay])
-def test_console_lines_bear_the_scenarios_name(capsys, kind):
+def test_console_lines_begin_with_the_scenarios_name(capsys, kind):
     display = kind(Tally(1, 1))
     display.started(0, item("panic[smp=2]"))
     display.console(0, ConsoleLine("dump", "Linux version"))
@@ -142,7 +142,7 @@ def test_the_table_has_a_line_for_each_run_and_shows_the_seconds(width, clock):
     assert width < 200 or "0 passed, 0 failed, 0 errors, 2 running, 1 waiting" in first
 
 
-def test_what_has_ended_scrolls_by_on_one_line_above_the_table(clock):
+def test_each_finished_run_is_one_line_above_the_table(clock):
     out = io.StringIO()
     console = Console(file=out, width=40, force_terminal=True, color_system=None)
     with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -166,7 +166,7 @@ def test_what_has_ended_scrolls_by_on_one_line_above_the_table(clock):
         ({"json": False, "verbose": True}, LineDisplay),
     ],
 )
-def test_where_there_is_no_terminal(options, kind):
+def test_without_a_terminal_lines_are_printed(options, kind):
     with display_for(1, 1, **options) as display:
         assert type(display) is kind
 
@@ -224,11 +224,11 @@ def test_those_skipped_after_a_failure_are_listed(capsys):
     assert "b: SKIPPED: not run: another run failed before" in capsys.readouterr().out
 
 
-def test_a_wrong_dump_that_was_expected_is_said_to_be_one(capsys):
+def test_an_expected_wrong_dump_is_reported_as_expected(capsys):
     show_report(report(run("a", verdict(Result.PASS, "too small", expected_wrong=True))))
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["a: PASS (a wrong dump was expected) after 2.5 s", ""]
 
 
-def test_totals_of_nothing():
+def test_totals_of_an_empty_batch():
     assert totals(report(seconds=0.0)) == "0 passed, 0 failed, 0 errors in 0.0 s (0 runs a minute)"

@@ -89,7 +89,7 @@ def items_of(zharness: Zharness, asked: list[Item], *arguments: object) -> list[
     return asked
 
 
-def test_one_scenario_is_run_right_here(zharness, engine_runs, here, capsys):
+def test_one_scenario_runs_in_this_process(zharness, engine_runs, here, capsys):
     assert zharness("run", "passing.toml", "passing.toml", "--output", "out", "--keep") == 0
     (call,) = engine_runs
     assert call["plan"] == Plan("passing", load("passing.toml"))
@@ -166,7 +166,7 @@ def test_nothing_runs_if_junit_cannot_be_written(zharness, engine_runs):
         ),
     ],
 )
-def test_what_is_a_batch(zharness, asked, engine_runs, arguments, names):
+def test_these_arguments_make_a_batch(zharness, asked, engine_runs, arguments, names):
     assert [item.name for item in items_of(zharness, asked, *arguments)] == names
     assert engine_runs == []
 
@@ -241,7 +241,7 @@ def test_the_exit_code_is_that_of_the_worst(zharness, capsys, scenarios, code):
     assert out.splitlines()[-1].endswith("a minute)")
 
 
-def test_people_get_what_failed_and_the_replay_command(zharness, capsys, here):
+def test_people_see_the_failed_runs_and_the_replay_command(zharness, capsys, here):
     zharness("run", "passing.toml", "failing.toml", "-j", "2", "--output", "out")
     out, err = capsys.readouterr()
     assert "FAIL failing in phase verify" in out
@@ -251,7 +251,7 @@ def test_people_get_what_failed_and_the_replay_command(zharness, capsys, here):
     assert "] passing: started" in err
 
 
-def test_what_makes_no_sense_is_told_without_evidence(zharness, capsys, here):
+def test_a_plan_that_makes_no_sense_is_an_error_without_evidence(zharness, capsys, here):
     assert zharness("run", "refusing.toml", "-j", "1", "--output", "out") == 2
     out, _ = capsys.readouterr()
     assert "USAGE refusing\n  no such kernel\n  hint: look\n" in out
@@ -280,7 +280,7 @@ def test_ci_systems_get_junit(zharness, here):
     assert (suite.tests, suite.failures, suite.errors) == (2, 1, 1)
 
 
-def test_consoles_bear_names(zharness, capsys):
+def test_console_lines_begin_with_names(zharness, capsys):
     zharness("run", "passing.toml", "-j", "1", "-v")
     assert "passing crash | hello" in capsys.readouterr().err.splitlines()
 
@@ -291,7 +291,7 @@ def test_fail_fast_skips_the_rest(zharness, capsys):
     assert [run["verdict"] for run in runs] == ["FAIL", "SKIPPED"]
 
 
-def test_an_interrupt_is_told_after_what_had_finished(zharness, capsys, here, monkeypatch):
+def test_an_interrupt_is_reported_after_the_finished_runs(zharness, capsys, here, monkeypatch):
     def strike(self: object) -> None:
         if (here / "out/started-hanging").exists():
             os.kill(os.getpid(), signal.SIGINT)
@@ -323,7 +323,7 @@ def test_an_interrupt_is_told_after_what_had_finished(zharness, capsys, here, mo
         (("m.toml", "--repeat", "9" * 30), UsageError, "are more than the 10000 runs"),
     ],
 )
-def test_what_cannot_be_run_is_said_before_anything_is(zharness, here, arguments, error, what):
+def test_impossible_runs_are_refused_before_any_run(zharness, here, arguments, error, what):
     (here / "full").mkdir()
     (here / "full/precious").touch()
     before = sorted(here.rglob("*"))
@@ -437,7 +437,7 @@ def test_a_replay_builds_what_is_trusted_and_says_so(zharness, engine_runs, evid
     assert capsys.readouterr().err.count("builds the source /elsewhere/linux@v6.9") == 2
 
 
-def test_a_replay_of_what_is_none(zharness, evidence, here):
+def test_a_replay_of_a_directory_without_evidence_is_refused(zharness, evidence, here):
     with pytest.raises(EvidenceError, match=r"run\.json: No such file"):
         zharness("replay", here)
     with pytest.raises(EvidenceError, match=r"run\.json: name"):

@@ -32,7 +32,7 @@ def test_reads_what_was_written_last(written: list[Piece], at: int, size: int):
 
 
 @given(pieces, st.integers(0, 400), st.integers(0, 400))
-def test_what_is_no_extent_is_zero(written: list[Piece], start: int, end: int):
+def test_bytes_outside_of_extents_are_zero(written: list[Piece], start: int, end: int):
     content = FragmentedSource(WHOLE, last_wins(written), 400, "parts")
     expected, seen = put_together(written, 400), bytearray(400)
     for at, size in content.data_extents(start, end):

@@ -79,7 +79,7 @@ def test_zero_pages_become_holes(tmp_path: Path, dump: bytes):
     assert taken <= len(dump) - (1 << 20)  # the MiB that is empty in the crashed memory
 
 
-def test_what_follows_the_dump_stays_behind(tmp_path: Path, dump: bytes):
+def test_bytes_after_the_dump_are_not_collected(tmp_path: Path, dump: bytes):
     collected = collect_partition(disk_with(tmp_path, dump + b"old dump"), tmp_path, NoProgress())
     assert collected.size == len(dump)
 
@@ -137,7 +137,7 @@ NO_DUMP_DISK = {
 
 
 @pytest.mark.parametrize("name", NO_DUMP_DISK)
-def test_a_wrecked_disk_is_something_that_was_found(tmp_path: Path, name: str):
+def test_a_damaged_disk_is_a_finding(tmp_path: Path, name: str):
     sector, message = NO_DUMP_DISK[name]
     disk = disk_with(tmp_path, b"", first_sector=sector)
     collected = collect_partition(disk, tmp_path, NoProgress())
@@ -148,7 +148,7 @@ def test_a_wrecked_disk_is_something_that_was_found(tmp_path: Path, name: str):
 
 
 @pytest.mark.parametrize("collected", [Collected(None, "nothing"), Collected(5, "all", 4096)])
-def test_what_was_collected_can_be_read_again(tmp_path: Path, collected: Collected):
+def test_collected_facts_can_be_read_again(tmp_path: Path, collected: Collected):
     collected.save(tmp_path)
     assert Collected.load(tmp_path) == collected
 

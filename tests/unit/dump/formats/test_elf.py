@@ -99,7 +99,7 @@ def sized(there: int, memory: int, offset: int | None = None) -> bytes:
     return content[: at - 24] + struct.pack(">Q", offset) + content[at - 16 :]
 
 
-def test_where_nothing_is_does_not_count(tmp_path: Path):
+def test_the_offset_of_an_empty_segment_does_not_count(tmp_path: Path):
     """QEMU gives memory that it does not store the offset -1."""
     with ElfDump.open(written(tmp_path, sized(0, 0x4000, (1 << 64) - 1))) as dump:
         assert dump.length == len(VMCORE) - 0x4000

@@ -52,7 +52,7 @@ def recorded(directory: Path, form: str) -> Path:
 
 
 @pytest.mark.parametrize("form", ["zlib", "raw", "flattened", "flattened-elf"])
-def test_what_makedumpfile_makes_of_a_core_is_read_like_the_core(tmp_path: Path, form: str):
+def test_a_dump_of_makedumpfile_is_read_like_its_core(tmp_path: Path, form: str):
     core = ElfDump(Memory(gzip.decompress((RECORDED / "core.gz").read_bytes()), "core"))
     with open_dump(recorded(tmp_path, form)) as dump:
         assert dump.format == ("elf" if form == "flattened-elf" else "kdump")

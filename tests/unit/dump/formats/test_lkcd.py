@@ -128,7 +128,7 @@ NO_PAGES = {
 
 
 @pytest.mark.parametrize("name", NO_PAGES)
-def test_what_is_no_page_ends_the_dump_incomplete(tmp_path: Path, name: str):
+def test_a_bad_page_header_makes_the_dump_incomplete(tmp_path: Path, name: str):
     with open_dump(written(tmp_path, NO_PAGES[name])) as dump:
         at = len(header() + pages([0, 1, 2]))
         assert dump.incomplete is not None
@@ -145,7 +145,7 @@ def test_damaged_page_is_refused_with_its_place(tmp_path: Path):
         assert dump.read(PAGE, PAGE) == MEMORY[PAGE : 2 * PAGE]
 
 
-def test_page_header_that_is_not_where_it_was_is_refused(tmp_path: Path):
+def test_a_page_header_that_has_moved_is_refused(tmp_path: Path):
     content = bytearray(FORMS["raw, all pages"])
     at = HEADER_SIZE + 5 * (PAGE + 16)
     content[at : at + 8] = bytes(8)

@@ -117,7 +117,7 @@ def test_everything_is_found(tmp_path: Path, name: str):
         assert dump.facts["real_cpu_cnt"] == 3
 
 
-def test_what_lies_behind_a_dump_on_its_partition_is_no_part_of_it():
+def test_bytes_after_a_dump_on_a_partition_are_not_part_of_it():
     for content, expected in DUMPS.values():
         dump = opened(content + bytes(range(256)) * 64)
         assert (dump.length, dump.missing, dump.incomplete) == (len(content), 0, None)
@@ -131,7 +131,7 @@ def test_extended_memory_can_be_read_anywhere(data: st.DataObject):
     assert opened(EXTENDED_DUMP).read(at, size) == EXTENDED_MEMORY[at : at + size]
 
 
-def test_extended_memory_between_segments_is_no_data():
+def test_memory_between_extended_segments_is_no_data():
     assert list(opened(EXTENDED_DUMP).data_ranges()) == [
         (0, MIB),
         (2 * MIB, 2 * MIB + len(ALL_KINDS[2])),
@@ -332,7 +332,7 @@ def test_header_that_contradicts_itself_is_told(name: str):
     assert told.startswith(message)
 
 
-def test_what_cannot_be_read_is_no_contradiction():
+def test_unreadable_fields_are_no_contradiction():
     assert opened(patched(PLAIN_DUMP, 0x804, struct.pack(">I", 0x7FFF0000))).contradictions == ()
 
 
@@ -342,7 +342,7 @@ def test_cpu_whose_lowcore_is_missing_is_named():
         _ = dump.cpus
 
 
-def test_vector_registers_in_no_memory_are_none():
+def test_vector_registers_outside_of_memory_are_none():
     at = PAGE + PREFIXES[0] + 0x11B0
     dump = opened(patched(PLAIN_DUMP, at, struct.pack(">Q", 1 << 40)))
     assert dump.cpus[0] == replace(CPUS[0], vxrs_low=None, vxrs_high=None)

@@ -75,7 +75,7 @@ def test_a_row_is_all_that_a_new_format_takes(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("with_made_up")
-def test_traits_of_a_row_are_heeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_properties_of_a_row_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     dump = read_dump(Memory(MAGIC + bytes(0x4000), "dump"))
     assert check.map_alone(dump).notes == ()
     monkeypatch.setattr(table, "FORMATS", (*FORMATS, replace(MADE_UP, filtered=True)))
@@ -93,7 +93,7 @@ def test_a_row_is_complete(row: Format):
     assert format_named(row.name) is row
 
 
-def test_no_format_begins_like_another():
+def test_no_two_formats_have_the_same_magic():
     for row in FORMATS:
         others = [other for other in FORMATS if other is not row]
         assert not [other.name for other in others if other.magic.startswith(row.magic)]

@@ -38,5 +38,5 @@ def test_the_lowcore_leads_to_the_note():
     ],
     ids=["no pointer", "null", "at the end", "far behind", "another name", "too long", "cut"],
 )
-def test_what_is_no_note_is_none(content: bytearray):
+def test_other_bytes_are_not_a_note(content: bytearray):
     assert found(content) is None

@@ -56,7 +56,9 @@ def test_the_mirror_that_is_named_counts(apt: FakeApt, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("text", ["near.example/debian", "http://x y", "http://x\ndeb x", "/srv"])
-def test_a_mirror_that_is_none(apt: FakeApt, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_invalid_mirror_is_refused(
+    apt: FakeApt, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     monkeypatch.setenv(mirror.ENVIRONMENT, text)
     with pytest.raises(UsageError, match="is not the URI of a Debian mirror"):
         mirror.source("sid", "amd64")

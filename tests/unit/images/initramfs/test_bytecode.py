@@ -52,11 +52,11 @@ def test_python_imports_it_without_source(tmp_path: Path):
     ],
     ids=lambda entry: entry.name,
 )
-def test_what_is_no_python_source_stays_as_it_is(entry: Entry):
+def test_files_other_than_python_source_stay_unchanged(entry: Entry):
     assert one(entry) == entry
 
 
-def test_order_stays():
+def test_the_order_of_files_stays():
     entries = [file("init"), file(f"usr/lib/{THIS}/b.py"), file(f"usr/lib/{THIS}/a.py")]
     assert [entry.name.rpartition("/")[2] for entry in precompiled(entries, lambda: MINE)] == [
         "init",

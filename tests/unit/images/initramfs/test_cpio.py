@@ -114,7 +114,7 @@ def test_only_the_last_name_of_a_file_has_its_data():
         Entry("a", stat.S_IFREG, links=(cpio.TRAILER,)),
     ],
 )
-def test_what_the_format_cannot_hold(entry: Entry):
+def test_impossible_entries_are_refused(entry: Entry):
     with pytest.raises(UsageError, match="cpio"):
         cpio.archive([entry])
 

@@ -130,7 +130,7 @@ def test_only_regular_files_are_read(tmp_path: Path, make, what):
             load_all(str(path))
 
 
-def test_what_is_no_kernel_is_not_read_to_its_end(tmp_path: Path):
+def test_a_file_that_is_not_a_kernel_is_not_read_to_its_end(tmp_path: Path):
     path = tmp_path / "disk.img"
     with path.open("wb") as file:
         file.truncate(1 << 42)  # more than fits any memory

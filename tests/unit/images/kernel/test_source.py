@@ -103,9 +103,7 @@ def test_a_patch_leaves_the_stored_tree_alone(
         ("{repository}@--help", "no commit '--help'"),
     ],
 )
-def test_a_source_that_means_nothing_is_refused(
-    repository: Path, store: Store, text: str, what: str
-):
+def test_an_unknown_source_is_refused(repository: Path, store: Store, text: str, what: str):
     with pytest.raises(UsageError) as refused:
         source.kernel_source(store, NoProgress(), text.format(repository=repository))
     assert what in refused.value.message

@@ -19,7 +19,7 @@ def watch(tool, *lines: str) -> ConsoleWatch:
 @pytest.mark.parametrize(
     ("tool", "line"), [(ZFCPDUMP, "zfcpdump result: ok 4 MB"), (OTHER, "Dump complete.")]
 )
-def test_each_tool_is_heard_by_its_own_words(tool, line):
+def test_each_tool_has_its_own_result_lines(tool, line):
     console = watch(tool, "booting", line)
     assert (console.result_line, console.succeeded) == (line, True)
 
@@ -27,12 +27,12 @@ def test_each_tool_is_heard_by_its_own_words(tool, line):
 @pytest.mark.parametrize(
     ("tool", "line"), [(OTHER, "zfcpdump result: ok 4 MB"), (ZFCPDUMP, "Dump complete.")]
 )
-def test_another_tools_words_are_none(tool, line):
+def test_lines_of_another_tool_are_ignored(tool, line):
     console = watch(tool, line)
     assert (console.result_line, console.succeeded) == (None, False)
 
 
-def test_the_last_word_counts():
+def test_the_last_result_line_counts():
     console = watch(OTHER, "Dump complete.", "Dump failed", "...")
     assert (console.result_line, console.succeeded) == ("Dump failed", False)
 

@@ -128,19 +128,19 @@ def test_qemu_that_has_died_is_no_end_of_the_dump_system(stops):
         machine.session().run(Deadline(60), 60)
 
 
-def test_silence_is_a_hang():
+def test_silence_is_a_stall():
     machine = Machine()
     machine.watch.last_line = -math.inf
     assert machine.session().run(Deadline(60), SOON) is Ended.STALLED
 
 
-def test_who_still_prints_does_not_hang_but_has_no_more_time():
+def test_a_system_that_still_prints_is_out_of_time_not_stalled():
     machine = Machine()
     machine.watch.last_line = math.inf
     assert machine.session().run(Deadline(SOON), SOON) is Ended.OUT_OF_TIME
 
 
-def test_who_never_stops_stopping_has_no_more_time():
+def test_endless_stops_of_the_firmware_are_out_of_time():
     machine = Machine()
     machine.gdb.wait_stop = lambda deadline: STOP
     session = machine.session()
@@ -282,7 +282,7 @@ def test_a_qemu_that_goes_on_is_given_all_its_time(time_passes):
         (Ended.STALLED, "", Outcome.STALLED),
     ],
 )
-def test_what_an_end_is_called(ended, line, outcome):
+def test_every_end_has_its_outcome(ended, line, outcome):
     console = ConsoleWatch(ZFCPDUMP)
     console.line(line)
     assert _classify(ended, console) is outcome

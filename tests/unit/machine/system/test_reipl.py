@@ -71,7 +71,7 @@ def test_the_original_system_is_loaded_from_its_disk(snapshot, tmp_path):
         b"no block",
     ],
 )
-def test_what_names_another_disk_is_not_loaded(snapshot, tmp_path, block):
+def test_another_disk_is_not_loaded(snapshot, tmp_path, block):
     booter = FakeBooter()
     outcome = reipl(booter, snapshot, block, tmp_path / "reipl")
     assert not outcome.loaded
@@ -79,7 +79,7 @@ def test_what_names_another_disk_is_not_loaded(snapshot, tmp_path, block):
     assert left(tmp_path / "reipl") == {"named": outcome.named, "loaded": False}
 
 
-def test_what_has_no_disk_is_not_loaded(snapshot, tmp_path):
+def test_a_system_without_a_disk_is_not_loaded(snapshot, tmp_path):
     snapshot.system_disk = None
     outcome = reipl(booter := FakeBooter(), snapshot, BLOCK, tmp_path / "reipl")
     assert isinstance(outcome, ReIplOutcome)

@@ -69,7 +69,7 @@ def test_another_end_is_an_error_with_the_last_lines(guest, ended, stopped):
     assert "console.log" not in f"{caught.value.message} {caught.value.hint}"
 
 
-def test_another_death_is_an_error_with_the_last_lines(guest):
+def test_another_crash_is_an_error_with_the_last_lines(guest):
     guest.say("Oops\r\n")
     with pytest.raises(HarnessError, match="does not show 'Kernel panic'") as caught:
         stop(system(guest), trigger(), guest, Deadline(SECONDS))
@@ -89,7 +89,7 @@ def test_qemu_that_has_died_is_no_end_of_the_system(guest):
         stop(system(guest), trigger(), guest, Deadline(SECONDS))
 
 
-def test_the_operator_stops_a_machine_that_has_said_its_word(guest):
+def test_the_operator_stops_a_machine_after_its_message(guest):
     guest.ended = None
     guest.say(PANIC)
     shell = FakeShell()
@@ -99,7 +99,7 @@ def test_the_operator_stops_a_machine_that_has_said_its_word(guest):
     assert guest.done == ["stop"]
 
 
-def test_the_operator_stops_no_machine_that_says_nothing(guest):
+def test_the_operator_does_not_stop_a_machine_without_its_message(guest):
     with pytest.raises(HarnessError, match="does not show"):
         stop(system(guest), trigger(Stopped.BY_OPERATOR), guest, Deadline(SOON))
     assert guest.done == []

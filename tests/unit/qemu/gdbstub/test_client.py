@@ -128,7 +128,7 @@ def refused(call: Callable[[GdbClient], object], gdb: GdbClient) -> StateError:
 
 
 @pytest.mark.parametrize("name", OF_A_STOPPED_MACHINE)
-def test_what_a_running_machine_does_not_take(name: str):
+def test_calls_that_a_running_machine_refuses(name: str):
     with session("> c\n> \\x03\n< T02thread:01;") as gdb:
         gdb.resume()
         error = refused(OF_A_STOPPED_MACHINE[name], gdb)
@@ -140,7 +140,7 @@ def test_what_a_running_machine_does_not_take(name: str):
 
 
 @pytest.mark.parametrize("name", OF_A_RUNNING_MACHINE)
-def test_what_a_stopped_machine_does_not_take(name: str):
+def test_calls_that_a_stopped_machine_refuses(name: str):
     with session("> p1\n< 0000000000010000") as gdb:
         error = refused(OF_A_RUNNING_MACHINE[name], gdb)
         assert (error.state, error.required) == (State.STOPPED, State.RUNNING)

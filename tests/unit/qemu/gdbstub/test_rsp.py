@@ -132,7 +132,7 @@ def test_stop_replies(payload: bytes, stop: StopReply):
     "payload",
     [b"", b"OK", b"E14", b"T", b"T5", b"Txx", b"S050", b"T05thread:;", b"T05watch:-1;", b"T05x;"],
 )
-def test_what_is_no_stop_reply(payload: bytes):
+def test_other_packets_are_not_stop_replies(payload: bytes):
     with pytest.raises(ProtocolError, match="is not a stop reply"):
         parse_stop_reply(payload)
 
@@ -141,7 +141,7 @@ def test_what_is_no_stop_reply(payload: bytes):
     "payload",
     [b"W00x", b"T05thread:p1;", b"T05thread:p.1;", b"T05watch:0x1;", b"T+5", b"\xff\xff\xff"],
 )
-def test_what_is_almost_a_stop_reply(payload: bytes):
+def test_damaged_stop_replies_are_refused(payload: bytes):
     with pytest.raises(ProtocolError, match="is not a stop reply"):
         parse_stop_reply(payload)
 

@@ -138,7 +138,7 @@ def test_reports_are_in_the_order_of_the_request(run, items, watched, tmp_path):
     assert (error.error, error.hint, error.phase) == ("no prompt", "look", "boot")
 
 
-def test_what_workers_tell_is_passed_on(run, items, watched):
+def test_messages_of_workers_are_passed_on(run, items, watched):
     run(items("passing"))
     assert watched.lines == ["hello"]
     assert watched.tasks == ["boot it, in other words"]
@@ -160,7 +160,7 @@ class DeathFirst(selectors.DefaultSelector):
         ]
 
 
-def test_what_a_dead_worker_had_told_is_heard(run, items, watched, monkeypatch):
+def test_messages_of_a_dead_worker_are_read(run, items, watched, monkeypatch):
     monkeypatch.setattr(selectors, "DefaultSelector", DeathFirst)
     assert results(run(items("passing", "failing"))) == ["PASS", "FAIL"]
     assert watched.lines == ["hello", "hello"]
@@ -197,7 +197,7 @@ def test_a_worker_without_a_verdict_is_an_error_that_says_why(run, items, tmp_pa
     assert (verdict.hint == f"see {evidence / 'worker.log'}") == (what == "dying")
 
 
-def test_what_makes_no_sense_is_refused_and_has_no_evidence(run, items, tmp_path):
+def test_a_usage_error_of_a_worker_has_no_evidence(run, items, tmp_path):
     report = run(items("refusing", "passing"))
     assert results(report) == ["USAGE", "PASS"]
     assert report.exit_code == 2
@@ -248,7 +248,7 @@ def test_one_that_never_fits_is_refused_before_anything_runs(run, items, watched
     assert watched.events == []
 
 
-def test_those_of_one_crash_wait_until_it_is_made(run, items, watched):
+def test_runs_that_share_a_crash_wait_for_it(run, items, watched):
     shared = items("waiting_after_its_crash:started-2", "passing", "passing", crash="one")
     assert results(run(shared)) == ["PASS"] * 3
     first, second = watched.names("started")[:2]
@@ -336,7 +336,7 @@ def test_a_second_interrupt_does_not_wait(run, items, watched, tmp_path):
     assert results(report) == ["INTERRUPTED"]
 
 
-def test_trouble_of_our_own_leaves_no_worker(run, items, watched, tmp_path):
+def test_an_internal_error_leaves_no_worker(run, items, watched, tmp_path):
     def fail() -> None:
         if (tmp_path / "out/started-0").exists():
             raise RuntimeError("display")
@@ -346,7 +346,7 @@ def test_trouble_of_our_own_leaves_no_worker(run, items, watched, tmp_path):
         run(items("hanging", "hanging"))
 
 
-def test_nothing_to_run(run):
+def test_an_empty_batch_ends_at_once(run):
     assert run([]).runs == ()
 
 

@@ -131,7 +131,7 @@ def test_it_goes_on_where_it_was_ended(killed):
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (4, 1, 1, 1)
 
 
-def test_what_is_finished_is_not_run_at_all(here):
+def test_finished_runs_are_not_repeated(here):
     given = ("passing.toml", "--repeat", "3")
     assert finish(here, *given)[0] == ExitCode.PASS
     assert len(began(here)) == 3
@@ -167,7 +167,7 @@ def test_another_batch_is_refused_and_named(here, again, what):
     assert began(here) == []
 
 
-def test_what_is_no_batch_is_not_gone_on_with(here):
+def test_another_directory_cannot_be_resumed(here):
     (here / "out").mkdir()
     (here / "out/mine").touch()
     code, _, err = finish(here, "passing.toml", "--resume")
@@ -176,7 +176,7 @@ def test_what_is_no_batch_is_not_gone_on_with(here):
     assert [path.name for path in (here / "out").iterdir()] == ["mine"]
 
 
-def test_from_nothing_it_begins(here):
+def test_an_empty_directory_begins_a_batch(here):
     assert finish(here, "passing.toml", "--resume")[0] == ExitCode.PASS
     assert began(here) == ["passing"]
 

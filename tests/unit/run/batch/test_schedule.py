@@ -98,7 +98,7 @@ def test_a_small_job_goes_before_one_that_does_not_fit():
     assert schedule.start() == [1]
 
 
-def test_a_large_job_is_overtaken_so_often_and_no_more():
+def test_a_large_job_is_overtaken_only_a_limited_number_of_times():
     schedule = Schedule([job(cpus=1), job(cpus=4), *[job()] * 10], CAPACITY, max_overtaken=LIMIT)
     assert schedule.start() == [0, 2, 3, 4]
     for number in (2, 3, 4):

@@ -104,12 +104,12 @@ def test_any_line_is_a_message_or_refused(line):
         b"\xff",
     ],
 )
-def test_what_is_no_message_is_refused(line):
+def test_other_lines_are_not_messages(line):
     with pytest.raises(ProtocolError, match="no message"):
         decode(line)
 
 
-def test_what_comes_before_nonsense_is_heard():
+def test_messages_before_an_invalid_line_are_read():
     heard = MessageReader().feed(written([AtTask("boot", "")]) + b"nonsense\n")
     assert next(heard) == AtTask("boot", "")
     with pytest.raises(ProtocolError):
@@ -183,7 +183,7 @@ def test_the_engine_gets_what_the_job_says(tmp_path, fresh, consoles):
     assert given["on_phase"] is not None
 
 
-def test_trouble_without_evidence_is_an_error(tmp_path):
+def test_an_exception_without_evidence_is_an_error(tmp_path):
     def run(plan, **_):
         raise HostError("read-only", hint="elsewhere")
 
@@ -241,7 +241,7 @@ worker.main()
 JOB = RunJob(PLAN, Path("/out"), Path("/store"))
 
 
-def test_what_is_printed_does_not_get_between_the_messages():
+def test_printed_text_does_not_mix_with_messages():
     done = run_main("print('from Python'); import os; os.system('echo from a tool')", JOB)
     assert done.returncode == 0
     assert isinstance(decode(done.stdout.encode()), Concluded)
@@ -253,7 +253,7 @@ def test_an_interrupt_ends_a_worker_in_silence():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_a_surprise_leaves_its_traceback_for_the_log():
+def test_an_unexpected_exception_leaves_its_traceback_in_the_log():
     done = run_main("1 / 0", JOB)
     assert done.returncode == 1
     assert done.stdout == ""

@@ -112,13 +112,13 @@ def test_wrong_outcome(tmp_path: Path, name: str):
     assert len(result.findings) == 1
 
 
-def test_what_was_too_much_is_said_and_is_no_fault(tmp_path: Path):
+def test_reached_limits_are_noted_and_are_no_fault(tmp_path: Path):
     said = ["the console log was cut at 8 MiB"]
     result = checked(outcome.check, SyntheticRun(outcome={"limits": said}).write(tmp_path))
     assert result.passed
     assert result.notes == tuple(said)
 
 
-def test_no_limits_are_none(tmp_path: Path):
+def test_without_limits_there_is_no_note(tmp_path: Path):
     result = checked(outcome.check, SyntheticRun(outcome={"limits": 5}).write(tmp_path))
     assert (result.passed, result.notes) == (True, ())

@@ -27,7 +27,7 @@ def message(check, tmp_path, **run):
     return finding.message
 
 
-def test_nothing_expected_is_nothing_checked(tmp_path):
+def test_without_expectations_there_is_no_check(tmp_path):
     for check in (expectations, reipl):
         assert result_of(check, tmp_path / check.CHECK).skipped_reason
 
@@ -126,7 +126,7 @@ def test_a_re_ipl_that_is_not_as_it_should_be(tmp_path, run, said):
     assert said in message(reipl, tmp_path, **run)
 
 
-def test_a_re_ipl_that_came_to_no_end_is_an_error(tmp_path):
+def test_an_unfinished_re_ipl_is_an_error(tmp_path):
     root = SyntheticRun(expect={"reipl": True}, outcome=ASKED).write(tmp_path / "run")
     (root / "crash/system.img").touch()
     with pytest.raises(EvidenceError, match=r"reipl/outcome\.json: missing"), Evidence.open(root):

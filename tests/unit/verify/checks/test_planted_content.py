@@ -495,6 +495,6 @@ def test_any_page_in_the_place_of_any_other_counts(on_disk: OnDisk, data: st.Dat
         assert f"of page {source:#x}" in said(result)
 
 
-def test_what_was_put_back_is_green(on_disk: OnDisk):
+def test_restored_content_is_green(on_disk: OnDisk):
     with on_disk.changed(0, on_disk.content.image[:1]) as result:
         assert result.passed

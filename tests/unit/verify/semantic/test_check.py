@@ -254,13 +254,13 @@ ALLOWED: dict[str, tuple[KernelFacts, Trigger | None, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_is_right_all_the_same(evidence, name):
+def test_these_differences_are_allowed(evidence, name):
     facts, trigger, console = ALLOWED[name]
     told = replace(evidence, trigger=trigger, crash_console=console)
     assert messages(check_kernel(facts, told)) == []
 
 
-def test_what_drgn_cannot_know_is_a_note(evidence):
+def test_facts_unknown_to_drgn_are_a_note(evidence):
     facts = replace(KERNEL, slabs=None, unknown={"slabs": "AttributeError: no member 'x'"})
     result = check_kernel(facts, evidence)
     assert result.passed

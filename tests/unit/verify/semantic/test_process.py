@@ -45,7 +45,7 @@ print(json.dumps({"faults": {"names": "a", "tasks": "b", "slabs": "c"}}))
     assert "zones" not in facts.faults
 
 
-def test_what_is_too_slow_is_the_hosts_fault():
+def test_a_timeout_is_the_hosts_fault():
     started = time.monotonic()
     with pytest.raises(HostError, match="was not done after 1 s"):
         told(f"import time; print({NAMES!r}, flush=True); time.sleep(600)", seconds=1.0)
