@@ -95,6 +95,10 @@ class QemuDied(HarnessError):
 class EvidenceError(HarnessError):
     """Stored evidence (a run, a snapshot, an image) is missing, foreign or damaged."""
 
+    def without(self, name: str) -> str:
+        """The message for use in another one that begins with the same ``name``."""
+        return self.message.removeprefix(f"{name}: ")
+
 
 class LimitError(EvidenceError):
     """An input has more content, or takes more memory or time, than any genuine one."""

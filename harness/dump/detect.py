@@ -8,15 +8,16 @@ from pathlib import Path
 from harness.dump.byte_source import ByteSource, File
 from harness.dump.disk import containers
 from harness.dump.formats.kdump.flattened import flattened, is_flattened
-from harness.dump.formats.table import MAGIC_SIZE, format_at, format_named
+from harness.dump.formats.table import format_at, format_named
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
+from harness.s390x.lowcore import PAGE_SIZE
 
 BUSY_MARKER = b"zfcpdump busy\0"  # zfcpdump 3 writes this first, and overwrites it last
 
 _NO_DUMP = (
     (BUSY_MARKER, "a dump that was begun and never finished (zfcpdump's busy marker)"),
-    (bytes(len(BUSY_MARKER)), "a dump whose first page, which is written last, never was"),
+    (bytes(PAGE_SIZE), "a dump whose first page, which is written last, never was"),
     (b"\x1f\x8b", "compressed with gzip: decompress it first"),
     (b"\xfd7zXZ\0", "compressed with xz: decompress it first"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd: decompress it first"),
@@ -48,7 +49,7 @@ def read_dump(content: ByteSource) -> Dump:
     form = format_at(content)
     if form is not None:
         return form.read(content)
-    start = content.upto(0, MAGIC_SIZE)
+    start = content.upto(0, PAGE_SIZE)
     if not start:
         raise EvidenceError(f"{content.name}: is empty")
     for magic, what in _NO_DUMP:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -154,7 +154,7 @@ def complete(dump: Dump) -> CheckResult:
     unfinished = () if dump.incomplete is None else (dump.incomplete,)
     findings = [
         *_findings(COMPLETE, FindingKind.UNFINISHED, unfinished),
-        *map(_truncated, (each for each in dump.fallible if each.present_end < each.end)),
+        *_truncated([each for each in dump.fallible if each.present_end < each.end]),
     ]
     if dump.content.size < dump.length and not findings:
         message = f"truncated: {dump.content.size} of {dump.length} bytes are there"
@@ -165,8 +165,20 @@ def complete(dump: Dump) -> CheckResult:
     return _result(COMPLETE, len(dump.segments), "segments", findings, notes)
 
 
-def _truncated(segment: Segment) -> Finding:
-    return Finding(
+def _truncated(lacking: Sequence[Segment]) -> Iterator[Finding]:
+    """One finding: where a file with many segments was cut, all of them behind that lack."""
+    if not lacking:
+        return
+    segment = lacking[0]
+    if len(lacking) > 1:
+        missing = sum(each.end - each.present_end for each in lacking)
+        message = (
+            f"truncated: {missing} bytes of memory in {len(lacking)} segments are not in the file, "
+            f"the first at {segment.present_end:#x}"
+        )
+        yield Finding(COMPLETE, FindingKind.FILE_TRUNCATED, message)
+        return
+    yield Finding(
         COMPLETE,
         FindingKind.TRUNCATED,
         f"truncated: of memory {segment.paddr:#x}-{segment.end - 1:#x} only what is below "

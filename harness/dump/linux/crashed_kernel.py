@@ -47,7 +47,8 @@ class Kernel:
             try:
                 self._pages[page] = dat.translate(self.asce, page, self._entry)
             except EvidenceError as error:
-                raise EvidenceError(f"{self.dump.name}: {error.message}") from error
+                name = self.dump.name
+                raise EvidenceError(f"{name}: {error.without(name)}") from error
         return self._pages[page] + virtual - page
 
     def read(self, virtual: int, size: int) -> bytes:

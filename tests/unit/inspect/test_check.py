@@ -432,3 +432,11 @@ def test_whatever_is_damaged_is_a_finding(damages: list[tuple[int, int]]):
     except EvidenceError:
         return
     assert checked(dump).keys() == checked(read(ELF)).keys()
+
+
+def test_a_file_that_ends_before_many_segments_is_one_finding():
+    segments = [Segment(PAGE * at, PAGE, Memory(b"A" * 9, "it")) for at in range(99)]
+    (finding,) = checked(OtherDump(segments))["complete"].findings
+    assert finding.message == (
+        "truncated: 404613 bytes of memory in 99 segments are not in the file, the first at 0x9"
+    )

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dissect.cstruct import cstruct
 
 ELFMAG = b"\x7fELF"
-EI_CLASS, EI_DATA = 4, 5
+EI_CLASS, EI_DATA, EI_VERSION = 4, 5, 6
 ELFCLASS64 = 2
 ELFDATA2MSB = 2
+EV_CURRENT = 1
 ET_CORE = 4
 EM_S390 = 22
 PT_LOAD = 1

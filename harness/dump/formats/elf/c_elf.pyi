@@ -53,8 +53,10 @@ c_elf: TypeAlias = _c_elf
 ELFMAG: bytes
 EI_CLASS: int
 EI_DATA: int
+EI_VERSION: int
 ELFCLASS64: int
 ELFDATA2MSB: int
+EV_CURRENT: int
 ET_CORE: int
 EM_S390: int
 PT_LOAD: int

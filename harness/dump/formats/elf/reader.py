@@ -17,11 +17,13 @@ from harness.dump.formats.elf.c_elf import (
     EHDR_SIZE,
     EI_CLASS,
     EI_DATA,
+    EI_VERSION,
     ELFCLASS64,
     ELFDATA2MSB,
     ELFMAG,
     EM_S390,
     ET_CORE,
+    EV_CURRENT,
     NHDR_SIZE,
     NT_PRPSINFO,
     PHDR_SIZE,
@@ -250,6 +252,10 @@ def _header(content: ByteSource) -> c_elf.Elf64_Ehdr:
         raise EvidenceError(
             f"{name}: foreign: e_ident at offset {EI_CLASS} says class {start[EI_CLASS]}, data "
             f"encoding {start[EI_DATA]}; an s390x dump is class 2 (64 bit), encoding 2 (big-endian)"
+        )
+    if start[EI_VERSION] != EV_CURRENT:
+        raise EvidenceError(
+            f"{name}: offset {EI_VERSION}: EI_VERSION is {start[EI_VERSION]}, not {EV_CURRENT}"
         )
     header = c_elf.Elf64_Ehdr(start)
     for field, at, want in (

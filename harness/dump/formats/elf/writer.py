@@ -17,6 +17,7 @@ from harness.dump.formats.elf.c_elf import (
     ELFMAG,
     EM_S390,
     ET_CORE,
+    EV_CURRENT,
     NT_PRPSINFO,
     PHDR_SIZE,
     PN_XNUM,
@@ -33,7 +34,6 @@ from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.notes import Note, cpu_notes
 
 CHUNK = 1 << 20
-_EV_CURRENT = 1
 _PF_RWX = 7
 
 
@@ -84,10 +84,10 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
 
 def _header(phdrs: int) -> c_elf.Elf64_Ehdr:
     return c_elf.Elf64_Ehdr(
-        e_ident=list((ELFMAG + bytes([ELFCLASS64, ELFDATA2MSB, _EV_CURRENT])).ljust(16, b"\0")),
+        e_ident=list((ELFMAG + bytes([ELFCLASS64, ELFDATA2MSB, EV_CURRENT])).ljust(16, b"\0")),
         e_type=ET_CORE,
         e_machine=EM_S390,
-        e_version=_EV_CURRENT,
+        e_version=EV_CURRENT,
         e_phoff=EHDR_SIZE,
         e_ehsize=EHDR_SIZE,
         e_phentsize=PHDR_SIZE,

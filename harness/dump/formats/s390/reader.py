@@ -54,7 +54,8 @@ class S390Dump(Dump):
             except EvidenceError as error:
                 raise EvidenceError(
                     f"{self.name}: CPU {number}: no registers for the prefix {prefix:#x} at offset "
-                    f"{LC_VEC_OFFSET + 4 * number:#x} (lc_vec): {error.message}"
+                    f"{LC_VEC_OFFSET + 4 * number:#x} (lc_vec): "
+                    f"{error.without(self.name)}"
                 ) from error
         return tuple(cpus)
 

@@ -78,7 +78,7 @@ def register_patches(dump: Dump, cpus: Sequence[CpuState], end: int) -> tuple[Pa
         except EvidenceError as error:
             raise EvidenceError(
                 f"{dump.name}: CPU {number}: registers would be kept in the lowcore at "
-                f"{cpu.prefix:#x}: {error.message}"
+                f"{cpu.prefix:#x}: {error.without(dump.name)}"
             ) from error
     read = _patched(dump.read, patches)
     for number, cpu in enumerate(cpus):

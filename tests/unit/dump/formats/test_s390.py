@@ -338,8 +338,10 @@ def test_unreadable_fields_are_no_contradiction():
 
 def test_cpu_whose_lowcore_is_missing_is_named():
     dump = opened(patched(PLAIN_DUMP, 0x804, struct.pack(">I", 0x7FFF0000)))
-    with pytest.raises(EvidenceError, match=r"CPU 1: no registers .* 0x7fff0000 at offset 0x804"):
+    message = r"CPU 1: no registers .* 0x7fff0000 at offset 0x804"
+    with pytest.raises(EvidenceError, match=message) as caught:
         _ = dump.cpus
+    assert caught.value.message.count(NAME) == 1
 
 
 def test_vector_registers_outside_of_memory_are_none():

@@ -103,6 +103,13 @@ def test_a_fault_names_the_entry(name: str):
     assert f"{address:#x}" in caught.value.message
 
 
+def test_a_table_that_the_dump_lacks_is_told_with_the_dumps_name_once():
+    memory = CrashedKernel().memory()
+    put(memory, IMAGE_REGION, ">Q", 0x7FFF0000 | 7)
+    with pytest.raises(EvidenceError, match=r"^some\.elf: has no memory at 0x7fff"):
+        kernel_of(CrashedKernel(), bytes(memory)).translate(IN_IMAGE)
+
+
 def test_an_address_beyond_the_tables():
     with pytest.raises(EvidenceError, match="is beyond what a region-third table maps"):
         translated(MEMORY_OF_IT, 1 << 42)
