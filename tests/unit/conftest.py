@@ -12,7 +12,7 @@ from tests.support.cpus import make_cpu
 
 @pytest.fixture(scope="package", autouse=True)
 def no_network() -> Iterator[None]:
-    """A test that would fetch and build something fails at once; processes it starts, too."""
+    """A test fails at once if it, or a process that it starts, fetches or builds something."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv(mirror.ENVIRONMENT, NO_MIRROR)
         yield

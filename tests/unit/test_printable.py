@@ -1,4 +1,4 @@
-"""What others wrote never moves a cursor, changes a colour or hides in a line."""
+"""Foreign text never moves the cursor, changes a colour or hides in a line."""
 
 from __future__ import annotations
 

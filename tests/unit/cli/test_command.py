@@ -1,4 +1,4 @@
-"""The command line: exit codes, one clear line, nothing on standard output but what was asked."""
+"""The command line: exit codes, one clear error line, and only results on standard output."""
 
 from __future__ import annotations
 

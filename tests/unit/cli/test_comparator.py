@@ -1,4 +1,4 @@
-"""The clock comparator is shown as the CPU had it, though dumps hold it shifted."""
+"""The clock comparator is shown as in the CPU, although dumps have it shifted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""doctor: everything that is missing, with the command that mends it, and exit code 3."""
+"""doctor: everything that is missing, with the command that repairs it, and exit code 3."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
 
 @pytest.fixture
 def fit_host(apt: FakeApt, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
-    """A host that has everything, whatever this one has."""
+    """A complete host, independent of this host."""
     monkeypatch.setattr(needs, "find_tool", lambda tool: f"/usr/bin/{tool}")
     monkeypatch.setattr(needs, "DISK_FOR_KERNELS", 0)
     monkeypatch.setattr(needs, "MEMORY", 0)

@@ -1,4 +1,4 @@
-"""How a command ends when its streams, its limits or somebody's signal end it."""
+"""How a command ends if its streams, its limits or a signal end it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.errors import ExitCode
 
 MANY = ("scenario", "list", "--json")  # more than a pipe holds at once
 
-# what a command of zharness is in these tests: harmless, and long enough to be ended
+# the command in these tests: harmless, and long enough to be ended
 STAND_IN = """
 import sys, time
 from harness.cli import main, command
@@ -54,7 +54,7 @@ def stand_in(body: str, **options) -> subprocess.CompletedProcess:
 
 
 def one_line(done: subprocess.CompletedProcess) -> str:
-    """What it complained of: one line, and perhaps a hint."""
+    """The error: one line, and perhaps a hint."""
     first, *hints = done.stderr.splitlines()
     assert first.startswith("zharness: ")
     assert all(hint.startswith("zharness: hint: ") for hint in hints)
@@ -93,7 +93,7 @@ def test_rich_does_not_make_a_wrong_dump_of_a_broken_pipe():
 
 
 def test_typer_does_not_make_a_wrong_dump_of_another_broken_pipe():
-    """One of a connection that is ours."""
+    """A broken pipe of a connection of our own."""
     body = "raise BrokenPipeError(32, 'Broken pipe')"
     assert stand_in(body).returncode == ExitCode.ERROR
     body = """
@@ -221,7 +221,7 @@ def test_a_small_limit_is_an_error_in_one_line(error, option):
 
 
 def test_too_little_memory_is_not_a_wrong_dump():
-    """Enough for Python, not for what the command line is made of."""
+    """Enough for Python, but not for the modules of the command line."""
     done = run(*MANY, limits=[(resource.RLIMIT_AS, 45 << 20)])
     assert done.returncode == ExitCode.ERROR, done.stderr
     assert "ulimit" in one_line(done) + done.stderr
@@ -269,7 +269,7 @@ def test_a_second_signal_ends_it_at_once():
 
 
 def test_ignored_signals_stay_ignored():
-    """As by nohup."""
+    """Like nohup."""
     body = "__import__('os').write(1, b'begun\\n'); sys.stdin.read(); return 0"
     with subprocess.Popen(
         [

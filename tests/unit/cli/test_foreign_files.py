@@ -1,4 +1,4 @@
-"""``zharness dump info``, ``check`` and ``compare`` of what is no dump of ours: one clear line."""
+"""``zharness dump info``, ``check`` and ``compare`` with foreign files: one clear line."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path: Path):
 def test_commands_say_that_the_file_has_shrunk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, command: str, code: ExitCode
 ):
-    """Cut once its headers are read; ``info`` says what it cannot read, ``check`` finds fault."""
+    """Truncated after its headers were read: ``info`` says what is missing, ``check`` is red."""
     path = written(tmp_path / "dump.elf", CrashedKernel().elf())
     whole, upto = path.stat().st_size, File.upto
 

@@ -1,4 +1,4 @@
-"""Commands have the options that the schema marks, and get their values by section and field."""
+"""Commands have an option for each marked field of the schema, and get its value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.scenario.options import Option, options_of
 
 
 class NewDump(Dump):
-    """With a field that nothing but this class knows."""
+    """A section with a field that only this class has."""
 
     delay: Annotated[int, Option("--delay", "Seconds before the dump.")] = 0
     room: Annotated[Size | None, Option("--room", "Free memory, such as 512M or 1G.")] = None
@@ -25,7 +25,7 @@ class NewDump(Dump):
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, str]]:
-    """A command with the options of these sections: what it got, and what it printed."""
+    """Run a command with the options of these sections; returns its values and its output."""
     options = options_of({"crashed": Crashed, "dump": NewDump})
     monkeypatch.setattr(cli_overrides, "OPTIONS", options)
 

@@ -1,4 +1,4 @@
-"""What others wrote reaches the terminal through one module alone, which makes it harmless."""
+"""Foreign text reaches the terminal through only one module, which makes it harmless."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_a_file_name_given_to_a_command_comes_back_harmless(command, tmp_path):
 
 
 def _spoken(*speaks) -> tuple[str, str]:
-    """What is written to standard output and standard error meanwhile."""
+    """The text that is written to standard output and standard error in the block."""
     kept, sys.stdout, sys.stderr = (sys.stdout, sys.stderr), io.StringIO(), io.StringIO()
     try:
         for speak in speaks:

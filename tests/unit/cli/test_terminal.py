@@ -1,4 +1,4 @@
-"""What a person sees on a terminal, with a made-up engine and made-up workers: no QEMU runs."""
+"""What a person sees on a terminal, with a fake engine and fake workers, without QEMU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command lines that make no sense: the right help, the word that was meant, JSON if asked for."""
+"""Wrong command lines: the right help, a suggestion, and JSON if it was requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that were wrong: numbers of one, and helps that left something out."""
+"""Messages that were wrong before: plurals of one, and incomplete help."""
 
 from __future__ import annotations
 

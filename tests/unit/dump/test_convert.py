@@ -1,4 +1,4 @@
-"""Every reader against every writer; what is converted was put together with struct."""
+"""Every reader against every writer; the converted dumps are made with struct."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ NO_VECTORS = {"vxrs_low": None, "vxrs_high": None}
 
 @contextmanager
 def directory() -> Iterator[Path]:
-    """One for each of hypothesis' examples, unlike tmp_path."""
+    """A new directory for each example of hypothesis, unlike tmp_path."""
     with TemporaryDirectory() as name:
         yield Path(name)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a dump has to keep."""
+    """The content that a dump must keep."""
 
     memory: bytes = field(repr=False)
     cpus: tuple[CpuState, ...]
@@ -57,7 +57,7 @@ class Machine:
 
 @st.composite
 def machines(draw: st.DrawFn) -> Machine:
-    """Memory with VMCOREINFO, and CPUs, of which it has some registers; all lowcores differ."""
+    """Memory with VMCOREINFO and some registers of the CPUs; all lowcores differ."""
     memory = bytearray(SIZE)
     for number in draw(st.sets(st.integers(0, SIZE // PAGE - 1), max_size=20)):
         memory[number * PAGE : (number + 1) * PAGE] = random.Random(number).randbytes(PAGE)
@@ -371,7 +371,7 @@ def test_target_that_cannot_be_written_is_a_host_error(tmp_path: Path, form: str
 
 
 class Seen(NoProgress):
-    """Remembers what was announced."""
+    """A progress that records its calls."""
 
     def __init__(self) -> None:
         self.done: list[float] = []

@@ -1,4 +1,4 @@
-"""Whatever a file claims, commands on dumps take little memory and time, or refuse it clearly."""
+"""Commands on dumps need little memory and time for every file, or refuse it clearly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.dumps import hostile
 from tests.support.dumps.hostile import MIB, ONE_PAGE, SHAPES, elf
 
 GIB = 1 << 30
-# the commands that each shape was hard for; the nightly tests try all of them
+# the commands that had problems with a file; the nightly tests run all commands
 HARD = {
     "adjacent PT_LOADs": ("check",),
     "PT_LOADs in reverse": ("compare",),
@@ -54,7 +54,7 @@ REFUSED = {
 
 @pytest.fixture
 def file(tmp_path: Path):
-    """Where a shape is written; not kept, for they are large."""
+    """The path for a hostile file; it is removed, because it may be large."""
     path = tmp_path / "hostile.img"
     yield path
     path.unlink(missing_ok=True)

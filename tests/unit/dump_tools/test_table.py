@@ -1,4 +1,4 @@
-"""Each row is the one tool that it is of: its ramdisk is there, and it knows its parameters."""
+"""Each row fits its tool: the files of its ramdisk exist, and the tool knows its parameters."""
 
 from __future__ import annotations
 

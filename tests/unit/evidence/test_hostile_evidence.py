@@ -1,4 +1,4 @@
-"""Evidence, crashes and reports of others: whatever stands there, they are read or refused."""
+"""Foreign evidence, crashes and reports: they are read or refused, whatever they contain."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def verdict_of(root: Path) -> dict[str, Any]:
 
 
 def message_of(work: Callable[[], object], *errors: type[HarnessError]) -> str | None:
-    """What the one error says that may come of it, None if none comes."""
+    """The message of the only allowed error, None without an error."""
     try:
         work()
     except errors as error:
@@ -403,7 +403,7 @@ COMMANDS = {
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_a_command_does_not_wait_for_a_fifo(tmp_path, command):
-    """Nor does it say more than a line."""
+    """It also prints only one line."""
     root = SyntheticRun().write(tmp_path / "run")
     for name in ("run.json", "crash/machine.json"):
         (root / name).unlink()

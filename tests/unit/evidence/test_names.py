@@ -1,4 +1,4 @@
-"""The names of evidence files: each is said once in the code, and explained in docs/evidence.md."""
+"""The names of evidence files: each is once in the code, and explained in docs/evidence.md."""
 
 from __future__ import annotations
 

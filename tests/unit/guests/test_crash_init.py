@@ -1,4 +1,4 @@
-"""The crashed system's /init, in a file tree of its own, with programs that only take notes."""
+"""The crashed system's /init, in a separate file tree, with programs that only record calls."""
 
 from __future__ import annotations
 

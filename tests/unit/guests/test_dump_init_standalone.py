@@ -30,7 +30,7 @@ MCESAD, STATUS = 0x11B0, 0x1200
 
 @dataclass(frozen=True)
 class Read:
-    """What an independent reader makes of a dump."""
+    """A dump, read by an independent reader."""
 
     header: dict[str, int]
     prefixes: tuple[int, ...]
@@ -124,7 +124,7 @@ def crashed(cpus: list[CpuState], size: int = MEMORY) -> bytearray:
 
 
 def with_registers(memory: bytearray, cpus: list[CpuState]) -> bytes:
-    """What the dump has to hold: bytes of no register are as they were."""
+    """The memory that the dump must have; bytes that are no register are unchanged."""
     expected = bytearray(memory)
     for number, cpu in enumerate(cpus):
         area = status_area(cpu)

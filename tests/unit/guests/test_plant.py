@@ -1,4 +1,4 @@
-"""The program that plants content, images/crash/plant, on this host: what it chooses and writes."""
+"""The program that plants content, images/crash/plant, on this host: its choices and writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layout of planted content: what is written is read again, and nothing else is."""
+"""The layout of planted content: written headers can be read, other bytes are refused."""
 
 from __future__ import annotations
 

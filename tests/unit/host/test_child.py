@@ -1,4 +1,4 @@
-"""A child that does not outlive us."""
+"""A child process that ends with its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the host is to blame for is an ERROR; only a wrong name is a user's mistake."""
+"""Faults of the host are an ERROR; only a wrong name is a user's mistake."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_only_a_wrong_name_is_usage(number):
 
 @pytest.fixture
 def out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that the host refuses to open or to look at, also for root."""
+    """A file that the host refuses to open or to stat, also for root."""
     path = tmp_path / "refused.toml"
     path.write_text("description = 'x'\n")
     true_open, true_stat = Path.open, Path.stat
@@ -96,7 +96,7 @@ def test_a_full_disk_is_told_from_a_file_that_is_too_large():
 
 
 def test_a_full_disk_has_one_home():
-    """Nobody else compares with the errors of a full disk."""
+    """No other module compares with the errors of a full disk."""
     package = Path(harness.__file__).parent
     said = [
         str(path.relative_to(package))
@@ -126,7 +126,7 @@ def commands(group):
 
 
 def test_no_option_calls_a_file_that_may_not_be_read_a_users_mistake():
-    """Typer's own check would: whoever uses the file says that this user may not read it."""
+    """Typer's own check would do that. So the code that opens the file reports the error."""
     described = [
         (command.name, parameter.name, parameter.type_descriptor)
         for command in commands(typer.main.get_command(app))

@@ -37,7 +37,7 @@ def write(path: Path, offset: int, data: bytes) -> None:
 
 
 def write_boot_records(path: Path, layout: DiskLayout) -> None:
-    """What zipl leaves on a disk, as far as it is checked."""
+    """The parts of a disk from zipl that are checked."""
     size = path.stat().st_size
     mbr = bytearray(0x80)
     mbr[:8] = b"zIPL" + (1).to_bytes(4, "big")
@@ -145,7 +145,7 @@ def test_untouched_disk(tmp_path: Path):
 
 
 class Bench:
-    """A store and inputs for disks, with a builder guest that is only played."""
+    """A store and inputs for disks, with a fake builder guest."""
 
     def __init__(self, directory: Path) -> None:
         self.store = Store(directory / "store", NoProgress())

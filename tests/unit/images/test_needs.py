@@ -1,4 +1,4 @@
-"""What building takes is asked first; then all is fetched; then kernels are compiled."""
+"""First check everything that a build needs, then fetch everything, then compile kernels."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_several_things_missing_are_one_line(
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was done, in order; nothing of it is really done."""
+    """Fake steps of a build, recorded in order."""
     done: list[str] = []
 
     def step(name: str) -> Any:

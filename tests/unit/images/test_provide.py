@@ -30,7 +30,7 @@ def kernel(name: str) -> Kernel:
 
 
 class Played:
-    """What the builders of single images were asked for, and what they answer."""
+    """Fake builders of single images: their calls and their results."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -28,7 +28,7 @@ from tests.support.command_line.read_only import run_read_only
 
 
 class Said:
-    """A progress that remembers what was announced."""
+    """A progress that records its calls."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

@@ -1,4 +1,4 @@
-"""A dump by itself: green as it was written, and red for each thing that can be wrong."""
+"""Check a dump by itself: a right dump is green, and each fault is red."""
 
 from __future__ import annotations
 

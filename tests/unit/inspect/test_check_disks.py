@@ -1,4 +1,4 @@
-"""Stand-alone dumps: registers in their memory are allowed where they belong, and nowhere else."""
+"""Stand-alone dumps: registers in memory are allowed only in their own places."""
 
 from __future__ import annotations
 

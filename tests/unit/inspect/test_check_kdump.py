@@ -1,4 +1,4 @@
-"""A kdump by itself: it lacks the memory that it was written from."""
+"""A kdump by itself: it does not have the memory in which the kdump kernel ran."""
 
 from __future__ import annotations
 

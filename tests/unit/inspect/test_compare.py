@@ -1,4 +1,4 @@
-"""Dump against dump: green for the same crash, red for whatever is not the same."""
+"""Compare two dumps: green for the same crash, red for every difference."""
 
 from __future__ import annotations
 

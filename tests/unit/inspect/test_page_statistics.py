@@ -1,4 +1,4 @@
-"""How many pages are zero: the same number, whatever parts their data is in."""
+"""The number of zero pages does not depend on how the data is divided."""
 
 from __future__ import annotations
 

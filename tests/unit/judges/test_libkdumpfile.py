@@ -1,4 +1,4 @@
-"""Whether libkdumpfile and our reader agree, from what it would have told, and what it tells."""
+"""Whether libkdumpfile and our reader agree, with invented and real answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``--judges``: what zgetdump would have said of a run's dump, as a check of that run."""
+"""``--judges``: zgetdump's (invented) opinion about a run's dump is a check of that run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["evidence", "machines", "options"]  # fixtures
 
 
 class FakeZgetdump:
-    """Says what it is given, writes what it reads; ``trouble`` is raised instead."""
+    """A fake zgetdump with given answers; ``trouble`` is raised instead."""
 
     def __init__(
         self, said: str = INFO, trouble: HarnessError | None = None, *, unfit: bool = False

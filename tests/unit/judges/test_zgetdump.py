@@ -1,4 +1,4 @@
-"""Whether zgetdump and our reader agree, from what it would have said and written."""
+"""Whether zgetdump and our reader agree, with invented output and dumps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""git bisect, driven on a repository in which a file says what a commit is."""
+"""git bisect, on a repository in which a file has the answer for each commit."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_file_instead_of_a_directory_is_refused(tmp_path: Path):
 
 
 def test_an_error_is_not_an_answer_for_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    """It would take exit code 3 for bad."""
+    """git would read exit code 3 as bad."""
     argv = ["zharness", "bisect", "step", "-C", str(tmp_path), "--store", str(tmp_path / "store")]
     for more, message in (
         ([], "not a git repository"),

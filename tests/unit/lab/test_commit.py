@@ -1,4 +1,4 @@
-"""What dumps say of the commit that they were made with."""
+"""Answers for a commit, from the dumps that were made with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rules say of configurations."""
+"""The rules for kernel configurations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A guest that plays foul: whatever is its to choose makes no sense, and only it has the harm."""
+"""A hostile guest: values that it can choose make no sense, but they harm only the guest."""
 
 from __future__ import annotations
 

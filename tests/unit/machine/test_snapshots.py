@@ -1,4 +1,4 @@
-"""Crashes kept in the store: complete or absent, checked, and gone when told."""
+"""Crashes in the store: complete or absent, checked, and removed on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A QEMU of another suite, made of packages that are not there."""
+"""A QEMU of another suite, made of fake packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command that the documentation shows is one that exists, with options that exist."""
+"""Every command in the documentation exists, and so do its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is damaged, a reader takes it or refuses it by name; nothing else ever comes of it."""
+"""A reader accepts a damaged file, or refuses it with an error that names the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom: the machine must not certify itself, and layouts know nobody above them."""
+"""Which folder may import which: the verdict never uses the machine, layouts import no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every exhibit is complete: a patch that is well-formed, a scenario, a section of the page."""
+"""Every bug of the museum has a well-formed patch, a scenario, and a section of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where tests are, and where what they share is."""
+"""The places of tests, and of code that they share."""
 
 from __future__ import annotations
 

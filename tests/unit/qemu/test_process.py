@@ -1,4 +1,4 @@
-"""What goes wrong before there is a QEMU."""
+"""Errors before QEMU runs."""
 
 from __future__ import annotations
 

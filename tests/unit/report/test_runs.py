@@ -1,4 +1,4 @@
-"""Several verdicts in one: what it is called, what a program gets of it."""
+"""The summary of several verdicts: its result, and its JSON document."""
 
 from __future__ import annotations
 

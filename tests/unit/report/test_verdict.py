@@ -1,4 +1,4 @@
-"""verdict.json: what is written is read again as the same objects, and others' files with care."""
+"""verdict.json: our files are read as the same objects; foreign files are checked."""
 
 from __future__ import annotations
 

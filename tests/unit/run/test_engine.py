@@ -1,4 +1,4 @@
-"""The engine with machines that are none: the order of things, and what each kind of trouble is.
+"""The engine with fake machines: the order of the phases, and what each kind of trouble is.
 
 Collection, evidence and checks are real; in place of QEMU somebody lays files in their places.
 """

@@ -1,4 +1,4 @@
-"""What the engine does with crashes and the store; the crash itself is played."""
+"""The engine, with stored crashes; the crash itself is played."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phases: what they take, how long they may, and what the journal says of them."""
+"""Phases: their time, their limits, and their lines in the journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stored crash is called: what determines the crash, all of it, and nothing else."""
+"""The name of a stored crash: it depends on everything that determines the crash, and only that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence of someone else has nothing built on this host unasked."""
+"""Foreign evidence builds nothing on this host without a question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a scenario that is wrong: in our words, and the likely cause first."""
+"""Messages about a wrong scenario: in our own words, and the likely cause first."""
 
 from __future__ import annotations
 

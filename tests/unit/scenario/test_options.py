@@ -1,4 +1,4 @@
-"""A field of the schema that is marked has its option, and needs nothing else."""
+"""A marked field of the schema has its option without any other change."""
 
 from __future__ import annotations
 

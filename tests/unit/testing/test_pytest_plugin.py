@@ -1,4 +1,4 @@
-"""The pytest plugin as pytest sees it; no QEMU: the engine is a fake that says what it is told."""
+"""The pytest plugin in real sessions of pytest, with a fake engine instead of QEMU."""
 
 from __future__ import annotations
 

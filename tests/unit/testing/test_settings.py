@@ -1,4 +1,4 @@
-"""What the pytest plugin is made of, without pytest around it."""
+"""The parts of the pytest plugin, without a session of pytest."""
 
 from __future__ import annotations
 

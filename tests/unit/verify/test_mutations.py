@@ -1,4 +1,4 @@
-"""Each way of breaking a dump turns the named checks red, and nothing turns a right one red."""
+"""Each mutation of a dump makes the named checks red; for a right dump all checks are green."""
 
 from __future__ import annotations
 

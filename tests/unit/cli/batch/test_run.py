@@ -1,4 +1,4 @@
-"""Several scenarios on the command line, run by workers that are none."""
+"""Several scenarios on the command line, run by fake workers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def zharness(here: Path) -> Zharness:
 
 @pytest.fixture
 def engine_runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What was asked of the engine in this process."""
+    """The calls of the engine in this process."""
     calls: list[dict[str, Any]] = []
 
     def run(plan: Plan, **options: Any) -> Verdict:
@@ -72,7 +72,7 @@ def engine_runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Item]]:
-    """The items of a batch that is refused in the end, so that none runs."""
+    """The items of a batch; the batch is then refused, so that nothing runs."""
     found: list[Item] = []
 
     def run_batch(items: list[Item], *others: object, **options: Any) -> None:
@@ -116,7 +116,7 @@ def test_one_scenario_can_have_junit_too(zharness, engine_runs):
 
 
 def spoil_the_disk(monkeypatch, path: Path) -> None:
-    """While the run is under way, so that nobody could have seen it before."""
+    """It becomes unwritable while the run works, so no check could find it before."""
     real = engine.run
 
     def run(plan: Plan, **options: Any) -> Verdict:

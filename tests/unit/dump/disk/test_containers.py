@@ -138,7 +138,7 @@ def test_dump_file_is_read_in_place(tmp_path: Path, kind: str):
 
 
 def test_file_in_many_pieces(tmp_path: Path):
-    """Nearly full, so that what is left for the dump lies here and there."""
+    """The file system is nearly full, so the dump is in many pieces."""
     disk = make_disk(tmp_path, "ext2")
     for number in range(40):
         add(disk, f"filler{number}", b"x" * 300_000, 1000)

@@ -16,7 +16,7 @@ pieces = st.lists(
 
 
 def put_together(written: list[Piece], size: int) -> bytes:
-    """What a file would hold that was written piece by piece."""
+    """The content of a file that was written piece by piece."""
     content = bytearray(size)
     for piece in written:
         content[piece.at : piece.at + piece.size] = WHOLE.upto(piece.source, piece.size)

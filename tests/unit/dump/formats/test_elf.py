@@ -77,7 +77,7 @@ def test_pyelftools_reads_the_same(cpus: list[CpuState], vmcoreinfo: bytes | Non
 
 @pytest.mark.parametrize("there", [0, 0x3000])
 def test_memory_that_is_not_in_the_file_is_zero(tmp_path: Path, there: int):
-    """As zgetdump writes what a compressed dump left out, and makedumpfile what it excludes."""
+    """zgetdump writes memory without data in this way, and makedumpfile excluded pages."""
     content = sized(there, 0x4000)
     with ElfDump.open(written(tmp_path, content)) as dump:
         assert dump.contradictions == ()
@@ -196,7 +196,7 @@ def test_nameless_note_ends_the_notes():
 
 
 def read_all(path: Path) -> str:
-    """What a front end would do with a dump; how it was refused, naming the file if it was."""
+    """Read a dump like a front end; a refusal must name the file."""
     try:
         with ElfDump.open(path) as dump:
             _ = dump.cpus, dump.vmcoreinfo, dump.missing
@@ -241,7 +241,7 @@ def test_damaged_headers_raise_evidence_error_only(
 
 
 def test_qemus_own_dump_has_vmcoreinfo_in_memory_only(tmp_path: Path):
-    """Notes of CPUs, and no other; one of /proc/vmcore without the note has none at all."""
+    """QEMU's dump has only notes of CPUs. A /proc/vmcore without the note has no VMCOREINFO."""
     memory = crashed_memory()
     content = vmcore(memory, CPUS, vmcoreinfo=None)
     with open_dump(written(tmp_path, content)) as dump:

@@ -382,7 +382,7 @@ def test_64_gib_sparse_dumps_open_at_once(tmp_path: Path):
 
 
 def read_all(content: bytes) -> str:
-    """What a front end would do with a dump; how it was refused, naming the file if it was."""
+    """Read a dump like a front end; a refusal must name the file."""
     try:
         dump = opened(content)
         _ = dump.incomplete, dump.vmcoreinfo, dump.missing, dump.facts, dump.length

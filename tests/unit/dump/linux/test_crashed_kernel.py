@@ -1,4 +1,4 @@
-"""The crashed kernel read out of a dump: address translation, UTS names, the kernel log."""
+"""The crashed kernel in a dump: address translation, UTS names, the kernel log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An apt of our own: private, asked before it fetches, and quoted where it refuses."""
+"""Our private apt: it is asked before it fetches, and its refusals are quoted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The byte that makes QEMU's boot firmware load a dump disk, and what it is found by."""
+"""The byte that makes QEMU's boot firmware load a dump disk, and how it is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is heard on a dump system's console, whichever tool it runs."""
+"""The watch on a dump system's console, for every dump tool."""
 
 from __future__ import annotations
 

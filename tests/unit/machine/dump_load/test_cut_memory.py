@@ -1,4 +1,4 @@
-"""An image of memory that the host no longer gives whole: an error, and not a signal's."""
+"""A memory image that was truncated: the result is an error, not a signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a dump system's end is told apart from every other one, and what each is called."""
+"""How the ends of a dump system are distinguished, and the outcome of each."""
 
 from __future__ import annotations
 

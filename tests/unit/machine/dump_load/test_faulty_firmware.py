@@ -1,4 +1,4 @@
-"""A dump session plays whatever firmware it is given, one that is not sound, too."""
+"""A dump session plays every firmware that it gets, also a faulty one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a system's load to its shell: what comes in between, and what may come instead."""
+"""From a system's load to its shell: the steps, and the ways to fail."""
 
 from __future__ import annotations
 

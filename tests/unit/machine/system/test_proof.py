@@ -1,4 +1,4 @@
-"""What memory must hold to show that a system died as it was told to."""
+"""The content of memory that proves the expected crash."""
 
 from __future__ import annotations
 

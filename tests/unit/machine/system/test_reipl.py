@@ -1,4 +1,4 @@
-"""The re-IPL of the original system: which disk is loaded, and what is left behind."""
+"""The re-IPL of the original system: the disk that is loaded, and the files that it leaves."""
 
 from __future__ import annotations
 

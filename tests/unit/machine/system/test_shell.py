@@ -1,4 +1,4 @@
-"""The shell on a console: what was typed, what came back, and how each command ended."""
+"""The shell on a console: input, output, and the end of each command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A running system's end: it must be the trigger's, and the console must show why."""
+"""The end of a running system: the trigger must expect it, and the console must show the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registers that are written are what was sent: with a gdbstub like QEMU's, and with worse ones."""
+"""Written registers have the sent value: with a gdbstub like QEMU's, and with worse ones."""
 
 from __future__ import annotations
 

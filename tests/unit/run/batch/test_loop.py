@@ -1,4 +1,4 @@
-"""Many workers, none of which is a real one: what they say, how they die, who waits for whom."""
+"""Many fake workers: their messages, their ends, and the order in which they wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch that was ended, by whatever, and one that goes on with it."""
+"""A batch that was ended early, and a batch that resumes it."""
 
 from __future__ import annotations
 

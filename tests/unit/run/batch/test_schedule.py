@@ -1,4 +1,4 @@
-"""The scheduler: every job starts, capacity holds, nobody waits for ever, order is determined."""
+"""The scheduler: every job starts, within the capacity, and in an order that is determined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each check on its own, green where it must be and red where it must be."""
+"""Each check on its own: green for right evidence, red for wrong evidence."""
 
 from __future__ import annotations
 

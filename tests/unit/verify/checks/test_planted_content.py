@@ -36,7 +36,7 @@ def whole() -> Content:
 
 
 def evidence_of(dump: ElfDump | None, *, seed: int | None = SEED, hsa: object = HSA) -> Evidence:
-    """Evidence whose crash snapshot nobody may look at."""
+    """Evidence that fails if a check uses the crash snapshot."""
     return Evidence(
         ram=cast("RamImage", None),
         cpus=(),

@@ -1,4 +1,4 @@
-"""Each thing that can be wrong about the kernel in a dump is found, and named."""
+"""Each fault of the kernel in a dump is found and named."""
 
 from __future__ import annotations
 

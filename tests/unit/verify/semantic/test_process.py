@@ -1,4 +1,4 @@
-"""The process that reads the kernel in a dump: what it tells, and whose fault its end is."""
+"""The process that reads the kernel in a dump: its facts, and who is at fault if it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacks of a kernel that is not there, walked by drgn itself."""
+"""Stacks of a synthetic kernel, walked by the real drgn."""
 
 from __future__ import annotations
 
