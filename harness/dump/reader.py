@@ -116,6 +116,11 @@ class Dump(Closing):
         return None
 
     @property
+    def limited(self) -> Range | None:
+        """The end of the machine's memory, if the dump was limited to what is below; else None."""
+        return None
+
+    @property
     def contradictions(self) -> tuple[str, ...]:
         """What the headers say twice and not alike; nothing that cannot be read is told here."""
         return ()

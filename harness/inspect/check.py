@@ -146,7 +146,18 @@ def _is_gap(finding: Finding, kept: Range) -> bool:
 def _map_faults(dump: Dump) -> Iterator[Finding]:
     if format_named(dump.format).has_virtual:
         return memory_map.faults(dump.segments, None)
-    return memory_map.coverage(dump.ascending, None, "segment")
+    return chain(_limit(dump), memory_map.coverage(dump.ascending, None, "segment"))
+
+
+def _limit(dump: Dump) -> Iterator[Finding]:
+    """That a dump was limited is one finding: what else is not in it follows from that."""
+    lacking = dump.limited
+    if lacking is not None:
+        message = (
+            f"the dump was limited: it has {lacking.start:#x} of the machine's {lacking.end:#x} "
+            f"bytes of memory, {lacking.start:#x}-{lacking.end - 1:#x} is not in it"
+        )
+        yield Finding(MAP, FindingKind.MEMORY_GAP, message, MemoryRange(*lacking))
 
 
 def complete(dump: Dump) -> CheckResult:

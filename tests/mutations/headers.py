@@ -89,7 +89,7 @@ MUTATIONS = (
         "s390",
         changes.field(MEM_SIZE, ">Q", MEMORY - MIB),
         verify="dump-file memory-map registers",
-        check="complete headers prefixes psws",
+        check="complete headers memory-map prefixes psws",
         compare=REFUSED,
     ),
     Mutation(

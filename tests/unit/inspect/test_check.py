@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from harness.dump.disk.zipl_superblock import FoundSuperblock, Superblock
 from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.formats.s390.reader import S390Dump
 from harness.dump.reader import Dump, Segment
 from harness.errors import EvidenceError
 from harness.verify.checks import memory_map
+from tests.support.dumps import s390
 from tests.support.dumps.alone import CRASHED, OtherDump, checked, read, reds, said, segment
 from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import (
@@ -439,4 +441,18 @@ def test_a_file_that_ends_before_many_segments_is_one_finding():
     (finding,) = checked(OtherDump(segments))["complete"].findings
     assert finding.message == (
         "truncated: 404613 bytes of memory in 99 segments are not in the file, the first at 0x9"
+    )
+
+
+def test_a_dump_that_was_limited_is_one_finding_that_names_it():
+    memory, prefixes = bytes(CRASHED.memory()), [cpu.prefix for cpu in CRASHED.cpus]
+    whole = S390Dump(Memory(s390.plain(memory, prefixes), "it"))
+    assert reds(checked(whole)) == set()
+    content = bytearray(s390.plain(memory, prefixes))
+    struct.pack_into(">Q", content, 0x54, 4 * MEMORY)  # mem_size_real
+    results = checked(S390Dump(Memory(bytes(content), "it")))
+    assert reds(results) == {"memory-map"}
+    assert said(results) == (
+        "the dump was limited: it has 0x400000 of the machine's 0x1000000 bytes of memory, "
+        "0x400000-0xffffff is not in it"
     )

@@ -21,7 +21,7 @@ from harness.dump.formats.s390.c_s390 import (
     c_s390,
 )
 from harness.dump.formats.s390.registers import stored_cpu
-from harness.dump.reader import Dump, Segment
+from harness.dump.reader import Dump, Range, Segment
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
 from harness.s390x.lowcore import PAGE_SIZE
@@ -106,6 +106,12 @@ class S390Dump(Dump):
                 f"before the header's {self.header.tod:#x}"
             )
         return None
+
+    @property
+    def limited(self) -> Range | None:
+        """By mem_size_real; zipl's tools and zfcpdump can be told how much memory to dump."""
+        size, real = self.header.mem_size, self.header.mem_size_real
+        return Range(size, real) if size < real else None
 
     @property
     def contradictions(self) -> tuple[str, ...]:

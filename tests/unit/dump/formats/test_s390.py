@@ -427,3 +427,10 @@ def test_damaged_headers_raise_evidence_error_only(
 def test_arbitrary_bytes_raise_evidence_error_only(content: bytes, magic: bytes):
     assert read_all(magic + content).startswith(f"{NAME}: ")
     assert read_all((magic + content).ljust(2 * PAGE, b"\0")).startswith(f"{NAME}: ")
+
+
+def test_a_dump_that_was_limited_says_so_once():
+    assert opened(PLAIN_DUMP).limited is None
+    size = int.from_bytes(PLAIN_DUMP[0x18:0x20], "big")
+    dump = opened(patched(PLAIN_DUMP, 0x54, struct.pack(">Q", 4 * size)))
+    assert dump.limited == (size, 4 * size)
