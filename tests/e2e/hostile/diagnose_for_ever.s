@@ -1,4 +1,4 @@
-# DIAGNOSE X'308' without end: each is a stop, and a line for the journal.
+# Endless DIAGNOSE X'308': each is a stop, and a line in the journal.
 	.include "entry.inc"
 	lghi	%r1,6
 	llilf	%r4,0x20000

@@ -1,4 +1,4 @@
-# Prints one line that never ends, with what would make a terminal do things.
+# Prints one endless line with control sequences for a terminal.
 	.include "entry.inc"
 0:	PRINT	more
 	j	0b

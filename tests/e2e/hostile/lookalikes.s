@@ -1,4 +1,4 @@
-# Two million places that look like DIAGNOSE X'308', and a kernel that says again and again that it stays.
+# Two million places that look like DIAGNOSE X'308'; the kernel reports again and again that it stays.
 	.include "entry.inc"
 0:	stg	%r1,0x1d0(%r0)
 	j	0b

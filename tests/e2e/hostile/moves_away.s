@@ -1,4 +1,4 @@
-# Runs where no dump system may live, and says that it stays there, for ever.
+# Runs at an address that no dump system may use, and reports for ever that it stays there.
 	.include "entry.inc"
 	llilf	%r5,0x05000000
 	larl	%r6,away

@@ -1,4 +1,4 @@
-# Ends at once, without a word: stops its own, the last running CPU.
+# Ends at once without output: stops the last running CPU, its own.
 	.include "entry.inc"
 	stap	0x20(%r0)
 	lh	%r3,0x20(%r0)

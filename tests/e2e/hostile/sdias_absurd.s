@@ -1,4 +1,4 @@
-# Asks SDIAS for everything that makes no sense, round after round: each request is a page at "requests".
+# Sends SDIAS requests that make no sense, round after round: each request is a page at "requests".
 	.include "entry.inc"
 	larl	%r4,external
 	mvc	0x1b0(16,%r0),0(%r4)

@@ -1,4 +1,4 @@
-# Says that all is well, and then prints without end.
+# Prints a message of success, and then prints without end.
 	.include "entry.inc"
 	PRINT	well
 0:	PRINT	more

@@ -1,6 +1,6 @@
-"""The engine with fake machines: the order of the phases, and what each kind of trouble is.
+"""The engine with fake machines: the order of the phases, and the result of each error.
 
-Collection, evidence and checks are real; in place of QEMU somebody lays files in their places.
+Collection, evidence and checks are real; instead of QEMU, a fake writes the files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Planted content, checked in a dump: green if it is whole, red for each way of breaking it."""
+"""Planted content in a dump: green if it is complete, red for each kind of damage."""
 
 from __future__ import annotations
 
