@@ -25,7 +25,7 @@ _DEVICE = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errn
 
 def host_fault(error: BaseException) -> HostError | None:
     """``error`` as a fault of the host; None if it may be a mistake of the harness."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, SystemError) and _memory_is_limited()):
         return _no_memory()
     if isinstance(error, ImportError):
         return HostError(
@@ -107,6 +107,11 @@ def _no_process(what: str, where: str = "") -> HostError:
         f"{where}no {what} can be started ({_limit(resource.RLIMIT_NPROC)})",
         hint="raise the limit (ulimit -u), or end other programs",
     )
+
+
+def _memory_is_limited() -> bool:
+    """Whether ``ulimit -v`` is set. Then C code that gets no memory may raise SystemError."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _no_memory() -> HostError:

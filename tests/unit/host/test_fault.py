@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import threading
 from pathlib import Path
 
@@ -148,3 +149,12 @@ def test_a_thread_that_the_host_refuses_is_the_hosts_fault():
     assert fault is not None
     assert fault.message.startswith("no thread can be started (")
     assert host_fault(RuntimeError("a mistake of ours")) is None
+
+
+def test_python_without_memory_may_say_that_it_is_at_fault(monkeypatch: pytest.MonkeyPatch):
+    error = SystemError("error return without exception set")
+    assert host_fault(error) is None
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, resource.RLIM_INFINITY))
+    fault = host_fault(error)
+    assert fault is not None
+    assert fault.message == "there is not enough memory (the limit is 1073741824)"
