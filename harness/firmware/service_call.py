@@ -57,7 +57,7 @@ class SdiasAnswered:
     stored: int
 
 
-ServiceSignal = MachineReported | SdiasAnswered | None
+Played = MachineReported | SdiasAnswered | None
 
 
 class ServiceCalls:
@@ -76,7 +76,7 @@ class ServiceCalls:
         is_read_info = command in (sclp.CMDW_READ_SCP_INFO, sclp.CMDW_READ_SCP_INFO_FORCED)
         self._read_info_sccb = sccb if is_read_info else None
 
-    def completed(self, sccb: int) -> ServiceSignal:
+    def completed(self, sccb: int) -> Played:
         """Handle a service signal for the SCCB at an absolute address; returns what was played."""
         if not sccb or not within(self._storage, sccb, PAGE_SIZE):
             return None

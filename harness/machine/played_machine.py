@@ -18,8 +18,8 @@ from harness.firmware.diag308 import GONE
 from harness.firmware.load import Firmware
 from harness.firmware.service_call import (
     MachineReported,
+    Played,
     SdiasAnswered,
-    ServiceSignal,
 )
 from harness.machine.intercept import MOST_SITES, AtInstruction, Interceptor
 from harness.machine.run_phases import RunPhases
@@ -180,7 +180,7 @@ class PlayedMachine:
         if isinstance(self._service_signal(interruption), SdiasAnswered):
             self._interruption_at = self._intercept.absolute(EXT_PARAMS)
 
-    def _service_signal(self, interruption: bytes) -> ServiceSignal:
+    def _service_signal(self, interruption: bytes) -> Played:
         """``interruption``: parameter (4 bytes), CPU address (2) and code (2)."""
         if int.from_bytes(interruption[6:], "big") != EXT_INT_SERVICE_SIGNAL:
             return None

@@ -103,11 +103,11 @@ def verify(
     *,
     progress: Progress,
     vmlinux: Path | None = None,
-    judges: Zgetdump | None = None,
+    zgetdump: Zgetdump | None = None,
 ) -> Verdict:
     """Verify the evidence in ``directory`` again, offline; changes nothing there.
 
-    ``vmlinux`` replaces the recorded one. With ``judges``, other tools judge the dump, too. Raises
+    ``vmlinux`` replaces the recorded one. With ``zgetdump``, it and libkdumpfile judge the dump, too. Raises
     EvidenceError if the evidence itself (not the dump) is incomplete, UsageError if there is no
     such file as ``vmlinux``, BuildError and HostError if the judges cannot be heard.
     """
@@ -117,8 +117,8 @@ def verify(
     with Evidence.open(directory, vmlinux) as evidence:
         with progress.task("verify it bit for bit"):
             checked = run_checks(evidence)
-        if judges is not None:
-            checked = run_dump.hear(checked, evidence, paths.disk, judges, progress)
+        if zgetdump is not None:
+            checked = run_dump.hear(checked, evidence, paths.disk, zgetdump, progress)
     if is_there(paths.verdict):
         former = Verdict.from_json(read_object(paths.verdict), directory)
         fidelity, timings, inputs = former.fidelity, former.timings, former.inputs

@@ -28,7 +28,7 @@ from harness.verify.semantic import check as semantic
 Check = Callable[[Evidence], CheckResult]
 
 # checks of the dump: a scenario may expect these to fail
-CHECKS: tuple[Check, ...] = (
+DUMP_CHECKS: tuple[Check, ...] = (
     outcome.check,
     console.check,
     dump_file.check,
@@ -41,7 +41,7 @@ CHECKS: tuple[Check, ...] = (
     semantic.check,
 )
 # checks of everything else
-RUN_CHECKS: tuple[Check, ...] = (reipl.check, expectations.check)
+OTHER_CHECKS: tuple[Check, ...] = (reipl.check, expectations.check)
 VERDICT, VERDICT_UNIT = "verdict", "verdicts"
 
 
@@ -79,14 +79,14 @@ class CheckedRun:
         return tuple(finding for result in self.results for finding in result.findings)
 
 
-def run_checks(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> CheckedRun:
+def run_checks(evidence: Evidence, checks: tuple[Check, ...] = DUMP_CHECKS) -> CheckedRun:
     """Run every check; one that compared nothing gets a finding that says so.
 
     Raises the trouble that prevented a check, unless the dump is wrong even without that check.
     """
     dump = tuple(check(evidence).explained() for check in checks)
-    rest = tuple(check(evidence).explained() for check in RUN_CHECKS)
-    _require_checks(evidence, dump)
+    rest = tuple(check(evidence).explained() for check in OTHER_CHECKS)
+    _raise_trouble(evidence, dump)
     if evidence.expect.verdict == "PASS":
         return CheckedRun(dump, rest)
     with time_to_match():
@@ -95,7 +95,7 @@ def run_checks(evidence: Evidence, checks: tuple[Check, ...] = CHECKS) -> Checke
     return CheckedRun(dump, (*rest, verdict), expected_wrong=True)
 
 
-def _require_checks(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:
+def _raise_trouble(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:
     """Raise trouble, unless another check finds the dump wrong.
 
     If a wrong dump is expected, trouble always counts.

@@ -28,7 +28,7 @@ from harness.images.kernel import image as kernel_image
 from harness.inspect.compare import compare
 from harness.progress import NoProgress
 from harness.verify.evidence import Evidence
-from harness.verify.run_checks import CHECKS, run_checks
+from harness.verify.run_checks import DUMP_CHECKS, run_checks
 from tests.fuzz import seeds
 from tests.fuzz.mutate import Seed
 from tests.fuzz.readers import all_of
@@ -117,7 +117,7 @@ def verify_run(data: bytes, path: Path) -> None:
         SyntheticRun(memory=bytes(crashed.memory()), cpus=list(crashed.cpus)).write(root)
     (root / "dump" / DUMP).write_bytes(data)
     collect_again(root)
-    checks = tuple(check for check in CHECKS if "semantic" not in check.__module__)
+    checks = tuple(check for check in DUMP_CHECKS if "semantic" not in check.__module__)
     with Evidence.open(root) as evidence:
         checked = run_checks(evidence, checks)
     assert len(checked.dump) == len(checks)

@@ -31,5 +31,5 @@ def verify(
 
     progress = progress_for(json=json, verbose=False)
     zgetdump = Zgetdump(Store(options.store_path(store), progress), progress) if judges else None
-    verdict = engine.verify(evidence, progress=progress, vmlinux=vmlinux, judges=zgetdump)
+    verdict = engine.verify(evidence, progress=progress, vmlinux=vmlinux, zgetdump=zgetdump)
     return show(verdict, json)

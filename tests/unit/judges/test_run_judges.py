@@ -184,8 +184,8 @@ def test_dumps_that_it_cannot_read_are_skipped(tmp_path: Path, judged, damage):
 
 def test_verifying_again_can_ask_zgetdump_too(run, evidence):
     agreed = run(FakeZgetdump())
-    again = engine.verify(evidence, progress=NoProgress(), judges=FakeZgetdump())
+    again = engine.verify(evidence, progress=NoProgress(), zgetdump=FakeZgetdump())
     assert again.result is agreed.result
     assert zgetdump_of(again).notes == zgetdump_of(agreed).notes[:1]  # the disk is gone
     other = FakeZgetdump(INFO.replace("elf", "s390"))
-    assert engine.verify(evidence, progress=NoProgress(), judges=other).result is Result.FAIL
+    assert engine.verify(evidence, progress=NoProgress(), zgetdump=other).result is Result.FAIL

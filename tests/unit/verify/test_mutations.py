@@ -11,7 +11,7 @@ from harness.inspect import check as alone
 from harness.inspect import check_linux, compare, page_statistics
 from harness.verify import differing
 from harness.verify.evidence import Evidence
-from harness.verify.run_checks import CHECKS, CheckedRun, run_checks
+from harness.verify.run_checks import DUMP_CHECKS, CheckedRun, run_checks
 from tests.mutations.commands import Verdicts, verdicts
 from tests.mutations.document import DOCUMENT, current
 from tests.mutations.mutation import REFUSED
@@ -104,7 +104,7 @@ NOT_BROKEN_HERE = {
 
 def test_every_check_sees_something(tmp_path: Path):
     with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
-        of_verify = {check(evidence).check for check in CHECKS}
+        of_verify = {check(evidence).check for check in DUMP_CHECKS}
     of_check = {alone.HEADERS, alone.MAP, alone.COMPLETE, alone.REPEATS, "superblock"}
     of_check |= {check_linux.PREFIXES, check_linux.PSWS, check_linux.VMCOREINFO}
     of_check |= {check_linux.TABLES, check_linux.LOG, page_statistics.CHECK, alone.SHA256}

@@ -16,7 +16,7 @@ from harness.verify.checks import planted_content as content
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
-from harness.verify.run_checks import CHECKS, RUN_CHECKS, run_checks
+from harness.verify.run_checks import DUMP_CHECKS, OTHER_CHECKS, run_checks
 from tests.support.evidence import SyntheticRun, collect_again
 
 
@@ -47,7 +47,7 @@ def test_passing_needs_something_compared_and_no_finding():
 def test_every_check_has_its_own_name(tmp_path: Path):
     with Evidence.open(SyntheticRun().write(tmp_path)) as evidence:
         names = [result.check for result in run_checks(evidence).results]
-    assert len(set(names)) == len(names) == len(CHECKS) + len(RUN_CHECKS)
+    assert len(set(names)) == len(names) == len(DUMP_CHECKS) + len(OTHER_CHECKS)
 
 
 def test_verdict_is_json(tmp_path: Path):
@@ -190,15 +190,15 @@ def test_an_error_in_a_check_is_an_error(tmp_path: Path):
         Evidence.open(SyntheticRun().write(tmp_path)) as evidence,
         pytest.raises(HostError, match="drgn was killed"),
     ):
-        run_checks(evidence, (*CHECKS, unable))
+        run_checks(evidence, (*DUMP_CHECKS, unable))
 
 
 def test_a_wrong_dump_stays_wrong_after_an_error_in_another_check(tmp_path: Path):
     run = SyntheticRun(outcome={"hsa_released": False})
     with Evidence.open(run.write(tmp_path)) as evidence:
-        checked = run_checks(evidence, (*CHECKS, unable))
+        checked = run_checks(evidence, (*DUMP_CHECKS, unable))
     assert not checked.passed
-    assert checked.results[len(CHECKS)].skipped_reason == "drgn was killed"
+    assert checked.results[len(DUMP_CHECKS)].skipped_reason == "drgn was killed"
 
 
 def test_where_a_wrong_dump_is_expected_every_check_counts(tmp_path: Path):
@@ -208,4 +208,4 @@ def test_where_a_wrong_dump_is_expected_every_check_counts(tmp_path: Path):
         Evidence.open(run.write(tmp_path)) as evidence,
         pytest.raises(HostError, match="drgn was killed"),
     ):
-        run_checks(evidence, (*CHECKS, unable))
+        run_checks(evidence, (*DUMP_CHECKS, unable))

@@ -10,7 +10,7 @@ import pytest
 from harness.dump_tools.table import ZFCPDUMP
 from harness.firmware.hsa import Hsa
 from harness.firmware.load import DumpFirmware, dump_load
-from harness.firmware.service_call import ServiceCalls, ServiceSignal
+from harness.firmware.service_call import Played, ServiceCalls
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.session import DumpSession
 from harness.qemu.gdbstub.rsp import StopReply
@@ -32,7 +32,7 @@ class BusyOnce(ServiceCalls):
 
     busy = True
 
-    def completed(self, sccb: int) -> ServiceSignal:
+    def completed(self, sccb: int) -> Played:
         busy, self.busy = self.busy, False
         return None if busy else super().completed(sccb)
 
