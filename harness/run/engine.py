@@ -107,9 +107,9 @@ def verify(
 ) -> Verdict:
     """Verify the evidence in ``directory`` again, offline; changes nothing there.
 
-    ``vmlinux`` replaces the recorded one. With ``zgetdump``, it and libkdumpfile judge the dump, too. Raises
-    EvidenceError if the evidence itself (not the dump) is incomplete, UsageError if there is no
-    such file as ``vmlinux``, BuildError and HostError if the judges cannot be heard.
+    ``vmlinux`` replaces the recorded one. With ``zgetdump``, it and libkdumpfile judge the dump,
+    too. Raises EvidenceError if the evidence itself (not the dump) is incomplete, UsageError if
+    there is no such file as ``vmlinux``, BuildError and HostError if a judge cannot be asked.
     """
     if vmlinux is not None:
         require_file(vmlinux, "vmlinux")
