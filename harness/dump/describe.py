@@ -59,6 +59,7 @@ def describe(dump: Dump) -> dict[str, Any]:
         "size": dump.content.size,
         "length": dump.length,
         "memory": sum(end - start for start, end in memory),
+        "left_out": sum(end - start for start, end in dump.left_out),
         "pieces": len(memory),
         "memory_map": [list(piece) for piece in islice(memory, LISTED)],
         "cpus": None if cpus is None else [_cpu(cpu) for cpu in cpus],

@@ -30,13 +30,15 @@ class Segment:
     """``size`` bytes of memory from absolute address ``paddr`` on, as the format lists them.
 
     ``content`` is shorter than ``size`` where the dump is truncated. ``vaddr`` is what an ELF
-    dump says of the virtual address, None in formats that do not tell.
+    dump says of the virtual address, None in formats that do not tell. The content of memory that
+    was ``left_out`` of the file is zeros in place of what it was.
     """
 
     paddr: int
     size: int
     content: ByteSource
     vaddr: int | None = None
+    left_out: bool = False
 
     @property
     def end(self) -> int:
@@ -116,6 +118,16 @@ class Dump(Closing):
         return None
 
     @property
+    def left_out(self) -> Iterable[Range]:
+        """Memory that is not in the file although the dump describes it; ascending and disjoint.
+
+        The writer left it out on purpose. What it held is unknown.
+        """
+        lacking = merged((item.paddr, item.end) for item in self.segments if item.left_out)
+        there = ((item.paddr, item.end) for item in self.segments if not item.left_out)
+        return tuple(without(lacking, merged(there))) if lacking else ()
+
+    @property
     def limited(self) -> Range | None:
         """The end of the machine's memory, if the dump was limited to what is below; else None."""
         return None
@@ -143,13 +155,7 @@ class Dump(Closing):
     @property
     def memory_map(self) -> Sequence[Range]:
         """The memory that the segments describe, ascending and disjoint."""
-        ranges: list[Range] = []
-        for start, end in sorted((item.paddr, item.end) for item in self.segments if item.size):
-            if ranges and start <= ranges[-1].end:
-                ranges[-1] = Range(ranges[-1].start, max(ranges[-1].end, end))
-            else:
-                ranges.append(Range(start, end))
-        return tuple(ranges)
+        return merged((item.paddr, item.end) for item in self.segments if item.size)
 
     @property
     def missing(self) -> int:
@@ -173,6 +179,8 @@ class Dump(Closing):
         """Where memory may be other than zero, ascending and disjoint."""
         done = 0
         for segment in self.ascending:
+            if segment.left_out:
+                continue
             start = max(done, segment.paddr)
             if start < segment.present_end:
                 yield from segment.data_ranges(start, segment.present_end)
@@ -203,9 +211,43 @@ class _Index:
         while at >= 0 and self._farthest[at] > address:
             number = self._order[at]
             if self._segments[number].present_end > address:
-                found = number if found is None else min(found, number)
+                found = number if found is None else min(found, number, key=self._rank)
             at -= 1
         return None if found is None else self._segments[found]
+
+    def _rank(self, number: int) -> tuple[bool, int]:
+        """Memory that is in the file comes before zeros in place of it."""
+        return self._segments[number].left_out, number
+
+
+def merged(ranges: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
+    """The memory of ``ranges``, ascending and disjoint."""
+    found: list[Range] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1].end:
+            found[-1] = Range(found[-1].start, max(found[-1].end, end))
+        else:
+            found.append(Range(start, end))
+    return tuple(found)
+
+
+def without(
+    ranges: Iterable[tuple[int, int]], others: Iterable[tuple[int, int]]
+) -> Iterator[Range]:
+    """The parts of ``ranges`` that are not in ``others``; both ascending and disjoint."""
+    rest = iter(others)
+    other = next(rest, None)
+    for start, end in ranges:
+        at = start
+        while at < end:
+            while other is not None and other[1] <= at:
+                other = next(rest, None)
+            if other is None or other[0] >= end:
+                yield Range(at, end)
+                break
+            if at < other[0]:
+                yield Range(at, other[0])
+            at = other[1]
 
 
 def refuse_repeats(dump: Dump) -> None:

@@ -170,10 +170,12 @@ def complete(dump: Dump) -> CheckResult:
     if dump.content.size < dump.length and not findings:
         message = f"truncated: {dump.content.size} of {dump.length} bytes are there"
         findings.append(Finding(COMPLETE, FindingKind.FILE_TRUNCATED, message))
-    notes: tuple[str, ...] = ()
+    notes = []
+    if left_out := sum(end - start for start, end in dump.left_out):
+        notes.append(f"{left_out // PAGE_SIZE} pages of memory were left out of the dump")
     if dump.content.size > dump.length:
-        notes = (f"{dump.content.size - dump.length} bytes follow that are not of the dump",)
-    return _result(COMPLETE, len(dump.segments), "segments", findings, notes)
+        notes.append(f"{dump.content.size - dump.length} bytes follow that are not of the dump")
+    return _result(COMPLETE, len(dump.segments), "segments", findings, tuple(notes))
 
 
 def _truncated(lacking: Sequence[Segment]) -> Iterator[Finding]:
@@ -216,6 +218,7 @@ def repeats(dump: Dump) -> CheckResult:
             Page(difference.address),
         )
         for item in compare.overlaps(layers.again, layers.once)
+        if not compare.is_left_out(item.one) and not compare.is_left_out(item.other)
         for difference in differing.differences(item.one, item.other, item.start, item.end)
     )
     shared = (item.size for item in compare.overlaps(layers.again, layers.once))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from harness.dump.formats.page_runs import PagedDump
 from harness.dump.formats.table import format_named
-from harness.dump.reader import Dump, Range, refuse_repeats
+from harness.dump.reader import Dump, Segment, refuse_repeats, without
 from harness.inspect.compare_status import StoredStatus
 from harness.progress import Progress
 from harness.s390x.lowcore import PAGE_SIZE
@@ -46,6 +46,7 @@ VECTOR_REASON = (
     "a dump of format {} has vector registers only where the crashed system had given the CPU "
     "an area to store them into"
 )
+LEFT_OUT_REASON = "left out on purpose: the other dump describes them, its file does not have them"
 _SIDES = Sides(
     f"{FIRST} dump", f"{SECOND} dump", FindingKind.PAGE_DIFFERS_BETWEEN_DUMPS, PageOfDumps
 )
@@ -92,9 +93,17 @@ def compare(one: Dump, other: Dump, progress: Progress) -> tuple[CheckResult, ..
 
 def _memory_map(one: Dump, other: Dump) -> CheckResult:
     findings: list[Finding] = []
+    allowed: list[AllowedDifference] = []
     ours, theirs = one.memory_map, other.memory_map
-    for which, left, right in ((FIRST, ours, theirs), (SECOND, theirs, ours)):
-        ranges = _without(left, right)
+    for which, left, right, lacking in (
+        (FIRST, ours, theirs, other),
+        (SECOND, theirs, ours, one),
+    ):
+        unexplained = _size(without(without(left, right), lacking.left_out))
+        if explained := _size(without(left, right)) - unexplained:
+            where = f"{explained // PAGE_SIZE} pages that only the {which} dump has"
+            allowed.append(AllowedDifference(where, LEFT_OUT_REASON))
+        ranges = without(without(left, right), lacking.left_out)
         only = list(islice(ranges, LISTED))
         count = len(only) + sum(1 for _ in ranges)
         if only:
@@ -103,7 +112,12 @@ def _memory_map(one: Dump, other: Dump) -> CheckResult:
             message = f"only the {which} dump has {shown}{more}"
             details = MemoryRangesOfOne(which, tuple(only))
             findings.append(Finding(MAP, FindingKind.MEMORY_IN_ONE_DUMP, message, details))
-    return CheckResult(MAP, len(ours) + len(theirs), "ranges of memory", tuple(findings))
+    count = len(ours) + len(theirs)
+    return CheckResult(MAP, count, "ranges of memory", tuple(findings), tuple(allowed))
+
+
+def _size(ranges: Iterable[tuple[int, int]]) -> int:
+    return sum(end - start for start, end in ranges)
 
 
 def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
@@ -118,12 +132,16 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
     allowed: dict[AllowedDifference, None] = {}
     status = StoredStatus(one, other)
     differing = Differing()
-    compared = done = 0
+    compared = done = not_there = 0
     with progress.task("compare the pages", total, "B") as task:
         for item in common:
             compared += -(-item.size // PAGE_SIZE)
+            unknown = is_left_out(item.one) or is_left_out(item.other)
             for at, upto in item.steps():
                 for difference in differences(item.one, item.other, at, upto):
+                    if unknown:
+                        not_there += 1
+                        continue
                     reason = status.reason(difference)
                     if reason:
                         where = f"page {difference.address:#x}"
@@ -132,9 +150,17 @@ def _pages(one: Dump, other: Dump, progress: Progress) -> CheckResult:
                         differing.add(difference)
                 task.update(done + upto - item.start)
             done += item.size
+    if not_there:
+        where = f"{not_there} pages that are not zero, and that only one of the dumps has"
+        allowed[AllowedDifference(where, LEFT_OUT_REASON)] = None
     if differing:
         findings += report(differing, compared, _SIDES, theirs.once)
     return CheckResult(CHECK, compared, "pages", tuple(findings), tuple(allowed))
+
+
+def is_left_out(memory: Memory) -> bool:
+    """Whether it is zeros in place of memory that is not in the dump's file."""
+    return isinstance(memory, Segment) and memory.left_out
 
 
 def _missing(dump: Dump, side: str) -> Iterator[Finding]:
@@ -272,20 +298,3 @@ def overlaps(ours: Iterable[Piece], theirs: Iterable[Piece]) -> Iterator[Overlap
             one = next(ones, None)
         else:
             other = next(others, None)
-
-
-def _without(ranges: Iterable[Range], others: Iterable[Range]) -> Iterator[tuple[int, int]]:
-    """The parts of ``ranges`` that are not in ``others``; both ascending and disjoint."""
-    rest = iter(others)
-    other = next(rest, None)
-    for start, end in ranges:
-        at = start
-        while at < end:
-            while other is not None and other.end <= at:
-                other = next(rest, None)
-            if other is None or other.start >= end:
-                yield at, end
-                break
-            if at < other.start:
-                yield at, other.start
-            at = other.end

@@ -6,8 +6,9 @@ import zlib
 from array import array
 from collections.abc import Iterator
 
+from harness.dump.formats.page_runs import PagedDump
 from harness.dump.reader import Dump
-from harness.inspect.compare import Layers
+from harness.inspect.compare import Layers, is_left_out
 from harness.progress import Progress
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify.differing import CHUNK, Piece, pieces
@@ -26,6 +27,8 @@ def check(dump: Dump, progress: Progress) -> CheckResult:
     there may be more repeated pages.
     """
     once = Layers.of(dump).once
+    if not isinstance(dump, PagedDump):  # of which all pages are in the file
+        once = [piece for piece in once if not is_left_out(piece.memory)]
     total = sum(end - start for start, end, _ in once)
     count = sum(-(-end // PAGE_SIZE) - start // PAGE_SIZE for start, end, _ in once)
     nonzero = repeated = done = 0

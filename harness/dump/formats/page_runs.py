@@ -108,6 +108,10 @@ class Bitmap:
         byte = self._content.read(self._start + page // 8, 1, "bitmap")[0]
         return bool(byte >> page % 8 & 1)
 
+    def runs(self) -> PageRuns:
+        """The bits that are set; raises as ``runs_in_bitmap``."""
+        return runs_in_bitmap(self._content, self._start, self._size, self._pages)
+
     def count(self) -> int:
         """How many bits are set; raises EvidenceError if the bitmap is truncated."""
         whole, rest = divmod(self._pages, 8)
@@ -210,6 +214,11 @@ class PagedDump(Dump):
     @property
     def fallible(self) -> Sequence[Segment]:
         """Empty: runs ascend and have only whole pages that are in the dump."""
+        return ()
+
+    @property
+    def left_out(self) -> Iterable[Range]:
+        """Unknown unless the format tells: its runs are of pages that are there."""
         return ()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -12,13 +13,15 @@ from hypothesis import strategies as st
 
 from harness.dump.byte_source import ByteSource
 from harness.dump.formats.elf.reader import ElfDump
-from harness.dump.reader import Dump, Range, Segment
-from harness.inspect.compare import Layers, _without, compare
+from harness.dump.formats.kdump.reader import KdumpDump
+from harness.dump.reader import Dump, Range, Segment, without
+from harness.inspect.compare import Layers, compare
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import status_area
 from harness.verify.findings import CheckResult
 from harness.verify.kinds import DifferingPages
+from tests.support.dumps import kdump
 from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import IMAGE, MEMORY, PAGE, Load, file_offset, stored, vmcore
 from tests.support.findings import details
@@ -86,6 +89,46 @@ def test_a_dump_is_the_same_as_itself():
     image = (IMAGE[1] - IMAGE[0]) // PAGE
     assert results["pages"].compared == MEMORY // PAGE + 2 * image
     assert results["registers"].compared == 2 * (2 + 16 * 4 + 5 + 16 * 2)
+
+
+KEPT = 0x380000  # of memory, in the dump from which the rest was left out
+
+
+def without_the_end() -> ElfDump:
+    at = ELF.rindex(struct.pack(">2Q", MEMORY, MEMORY))
+    return elf(put(ELF, at, struct.pack(">Q", KEPT)))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_what_was_left_out_on_purpose_is_no_difference(first: bool):
+    filtered = without_the_end()
+    results = compared(filtered, elf()) if first else compared(elf(), filtered)
+    assert reds(results) == set()
+    nonzero = sum(any(WHOLE[at : at + PAGE]) for at in range(KEPT, MEMORY, PAGE))
+    assert nonzero
+    assert allowed(results) == {
+        f"{nonzero} pages that are not zero, and that only one of the dumps has"
+    }
+    # all else counts
+    damaged = elf(inverted(ELF, file_offset(KEPT - 1)))
+    results = compared(filtered, damaged) if first else compared(damaged, filtered)
+    assert f"first difference at {KEPT - 1:#x}" in said(results)
+    assert reds(results) == {"pages"}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_pages_that_a_kdump_leaves_out_are_no_difference(first: bool):
+    filtered = KdumpDump(Memory(kdump.kdump(), "some.kdump"))
+    segments = [Segment(PAGE * at, PAGE, Memory(kdump.page(at), "it")) for at in kdump.MEMORY]
+    whole = OtherDump(cpus=filtered.cpus, segments=segments)
+    results = compared(filtered, whole) if first else compared(whole, filtered)
+    assert results["memory-map"].passed
+    which = "second" if first else "first"
+    assert allowed(results) == {f"3 pages that only the {which} dump has"}
+    segments.append(Segment(PAGE * 5, PAGE, whole.content))  # the machine had no such page
+    more = OtherDump(cpus=filtered.cpus, segments=segments)
+    results = compared(filtered, more) if first else compared(more, filtered)
+    assert f"only the {which} dump has 0x5000-0x5fff" in said(results)
 
 
 def test_another_format_is_the_same():
@@ -365,7 +408,7 @@ def test_ranges_without_others(left: list[Range], right: list[Range]):
     def members(pieces) -> set[int]:
         return {at for start, end in pieces for at in range(start, end)}
 
-    assert members(_without(left, right)) == members(left) - members(right)
+    assert members(without(left, right)) == members(left) - members(right)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 10)), min_size=1, max_size=6))

@@ -37,6 +37,7 @@ from harness.dump.reader import Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.notes import NT_PRSTATUS, S390_ONLY, Note, cpu_states, oversized
 
 _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
@@ -46,9 +47,10 @@ _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 class Load:
     """One PT_LOAD: ``size`` bytes at file ``offset`` are memory from absolute ``paddr`` on.
 
-    ``memory_size`` (p_memsz) is the same, or more: the rest is zero. zgetdump leaves out memory
-    that is all zero (s390-tools ``zdump/dfo_elf.c``), and makedumpfile -E leaves out excluded pages
-    at the end. zgetdump (``dfi_elf.c``) and crash read the rest as zero, too.
+    ``memory_size`` (p_memsz) is the same, or more: the rest was left out. zgetdump leaves out
+    memory that is all zero (s390-tools ``zdump/dfo_elf.c``), and makedumpfile -E leaves out
+    excluded pages at the end. zgetdump (``dfi_elf.c``) and crash read the rest as zero, as does
+    this reader.
     """
 
     paddr: int
@@ -135,6 +137,12 @@ class ElfDump(Dump):
         return vmcoreinfo_of(self.notes, self.name)
 
     @property
+    def filtered(self) -> str | None:
+        """Perhaps all were zero: zgetdump leaves out no others, but makedumpfile does."""
+        pages = sum(-(-(end - start) // PAGE_SIZE) for start, end in self.left_out)
+        return f"{pages} pages were left out of the file (p_filesz)" if pages else None
+
+    @property
     def contradictions(self) -> tuple[str, ...]:
         return tuple(
             f"the PT_LOAD at {load.paddr:#x} has {load.size:#x} bytes in the file (p_filesz), "
@@ -154,7 +162,9 @@ class ElfDump(Dump):
             yield Segment(load.paddr, load.size, content, load.vaddr)
         if rest > 0:
             zeros = Zeros(rest, self.name)
-            yield Segment(load.paddr + load.size, rest, zeros, load.vaddr + load.size)
+            yield Segment(
+                load.paddr + load.size, rest, zeros, load.vaddr + load.size, left_out=True
+            )
 
 
 def parse_layout(content: ByteSource) -> ElfLayout:

@@ -40,7 +40,8 @@ _PF_RWX = 7
 def write_elf(dump: Dump, target: Path, task: Task) -> None:
     """Write ``dump`` as an ELF core, with a hole for every zero page.
 
-    The segments are those of ``dump``. If it has no virtual addresses, the absolute ones are used.
+    The segments are those of ``dump``; what was left out of it is not in the new file either. If it
+    has no virtual addresses, the absolute ones are used.
     Raises EvidenceError if the dump cannot be read, HostError if the target cannot be written; the
     target is then removed.
     """
@@ -61,14 +62,14 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
                 p_offset=at,
                 p_vaddr=segment.paddr if segment.vaddr is None else segment.vaddr,
                 p_paddr=segment.paddr,
-                p_filesz=segment.size,
+                p_filesz=0 if segment.left_out else segment.size,
                 p_memsz=segment.size,
                 p_align=PAGE_SIZE,
             )
         )
-        at += _aligned(segment.size)
+        at += _aligned(phdrs[-1].p_filesz)
     head = _header(len(phdrs)).dumps() + b"".join(phdr.dumps() for phdr in phdrs) + notes
-    end = phdrs[-1].p_offset + phdrs[-1].p_filesz
+    end = max(phdr.p_offset + phdr.p_filesz for phdr in phdrs)
     with SparseFile.create(target, end) as file:
         done = 0
         for segment, phdr in zip(dump.segments, phdrs[1:], strict=True):

@@ -8,7 +8,7 @@ dump has a descriptor, in ascending order.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
 
@@ -42,10 +42,11 @@ from harness.dump.formats.page_runs import (
     PagedDump,
     PagedMemory,
     PageRuns,
+    RunRanges,
     RunSegments,
     runs_in_bitmap,
 )
-from harness.dump.reader import Segment, vmcoreinfo_in
+from harness.dump.reader import Range, Segment, vmcoreinfo_in, without
 from harness.errors import EvidenceError
 from harness.limits import limits, require
 from harness.s390x.cpu import CpuState
@@ -135,9 +136,16 @@ class KdumpDump(PagedDump):
     @property
     def filtered(self) -> str | None:
         level, left_out = self._sub.dump_level, self._left_out
-        if level in (0, _ZERO_PAGES) or not left_out:
+        if level == _ZERO_PAGES or not left_out:
             return None
+        if not level:
+            return f"{left_out} pages were left out, although dump_level is 0"
         return f"{left_out} pages were left out by makedumpfile -d {level}"
+
+    @property
+    def left_out(self) -> Iterator[Range]:
+        """Pages of the machine that are not in the dump, whatever ``dump_level`` is."""
+        return without(RunRanges(self._memory.runs()), self.memory_map)
 
     @cached_property
     def _left_out(self) -> int:

@@ -11,14 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.dump.convert import convert
+from harness.dump.describe import describe
 from harness.dump.detect import open_dump
 from harness.dump.formats.elf.reader import ElfDump, parse_layout, parse_notes
 from harness.dump.formats.elf.reader import Load as ElfLoad
-from harness.errors import EvidenceError, HostError
+from harness.errors import EvidenceError, HostError, UsageError
+from harness.inspect.check import complete
 from harness.inspect.compare import compare
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from tests.support.cpus import make_cpu
+from tests.support.dumps import s390
 from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import VMCOREINFO, Load, crashed_memory, elf_note, vmcore
 from tests.support.strategies import cpu_states
@@ -111,14 +114,46 @@ def test_more_zeros_than_any_machine_has_memory(tmp_path: Path):
         ranges, pages, *_ = compare(one, other, NoProgress())
         assert ranges.passed
         assert pages.compared > (1 << 62) // 4096
+        convert(one, tmp_path / "elf", "elf", NoProgress())
+        assert (tmp_path / "elf").stat().st_size <= path.stat().st_size
+
+
+@pytest.mark.parametrize("memory", [1 << 62, 1 << 63])
+def test_a_dump_that_no_file_has_room_for(tmp_path: Path, memory: int):
+    content = bytearray(s390.extended(4096, [s390.raw_segment(0, b"", s390.LAST)]))
+    struct.pack_into(">3Q", content, 0x18, memory, 0, memory)
+    with open_dump(written(tmp_path, bytes(content))) as dump:
         for form in ("elf", "s390"):
             with pytest.raises(HostError, match="no space left"):
-                convert(one, tmp_path / form, form, NoProgress())
-    with (
-        open_dump(written(tmp_path, sized(0, 1 << 63))) as dump,
-        pytest.raises(HostError, match="no space left"),
-    ):
+                convert(dump, tmp_path / form, form, NoProgress())
+
+
+# the first segment, of 0x1000-0x1fff, is always there
+LEFT_OUT = {
+    0: [(0, 0x1000), (0x2000, 0x4000)],
+    0x1000: [(0x2000, 0x4000)],
+    0x3000: [(0x3000, 0x4000)],
+}
+
+
+@pytest.mark.parametrize("there", LEFT_OUT)
+def test_memory_that_was_left_out_stays_left_out(tmp_path: Path, there: int):
+    left_out = LEFT_OUT[there]
+    size = sum(end - start for start, end in left_out)
+    with ElfDump.open(written(tmp_path, sized(there, 0x4000))) as dump:
+        assert list(dump.left_out) == left_out
+        assert describe(dump)["left_out"] == size
+        for form in ("s390", "s390_ext"):
+            with pytest.raises(UsageError, match=f"{size // 4096} pages were left out of the file"):
+                convert(dump, tmp_path / form, form, NoProgress())
         convert(dump, tmp_path / "elf", "elf", NoProgress())
+        note, *_ = complete(dump).notes
+        assert note == f"{size // 4096} pages of memory were left out of the dump"
+        assert dump.read(0x1000, 0x1000) == MEMORY[0x1000:0x2000]
+        assert all(any(dump.read(start, 4096)) for start, _ in dump.data_ranges())
+        with ElfDump.open(tmp_path / "elf") as copy:
+            assert list(copy.left_out) == left_out
+            assert copy.read(0, 0x4000) == dump.read(0, 0x4000)
 
 
 def test_truncated_dump_opens_and_tells_what_is_missing(tmp_path: Path):

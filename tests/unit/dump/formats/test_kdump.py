@@ -221,6 +221,10 @@ def test_pages_that_were_left_out_do_not_become_zeros(tmp_path: Path):
     content[SUB_HEADER + 8 : SUB_HEADER + 12] = struct.pack(">I", 1)
     with open_dump(written(tmp_path, bytes(content))) as dump:
         assert dump.filtered is None  # those were zero
+        assert list(dump.left_out) == [(2 * PAGE, 4 * PAGE), (9 * PAGE, 10 * PAGE)]
+    content[SUB_HEADER + 8 : SUB_HEADER + 12] = struct.pack(">I", 0)
+    with open_dump(written(tmp_path, bytes(content))) as dump:
+        assert dump.filtered == "3 pages were left out, although dump_level is 0"
 
 
 def test_senseless_sizes_of_notes_are_refused(tmp_path: Path):
