@@ -87,6 +87,9 @@ def _attempt(item: Check, dump: Dump) -> CheckResult:
     except LimitError:
         raise
     except EvidenceError as error:
+        if dump.limited is not None and not dump.contradictions:  # the map tells the cause, once
+            why = f"needs memory that a limited dump does not have: {error.without(dump.name)}"
+            return CheckResult.skipped(item.name, item.unit, why)
         return CheckResult.failed(item.name, item.unit, FindingKind.UNREADABLE, error.message)
 
 

@@ -456,3 +456,14 @@ def test_a_dump_that_was_limited_is_one_finding_that_names_it():
         "the dump was limited: it has 0x400000 of the machine's 0x1000000 bytes of memory, "
         "0x400000-0xffffff is not in it"
     )
+
+
+def test_checks_that_need_what_a_limited_dump_lacks_are_skipped():
+    memory, prefixes = bytes(CRASHED.memory()), [cpu.prefix for cpu in CRASHED.cpus]
+    content = bytearray(s390.plain(memory[: min(prefixes)], prefixes))
+    struct.pack_into(">Q", content, 0x54, MEMORY)
+    results = checked(S390Dump(Memory(bytes(content), "it")))
+    assert reds(results) == {"memory-map"}
+    assert "has no memory at 0x301200" in (results["headers"].skipped_reason or "")
+    struct.pack_into(">Q", content, 0x28, MEMORY)  # mem_end contradicts mem_size
+    assert "headers" in reds(checked(S390Dump(Memory(bytes(content), "it"))))
