@@ -76,11 +76,11 @@ def test_zgetdump_agrees_about_the_dump_and_its_partition(dumped: Callable[[str]
     verdict = dumped("elf")
     (check,) = [check for check in verdict.checks if check.check == "zgetdump"]
     assert check.passed
-    assert check["compared"] > 2 * PAGES
-    assert [note.partition(":")[0] for note in check["notes"]] == ["dump", "disk.img"]
+    assert check.compared > 2 * PAGES
+    assert [note.partition(":")[0] for note in check.notes] == ["dump", "disk.img"]
     (check,) = [check for check in verdict.checks if check.check == "libkdumpfile"]
     assert check.passed
-    assert check["skipped"] is None
+    assert check.skipped_reason is None
     assert json.loads((verdict.directory / "verdict.json").read_bytes()) == verdict.to_json()
 
 
