@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import resource
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from tempfile import TemporaryFile
-from threading import Timer
 
 from harness.dump.byte_source import File
 from harness.errors import EvidenceError, HostError
@@ -26,6 +27,7 @@ _OF_THE_HOST = re.compile(
     "Cannot allocate memory|Memory allocation failed|Permission denied|Operation not permitted"
 )
 _SECONDS = 120  # elapsed time; an answer takes less than one second, and CPU time is limited, too
+_PIECE = 1 << 16  # bytes that are read at a time
 _COMPLAINTS = 1 << 16  # bytes; the first line counts
 _PROMPT = re.compile(r"^debugfs: .*\n", re.MULTILINE)
 
@@ -82,13 +84,6 @@ class Debugfs:
         return answers
 
     def _run(self, options: Sequence[str], script: int, request: str, most: int) -> str:
-        late = False
-
-        def give_up() -> None:
-            nonlocal late
-            late = True
-            process.kill()
-
         with (
             TemporaryFile() as errors,
             subprocess.Popen(
@@ -100,21 +95,14 @@ class Debugfs:
                 env={**os.environ, "LC_ALL": "C"},
             ) as process,
         ):
-            assert process.stdout is not None
-            self._confine(process.pid)
-            timer = Timer(_SECONDS, give_up)
-            timer.start()
             try:
-                told = process.stdout.read(most + 1)
-                if len(told) > most:
-                    process.kill()
-                process.wait()
+                self._confine(process.pid)
+                told = _output(process, most)
             finally:
-                timer.cancel()
                 process.kill()
             errors.seek(0)
             complaints = errors.read(_COMPLAINTS)
-        if late:
+        if told is None:
             raise HostError(f"{self._name}: debugfs did not answer '{request}' within {_SECONDS} s")
         if len(told) > most:
             raise exceeded(self._name, f"makes debugfs answer '{request}' with more bytes", most)
@@ -142,3 +130,30 @@ class Debugfs:
             what = complaints[0].replace(self._device, "the partition")
             kind = HostError if _OF_THE_HOST.search(what) else EvidenceError
             raise kind(f"{self._name}: {what}")
+
+
+def _output(process: subprocess.Popen[bytes], most: int) -> bytes | None:
+    """All output up to the end of ``process``, but at most one byte more than ``most``.
+
+    None if the process takes longer than its time. No thread watches the time: if memory is
+    limited, Python may wait for ever for a thread that had none to start with.
+    """
+    assert process.stdout is not None
+    end = time.monotonic() + _SECONDS
+    output, told = process.stdout.fileno(), bytearray()
+    ready = select.poll()
+    ready.register(output, select.POLLIN)
+    while len(told) <= most:
+        if not ready.poll(max(0.0, end - time.monotonic()) * 1000):
+            return None
+        piece = os.read(output, min(_PIECE, most + 1 - len(told)))
+        if not piece:
+            break
+        told += piece
+    else:
+        process.kill()
+    try:
+        process.wait(max(0.0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return None
+    return bytes(told)

@@ -132,6 +132,14 @@ def test_a_debugfs_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch)
         collect_file(disk, 1, into(tmp_path), NoProgress())
 
 
+def test_a_file_is_taken_without_a_thread(tmp_path: Path, monkeypatch):
+    """If memory is limited, Python may wait for ever for the start of a thread."""
+    disk = make_disk(tmp_path, "ext2")
+    add(disk, "dump.0", b"content", 1)
+    monkeypatch.setattr("threading.Thread.start", lambda thread: pytest.fail(f"{thread} starts"))
+    assert collect_file(disk, 1, into(tmp_path), NoProgress()).size == len(b"content")
+
+
 def test_damaged_directory_is_told(tmp_path: Path):
     disk = make_disk(tmp_path, "ext2")
     collected = collect_file(disk, 1, into(tmp_path), NoProgress(), directory="/none")
