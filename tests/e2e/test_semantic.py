@@ -230,7 +230,7 @@ def test_a_vmlinux_that_was_moved_is_named_by_hand(zharness, victim, tmp_path):
 class Raw(Dump):
     """A dump with memory and registers of a crash, in a format that drgn does not know."""
 
-    format = "raw"
+    format = "s390"  # one that drgn cannot open itself
 
     def __init__(self, crash: Path) -> None:
         self.content = File.open(crash / "ram.img")
