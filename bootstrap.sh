@@ -7,9 +7,9 @@ venv=$here/.venv
 log=$here/.bootstrap.log
 
 # names that Debian 12 and later and Ubuntu have alike; libc6-dev, libelf and libssl are for the
-# kernel's host tools
+# kernel's host tools, cpio and fdisk for tests that compare what they read with what we wrote
 packages=(
-    bc bison ca-certificates debian-archive-keyring e2fsprogs flex gcc gcc-s390x-linux-gnu git
+    bc bison ca-certificates cpio debian-archive-keyring e2fsprogs fdisk flex gcc gcc-s390x-linux-gnu git
     libc6-dev libelf-dev libssl-dev make patch python3 python3-venv util-linux xz-utils
 )
 # Debian 12 has it within qemu-system-misc, which apt takes for it

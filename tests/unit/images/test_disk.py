@@ -81,9 +81,6 @@ def test_partition_covers_the_disk(tmp_path_factory: pytest.TempPathFactory, mib
     assert first[0x1CE:] == bytes(48) + b"\x55\xaa"
 
 
-@pytest.mark.skipif(
-    shutil.which("sfdisk", path="/usr/sbin:/sbin") is None, reason="no sfdisk to compare with"
-)
 def test_sfdisk_reads_the_same_table(tmp_path: Path):
     path = tmp_path / DISK
     disk.make_partition(path, SIZE)
@@ -266,9 +263,6 @@ def test_a_disk_that_zipl_left_unfinished_is_not_kept(
     assert bench.store.find("disk") == []
 
 
-@pytest.mark.skipif(
-    shutil.which("mke2fs", path="/usr/sbin:/sbin") is None, reason="no mke2fs on this host"
-)
 @pytest.mark.parametrize("layout", [DiskLayout.EXT4, DiskLayout.EXT3, DiskLayout.EXT2])
 def test_file_systems_are_reproducible_sparse_and_as_large_as_their_partition(
     bench: Bench, layout: DiskLayout
