@@ -12,7 +12,7 @@ from harness.dump.linux.kernel_log import panic_in, read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError, LimitError
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 
 T = TypeVar("T")
 
@@ -99,15 +99,15 @@ class _Log(NamedTuple):
         return found
 
 
-def _cpu(cpu: CpuState) -> dict[str, Any]:
+def _cpu(cpu: DumpedCpu) -> dict[str, Any]:
     return {
         "psw": [f"{cpu.psw_mask:016x}", f"{cpu.psw_addr:016x}"],
-        "prefix": f"{cpu.prefix:08x}",
+        "prefix": None if cpu.prefix is None else f"{cpu.prefix:08x}",
         "state": _state(cpu),
     }
 
 
-def _state(cpu: CpuState) -> str:
+def _state(cpu: DumpedCpu) -> str:
     if not cpu.psw_mask & PSW_WAIT:
         return "running"
     return "enabled wait" if cpu.psw_mask & _PSW_ENABLED else "disabled wait"

@@ -15,7 +15,7 @@ from harness.closing import Closing
 from harness.dump.byte_source import ByteSource
 from harness.dump.linux import vmcoreinfo_note
 from harness.errors import EvidenceError
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 
 
 class Range(NamedTuple):
@@ -80,7 +80,7 @@ class Dump(Closing):
 
     @property
     @abstractmethod
-    def cpus(self) -> tuple[CpuState, ...]:
+    def cpus(self) -> tuple[DumpedCpu, ...]:
         """Registers of each CPU, in the dump's order.
 
         The clock comparator is as store status keeps it, shifted right by 8 bits.

@@ -9,7 +9,6 @@ from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import Record, panic_in, read_log
 from harness.dump.reader import Dump, vmcoreinfo_in
 from harness.errors import EvidenceError
-from harness.s390x.cpu import CpuState
 from harness.s390x.lowcore import NEW_PSWS, PREFIX_AREA_SIZE
 from harness.verify.checks import vmcoreinfo
 from harness.verify.findings import CheckResult, Finding
@@ -37,30 +36,35 @@ def prefixes(dump: Dump) -> CheckResult:
     cpus = dump.cpus
     if not cpus:
         return CheckResult.skipped(PREFIXES, "CPUs", "the dump has no CPU")
-    started = [(at, cpu) for at, cpu in enumerate(cpus) if cpu.prefix]
+    all_prefixes = [cpu.prefix for cpu in cpus]
+    if set(all_prefixes) == {None}:
+        return CheckResult.skipped(PREFIXES, "CPUs", "the dump has no prefix of any CPU")
+    started = [(at, prefix) for at, prefix in enumerate(all_prefixes) if prefix]
     known = _kernels_lowcores(dump)
     findings = [
         Finding(
             PREFIXES,
             FindingKind.PREFIX_WRONG,
             f"CPU {at}: {message}",
-            CpuPrefix(at, cpu.prefix),
+            CpuPrefix(at, prefix),
         )
-        for at, cpu in started
-        for message in _prefix(dump, cpu, cpus[:at], known)
+        for at, prefix in started
+        for message in _prefix(dump, prefix, all_prefixes[:at], known)
     ]
-    idle = [at for at, cpu in enumerate(cpus) if not cpu.prefix]
-    lone = [place for place in known or () if place not in [cpu.prefix for cpu in cpus]]
+    idle = [at for at, prefix in enumerate(all_prefixes) if prefix == 0]
+    unknown = [at for at, prefix in enumerate(all_prefixes) if prefix is None]
+    lone = [place for place in known or () if place not in all_prefixes]
     findings += [
         Finding(
             PREFIXES,
             FindingKind.LOWCORE_WITHOUT_CPU,
             f"no CPU has the kernel's lowcore at {place:#x} (lowcore_ptr) as prefix",
         )
-        for place in (lone if len(lone) > len(idle) else ())
+        for place in (lone if len(lone) > len(idle) + len(unknown) else ())
     ]
-    notes = tuple(f"CPU {at} has prefix 0: it was never started" for at in idle)
-    return CheckResult(PREFIXES, len(started), "CPUs", tuple(findings), notes=notes)
+    notes = [f"CPU {at} has prefix 0: it was never started" for at in idle]
+    notes += [f"CPU {at}: the dump does not have its prefix" for at in unknown]
+    return CheckResult(PREFIXES, len(started), "CPUs", tuple(findings), notes=tuple(notes))
 
 
 def _kernels_lowcores(dump: Dump) -> tuple[int, ...] | None:
@@ -72,14 +76,13 @@ def _kernels_lowcores(dump: Dump) -> tuple[int, ...] | None:
 
 
 def _prefix(
-    dump: Dump, cpu: CpuState, before: tuple[CpuState, ...], known: tuple[int, ...] | None
+    dump: Dump, prefix: int, before: list[int | None], known: tuple[int, ...] | None
 ) -> Iterator[str]:
-    prefix = cpu.prefix
     if prefix % PREFIX_AREA_SIZE:
         yield f"prefix {prefix:#x} is not a multiple of {PREFIX_AREA_SIZE:#x}"
         return
-    if prefix in [other.prefix for other in before]:
-        yield f"prefix {prefix:#x} is that of CPU {[item.prefix for item in before].index(prefix)}"
+    if prefix in before:
+        yield f"prefix {prefix:#x} is that of CPU {before.index(prefix)}"
     try:
         area = dump.read(prefix, PREFIX_AREA_SIZE)
     except EvidenceError as error:

@@ -190,12 +190,14 @@ def _registers(one: Dump, other: Dump) -> CheckResult:
             where = f"CPU {at} of the {side} dump"
             allowed[AllowedDifference(where, registers.PREFIX_REASON)] = None
             continue
-        message = f"only the {side} dump has CPU {at} (prefix {state.prefix:#x})"
+        message = f"only the {side} dump has CPU {at} (prefix {registers.shown(state)})"
         details = CpuOfOne(at, side)
         findings.append(Finding(REGISTERS, FindingKind.CPU_IN_ONE_DUMP, message, details))
     for cpu, position in matching.pairs:
         state = theirs[position]
         for pair in registers.paired_registers(cpu.state, state):
+            if pair.one is None and pair.other is None:
+                continue
             compared += 1
             if pair.one == pair.other:
                 continue

@@ -80,15 +80,23 @@ def _are_stored(difference: Difference, areas: Iterable[Area]) -> bool:
 
 def _as_stored(dump: Dump) -> Iterator[CpuState]:
     """The CPUs as they were when their status was stored, the clock comparator not shifted."""
-    for cpu in dump.cpus:
+    for cpu in _whole(dump):
         yield replace(cpu, clock_comparator=cpu.clock_comparator << 8)
         if cpu.clock_comparator >> 56:  # QEMU's own dump does not shift it
             yield cpu
 
 
+def _whole(dump: Dump) -> Iterator[CpuState]:
+    """The CPUs whose registers are all known: those of others cannot be in any area."""
+    for cpu in dump.cpus:
+        whole = cpu.whole
+        if whole is not None:
+            yield whole
+
+
 def _additional_areas(dump: Dump) -> Iterator[Area]:
     """Each CPU's area for vector registers."""
-    for cpu in dump.cpus:
+    for cpu in _whole(dump):
         try:
             pointer = dump.read(cpu.prefix + status_area.MCESAD, 8)
         except EvidenceError:  # a prefix beyond memory: there is no such page to differ

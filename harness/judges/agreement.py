@@ -103,7 +103,10 @@ def _is_left_out(finding: Finding, dump: Dump, form: str) -> bool:
         return False
     if details.register != registers.TOD_PROGRAMMABLE:
         return False
-    memory = dump.read(dump.cpus[details.cpu].prefix + _TOD_PROGRAMMABLE, 4)
+    prefix = dump.cpus[details.cpu].prefix
+    if prefix is None:
+        return False
+    memory = dump.read(prefix + _TOD_PROGRAMMABLE, 4)
     return int(details.second, 16) == int.from_bytes(memory, "big")
 
 

@@ -19,7 +19,7 @@ from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump
 from harness.errors import HostError
 from harness.host.child import dying_with_us
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
 
@@ -132,7 +132,7 @@ def _pairs(
         yield f"memory at {address:#x}-{address + size - 1:#x}", own, digest
 
 
-def _registers(cpu: CpuState) -> dict[str, int]:
+def _registers(cpu: DumpedCpu) -> dict[str, int]:
     """By libkdumpfile's names (src/kdumpfile/s390x.c)."""
     return {
         "pswm": cpu.psw_mask,

@@ -163,6 +163,8 @@ class Zgetdump:
             return f"zgetdump {which} knows {', '.join(known)}, not {dump.format}"
         if not dump.memory_map:
             return "it has no memory"
+        if any(cpu.whole is None for cpu in dump.cpus):  # zgetdump takes zero for what is unknown
+            return f"the dump does not have all registers: {'; '.join(dump.misfits)}"
         block = dump.facts.get("blk_size", SECTOR)
         if block != SECTOR:
             return f"it counts in blocks of {block} bytes, and the guest's disk has {SECTOR}"

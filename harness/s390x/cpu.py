@@ -8,11 +8,59 @@ from dataclasses import dataclass, fields, replace
 
 GPRS = ACRS = CRS = FPRS = 16
 VXRS = 32
+VECTORS = frozenset({"vxrs_low", "vxrs_high"})  # fields that not every machine has
 
 
 @dataclass(frozen=True)
-class CpuState:
-    """Registers of one CPU. All integers are unsigned.
+class DumpedCpu:
+    """The registers of one CPU that a dump has; None if it does not have them.
+
+    PSW, general and access registers are what NT_PRSTATUS has, and a dump has no CPU without them.
+    The fields are those of :class:`CpuState`.
+    """
+
+    psw_mask: int
+    psw_addr: int
+    gprs: tuple[int, ...]
+    acrs: tuple[int, ...]
+    crs: tuple[int, ...] | None
+    fprs: tuple[int, ...] | None
+    fpc: int | None
+    prefix: int | None
+    tod_programmable: int | None
+    cpu_timer: int | None
+    clock_comparator: int | None
+    vxrs_low: tuple[int, ...] | None = None
+    vxrs_high: tuple[int, ...] | None = None
+
+    @property
+    def whole(self) -> CpuState | None:
+        """The same CPU if all but its vector registers is known, otherwise None."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        required = values.keys() - VECTORS
+        return None if any(values[name] is None for name in required) else CpuState(**values)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the fields that are not known, vector registers left out."""
+        known = (field.name for field in fields(self) if field.name not in VECTORS)
+        return tuple(name for name in known if getattr(self, name) is None)
+
+    def to_json(self) -> dict[str, str | list[str]]:
+        """Hexadecimal strings without a prefix, one per register; unknown ones are left out."""
+        out: dict[str, str | list[str]] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                out[field.name] = (
+                    [f"{item:x}" for item in value] if isinstance(value, tuple) else f"{value:x}"
+                )
+        return out
+
+
+@dataclass(frozen=True)
+class CpuState(DumpedCpu):
+    """All registers of one CPU. All integers are unsigned.
 
     Widths in bits: ``psw_mask``, ``psw_addr``, ``gprs``, ``crs``, ``fprs``, ``cpu_timer`` and
     ``clock_comparator`` 64; ``acrs``, ``fpc``, ``prefix`` and ``tod_programmable`` 32;
@@ -22,10 +70,6 @@ class CpuState:
     ``arch/s390/include/asm/elf.h`` and ``arch/s390/kernel/crash_dump.c`` (struct save_area).
     """
 
-    psw_mask: int
-    psw_addr: int
-    gprs: tuple[int, ...]
-    acrs: tuple[int, ...]
     crs: tuple[int, ...]
     fprs: tuple[int, ...]
     fpc: int
@@ -33,8 +77,6 @@ class CpuState:
     tod_programmable: int
     cpu_timer: int
     clock_comparator: int
-    vxrs_low: tuple[int, ...] | None = None
-    vxrs_high: tuple[int, ...] | None = None
 
     @property
     def vxrs(self) -> tuple[int, ...] | None:
@@ -56,17 +98,6 @@ class CpuState:
     def without_vectors(self) -> CpuState:
         """The same CPU without vector registers; the FPRs stay."""
         return replace(self, vxrs_low=None, vxrs_high=None)
-
-    def to_json(self) -> dict[str, str | list[str]]:
-        """Hexadecimal strings without a prefix, one per register; unknown ones are left out."""
-        out: dict[str, str | list[str]] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None:
-                out[field.name] = (
-                    [f"{item:x}" for item in value] if isinstance(value, tuple) else f"{value:x}"
-                )
-        return out
 
     @classmethod
     def from_json(cls, data: Mapping[str, str | list[str]]) -> CpuState:

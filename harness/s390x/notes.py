@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 
 # include/uapi/linux/elf.h
 NT_PRSTATUS = 0x1
@@ -39,6 +39,7 @@ _SIZES = {
     NT_S390_VXRS_LOW: 128,
     NT_S390_VXRS_HIGH: 256,
 }
+_VECTORS = frozenset({NT_S390_VXRS_LOW, NT_S390_VXRS_HIGH})  # of a machine that has them
 S390_ONLY = frozenset(_SIZES) - {NT_PRSTATUS, NT_PRFPREG}  # no other architecture has these types
 
 
@@ -49,21 +50,28 @@ class Note(NamedTuple):
     desc: bytes
 
 
-def cpu_states(notes: Iterable[Note]) -> tuple[CpuState, ...]:
-    """One state per NT_PRSTATUS, in file order.
+def cpu_states(notes: Iterable[Note]) -> tuple[DumpedCpu, ...]:
+    """One CPU for each NT_PRSTATUS, in file order: a CpuState unless notes are missing.
 
-    Raises ValueError naming CPU and note when one is missing or too short.
+    Raises ValueError naming CPU and note when one is too short.
     """
-    return tuple(_cpu_state(number, group) for number, group in enumerate(_by_cpu(notes)))
+    cpus = (_cpu(number, group) for number, group in enumerate(_by_cpu(notes)))
+    return tuple(cpu.whole or cpu for cpu in cpus)
 
 
-def oversized(notes: Iterable[Note]) -> Iterator[str]:
-    """One message for each note that is longer than its registers.
+def misfits(notes: Iterable[Note]) -> Iterator[str]:
+    """One message for each note that is longer than its registers, one for a CPU's missing notes.
 
     Linux before 6.1 wrote such a NT_S390_TODPREG, so they are read all the same. NT_PRSTATUS is
     left out: it has other fields behind its registers.
     """
     for number, group in enumerate(_by_cpu(notes)):
+        missing = [f"{kind:#x}" for kind in _SIZES if kind not in group and kind not in _VECTORS]
+        if missing:
+            what = (
+                f"note {missing[0]} is" if len(missing) == 1 else f"notes {', '.join(missing)} are"
+            )
+            yield f"CPU {number}: ELF {what} missing: these registers are unknown"
         for kind, desc in group.items():
             if kind != NT_PRSTATUS and len(desc) > _SIZES[kind]:
                 yield (
@@ -83,49 +91,49 @@ def _by_cpu(notes: Iterable[Note]) -> list[dict[int, bytes]]:
     return groups
 
 
-def _cpu_state(number: int, group: dict[int, bytes]) -> CpuState:
-    def desc(note_type: int) -> bytes:
+def _cpu(number: int, group: dict[int, bytes]) -> DumpedCpu:
+    def unpacked(note_type: int, form: str, at: int = 0) -> tuple[int, ...] | None:
         data = group.get(note_type)
-        if data is None or len(data) < _SIZES[note_type]:
-            state = "is missing" if data is None else f"has only {len(data)} bytes"
-            raise ValueError(f"CPU {number}: ELF note {note_type:#x} {state}")
-        return data
-
-    prstatus, fpregs = desc(NT_PRSTATUS), desc(NT_PRFPREG)
-
-    def low_vectors() -> tuple[int, ...] | None:
-        if NT_S390_VXRS_LOW not in group:  # a machine without vector registers
+        if data is None:
             return None
-        return struct.unpack_from(">16Q", desc(NT_S390_VXRS_LOW))
+        if len(data) < _SIZES[note_type]:
+            raise ValueError(f"CPU {number}: ELF note {note_type:#x} has only {len(data)} bytes")
+        return struct.unpack_from(form, data, at)
 
-    def high_vectors() -> tuple[int, ...] | None:
-        if NT_S390_VXRS_HIGH not in group:
-            return None
-        high = desc(NT_S390_VXRS_HIGH)
-        return tuple(int.from_bytes(high[i : i + 16], "big") for i in range(0, 256, 16))
+    def one(note_type: int, form: str, at: int = 0) -> int | None:
+        values = unpacked(note_type, form, at)
+        return None if values is None else values[0]
 
-    psw_mask, psw_addr = struct.unpack_from(">2Q", prstatus, _PR_PSW)
-    return CpuState(
+    def prstatus(form: str, at: int) -> tuple[int, ...]:
+        return unpacked(NT_PRSTATUS, form, at) or ()  # it begins each CPU, so it is there
+
+    halves = unpacked(NT_S390_VXRS_HIGH, ">32Q")
+    psw_mask, psw_addr = prstatus(">2Q", _PR_PSW)
+    return DumpedCpu(
         psw_mask=psw_mask,
         psw_addr=psw_addr,
-        gprs=struct.unpack_from(">16Q", prstatus, _PR_GPRS),
-        acrs=struct.unpack_from(">16I", prstatus, _PR_ACRS),
-        crs=struct.unpack_from(">16Q", desc(NT_S390_CTRS)),
-        fprs=struct.unpack_from(">16Q", fpregs, _FP_FPRS),
-        fpc=struct.unpack_from(">I", fpregs, _FP_FPC)[0],
-        prefix=struct.unpack_from(">I", desc(NT_S390_PREFIX))[0],
-        tod_programmable=struct.unpack_from(">I", desc(NT_S390_TODPREG))[0],
-        cpu_timer=struct.unpack_from(">Q", desc(NT_S390_TIMER))[0],
-        clock_comparator=struct.unpack_from(">Q", desc(NT_S390_TODCMP))[0],
-        vxrs_low=low_vectors(),
-        vxrs_high=high_vectors(),
+        gprs=prstatus(">16Q", _PR_GPRS),
+        acrs=prstatus(">16I", _PR_ACRS),
+        crs=unpacked(NT_S390_CTRS, ">16Q"),
+        fprs=unpacked(NT_PRFPREG, ">16Q", _FP_FPRS),
+        fpc=one(NT_PRFPREG, ">I", _FP_FPC),
+        prefix=one(NT_S390_PREFIX, ">I"),
+        tod_programmable=one(NT_S390_TODPREG, ">I"),
+        cpu_timer=one(NT_S390_TIMER, ">Q"),
+        clock_comparator=one(NT_S390_TODCMP, ">Q"),
+        vxrs_low=unpacked(NT_S390_VXRS_LOW, ">16Q"),
+        vxrs_high=halves
+        and tuple(
+            left << 64 | right for left, right in zip(halves[::2], halves[1::2], strict=True)
+        ),
     )
 
 
-def cpu_notes(cpu: CpuState, number: int) -> Iterator[tuple[bytes, Note]]:
+def cpu_notes(cpu: DumpedCpu, number: int) -> Iterator[tuple[bytes, Note]]:
     """(owner name, note) of each note that Linux writes for a CPU, in the same order.
 
-    The inverse of :func:`cpu_states`. ``number`` counts from 1; debuggers show it as a PID.
+    The inverse of :func:`cpu_states`: registers that are not known have no note. ``number`` counts
+    from 1; debuggers show it as a PID.
     """
     prstatus = bytearray(_PR_SIZE)
     struct.pack_into(">I", prstatus, _PR_PID, number)
@@ -133,15 +141,18 @@ def cpu_notes(cpu: CpuState, number: int) -> Iterator[tuple[bytes, Note]]:
     struct.pack_into(">16Q", prstatus, _PR_GPRS, *cpu.gprs)
     struct.pack_into(">16I", prstatus, _PR_ACRS, *cpu.acrs)
     yield b"CORE", Note(NT_PRSTATUS, bytes(prstatus))
-    yield b"CORE", Note(NT_PRFPREG, struct.pack(">I4x16Q", cpu.fpc, *cpu.fprs))
-    for kind, desc in (
-        (NT_S390_TIMER, struct.pack(">Q", cpu.cpu_timer)),
-        (NT_S390_TODCMP, struct.pack(">Q", cpu.clock_comparator)),
-        (NT_S390_TODPREG, struct.pack(">I", cpu.tod_programmable)),
-        (NT_S390_CTRS, struct.pack(">16Q", *cpu.crs)),
-        (NT_S390_PREFIX, struct.pack(">I", cpu.prefix)),
+    if cpu.fpc is not None and cpu.fprs is not None:
+        yield b"CORE", Note(NT_PRFPREG, struct.pack(">I4x16Q", cpu.fpc, *cpu.fprs))
+    for kind, form, value in (
+        (NT_S390_TIMER, ">Q", cpu.cpu_timer),
+        (NT_S390_TODCMP, ">Q", cpu.clock_comparator),
+        (NT_S390_TODPREG, ">I", cpu.tod_programmable),
+        (NT_S390_CTRS, ">16Q", cpu.crs),
+        (NT_S390_PREFIX, ">I", cpu.prefix),
     ):
-        yield b"LINUX", Note(kind, desc)
+        if value is not None:
+            values = value if isinstance(value, tuple) else (value,)
+            yield b"LINUX", Note(kind, struct.pack(form, *values))
     if cpu.vxrs_high is not None:
         high = b"".join(register.to_bytes(16, "big") for register in cpu.vxrs_high)
         yield b"LINUX", Note(NT_S390_VXRS_HIGH, high)

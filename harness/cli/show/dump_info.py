@@ -20,7 +20,7 @@ def show_info(info: Mapping[str, Any]) -> None:
     if info["cpus"]:
         say()
         rows = (
-            (str(at), " ".join(cpu["psw"]), cpu["prefix"], cpu["state"])
+            (str(at), " ".join(cpu["psw"]), cpu["prefix"] or "unknown", cpu["state"])
             for at, cpu in enumerate(info["cpus"])
         )
         table(("CPU", "PSW", "prefix", "state"), rows)

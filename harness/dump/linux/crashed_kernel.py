@@ -77,9 +77,10 @@ class Kernel:
         except EvidenceError:  # a dump without CPUs can still be read
             cpus = ()
         for cpu in cpus:
-            for number in _SPACES:
-                if cpu.crs[number] & dat.ORIGIN == tables:
-                    return cpu.crs[number]
+            asces = () if cpu.crs is None else (cpu.crs[number] for number in _SPACES)
+            found = next((asce for asce in asces if asce & dat.ORIGIN == tables), None)
+            if found is not None:
+                return found
         level = 1 if self.info.symbol("swapper_pg_dir") < _REGION_THIRD_END else 2
         return tables | level << dat.TYPE_SHIFT | _FULL_TABLE
 

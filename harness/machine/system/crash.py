@@ -11,6 +11,7 @@ from typing import Any
 from harness import clock
 from harness.deadline import Deadline
 from harness.dump.formats.elf.reader import ElfDump
+from harness.errors import ProtocolError
 from harness.evidence.names import RAM
 from harness.evidence.snapshot import Snapshot
 from harness.machine.system.boot import Booter
@@ -109,9 +110,13 @@ def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuStat
     )
     try:
         with ElfDump.open(notes) as elf:
-            return elf.cpus
+            cpus = elf.cpus
     finally:
         notes.unlink()
+    whole = tuple(cpu.whole for cpu in cpus)
+    if None in whole:
+        raise ProtocolError(f"QEMU's notes of CPU {whole.index(None)} do not have all registers")
+    return tuple(cpu for cpu in whole if cpu is not None)
 
 
 def _machine(spec: MachineSpec, how: Crash, dump_block: bytes | None) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 from harness.errors import EvidenceError
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import VECTORS as VECTOR_FIELDS
+from harness.s390x.cpu import CpuState, DumpedCpu
 from harness.s390x.storestatus import whole_comparator
 from harness.verify.evidence import Evidence
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
@@ -51,7 +52,7 @@ class Expected:
     """A CPU that must be in the dump, with the registers that its notes must show."""
 
     address: int
-    state: CpuState
+    state: DumpedCpu
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,12 @@ class Matching:
 
 @dataclass(frozen=True)
 class Pair:
-    """One register of a CPU on two sides: ``width`` in bits; None if a side does not have it."""
+    """One register of a CPU on two sides: ``width`` in bits; None if a side does not have it.
 
+    ``field`` is that of CpuState.
+    """
+
+    field: str
     name: str
     width: int
     one: int | None
@@ -120,7 +125,8 @@ def check(evidence: Evidence) -> CheckResult:
         unshown = []
         for pair in paired_registers(cpu.state, dumped[position]):
             if pair.one is None or pair.other is None:
-                unshown.append(pair)
+                if pair.field in VECTOR_FIELDS:  # the misfits tell of other missing notes
+                    unshown.append(pair)
                 continue
             compared += 1
             nonzero += pair.one != 0
@@ -138,7 +144,7 @@ def check(evidence: Evidence) -> CheckResult:
     )
 
 
-def match(expected: Sequence[Expected], dumped: Sequence[CpuState]) -> Matching:
+def match(expected: Sequence[Expected], dumped: Sequence[DumpedCpu]) -> Matching:
     """Find each expected CPU by its prefix, which no two CPUs share, otherwise by its position.
 
     An entry of the dump that repeats an earlier one has no match.
@@ -163,13 +169,13 @@ def match(expected: Sequence[Expected], dumped: Sequence[CpuState]) -> Matching:
 
 
 def _unmatched(
-    matching: Matching, expected: Sequence[Expected], dumped: Sequence[CpuState]
+    matching: Matching, expected: Sequence[Expected], dumped: Sequence[DumpedCpu]
 ) -> Iterator[Finding]:
     for cpu in matching.missing:
         yield Finding(
             CHECK,
             FindingKind.CPU_MISSING,
-            f"CPU {cpu.address} (prefix {cpu.state.prefix:#x}) is missing: the dump has "
+            f"CPU {cpu.address} (prefix {shown(cpu.state)}) is missing: the dump has "
             f"{len(dumped)} of {len(expected)} CPUs",
             Cpu(cpu.address),
         )
@@ -179,7 +185,7 @@ def _unmatched(
         yield Finding(
             CHECK,
             FindingKind.CPU_SURPLUS,
-            f"the dump's CPU entry {at} (prefix {dumped[at].prefix:#x}) {what}",
+            f"the dump's CPU entry {at} (prefix {shown(dumped[at])}) {what}",
             CpuEntry(at),
         )
     order = [at for _, at in matching.pairs]
@@ -188,22 +194,29 @@ def _unmatched(
         yield Finding(CHECK, FindingKind.CPU_ORDER, message, CpuOrder(tuple(order)))
 
 
-def as_it_was(cpu: CpuState) -> CpuState:
+def shown(cpu: DumpedCpu) -> str:
+    """The prefix, for a message."""
+    return "unknown" if cpu.prefix is None else f"{cpu.prefix:#x}"
+
+
+def as_it_was(cpu: DumpedCpu) -> DumpedCpu:
     """A dump's CPU with the clock comparator that the CPU had, as far as it was stored."""
-    return replace(cpu, clock_comparator=whole_comparator(cpu.clock_comparator))
+    stored = cpu.clock_comparator
+    return replace(cpu, clock_comparator=None if stored is None else whole_comparator(stored))
 
 
-def paired_registers(one: CpuState, other: CpuState) -> Iterator[Pair]:
-    """Each register in both; vector registers only if either has them."""
+def paired_registers(one: DumpedCpu, other: DumpedCpu) -> Iterator[Pair]:
+    """Each register; vector registers only if either side has them."""
     for item in fields(CpuState):
         name, width, first = _NAMES[item.name]
         left, right = getattr(one, item.name), getattr(other, item.name)
         if item.type == "int":
-            yield Pair(name, width, left, right)
+            yield Pair(item.name, name, width, left, right)
             continue
-        numbers = range(first, first + len(left or right or ()))
-        for at, number in enumerate(numbers):
-            yield Pair(f"{name}{number}", width, left and left[at], right and right[at])
+        size = len(left or right or (() if item.name in VECTOR_FIELDS else one.gprs))
+        for at, number in enumerate(range(first, first + size)):
+            values = left and left[at], right and right[at]
+            yield Pair(item.name, f"{name}{number}", width, *values)
 
 
 def _differs(address: int, pair: Pair) -> Finding:

@@ -9,7 +9,7 @@ from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.reader import Dump, Segment
 from harness.inspect import check as alone
 from harness.progress import NoProgress
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 from harness.verify.findings import CheckResult
 from tests.support.dumps.byte_source import Memory
 from tests.support.kernels.crashed_kernel import (
@@ -45,14 +45,14 @@ class OtherDump(Dump):
         self,
         segments: Sequence[Segment],
         form: str = "s390",
-        cpus: Sequence[CpuState] = tuple(CRASHED.cpus),
+        cpus: Sequence[DumpedCpu] = tuple(CRASHED.cpus),
         why: str | None = None,
     ) -> None:
         self.format, self.segments, self._cpus = form, tuple(segments), tuple(cpus)
         self.content, self._why = Memory(b"", "other"), why
 
     @property
-    def cpus(self) -> tuple[CpuState, ...]:
+    def cpus(self) -> tuple[DumpedCpu, ...]:
         return self._cpus
 
     @property

@@ -235,6 +235,21 @@ def test_extract_cpu(dump_file: Path):
     assert state["gprs"][15] == f"{cpu.gprs[15]:x}"
 
 
+def test_registers_that_are_not_in_the_dump_are_unknown(dump_file: Path):
+    prefix = bytes.fromhex("00000006 00000004 00000305")
+    dump_file.write_bytes(dump_file.read_bytes().replace(prefix, prefix[:-1] + b"\xff"))
+    shown = zharness("dump", "extract", dump_file, "cpu", "1").stdout.splitlines()
+    assert "prefix                    unknown" in shown
+    assert "prefix" not in json.loads(
+        zharness("dump", "extract", dump_file, "cpu", "1", "--json").stdout
+    )
+    assert " unknown " in zharness("dump", "info", dump_file).stdout
+    assert (
+        json.loads(zharness("dump", "info", dump_file, "--json").stdout)["cpus"][1]["prefix"]
+        is None
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "what"),
     [

@@ -17,6 +17,7 @@ from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.formats.s390.reader import S390Dump
 from harness.dump.reader import Dump, Segment
 from harness.errors import EvidenceError
+from harness.s390x.cpu import DumpedCpu
 from harness.verify.checks import memory_map
 from tests.support.dumps import s390
 from tests.support.dumps.alone import CRASHED, OtherDump, checked, read, reds, said, segment
@@ -281,10 +282,20 @@ def test_one_check_says_what_is_wrong(name: str):
     assert message in said(results)
 
 
-def test_a_cpu_that_cannot_be_read():
+def test_a_cpu_without_all_its_notes():
     results = checked(without_prefix_note())
-    assert reds(results) == {"headers", "prefixes", "psws"}
+    assert reds(results) == {"headers"}
+    assert results["prefixes"].skipped_reason == "the dump has no prefix of any CPU"
     assert "CPU 0: ELF note 0x305 is missing" in said(results)
+
+
+def test_a_cpu_without_prefix_may_own_a_lowcore():
+    first, second = CRASHED.cpus
+    partial = replace(DumpedCpu(**vars(second)), prefix=None)
+    memory = [segment(0, MEMORY)]
+    result = checked(OtherDump(memory, cpus=(first, partial)))["prefixes"]
+    assert result.passed
+    assert result.notes == ("CPU 1: the dump does not have its prefix",)
 
 
 def test_a_cpu_that_was_never_started_is_noted():

@@ -20,7 +20,7 @@ from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import status_area
 from harness.verify.findings import CheckResult
-from harness.verify.kinds import DifferingPages
+from harness.verify.kinds import DifferingPages, RegisterOfDumps
 from tests.support.dumps import kdump
 from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import IMAGE, MEMORY, PAGE, Load, file_offset, stored, vmcore
@@ -202,6 +202,23 @@ def test_every_register_counts(name: str):
     results = compared(elf(), OtherDump(cpus=[CPUS[0], replace(CPUS[1], **{name: changed})]))
     assert reds(results) == {"registers"}
     assert said(results).startswith("CPU 1: ")
+
+
+PRFPREG = struct.pack(">3I", 5, 136, 2)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_registers_that_one_dump_does_not_have_count(first: bool):
+    partial = elf(ELF.replace(PRFPREG, struct.pack(">3I", 5, 136, 0x7FF)))
+    results = compared(partial, elf()) if first else compared(elf(), partial)
+    assert reds(results) == {"registers"}
+    assert results["registers"].findings[0].details == (
+        RegisterOfDumps(0, "fpr0", None, f"{CPUS[0].fprs[0]:x}")
+        if first
+        else RegisterOfDumps(0, "fpr0", f"{CPUS[0].fprs[0]:x}", None)
+    )
+    assert len(results["registers"].findings) == 2 * 17
+    assert reds(compared(partial, partial)) == set()
 
 
 def test_cpus_that_only_one_dump_has():

@@ -36,9 +36,9 @@ from harness.dump.linux import vmcoreinfo_note
 from harness.dump.reader import Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.limits import limits, require
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 from harness.s390x.lowcore import PAGE_SIZE
-from harness.s390x.notes import NT_PRSTATUS, S390_ONLY, Note, cpu_states, oversized
+from harness.s390x.notes import NT_PRSTATUS, S390_ONLY, Note, cpu_states, misfits
 
 _CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 
@@ -110,13 +110,13 @@ class ElfDump(Dump):
             raise
 
     @property
-    def cpus(self) -> tuple[CpuState, ...]:
+    def cpus(self) -> tuple[DumpedCpu, ...]:
         """In file order. QEMU's own dump has the whole clock comparator, not shifted."""
         return cpus_in(self.notes, self.name)
 
     @property
     def misfits(self) -> tuple[str, ...]:
-        return tuple(oversized(_of_cpus(self.notes)))
+        return tuple(misfits(_of_cpus(self.notes)))
 
     @property
     def length(self) -> int:
@@ -229,7 +229,7 @@ def vmcoreinfo_of(notes: Iterable[ElfNote], name: str) -> bytes | None:
     return found
 
 
-def cpus_in(notes: Sequence[ElfNote], name: str) -> tuple[CpuState, ...]:
+def cpus_in(notes: Sequence[ElfNote], name: str) -> tuple[DumpedCpu, ...]:
     """The CPUs among a dump's notes.
 
     Raises EvidenceError, naming CPU and note, if one is wrong; LimitError if there are too many.

@@ -49,7 +49,7 @@ from harness.dump.formats.page_runs import (
 from harness.dump.reader import Range, Segment, vmcoreinfo_in, without
 from harness.errors import EvidenceError
 from harness.limits import limits, require
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 from harness.s390x.lowcore import PAGE_SIZE
 
 _NO_MACHINE = ("", "unknown")  # QEMU's dump/dump.c: "Unknown" without ELF_MACHINE_UNAME (QEMU 11)
@@ -92,7 +92,7 @@ class KdumpDump(PagedDump):
         self._extent: tuple[int, int] | None = None
 
     @property
-    def cpus(self) -> tuple[CpuState, ...]:
+    def cpus(self) -> tuple[DumpedCpu, ...]:
         """In the order of the notes; empty if the dump has no notes."""
         return cpus_in(self._notes(), self.name)
 

@@ -59,8 +59,22 @@ def vector_area(read: Read, prefix: int, end: int) -> int | None:
 
 
 def kept_cpus(dump: Dump) -> tuple[CpuState, ...]:
-    """The CPUs that such a dump has: the CPUs with a prefix. The others were never started."""
-    return tuple(cpu for cpu in dump.cpus if cpu.prefix)
+    """The CPUs that such a dump has: the CPUs with a prefix. The others were never started.
+
+    Raises EvidenceError if registers of one are not known: zeros would be in their place.
+    """
+    return tuple(cpu for cpu in _whole(dump) if cpu.prefix)
+
+
+def _whole(dump: Dump) -> Iterator[CpuState]:
+    for number, cpu in enumerate(dump.cpus):
+        whole = cpu.whole
+        if whole is None:
+            raise EvidenceError(
+                f"{dump.name}: CPU {number}: the dump does not have all its registers "
+                f"({', '.join(cpu.unknown)}), and a stand-alone dump has no way to say so"
+            )
+        yield whole
 
 
 def register_patches(dump: Dump, cpus: Sequence[CpuState], end: int) -> tuple[Patch, ...]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from drgn import FaultError, Object, Program, StackFrame
 
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 from harness.verify.semantic.drgn_reader.target import registers
 
 PSW_PROBLEM_STATE = 1 << 48  # Principles of Operation, chapter 4: PSW bit 15
@@ -22,7 +22,7 @@ _R15 = 15
 _MAX_FRAMES = 256
 
 
-def functions(program: Program, cpu: CpuState, lowcore: Object) -> Iterator[str]:
+def functions(program: Program, cpu: DumpedCpu, lowcore: Object) -> Iterator[str]:
     """Names of the CPU's active functions, innermost first; none in a user's program."""
     if cpu.psw_mask & PSW_PROBLEM_STATE:
         return

@@ -11,7 +11,6 @@ from drgn.helpers.linux.kallsyms import load_module_kallsyms
 from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
-from harness.s390x.cpu import CpuState
 
 _MODULES = "symbols of modules"
 _S390X = Platform(Architecture.S390X, PlatformFlags.IS_64_BIT)
@@ -55,10 +54,10 @@ def name_modules(program: Program) -> None:
         program.register_symbol_finder(_MODULES, load_module_kallsyms(program), enable_index=0)
 
 
-def lowcore(program: Program, cpu: CpuState) -> Object:
-    """A CPU's ``struct lowcore``, at its prefix."""
+def lowcore(program: Program, prefix: int) -> Object:
+    """The ``struct lowcore`` of the CPU with this prefix."""
     kind = program.type("struct lowcore")
-    data = program.read(cpu.prefix, sizeof(kind), physical=True)
+    data = program.read(prefix, sizeof(kind), physical=True)
     return Object.from_bytes_(program, kind, data)
 
 

@@ -9,7 +9,7 @@ from drgn.helpers.linux.pid import for_each_task
 from drgn.helpers.linux.sched import cpu_curr, task_cpu
 
 from harness.dump.reader import Dump
-from harness.s390x.cpu import CpuState
+from harness.s390x.cpu import DumpedCpu
 from harness.verify.semantic.drgn_reader.stack import functions
 from harness.verify.semantic.drgn_reader.target import lowcore, name_modules
 from harness.verify.semantic.facts import Cpu, Task, Tasks, Walk
@@ -20,7 +20,7 @@ _WRITER = 0xFFFF_0000  # of arch_rwlock_t.cnts (arch/s390/include/asm/spinlock.h
 
 def read_cpus(program: Program, dump: Dump) -> tuple[Cpu, ...]:
     name_modules(program)
-    return tuple(_named(program, cpu) for cpu in dump.cpus if cpu.prefix)
+    return tuple(_named(program, cpu, cpu.prefix) for cpu in dump.cpus if cpu.prefix)
 
 
 def read_tasks(program: Program, _: Dump) -> Tasks:
@@ -40,21 +40,21 @@ def describe(task: Object) -> Task:
     return Task(int(task), int(task.pid), name)
 
 
-def _named(program: Program, cpu: CpuState) -> Cpu:
+def _named(program: Program, cpu: DumpedCpu, prefix: int) -> Cpu:
     """Raises FaultError that says which CPU it is about."""
     try:
-        return _cpu(program, cpu)
+        return _cpu(program, cpu, prefix)
     except FaultError as error:
-        raise FaultError(f"CPU with prefix {cpu.prefix:#x}: {error}", error.address) from error
+        raise FaultError(f"CPU with prefix {prefix:#x}: {error}", error.address) from error
 
 
-def _cpu(program: Program, cpu: CpuState) -> Cpu:
-    core = lowcore(program, cpu)
+def _cpu(program: Program, cpu: DumpedCpu, prefix: int) -> Cpu:
+    core = lowcore(program, prefix)
     number = int(core.cpu_nr)
     task = Object(program, "struct task_struct *", int(core.current_task))
     return Cpu(
         number=number,
-        prefix=cpu.prefix,
+        prefix=prefix,
         task=describe(task),
         running=int(cpu_curr(program, number)),
         task_cpu=task_cpu(task),

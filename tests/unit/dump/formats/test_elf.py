@@ -215,11 +215,28 @@ def test_missing_file_and_directory_are_refused(tmp_path: Path):
 
 def test_cpu_without_prefix_is_named(tmp_path: Path):
     content = VMCORE.replace(struct.pack(">3I", 6, 4, 0x305), struct.pack(">3I", 6, 4, 0x7FF))
-    with (
-        ElfDump.open(written(tmp_path, content)) as dump,
-        pytest.raises(EvidenceError, match=r"dump\.elf: CPU 0: ELF note 0x305 is missing"),
-    ):
-        _ = dump.cpus
+    with ElfDump.open(written(tmp_path, content)) as dump:
+        assert [cpu.prefix for cpu in dump.cpus] == [None, None]
+        assert [cpu.gprs for cpu in dump.cpus] == [cpu.gprs for cpu in CPUS]
+        assert dump.misfits == tuple(
+            f"CPU {number}: ELF note 0x305 is missing: these registers are unknown"
+            for number in (0, 1)
+        )
+        assert [cpu["prefix"] for cpu in describe(dump)["cpus"]] == [None, None]
+
+
+def test_a_dump_without_all_registers_is_converted_only_to_elf(tmp_path: Path):
+    content = VMCORE.replace(struct.pack(">3I", 6, 128, 0x304), struct.pack(">3I", 6, 128, 0x7FF))
+    with ElfDump.open(written(tmp_path, content)) as dump:
+        for form in ("s390", "s390_ext"):
+            with pytest.raises(
+                EvidenceError, match=r"CPU 0: .* not have all its registers \(crs\)"
+            ):
+                convert(dump, tmp_path / form, form, NoProgress())
+        convert(dump, tmp_path / "elf", "elf", NoProgress())
+        with ElfDump.open(tmp_path / "elf") as converted:
+            assert converted.cpus == dump.cpus
+            assert all(result.passed for result in compare(dump, converted, NoProgress()))
 
 
 def test_nameless_note_ends_the_notes():
