@@ -95,12 +95,15 @@ def _memory_map(one: Dump, other: Dump) -> CheckResult:
     findings: list[Finding] = []
     allowed: list[AllowedDifference] = []
     ours, theirs = one.memory_map, other.memory_map
-    for which, left, right, lacking in (
-        (FIRST, ours, theirs, other),
-        (SECOND, theirs, ours, one),
+    for which, having, left, right, lacking in (
+        (FIRST, one, ours, theirs, other),
+        (SECOND, other, theirs, ours, one),
     ):
-        unexplained = _size(without(without(left, right), lacking.left_out))
-        if explained := _size(without(left, right)) - unexplained:
+        there, unexplained = (
+            _size(without(without(without(left, right), having.left_out), known))
+            for known in ((), lacking.left_out)
+        )
+        if explained := there - unexplained:
             where = f"{explained // PAGE_SIZE} pages that only the {which} dump has"
             allowed.append(AllowedDifference(where, LEFT_OUT_REASON))
         ranges = without(without(left, right), lacking.left_out)

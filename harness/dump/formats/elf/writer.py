@@ -6,10 +6,13 @@ s390-tools ``zdump/dfo_elf.c``.
 
 from __future__ import annotations
 
+import heapq
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from harness.dump.byte_source import Zeros
 from harness.dump.formats.elf.c_elf import (
     EHDR_SIZE,
     ELFCLASS64,
@@ -26,7 +29,7 @@ from harness.dump.formats.elf.c_elf import (
     c_elf,
 )
 from harness.dump.linux import vmcoreinfo_note
-from harness.dump.reader import Dump, refuse_repeats
+from harness.dump.reader import Dump, Segment, refuse_repeats, without
 from harness.dump.sparse_writer import SparseFile
 from harness.errors import EvidenceError
 from harness.progress import Task
@@ -37,50 +40,102 @@ CHUNK = 1 << 20
 _PF_RWX = 7
 
 
+class _Load(NamedTuple):
+    """One PT_LOAD: ``rest`` bytes behind ``segment`` were left out of the dump."""
+
+    segment: Segment
+    rest: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return 0 if self.segment.left_out else self.segment.size
+
+
 def write_elf(dump: Dump, target: Path, task: Task) -> None:
     """Write ``dump`` as an ELF core, with a hole for every zero page.
 
-    The segments are those of ``dump``; what was left out of it is not in the new file either. If it
+    The segments are those of ``dump``; what was left out of it is not in the new file either, but
+    described (p_memsz). Pages that were left out because they are zero are there as holes. If it
     has no virtual addresses, the absolute ones are used.
     Raises EvidenceError if the dump cannot be read, HostError if the target cannot be written; the
     target is then removed.
     """
-    if len(dump.segments) + 1 >= PN_XNUM:
-        raise EvidenceError(f"{dump.name}: {len(dump.segments)} segments are too many for ELF")
+    _refuse_too_many(dump, len(dump.segments))
     refuse_repeats(dump)
+    loads = _loads(dump)
+    _refuse_too_many(dump, len(loads))
     notes = b"".join(_notes(dump))
-    notes_at = EHDR_SIZE + PHDR_SIZE * (1 + len(dump.segments))
+    notes_at = EHDR_SIZE + PHDR_SIZE * (1 + len(loads))
     loads_at = _aligned(notes_at + len(notes))
     phdrs = [c_elf.Elf64_Phdr(p_type=PT_NOTE, p_offset=notes_at, p_filesz=len(notes))]
     phdrs[0].p_memsz = len(notes)  # as in Linux, although a PT_NOTE takes no memory
     at = loads_at
-    for segment in dump.segments:
+    for load in loads:
+        segment = load.segment
         phdrs.append(
             c_elf.Elf64_Phdr(
                 p_type=PT_LOAD,
                 p_flags=_PF_RWX,
                 p_offset=at,
-                p_vaddr=segment.paddr if segment.vaddr is None else segment.vaddr,
+                p_vaddr=_virtual(segment),
                 p_paddr=segment.paddr,
-                p_filesz=0 if segment.left_out else segment.size,
-                p_memsz=segment.size,
+                p_filesz=load.size,
+                p_memsz=segment.size + load.rest,
                 p_align=PAGE_SIZE,
             )
         )
-        at += _aligned(phdrs[-1].p_filesz)
+        at += _aligned(load.size)
     head = _header(len(phdrs)).dumps() + b"".join(phdr.dumps() for phdr in phdrs) + notes
     end = max(phdr.p_offset + phdr.p_filesz for phdr in phdrs)
     with SparseFile.create(target, end) as file:
         done = 0
-        for segment, phdr in zip(dump.segments, phdrs[1:], strict=True):
+        for (segment, rest), phdr in zip(loads, phdrs[1:], strict=True):
             for part in segment.data_ranges(segment.paddr, segment.present_end):
                 for address in range(part.start, part.end, CHUNK):
                     data = segment.read(address, min(CHUNK, part.end - address))
                     file.write(phdr.p_offset + address - segment.paddr, data)
                     task.update(done + address - segment.paddr)
-            done += segment.size
+            done += segment.size + rest
         file.write(0, head)
         task.update(done)
+
+
+def _refuse_too_many(dump: Dump, segments: int) -> None:
+    if segments + 1 >= PN_XNUM:
+        raise EvidenceError(f"{dump.name}: {segments} segments are too many for ELF")
+
+
+def _loads(dump: Dump) -> list[_Load]:
+    """The segments of ``dump``, each with the memory that was left out directly behind it."""
+    loads: list[_Load] = []
+    for segment in _described(dump):
+        before, rest = loads[-1] if loads else (None, 0)
+        if before and segment.left_out and _follows(segment, before, rest):
+            loads[-1] = _Load(before, rest + segment.size)
+        else:
+            loads.append(_Load(segment))
+    return loads
+
+
+def _described(dump: Dump) -> Iterator[Segment]:
+    """The segments of ``dump``, and memory that it describes without one, as a kdump does."""
+    unknown = dump.filtered is not None
+    others = (
+        Segment(start, end - start, Zeros(end - start, dump.name), left_out=unknown)
+        for start, end in without(dump.left_out, dump.memory_map)
+    )  # only of a dump whose segments ascend; without any, the others keep the dump's order
+    return heapq.merge(dump.segments, others, key=lambda segment: segment.paddr)
+
+
+def _follows(segment: Segment, before: Segment, rest: int) -> bool:
+    size = before.size + rest
+    places = segment.paddr, _virtual(segment)
+    return places == (before.paddr + size, _virtual(before) + size)
+
+
+def _virtual(segment: Segment) -> int:
+    return segment.paddr if segment.vaddr is None else segment.vaddr
 
 
 def _header(phdrs: int) -> c_elf.Elf64_Ehdr:

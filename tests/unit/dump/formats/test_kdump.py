@@ -15,6 +15,7 @@ from harness.dump.detect import open_dump
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.formats.page_runs import runs_in_bitmap
 from harness.errors import EvidenceError, UsageError
+from harness.inspect.compare import compare
 from harness.progress import NoProgress
 from tests.support import dumps
 from tests.support.dumps.byte_source import Memory
@@ -38,6 +39,7 @@ from tests.support.dumps.kdump import (
 )
 from tests.support.evidence import VMCOREINFO, elf_note
 
+LEFT_OUT = [(2 * PAGE, 4 * PAGE), (9 * PAGE, 10 * PAGE)]
 RECORDED = Path(dumps.__file__).with_name("recorded")
 
 
@@ -218,10 +220,23 @@ def test_pages_that_were_left_out_do_not_become_zeros(tmp_path: Path):
             with pytest.raises(UsageError, match="pages were left out by makedumpfile -d 31"):
                 convert(dump, tmp_path / form, form, NoProgress())
         convert(dump, tmp_path / "elf", "elf", NoProgress())
+        with ElfDump.open(tmp_path / "elf") as copy:
+            assert list(copy.left_out) == list(dump.left_out) == LEFT_OUT
+            assert copy.memory_map == ((0, 5 * PAGE), (6 * PAGE, 20 * PAGE))  # of the machine
+            assert len(copy.layout.loads) == len(dump.segments)  # what was left out is behind
+            results = [*compare(dump, copy, NoProgress()), *compare(copy, dump, NoProgress())]
+            assert all(result.passed and not result.allowed for result in results)
     content[SUB_HEADER + 8 : SUB_HEADER + 12] = struct.pack(">I", 1)
     with open_dump(written(tmp_path, bytes(content))) as dump:
         assert dump.filtered is None  # those were zero
-        assert list(dump.left_out) == [(2 * PAGE, 4 * PAGE), (9 * PAGE, 10 * PAGE)]
+        assert list(dump.left_out) == LEFT_OUT
+        convert(dump, tmp_path / "zeros", "elf", NoProgress())
+        with ElfDump.open(tmp_path / "zeros") as copy:
+            assert (copy.filtered, list(copy.left_out)) == (None, [])
+            assert copy.memory_map == ((0, 5 * PAGE), (6 * PAGE, 20 * PAGE))
+            assert copy.read(0, 5 * PAGE) == b"".join(map(page, range(2))) + bytes(2 * PAGE) + page(
+                4
+            )
     content[SUB_HEADER + 8 : SUB_HEADER + 12] = struct.pack(">I", 0)
     with open_dump(written(tmp_path, bytes(content))) as dump:
         assert dump.filtered == "3 pages were left out, although dump_level is 0"
