@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Collection
+from importlib import import_module
 
 import zstandard
 
@@ -31,6 +32,10 @@ def page(number: int) -> bytes:
 def packed(data: bytes, method: int) -> bytes:
     if method == ZLIB:
         return zlib.compress(data)
+    if method == LZO:
+        return import_module("lzallright").LZOCompressor().compress(data)
+    if method == SNAPPY:
+        return bytes(import_module("cramjam").snappy.compress_raw(data))
     return zstandard.ZstdCompressor().compress(data) if method == ZSTD else data
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from types import MappingProxyType
 
 from harness.dump.byte_source import ByteSource
@@ -36,7 +37,14 @@ from harness.dump.formats.kdump.c_kdump import (
     VERSION_VMCOREINFO,
     c_kdump,
 )
-from harness.dump.formats.packed import unzlib, unzstd
+from harness.dump.formats.packed import (
+    LZO_PACKAGE,
+    SNAPPY_PACKAGE,
+    unlzo,
+    unsnappy,
+    unzlib,
+    unzstd,
+)
 from harness.dump.formats.page_runs import (
     Bitmap,
     PagedDump,
@@ -47,7 +55,7 @@ from harness.dump.formats.page_runs import (
     runs_in_bitmap,
 )
 from harness.dump.reader import Range, Segment, vmcoreinfo_in, without
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, HostError
 from harness.limits import limits, require
 from harness.s390x.cpu import DumpedCpu
 from harness.s390x.lowcore import PAGE_SIZE
@@ -60,10 +68,18 @@ _READ_AHEAD = 64  # descriptors read at once for pages
 _DESC = struct.Struct(">QIIQ")  # page_desc: fast enough for millions of them
 
 _UNPACK: Mapping[int, Callable[[bytes, int], bytes]] = MappingProxyType(
-    {DUMP_DH_COMPRESSED_ZLIB: unzlib, DUMP_DH_COMPRESSED_ZSTD: unzstd}
+    {
+        DUMP_DH_COMPRESSED_ZLIB: unzlib,
+        DUMP_DH_COMPRESSED_LZO: unlzo,
+        DUMP_DH_COMPRESSED_SNAPPY: unsnappy,
+        DUMP_DH_COMPRESSED_ZSTD: unzstd,
+    }
 )
-_UNSUPPORTED = {DUMP_DH_COMPRESSED_LZO: "lzo", DUMP_DH_COMPRESSED_SNAPPY: "snappy"}
-_PACKED = sum(_UNPACK) | sum(_UNSUPPORTED)
+_PACKED = sum(_UNPACK)
+_PACKAGES = {
+    DUMP_DH_COMPRESSED_LZO: ("lzo", LZO_PACKAGE),
+    DUMP_DH_COMPRESSED_SNAPPY: ("snappy", SNAPPY_PACKAGE),
+}
 
 
 class KdumpDump(PagedDump):
@@ -213,8 +229,8 @@ class _Pages(PagedMemory):
         if len(data) < size:
             self._content.read(offset, size, f"page {number * PAGE_SIZE:#x}")  # raises
         method = flags & _PACKED
-        if method in _UNSUPPORTED:
-            raise self._error(index, number, f": {_unsupported(method)}")
+        if lacking := _lacking(method):
+            raise self._error(index, number, f": {lacking}")
         if method not in _UNPACK and (method or size != PAGE_SIZE):
             raise self._error(index, number, f" has flags {flags:#x} and size {size}")
         try:
@@ -251,10 +267,12 @@ def _header(content: ByteSource) -> c_kdump.disk_dump_header:
         raise EvidenceError(f"{name}: foreign: utsname.machine is {machine}, not s390x")
     if header.block_size != PAGE_SIZE:
         raise EvidenceError(f"{name}: block_size is {header.block_size}, not {PAGE_SIZE}")
-    method = header.status & _PACKED
-    for flag in _UNSUPPORTED:
-        if method & flag:
-            raise EvidenceError(f"{name}: {_unsupported(flag)}")
+    for method in _PACKAGES:
+        if header.status & method and (lacking := _lacking(method)):
+            raise HostError(
+                f"{name}: {lacking}",
+                hint=f"pip install {_PACKAGES[method][1]}, or pack it anew: makedumpfile -c (zlib)",
+            )
     return header
 
 
@@ -278,11 +296,12 @@ def _sub_header(content: ByteSource, header: c_kdump.disk_dump_header) -> c_kdum
     return sub
 
 
-def _unsupported(method: int) -> str:
-    return (
-        f"compressed with {_UNSUPPORTED[method]}, which is not supported: pack it anew, with "
-        "makedumpfile -c (zlib) or -z (zstd)"
-    )
+def _lacking(method: int) -> str | None:
+    """What unpacks pages of ``method`` and is not installed; None if all is there."""
+    form, package = _PACKAGES.get(method, ("", ""))
+    if not package or find_spec(package):
+        return None
+    return f"compressed with {form}: the Python package {package} is not installed"
 
 
 def _text(field: bytes) -> str:

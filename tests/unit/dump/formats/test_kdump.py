@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import struct
+import sys
 import zlib
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from harness.dump.convert import convert
 from harness.dump.detect import open_dump
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.formats.page_runs import runs_in_bitmap
-from harness.errors import EvidenceError, UsageError
+from harness.errors import EvidenceError, HostError, UsageError
 from harness.inspect.compare import compare
 from harness.progress import NoProgress
 from tests.support import dumps
@@ -35,11 +37,23 @@ from tests.support.dumps.kdump import (
     ZSTD,
     flat,
     kdump,
+    packed,
     page,
 )
 from tests.support.evidence import VMCOREINFO, elf_note
 
 LEFT_OUT = [(2 * PAGE, 4 * PAGE), (9 * PAGE, 10 * PAGE)]
+NEEDS_LZO, NEEDS_SNAPPY = (
+    pytest.mark.skipif(not find_spec(package), reason=f"{package} is optional, and not installed")
+    for package in ("lzallright", "cramjam")
+)
+METHODS = [
+    pytest.param(0, id="raw"),
+    pytest.param(ZLIB, id="zlib"),
+    pytest.param(LZO, id="lzo", marks=NEEDS_LZO),
+    pytest.param(SNAPPY, id="snappy", marks=NEEDS_SNAPPY),
+    pytest.param(ZSTD, id="zstd"),
+]
 RECORDED = Path(dumps.__file__).with_name("recorded")
 
 
@@ -53,7 +67,9 @@ def recorded(directory: Path, form: str) -> Path:
     return written(directory, gzip.decompress((RECORDED / f"{form}.gz").read_bytes()))
 
 
-@pytest.mark.parametrize("form", ["zlib", "raw", "flattened", "flattened-elf"])
+@pytest.mark.parametrize(
+    "form", ["zlib", pytest.param("lzo", marks=NEEDS_LZO), "raw", "flattened", "flattened-elf"]
+)
 def test_a_dump_of_makedumpfile_is_read_like_its_core(tmp_path: Path, form: str):
     core = ElfDump(Memory(gzip.decompress((RECORDED / "core.gz").read_bytes()), "core"))
     with open_dump(recorded(tmp_path, form)) as dump:
@@ -68,12 +84,24 @@ def test_a_dump_of_makedumpfile_is_read_like_its_core(tmp_path: Path, form: str)
         assert bool(dump.container) == form.startswith("flattened")
 
 
-def test_lzo_is_refused_by_name(tmp_path: Path):
-    with pytest.raises(EvidenceError, match=r"compressed with lzo, which is not supported: pack"):
-        open_dump(recorded(tmp_path, "lzo"))
+@pytest.mark.parametrize(
+    ("method", "form", "package"), [(LZO, "lzo", "lzallright"), (SNAPPY, "snappy", "cramjam")]
+)
+def test_a_package_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: int, form: str, package: str
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    why = f"compressed with {form}: the Python package {package} is not installed"
+    path = written(tmp_path, kdump(0, status=method))
+    with pytest.raises(HostError, match=f"{path}: {why}") as caught:
+        open_dump(path)
+    assert f"pip install {package}" in caught.value.hint
+    path = written(tmp_path, descriptor(PAGE, 10, method))
+    with open_dump(path) as dump, pytest.raises(EvidenceError, match=f"page 0x0: {why}"):
+        dump.read(0, 1)
 
 
-@pytest.mark.parametrize("method", [0, ZLIB, ZSTD], ids=["raw", "zlib", "zstd"])
+@pytest.mark.parametrize("method", METHODS)
 def test_pages_left_out_are_not_zero_pages(tmp_path: Path, method: int):
     path = written(tmp_path, kdump(method))
     with open_dump(path) as dump:
@@ -152,8 +180,6 @@ def descriptor(offset: int, size: int, flags: int) -> bytes:
 
 BOMB = zlib.compress(bytes(1 << 20))
 BAD_PAGES = {
-    "snappy": (descriptor(PAGE, 10, SNAPPY), "page 0x0: compressed with snappy, which is not"),
-    "lzo": (descriptor(PAGE, 10, LZO), "page 0x0: compressed with lzo"),
     "two methods": (descriptor(PAGE, 10, ZLIB | ZSTD), "has flags 0x21 and size 10"),
     "raw and short": (descriptor(PAGE, 10, 0), "has flags 0x0 and size 10"),
     "huge": (descriptor(PAGE, 1 << 31, ZLIB), "has size 2147483648, more than a page"),
@@ -179,8 +205,33 @@ def test_bad_page_is_refused_with_its_place(tmp_path: Path, name: str):
         assert dump.read(PAGE, PAGE) == page(1)
 
 
+@pytest.mark.parametrize(
+    ("method", "bomb"),
+    [
+        pytest.param(LZO, "is damaged: unpacks to 65536 or more bytes, not 4096", marks=NEEDS_LZO),
+        pytest.param(SNAPPY, "is damaged: snappy: output buffer", marks=NEEDS_SNAPPY),
+    ],
+    ids=["lzo", "snappy"],
+)
+def test_a_bad_page_of_an_optional_method_is_refused_with_its_place(
+    tmp_path: Path, method: int, bomb: str
+):
+    large, short = (packed(bytes(size), method) for size in (1 << 16, 100))
+    end = len(kdump())
+    for data, message in {
+        bytes(10): "is damaged: (lzo|snappy|unpacks to 0 bytes)",
+        packed(page(0), method)[:-1]: "is damaged: (lzo|snappy): ",
+        short: "is damaged: unpacks to 100 bytes, not 4096",
+        large: bomb,
+    }.items():
+        path = written(tmp_path, descriptor(end, len(data), method) + data)
+        with open_dump(path) as dump:
+            with pytest.raises(EvidenceError, match=f"{path}: .*page 0x0 {message}"):
+                dump.read(0, 1)
+            assert dump.read(PAGE, PAGE) == page(1)
+
+
 REFUSED = {
-    "snappy": (kdump(status=SNAPPY), "compressed with snappy, which is not supported"),
     "31 bit": (kdump(machine=b"s390"), "foreign: utsname.machine is s390, not s390x"),
     "little-endian": (kdump(order="<", machine=b"x86_64"), "foreign: little-endian, from x86_64"),
     "large pages": (kdump(block_size=65536), "block_size is 65536, not 4096"),
