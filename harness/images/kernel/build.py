@@ -12,8 +12,10 @@ from typing import Any
 from harness.errors import HostError, UsageError
 from harness.host.paths import data_dir, require_file
 from harness.images.command import Tools
+from harness.images.kernel import configuration
 from harness.images.kernel import image as kernel_image
-from harness.images.kernel.make import Make, compiler, environment
+from harness.images.kernel.dependencies import Loss
+from harness.images.kernel.make import WHY, Make, compiler, environment
 from harness.images.kernel.source import Source, apply, is_fetched, kernel_source, source_package
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.kernel.vmlinux import Vmlinux, vmlinux_of
@@ -155,23 +157,35 @@ def _objects(store: Store, role: Role) -> int:
     return known or OBJECTS[role]
 
 
+@dataclass(frozen=True)
+class Completed:
+    """A full configuration: every option, with defaults; and what of the partial one is lost."""
+
+    text: str
+    losses: tuple[Loss, ...]
+
+
 def complete_configuration(
     store: Store, source: str | None, partial: str, progress: Progress
-) -> str:
-    """The full configuration of a defconfig with a source: every option, with defaults."""
+) -> Completed:
+    """The full configuration of a partial one, such as a defconfig, with a source."""
     tree = kernel_source(store, progress, source)
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         tools = Tools(log, "the configuration", environment(store.root))
         with progress.task("complete the configuration"):
             tree.place(directory / "source", tools)
-            text = Make(directory / "source", tools).complete(partial)
+            make = Make(directory / "source", tools)
+            text = make.complete(partial)
+            lost = make.losses(configuration.parse(partial), configuration.parse(text))
             (directory / CONFIG).write_text(text)
             shutil.rmtree(directory / "source")
-        return {}
+        return {"losses": [loss.to_json() for loss in lost]}
 
-    inputs = {"source": tree.identity, "partial": partial}
-    return (store.get("configuration", inputs, build).path / CONFIG).read_text()
+    inputs = {"source": tree.identity, "partial": partial, "why": WHY.read_text()}
+    image = store.get("configuration", inputs, build)
+    lost = tuple(Loss(**each) for each in image.manifest["losses"])
+    return Completed((image.path / CONFIG).read_text(), lost)
 
 
 def import_kernel(store: Store, role: Role, kernel: Kernel) -> Built:

@@ -45,11 +45,14 @@ def line(option: str, value: str) -> str:
     return f"# {option} is not set" if value == OFF else f"{option}={value}"
 
 
+def spoken(value: str) -> str:
+    """A value in words."""
+    return {"y": "built in", "m": "a module", OFF: "not set"}.get(value, value)
+
+
 def lost(wanted: Mapping[str, str], final: Mapping[str, str]) -> list[str]:
-    """Lines of ``wanted`` that do not hold in the final configuration."""
-    return [
-        line(option, value) for option, value in wanted.items() if final.get(option, OFF) != value
-    ]
+    """Options that do not have the wanted value in the final configuration."""
+    return [option for option, value in wanted.items() if final.get(option, OFF) != value]
 
 
 def defined(tree: Path) -> set[str]:

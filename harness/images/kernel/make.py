@@ -6,14 +6,17 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.errors import BuildError
+from harness.host.paths import data_dir
 from harness.host.tools import require_tools
 from harness.images.command import Tools
 from harness.images.kernel import configuration
+from harness.images.kernel.dependencies import Loss, losses
 
+WHY = data_dir() / "images" / "kernel" / "why.c"
 CROSS_COMPILE = "s390x-linux-gnu-"
 NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
 # path of the source in debug information: with paths of this host, builds would differ
@@ -61,11 +64,13 @@ class Make:
         with config.open("a") as file:
             file.write(configuration.render(wanted))
         self._tools.run([*self._make, "olddefconfig"])
-        lost = configuration.lost(wanted, configuration.parse(config.read_text()))
+        lost = self.losses(wanted, configuration.parse(config.read_text()))
         if lost:
+            first, *others = lost
             raise BuildError(
-                f"{self._tools.what}: '{lost[0]}' does not hold in its final configuration",
-                hint="another option it depends on is missing, or it has a new name",
+                f"{self._tools.what}: '{first.line}' does not hold in its final configuration: "
+                f"{first.why}",
+                hint=f"nor does {', '.join(loss.line for loss in others)}" if others else None,
             )
         return sorted(option for option in asked.keys() - known if asked[option] != "n")
 
@@ -75,6 +80,27 @@ class Make:
         config.write_text(partial)
         self._tools.run([*self._make, "olddefconfig"])
         return config.read_text()
+
+    def losses(self, wanted: Mapping[str, str], final: Mapping[str, str]) -> list[Loss]:
+        """Which lines of ``wanted`` do not hold in this tree's ``final`` configuration, and why.
+
+        If there are any, the tree cannot be compiled afterwards.
+        """
+        lost = configuration.lost(wanted, final)
+        if not lost:
+            return []
+        asked, facts = self.objects / "asked", self.objects / "facts"
+        asked.write_text("".join(f"{each.removeprefix('CONFIG_')}\n" for each in lost))
+        # make then builds and runs our program in place of its own
+        program = self._tree / "scripts" / "kconfig" / "conf.c"
+        program.unlink()
+        shutil.copyfile(WHY, program)
+        variables = (f"ZHARNESS_ASKED={asked}", f"ZHARNESS_FACTS={facts}")
+        try:
+            self._tools.run([*self._make, *variables, "olddefconfig"])
+        except BuildError:  # a Kconfig that our program does not fit; what is lost is known
+            facts.write_text("")
+        return losses(wanted, final, facts.read_text())
 
     def compile(self, progress: Callable[[float], None]) -> int:
         """Build the bootable image; returns how many objects were built."""
