@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.dump_tools.table import ZFCPDUMP
 from harness.errors import BuildError, HostError, UsageError
 from harness.host.paths import default_store
 from harness.images.command import Tools
@@ -30,7 +31,7 @@ from harness.images.kernel.source import kernel_source
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.store import Store
 from harness.lab.check import check, dumps
-from harness.lab.rules import Target, rules, version_of
+from harness.lab.rules import Target, known_rules, version_of
 from harness.lab.trial import Laboratory
 from harness.progress import NoProgress
 from harness.report.verdict import Result
@@ -64,7 +65,8 @@ class Flip:
 def candidates(config: str, seed: int) -> list[str]:
     """Lines that flip an option, in random order: options with and without a rule in turn."""
     values = configuration.parse(config)
-    ruled = [f"CONFIG_{rule.option}" for rule in rules() if rule.want in "yn"]
+    options = (f"CONFIG_{rule.option}" for rule in known_rules() if rule.want in "yn")
+    ruled = list(dict.fromkeys(options))
     others = [option for option, value in values.items() if value in "yn" and option not in ruled]
     chance = random.Random(seed)  # noqa: S311 - must be repeatable, not secret
     chance.shuffle(ruled)
@@ -130,7 +132,7 @@ class Bench:
         assert kernel.config is not None
         values = configuration.parse(kernel.config)
         version = version_of(kernel.release)
-        return dumps(check(values, Target.QEMU, DiskLayout.PARTITION, version))
+        return dumps(check(values, Target.QEMU, DiskLayout.PARTITION, version, ZFCPDUMP))
 
     def _observed(self, kernel: Kernel, label: str) -> tuple[bool, str]:
         try:

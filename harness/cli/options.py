@@ -163,6 +163,9 @@ Judges = Annotated[
     bool,
     typer.Option("--judges", help="Also check the dump with the real zgetdump (in a guest)."),
 ]
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="Print one table in Markdown, for a mail.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 LimitFactor = Annotated[
     int,
@@ -199,6 +202,12 @@ def use_mirror(chosen: str | None) -> None:
 
     if chosen is not None:
         os.environ[ENVIRONMENT] = chosen
+
+
+def one_of(*, json: bool, markdown: bool) -> None:
+    """Raises UsageError if both are asked for."""
+    if json and markdown:
+        raise UsageError("--json, --markdown: only one of them")
 
 
 def images(chosen: Path | None, *, json: bool) -> Images:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 
-from harness.dump_tools.tool import DumpTool
+from harness.dump_tools.tool import DumpTool, Need
+from harness.errors import UsageError
+from harness.schema_words import did_you_mean
 
 _RESULT = "zfcpdump result: "
+_GPT = ("EFI_PARTITION",)
+_ELF = Need("BINFMT_ELF", "programs are ELF files")
+_SYSFS = Need("SYSFS", "the tool learns there from which disk the dump system was loaded")
 
 # images/dump/zfcpdump; docs/dump-tool.md
 ZFCPDUMP = DumpTool(
@@ -24,4 +29,46 @@ ZFCPDUMP = DumpTool(
     memory=re.compile(r"zfcpdump: ([\d.]+) MB memory available"),
     rate=re.compile(rf"{_RESULT}ok .* ([\d.]+) MB/s"),
     progress=re.compile(r"zfcpdump: \d+ of \d+ MB"),
+    needs=(
+        _ELF,
+        Need("BINFMT_SCRIPT", "/init begins with #!"),
+        Need("DEVTMPFS", "nothing else makes the device nodes of the disk"),
+        Need("FUTEX", "Python's locks"),
+        Need("PROC_VMCORE", "the tool reads /proc/vmcore"),
+        Need("RD_GZIP", "the ramdisk of the harness is compressed with gzip"),
+        _SYSFS,
+        Need(
+            "MULTIUSER",
+            "without it system calls such as getuid fail, which Python's library does not expect",
+            essential=False,
+        ),
+    ),
 )
+
+# The program of s390-tools: zfcpdump/zfcpdump.c, zfcpdump_part.c, cpioinit.c, Makefile (2.40). Its
+# ramdisk, which has the device nodes of the disk, does not come with the harness.
+S390_TOOLS = DumpTool(
+    name="s390-tools",
+    lists=(),
+    formats={"elf": ""},
+    result="Dump ",
+    success=re.compile("successful$"),
+    needs=(
+        _ELF,
+        Need("MSDOS_PARTITION", "the tool looks for the dump partition among the disk's", _GPT),
+        Need("PROC_VMCORE", "the tool reads /proc/vmcore"),
+        Need("RD_GZIP", "its ramdisk is compressed with gzip"),
+        _SYSFS,
+        Need("ZFCP", "the tool sets the FCP channel and the disk online in the driver's files"),
+    ),
+)
+
+TOOLS = {tool.name: tool for tool in (ZFCPDUMP, S390_TOOLS)}
+
+
+def tool_named(name: str) -> DumpTool:
+    """Raises UsageError if there is none of this name."""
+    if name not in TOOLS:
+        hint = did_you_mean(name, TOOLS) or f"there are: {', '.join(TOOLS)}"
+        raise UsageError(f"there is no dump tool '{name}'", hint=hint)
+    return TOOLS[name]

@@ -19,6 +19,20 @@ class Parameters(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Need:
+    """An option (without ``CONFIG_``) that a dump tool needs built into the kernel, and why.
+
+    One of ``instead`` is as good. Without an option that is not ``essential`` a dump is written,
+    but something is lost.
+    """
+
+    option: str
+    why: str
+    instead: tuple[str, ...] = ()
+    essential: bool = True
+
+
+@dataclass(frozen=True)
 class DumpTool:
     """One dump tool.
 
@@ -34,6 +48,8 @@ class DumpTool:
     console (group 1; MB of 10^6 bytes, MB/s): the memory that the tool had, and its speed.
     ``progress`` matches the start of a line that tells how much is dumped. All three are None for a
     tool that does not print them.
+
+    ``needs`` is what the tool needs of the kernel, beside what makes it a dump kernel.
     """
 
     name: str
@@ -46,6 +62,7 @@ class DumpTool:
     memory: re.Pattern[str] | None = None
     rate: re.Pattern[str] | None = None
     progress: re.Pattern[str] | None = None
+    needs: tuple[Need, ...] = ()
 
     def ramdisk_lists(self, layout: DiskLayout, parameters: str = "") -> tuple[str, ...]:
         """The lists for a ramdisk that dumps to ``layout`` and contains ``parameters``, if any."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.images.kernel.configuration import OFF
-from harness.lab.rules import Rule, rules
+from harness.lab.rules import Rule, known_rules
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def differences(
         for option in first.keys() | second.keys()
         if first.get(option, OFF) != second.get(option, OFF)
     }
-    spoken_of = {f"CONFIG_{rule.option}": rule for rule in rules()}
+    spoken_of = {f"CONFIG_{rule.option}": rule for rule in reversed(known_rules())}
     explained = [
         Difference(option, first.get(option, OFF), second.get(option, OFF), rule)
         for option, rule in spoken_of.items()

@@ -12,10 +12,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from harness.dump_tools.table import TOOLS, ZFCPDUMP, tool_named
+from harness.dump_tools.tool import DumpTool
 from harness.host.paths import data_dir
 from harness.images.kernel.configuration import OFF
 from harness.s390x.disk_layout import DiskLayout
 
+NO_TOOL = "none"
+TOOL_WORDS = (*TOOLS, NO_TOOL)  # a user chooses one; the first is the default
 _BOUND = re.compile(r"<= (\d+)")
 
 Version = tuple[int, int]
@@ -30,6 +34,14 @@ class Target(StrEnum):
     """Where the kernel will dump: on a real machine, or under QEMU."""
 
     MACHINE = "machine"
+    QEMU = "qemu"
+
+
+class Group(StrEnum):
+    """What needs an option: the dump kernel itself, the tool that dumps with it, or QEMU."""
+
+    KERNEL = "kernel"
+    TOOL = "tool"
     QEMU = "qemu"
 
 
@@ -52,7 +64,7 @@ Since = Annotated[
 
 
 class Rule(BaseModel):
-    """One line of ``rules.toml``."""
+    """One entry of ``rules.toml``, or a need of the dump ``tool`` of that name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,6 +77,14 @@ class Rule(BaseModel):
     layouts: tuple[DiskLayout, ...] = tuple(DiskLayout)
     since: Since | None = None
     before: Since | None = None
+    tool: str | None = None
+
+    @property
+    def group(self) -> Group:
+        """What needs the option."""
+        if self.tool is not None:
+            return Group.TOOL
+        return Group.QEMU if self.on is Target.QEMU else Group.KERNEL
 
     def holds_for(self, target: Target, layout: DiskLayout, version: Version | None) -> bool:
         """Whether the rule applies; to an unknown version, every rule without ``before`` does."""
@@ -95,3 +115,28 @@ def rules(path: Path | None = None) -> tuple[Rule, ...]:
     """All rules, in the order of the file."""
     path = data_dir() / "images" / "kernel" / "rules.toml" if path is None else path
     return tuple(Rule.model_validate(entry) for entry in tomllib.loads(path.read_text())["rule"])
+
+
+def needs(tool: DumpTool) -> tuple[Rule, ...]:
+    """What a dump tool needs, as rules."""
+    return tuple(
+        Rule(
+            option=need.option,
+            want="y",
+            severity=Severity.ERROR if need.essential else Severity.WARNING,
+            why=need.why,
+            instead=need.instead,
+            tool=tool.name,
+        )
+        for need in tool.needs
+    )
+
+
+def chosen_tool(word: str) -> DumpTool | None:
+    """The tool that one of ``TOOL_WORDS`` means; raises UsageError for another word."""
+    return None if word == NO_TOOL else tool_named(word)
+
+
+def known_rules() -> tuple[Rule, ...]:
+    """All rules, and what the harness's own dump tool needs."""
+    return (*rules(), *needs(ZFCPDUMP))

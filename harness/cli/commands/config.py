@@ -11,7 +11,7 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.say import say_json, tell
 from harness.errors import ExitCode, UsageError
-from harness.lab.rules import Target
+from harness.lab.rules import TOOL_WORDS, Target, chosen_tool
 from harness.s390x.disk_layout import DiskLayout
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
@@ -32,18 +32,23 @@ Source = Annotated[
     str | None, typer.Option("--source", help="Kernel source that completes a defconfig.")
 ]
 OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="Layout of the dump disk.")]
+Tool = Annotated[
+    str, typer.Option("--tool", metavar="TOOL", help=f"The dump tool: {', '.join(TOOL_WORDS)}.")
+]
 
 
 @app.command(
     epilog=examples(
         "zharness config check .config",
-        "zharness config check arch/s390/boot/bzImage --target machine --disk-layout ext4",
-        "zharness config check kernel-dump --measure",
+        "zharness config check .config --target machine --tool s390-tools",
+        "zharness config check my_defconfig --source ~/linux@v6.12 --disk-layout ext4",
+        "zharness config check kernel-dump --measure --markdown",
     )
 )
 def check(
     configuration: Configuration,
     target: Targets = None,
+    tool: Tool = TOOL_WORDS[0],
     source: Source = None,
     disk_layout: OneLayout = DiskLayout.PARTITION,
     measure: Annotated[
@@ -52,17 +57,27 @@ def check(
     output: options.Output = None,
     store: options.StorePath = None,
     json: options.Json = False,
+    markdown: options.Markdown = False,
 ) -> int:
-    """Show what a dump kernel lacks, and what it should not have; exit 1 if it cannot dump.
+    """Show what a dump kernel lacks, and what it should not have.
 
-    The command shows where a real machine and QEMU differ.
+    There is one verdict for the dump kernel itself, one for the dump tool, and one for QEMU. The
+    exit code is 1 if one of them is no. --tool none and --target machine leave out the other two.
+    If a source completes the configuration, lines that it does not keep are shown, with the reason.
     """
-    from harness.cli.show.lab import show_measures, show_remarks
+    from harness.cli.show.lab import (
+        show_check_markdown,
+        show_checked,
+        show_losses,
+        show_measures,
+    )
     from harness.lab import check as lab
     from harness.lab import measure as measuring
     from harness.lab.given import given
     from harness.lab.trial import Laboratory, worst
 
+    options.one_of(json=json, markdown=markdown)
+    dump_tool = chosen_tool(tool)
     images = options.images(store, json=json)
     subject = given(images, configuration, source)
     image = subject.image
@@ -71,10 +86,8 @@ def check(
             f"{configuration} is not a kernel, and --measure needs one to dump with",
             hint="zharness kernel build dump --fragment FILE builds one with that configuration",
         )
-    targets = target or list(Target)
-    remarks = {
-        each: lab.check(subject.values, each, disk_layout, subject.version) for each in targets
-    }
+    targets = dict.fromkeys(target or Target)
+    checked = lab.Checked.of(subject.values, subject.version, targets, disk_layout, dump_tool)
     trials = []
     if measure and image is not None and _can_dump(images, image):
         place = options.output_path(output, "measure")
@@ -83,24 +96,23 @@ def check(
     if json:
         document: dict[str, Any] = {
             "configuration": subject.name,
+            "sha256": subject.sha256,
+            "release": subject.release,
             "version": subject.version and ".".join(map(str, subject.version)),
-            "targets": {
-                str(each): {
-                    "dumps": lab.dumps(found),
-                    "remarks": [remark.to_json() for remark in found],
-                }
-                for each, found in remarks.items()
-            },
+            **checked.to_json(),
+            "losses": [loss.to_json() for loss in subject.losses],
             "measured": [trial.to_json() for trial in trials],
         }
         say_json(document)
+    elif markdown:
+        show_check_markdown(subject, checked, trials)
     else:
-        show_remarks(remarks)
+        show_checked(checked)
+        show_losses(subject.losses)
         if trials and image is not None:
             show_measures(image, trials)
-    able = all(lab.dumps(found) for found in remarks.values())
     measured = worst(trials) if Target.QEMU in targets else ExitCode.PASS  # it was measured on QEMU
-    return max(measured, ExitCode.PASS if able else ExitCode.FAIL)
+    return max(measured, ExitCode.PASS if checked.holds else ExitCode.FAIL)
 
 
 @app.command(epilog=examples("zharness config diff .config kernel-dump"))

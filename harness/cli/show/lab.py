@@ -2,29 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.cli.say import say
+from harness.cli.show.markdown import show_table
 from harness.cli.show.verdict import counted, table
-from harness.lab.check import Remark, dumps
+from harness.images.kernel.build import Kernel
+from harness.images.kernel.dependencies import Loss
+from harness.lab.check import Checked, Remark
 from harness.lab.comparison import Pair
 from harness.lab.difference import Difference
-from harness.lab.rules import Target
+from harness.lab.given import Given
+from harness.lab.rules import Group, Rule, Severity, Target, known_rules
 from harness.lab.trial import Trial
 from harness.scenario.sizes import format_size
 
-_WHERE = {Target.MACHINE: "on a real machine", Target.QEMU: "under QEMU"}
+_MOST_LOSSES = 20  # that are shown; --json has all
 
 
-def show_remarks(remarks: Mapping[Target, Sequence[Remark]]) -> None:
-    """Each target's remarks; those that are the same for all are said once."""
-    for remark in dict.fromkeys(remark for found in remarks.values() for remark in found):
-        where = [target for target, found in remarks.items() if remark in found]
-        only = "" if remark.rule.on is None else f", {' and '.join(_WHERE[each] for each in where)}"
-        say(f"{remark.rule.severity}{only}: {remark}: {remark.rule.why}")
-    for target, found in remarks.items():
-        say(f"{_WHERE[target]}: {'can dump' if dumps(list(found)) else 'cannot dump'}")
+def _verdicts(checked: Checked) -> Iterator[tuple[str, str, Sequence[Remark]]]:
+    """Who needs something of the kernel, whether they have it, and their remarks."""
+    for group, remarks in checked.groups.items():
+        broken = [each.rule for each in remarks if each.rule.severity is Severity.ERROR]
+        if group is Group.KERNEL:
+            yield "the dump kernel", _able(broken), remarks
+        elif group is Group.QEMU:
+            lacks = "lacks" if broken else "has"
+            yield "QEMU", f"the kernel {lacks} the drivers for its devices", remarks
+        else:
+            assert checked.tool is not None
+            able = "cannot run" if broken else "can run"
+            yield f"the dump tool {checked.tool.name}", f"{able} on this kernel", remarks
+
+
+def _able(broken: Sequence[Rule]) -> str:
+    if not broken:
+        return "can dump"
+    only_there = all(rule.on is Target.MACHINE for rule in broken)
+    return "cannot dump on a real machine" if only_there else "cannot dump"
+
+
+def show_checked(checked: Checked) -> None:
+    """The verdict of each group, and its remarks."""
+    for who, verdict, remarks in _verdicts(checked):
+        say(f"{who}: {verdict}")
+        for remark in remarks:
+            say(f"  {remark.rule.severity}: {remark}: {remark.rule.why}")
+
+
+def show_losses(losses: Sequence[Loss]) -> None:
+    """What was asked for and does not hold; options that a rule knows come first."""
+    undefined = [loss.option for loss in losses if loss.undefined]
+    reasons = [loss for loss in losses if not loss.undefined]
+    ruled = {f"CONFIG_{rule.option}" for rule in known_rules()}
+    reasons.sort(key=lambda loss: loss.option not in ruled)
+    for loss in reasons[:_MOST_LOSSES]:
+        say(str(loss))
+    if len(reasons) > _MOST_LOSSES:
+        say(f"{len(reasons) - _MOST_LOSSES} more lines do not hold; --json has them")
+    if undefined:
+        what = counted(len(undefined), "option")
+        shown = ", ".join(undefined[:_MOST_LOSSES])
+        more = ", ..." if len(undefined) > _MOST_LOSSES else ""
+        say(f"the source does not define {what}: {shown}{more}")
+
+
+def show_check_markdown(subject: Given, checked: Checked, trials: Sequence[Trial]) -> None:
+    """One table: what was checked, the verdicts with what is missing, and what was measured."""
+    rows = [
+        ("Linux", subject.release or "unknown"),
+        ("SHA-256", subject.sha256),
+        ("disk layout", str(checked.layout)),
+    ]
+    for who, verdict, remarks in _verdicts(checked):
+        texts = [f"{each.rule.severity}: {each}" for each in remarks]
+        rows.append((who, "; ".join([verdict, *texts])))
+    rows += [(loss.line, f"does not hold: {loss.why}") for loss in subject.losses]
+    for trial in trials:
+        size = f"HSA {format_size(trial.hsa_size)}"
+        measured = [str(trial.result)]
+        if trial.memory_mb is not None:
+            measured.append(f"{_mb(trial.memory_mb)} left for the tool")
+        if trial.mb_per_second is not None:
+            measured.append(_rate(trial.mb_per_second))
+        rows.append((size, ", ".join([*measured, *filter(None, [trial.why])])))
+    show_table(("configuration", subject.name), rows)
 
 
 def show_measures(image: Path, trials: Sequence[Trial]) -> None:
@@ -58,21 +121,39 @@ def show_differences(explained: Sequence[Difference], others: Sequence[str]) -> 
 def show_pairs(names: tuple[str, str], pairs: Sequence[Pair]) -> None:
     """Side by side: verdict, memory, rate, seconds by phase; then what only one said."""
     for pair in pairs:
-        both = (pair.first, pair.second)
-        rows = [
-            ("verdict", *(str(trial.result) for trial in both)),
-            ("left for the tool", *(_mb(trial.memory_mb) for trial in both)),
-            ("rate", *(_rate(trial.mb_per_second) for trial in both)),
-            *(
-                (phase, *(_seconds(trial.seconds.get(phase)) for trial in both))
-                for phase in pair.phases
-            ),
-        ]
-        if any(trial.why for trial in both):
-            rows.append(("why", *(trial.why or "" for trial in both)))
-        table((f"HSA {format_size(pair.first.hsa_size)}", *names), rows)
+        table((f"HSA {format_size(pair.first.hsa_size)}", *names), _rows(pair))
         for line in pair.console_difference:
             say(f"  console {line}")
+
+
+def show_pairs_markdown(
+    names: tuple[str, str], kernels: tuple[Kernel, Kernel], pairs: Sequence[Pair]
+) -> None:
+    """One table: the kernels, and the rows of each size of the HSA."""
+    rows = [
+        ("Linux", *(kernel.release for kernel in kernels)),
+        ("SHA-256", *(kernel.sha256 for kernel in kernels)),
+    ]
+    for pair in pairs:
+        size = format_size(pair.first.hsa_size)
+        rows += [(f"HSA {size}: {what}", *values) for what, *values in _rows(pair)]
+    show_table(("kernel", *names), rows)
+
+
+def _rows(pair: Pair) -> list[tuple[str, ...]]:
+    both = (pair.first, pair.second)
+    rows = [
+        ("verdict", *(str(trial.result) for trial in both)),
+        ("left for the tool", *(_mb(trial.memory_mb) for trial in both)),
+        ("rate", *(_rate(trial.mb_per_second) for trial in both)),
+        *(
+            (phase, *(_seconds(trial.seconds.get(phase)) for trial in both))
+            for phase in pair.phases
+        ),
+    ]
+    if any(trial.why for trial in both):
+        rows.append(("why", *(trial.why or "" for trial in both)))
+    return rows
 
 
 def _mb(value: float | None) -> str:
