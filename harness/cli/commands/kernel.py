@@ -158,24 +158,28 @@ def compare(
     output: options.Output = None,
     store: options.StorePath = None,
     json: options.Json = False,
+    markdown: options.Markdown = False,
 ) -> int:
     """Dump one crash with two kernels: verdicts, memory left, rates, times and consoles.
 
     Exit code 1: a dump is wrong. Exit code 3: a run has no verdict.
     """
-    from harness.cli.show.lab import show_pairs
+    from harness.cli.show.lab import show_pairs, show_pairs_markdown
     from harness.lab.comparison import compare as compared
     from harness.lab.trial import Laboratory, worst
 
+    options.one_of(json=json, markdown=markdown)
     sizes = list(dict.fromkeys(hsa_size or [64 << 20]))
     images = options.images(store, json=json)
     kernels = (Path(first), Path(second))
-    for kernel in kernels:
-        images.dump_kernel(kernel)  # complains before anything runs
+    # complains before anything runs
+    known = (images.dump_kernel(kernels[0]), images.dump_kernel(kernels[1]))
     laboratory = Laboratory(images.store, images.progress, options.output_path(output, "compare"))
     pairs = compared(laboratory, kernels, sizes)
     if json:
         say_json([pair.to_json() for pair in pairs])
+    elif markdown:
+        show_pairs_markdown((first, second), known, pairs)
     else:
         show_pairs((first, second), pairs)
     return worst(trial for pair in pairs for trial in (pair.first, pair.second))
