@@ -68,6 +68,15 @@ def _limit_factor(text: object) -> int:
         raise typer.BadParameter(error.message) from None
 
 
+def _sector_size(text: object) -> int:
+    from harness.dump.disk.partition import SECTOR_SIZES
+
+    if str(text) not in map(str, SECTOR_SIZES):
+        known = " or ".join(map(str, SECTOR_SIZES))
+        raise typer.BadParameter(f"'{text}' is no size of a sector: {known}")
+    return int(str(text))
+
+
 def size(text: str) -> int:
     """A size as users write it, for an option."""
     try:
@@ -175,6 +184,25 @@ LimitFactor = Annotated[
         metavar="FACTOR",
         envvar=VARIABLE,
         help="Multiply all limits on a dump (memory, time, content) by FACTOR.",
+    ),
+]
+Member = Annotated[
+    str | None,
+    typer.Option(
+        "--member",
+        metavar="PATH",
+        help="On a disk: take this file of a file system, such as a dump that ngdump left unnamed.",
+        show_default=False,
+    ),
+]
+SectorSize = Annotated[
+    int | None,
+    typer.Option(
+        "--sector-size",
+        parser=_sector_size,
+        metavar="512|4096",
+        help="On a disk: the partition table counts in so many bytes; by default what fits.",
+        show_default=False,
     ),
 ]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the guests' consoles.")]

@@ -11,7 +11,8 @@ from pathlib import Path
 from harness.dump.byte_source import ByteSource, File
 from harness.dump.detect import read_dump
 from harness.dump.disk.ext_files import FileSystem
-from harness.dump.disk.partition_table import partition_extent
+from harness.dump.disk.partition import Partition
+from harness.dump.disk.partition_table import partition_at, partition_numbered
 from harness.dump.disk.zipl_superblock import superblock_of_disk
 from harness.dump.sparse_writer import SparseFile, copy_content
 from harness.errors import EvidenceError
@@ -51,7 +52,9 @@ def _collect_raw(disk: ByteSource, into: Path, progress: Progress) -> Collected:
         return Collected(None, what, at_byte)
     size, note = _dump_length(disk.part(superblock.dump_start, room), room)
     copy_content(disk.part(superblock.dump_start, size), into / DUMP, progress)
-    return Collected(size, note, at_byte)
+    named = partition_at(disk, superblock.part_start, superblock.part_size)
+    where = f"on {named[0].place}, " if named else ""
+    return Collected(size, f"{where}{note}", at_byte)
 
 
 def _dump_length(content: ByteSource, room: int) -> tuple[int, str]:
@@ -66,9 +69,17 @@ def _dump_length(content: ByteSource, room: int) -> tuple[int, str]:
 
 
 def collect_file(
-    disk: Path, partition: int, into: Path, progress: Progress, directory: str = "/"
+    disk: Path,
+    partition: int,
+    into: Path,
+    progress: Progress,
+    directory: str = "/",
+    sector_size: int | None = None,
 ) -> Collected:
     """Copy the newest dump.N of an ext partition to ``into``/dump, zero pages as holes.
+
+    The partition has the number that Linux gives it. ``sector_size`` in bytes is what the partition
+    table counts in; None to find it out.
 
     Newest is the one modified last; the highest number decides if the clock does not. A
     partition table or a file system that is damaged is one more thing to be found, in debugfs'
@@ -77,19 +88,21 @@ def collect_file(
     with File.open(disk) as image:
         image.name = disk.name  # what is found is kept with the evidence, wherever that lies
         try:
-            return _collect_newest(image, partition, into, progress, directory)
+            place = partition_numbered(image, partition, sector_size)
+            return _collect_newest(image, place, into, progress, directory)
         except EvidenceError as error:  # they were sound before the dump
             return Collected(None, error.message)
 
 
 def _collect_newest(
-    image: File, partition: int, into: Path, progress: Progress, directory: str
+    image: File, partition: Partition, into: Path, progress: Progress, directory: str
 ) -> Collected:
-    start, size = partition_extent(image, partition)
-    file_system = FileSystem(image, start, size)
+    file_system = FileSystem(image, partition.start, partition.size)
     files = file_system.dumps(directory)
     if not files:
-        return Collected(None, f"no file dump.N in {directory} of partition {partition}")
+        where = f"{directory} of partition {partition.number}"
+        return Collected(None, f"no file dump.N in {where}")
     newest = files[-1]
     copy_content(file_system.content(newest), into / DUMP, progress)
-    return Collected(newest.size, f"{newest.path}, the newest of {len(files)}")
+    note = f"{newest.path} on {partition.place}, the newest of {len(files)}"
+    return Collected(newest.size, note)

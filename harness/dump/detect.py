@@ -24,16 +24,16 @@ _NO_DUMP = (
 )
 
 
-def open_dump(path: Path, member: str | None = None) -> Dump:
+def open_dump(path: Path, member: str | None = None, sector_size: int | None = None) -> Dump:
     """The dump in a file; the file may be a dump, a disk image, a partition or a file system.
 
-    ``member`` is the path of a dump file in a file system; without it, see ``containers.find``.
+    ``member`` and ``sector_size`` are for disks and file systems: see ``containers.Wanted``.
     Raises EvidenceError, saying what is there instead, if there is none.
     """
     with ExitStack() as stack:
         file = stack.enter_context(File.open(path))
         if not _is_dump(file):
-            dump = _in_container(file, member)
+            dump = _in_container(file, containers.Wanted(member, sector_size))
         elif member is None:
             dump = _dump_itself(file)
         else:
@@ -72,8 +72,8 @@ def _read_flattened(content: ByteSource) -> Dump:
     return dump
 
 
-def _in_container(file: File, member: str | None) -> Dump:
-    found = containers.find(file, member)
+def _in_container(file: File, wanted: containers.Wanted) -> Dump:
+    found = containers.find(file, wanted)
     return read_dump(file) if found is None else _found_there(read_dump(found.content), found)
 
 

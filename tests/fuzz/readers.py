@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from harness.dump.describe import describe
 from harness.dump.detect import open_dump
 from harness.dump.disk.ext_files import FileSystem, is_ext
 from harness.dump.disk.ngdump import parse_meta
-from harness.dump.disk.partition_table import partition_extent, partitions
+from harness.dump.disk.partition import SECTOR_SIZES
+from harness.dump.disk.partition_table import partition_at, partition_numbered, read_table
 from harness.dump.formats.elf.reader import cpus_in, parse_layout, parse_notes
 from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import read_log
@@ -89,9 +91,23 @@ def read_kernel(data: bytes, path: Path) -> None:
 def read_partition_table(data: bytes, path: Path) -> None:
     path.write_bytes(data)
     with File.open(path) as disk:
-        for place in partitions(disk):
-            is_ext(disk, place.start)
-        partition_extent(disk, 1)
+        for size in SECTOR_SIZES:
+            for number in (1, 5):
+                with suppress(EvidenceError):  # only one of the sizes is right
+                    partition_numbered(disk, number, size)
+            with suppress(EvidenceError):
+                _places(disk, size)
+        _places(disk, None)
+
+
+def _places(disk: File, sector_size: int | None) -> None:
+    """Every partition is on the disk; it is found again by its place, or is not the only one."""
+    table = read_table(disk, sector_size)
+    for place in table.on_disk(disk.size) if table else ():
+        assert 0 < place.size <= disk.size - place.start
+        is_ext(disk, place.start)
+    for place in table.partitions if table else ():
+        partition_at(disk, place.start, place.size)
 
 
 def read_ngdump(data: bytes, path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.fuzz import readers
 from tests.fuzz.mutate import Seed
 from tests.support.disks.dump_partition import mbr
 from tests.support.disks.ext import partition_table
+from tests.support.disks.tables import EXTENDED, LINUX, dos_sector, gpt_parts
 from tests.support.dumps import kdump as kdumps
 from tests.support.dumps import lkcd as lkcds
 from tests.support.dumps import s390 as s390_dumps
@@ -163,18 +164,29 @@ def dump_disk() -> bytes:
 
 
 def dos_disk() -> Seed:
-    return Seed(partition_table((1, 4), (5, 3)) + bytes(4096), [(446, 512)])
+    disk = bytearray(partition_table((1, 4), (5, 3)) + bytes(4096))
+    struct.pack_into("<I", disk, 512 + 1024 + 4, 1)  # s_blocks_count_lo of a file system
+    struct.pack_into("<H", disk, 512 + 1024 + 56, 0xEF53)
+    return Seed(bytes(disk), [(446, 512), (512 + 1024, 512 + 1024 + 92)])
 
 
-def gpt_disk(block: int) -> Seed:
-    disk = bytearray(16 * block)
-    disk[:512] = partition_table((1, 15))
-    head = struct.pack("<8s4I4Q16sQ2I", b"EFI PART", 1, 92, 0, 0, 1, 9, 3, 9, b"x", 2, 4, 128)
-    disk[block : block + len(head)] = head
-    for number in range(4):
-        at = 2 * block + 128 * number
-        struct.pack_into("<16s16s2Q", disk, at, b"type", b"own", 4 + number, 4 + number)
-    return Seed(bytes(disk), [(446, 512), (block, block + 92), (2 * block, 2 * block + 512)])
+def logical_disk(sector: int) -> Seed:
+    """Two logical partitions in an extended one."""
+    disk = bytearray(16 * sector)
+    link = (LINUX, 1, 2), (EXTENDED, 4, 4)
+    for number, entries in {0: ((LINUX, 1, 1), (EXTENDED, 2, 14)), 2: link, 6: link[:1]}.items():
+        disk[number * sector : number * sector + 512] = dos_sector(*entries)
+    tables = [(at * sector + 446, at * sector + 512) for at in (0, 2, 6)]
+    return Seed(bytes(disk), tables)
+
+
+def gpt_disk(sector: int) -> Seed:
+    disk = bytearray(16 * sector)
+    parts = gpt_parts(sector, 15, {n: (3 + n, 3 + n) for n in range(1, 5)}, count=4)
+    for offset, data in parts.items():
+        disk[offset : offset + len(data)] = data
+    places = [(offset, offset + len(data)) for offset, data in parts.items()]
+    return Seed(bytes(disk), places)
 
 
 LISTING = b"/2/040755/0/0/./1024/\n/2/040755/0/0/../1024/\n/12/100644/0/0/dump.0/20000/\n"
@@ -216,7 +228,10 @@ def all_readers() -> tuple[Reader, ...]:
         disk.content[PART_START:], [(0, 500), (PART_SIZE - PAGE, PART_SIZE - PAGE + 72)]
     )
     meta = b"# ngdump\nversion=1\nfile=dump.elf\nsha256sum=" + b"0" * 64 + b"\n"
-    tables_of_disks = (dos_disk(), gpt_disk(512), gpt_disk(4096))
+    tables_of_disks = (
+        dos_disk(),
+        *(make(sector) for make in (logical_disk, gpt_disk) for sector in (512, 4096)),
+    )
     log = ((RING - 8, 0x60), (DESCS, 0x180), (INFOS, 0x580), (TEXT, 0x80))
     page_tables = (
         (ROOT, 0x4000),

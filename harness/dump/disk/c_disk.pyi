@@ -51,8 +51,9 @@ class _c_disk(__cs__.cstruct):
         partition_entry_lba: int
         number_of_partition_entries: int
         size_of_partition_entry: int
+        partition_entry_array_crc32: int
         @overload
-        def __init__(self, signature: bytes | None = ..., revision: int | None = ..., header_size: int | None = ..., header_crc32: int | None = ..., reserved: int | None = ..., my_lba: int | None = ..., alternate_lba: int | None = ..., first_usable_lba: int | None = ..., last_usable_lba: int | None = ..., disk_guid: bytes | None = ..., partition_entry_lba: int | None = ..., number_of_partition_entries: int | None = ..., size_of_partition_entry: int | None = ...): ...
+        def __init__(self, signature: bytes | None = ..., revision: int | None = ..., header_size: int | None = ..., header_crc32: int | None = ..., reserved: int | None = ..., my_lba: int | None = ..., alternate_lba: int | None = ..., first_usable_lba: int | None = ..., last_usable_lba: int | None = ..., disk_guid: bytes | None = ..., partition_entry_lba: int | None = ..., number_of_partition_entries: int | None = ..., size_of_partition_entry: int | None = ..., partition_entry_array_crc32: int | None = ...): ...
         @overload
         def __init__(self, fh: bytes | memoryview | bytearray | BinaryIO, /): ...
 
@@ -83,8 +84,20 @@ class _c_disk(__cs__.cstruct):
         s_mnt_count: int
         s_max_mnt_count: int
         s_magic: int
+        s_state: int
+        s_errors: int
+        s_minor_rev_level: int
+        s_lastcheck: int
+        s_checkinterval: int
+        s_creator_os: int
+        s_rev_level: int
+        s_def_resuid: int
+        s_def_resgid: int
+        s_first_ino: int
+        s_inode_size: int
+        s_block_group_nr: int
         @overload
-        def __init__(self, s_inodes_count: int | None = ..., s_blocks_count_lo: int | None = ..., s_r_blocks_count_lo: int | None = ..., s_free_blocks_count_lo: int | None = ..., s_free_inodes_count: int | None = ..., s_first_data_block: int | None = ..., s_log_block_size: int | None = ..., s_log_cluster_size: int | None = ..., s_blocks_per_group: int | None = ..., s_clusters_per_group: int | None = ..., s_inodes_per_group: int | None = ..., s_mtime: int | None = ..., s_wtime: int | None = ..., s_mnt_count: int | None = ..., s_max_mnt_count: int | None = ..., s_magic: int | None = ...): ...
+        def __init__(self, s_inodes_count: int | None = ..., s_blocks_count_lo: int | None = ..., s_r_blocks_count_lo: int | None = ..., s_free_blocks_count_lo: int | None = ..., s_free_inodes_count: int | None = ..., s_first_data_block: int | None = ..., s_log_block_size: int | None = ..., s_log_cluster_size: int | None = ..., s_blocks_per_group: int | None = ..., s_clusters_per_group: int | None = ..., s_inodes_per_group: int | None = ..., s_mtime: int | None = ..., s_wtime: int | None = ..., s_mnt_count: int | None = ..., s_max_mnt_count: int | None = ..., s_magic: int | None = ..., s_state: int | None = ..., s_errors: int | None = ..., s_minor_rev_level: int | None = ..., s_lastcheck: int | None = ..., s_checkinterval: int | None = ..., s_creator_os: int | None = ..., s_rev_level: int | None = ..., s_def_resuid: int | None = ..., s_def_resgid: int | None = ..., s_first_ino: int | None = ..., s_inode_size: int | None = ..., s_block_group_nr: int | None = ...): ...
         @overload
         def __init__(self, fh: bytes | memoryview | bytearray | BinaryIO, /): ...
 
@@ -93,6 +106,9 @@ c_disk: TypeAlias = _c_disk
 
 DOS_SIGNATURE: bytes
 DOS_PARTITIONS: int
+DOS_EXTENDED: tuple[int, ...]
+DOS_GPT: int
+DOS_BOOT_INDICATORS: tuple[int, ...]
 GPT_SIGNATURE: bytes
 EXT_SUPER_MAGIC: int
 EXT_SUPER_AT: int

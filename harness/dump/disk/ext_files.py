@@ -58,6 +58,21 @@ def is_ext(content: ByteSource, start: int = 0) -> bool:
     return c_disk.ext4_super_block(data).s_magic == EXT_SUPER_MAGIC
 
 
+def begins_ext(content: ByteSource, start: int, size: int) -> bool:
+    """Whether an ext file system begins at byte ``start``, and is at most ``size`` bytes.
+
+    The copies of its superblock do not count, nor do superblocks that make no sense.
+    """
+    if not is_ext(content, start):
+        return False
+    data = content.upto(start + EXT_SUPER_AT, len(c_disk.ext4_super_block))
+    superblock = c_disk.ext4_super_block(data)
+    shift = superblock.s_log_block_size
+    if superblock.s_block_group_nr or shift > _LARGEST_BLOCK_SHIFT:
+        return False
+    return 0 < superblock.s_blocks_count_lo << (10 + shift) <= size
+
+
 class FileSystem:
     """The ext file system of ``size`` bytes at byte ``start`` of the open image ``disk``.
 
@@ -86,6 +101,16 @@ class FileSystem:
             for file in self._files(found[start : start + _AT_ONCE])
         ]
         return tuple(sorted(files, key=lambda file: (file.mtime, file.number)))
+
+    def files(self, most: int) -> tuple[ExtFile, ...]:
+        """The first ``most`` regular files in the root directory that are not empty."""
+        found = [
+            (f"/{name}", inode)
+            for name, inode, mode in self._entries(ROOT)
+            if mode.startswith(_REGULAR)
+        ]
+        files = self._files(found[:most]) if found else []
+        return tuple(file for file in files if file.size)
 
     def find(self, path: str) -> ExtFile | None:
         """The regular file at ``path``, seen from the root; None if there is none."""

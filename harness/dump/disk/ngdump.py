@@ -1,7 +1,7 @@
 """ngdump: a dump file on an ext4 partition, and the file ``ngdump.meta`` that names it.
 
 References: s390-tools ``zdump/ngdump.c`` (read_meta_from_file, validate_meta),
-``ngdump/ngdump.c``.
+``zdump/dfi_ngdump.c``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Meta:
-    """What ngdump.meta says; ``file`` is None as long as no dump was made."""
+    """What ngdump.meta says; ``file`` is None as long as no dump was made to its end.
+
+    zipl writes the file without a name in it (s390-tools ``zipl/src/bootmap.c``,
+    ngdump_create_meta). ngdump writes the dump, and then the file again with the dump's name
+    (``zipl/dracut/99ngdump/ngdump.sh``). If it is interrupted, the dump stays without a name. If
+    the machine stops just then, the file may be empty.
+    """
 
     file: str | None
     sha256sum: str | None
@@ -31,8 +37,10 @@ class Meta:
 
 def parse_meta(content: ByteSource) -> Meta:
     """Raises EvidenceError for a version that is not known, or a dump without its checksum."""
-    values = {}
-    for line in content.upto(0, _META_SIZE).decode(errors="replace").splitlines():
+    values, text = {}, content.upto(0, _META_SIZE)
+    if not text.strip(b"\0\n"):
+        return Meta(None, None)
+    for line in text.decode(errors="replace").splitlines():
         name, equals, value = line.strip().partition("=")
         if equals and not name.startswith("#"):
             values[name] = value
@@ -41,7 +49,7 @@ def parse_meta(content: ByteSource) -> Meta:
         raise EvidenceError(f"{content.name}: version is {version}, not {META_VERSION}")
     if file and not checksum:
         raise EvidenceError(f"{content.name}: names {file}, but not its {SHA256SUM}")
-    return Meta(file or None, checksum)
+    return Meta(file or None, checksum or None)
 
 
 def checksum_fits(dump: Dump, progress: Progress) -> bool | None:

@@ -114,6 +114,26 @@ def is_dump_disk(disk: ByteSource) -> bool:
     return kind == (MAGIC, MAGIC, BOOT_INFO_DUMP, BOOT_INFO_SCSI)
 
 
+def find_superblock(disk: ByteSource) -> Superblock | None:
+    """The dump superblock to which the disk's SCSI MBR leads, if it has its magic."""
+    if not is_dump_disk(disk):
+        return None
+    try:
+        found = superblock_of_disk(disk).superblock
+    except EvidenceError:
+        return None
+    return found if found.magic == DUMP_SB_MAGIC else None
+
+
+def program_table_at(disk: ByteSource, sector_size: int) -> int | None:
+    """Where zipl's program table is, in bytes, if it is there in sectors of this size."""
+    start = disk.upto(0, _MBR_SIZE)
+    if len(start) < _MBR_SIZE or not start.startswith(MAGIC):
+        return None
+    at = c_zipl.scsi_mbr(start).program_table_pointer.blockno * sector_size
+    return at if 0 < at < disk.size and disk.upto(at, len(MAGIC)) == MAGIC else None
+
+
 def superblock_of_partition(partition: ByteSource) -> FoundSuperblock | None:
     """The superblock in a dump partition without its disk, searched for at the partition's end.
 

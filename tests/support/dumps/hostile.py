@@ -14,7 +14,15 @@ from pathlib import Path
 
 from harness.host.tools import find_tool
 from tests.support.cpus import make_cpu
-from tests.support.disks.ext import partition_table
+from tests.support.disks.tables import (
+    EXTENDED,
+    LINUX,
+    dos_sector,
+    empty,
+    gpt_disk,
+    gpt_parts,
+    write_at,
+)
 from tests.support.dumps import kdump as kdumps
 from tests.support.dumps import lkcd, s390
 from tests.support.evidence import IDENTITY_BASE, VMCOREINFO, cpu_notes, elf_note
@@ -180,14 +188,30 @@ def gpt_of_circular_blocks(path: Path) -> None:
     circular_blocks(path)
     inside, count = path.read_bytes(), 1024
     start = 40 + count // 4
-    image = bytearray(512 * start) + inside
-    image[:512] = partition_table((1, 0xFFFF))
-    head = struct.pack("<8s4I4Q16sQ2I", b"EFI PART", 1, 92, 0, 0, 1, 9, 3, 9, b"x", 2, count, 128)
-    image[512 : 512 + len(head)] = head
-    for number in range(count):
-        fields = b"type", b"own", start + number % 2, start + len(inside) // 512
-        struct.pack_into("<16s16s2Q", image, 1024 + 128 * number, *fields)
-    path.write_bytes(image)
+    end = start + len(inside) // 512
+    places = {number + 1: (start + number % 2, end) for number in range(count)}
+    empty(path, (end + start) * 512)
+    write_at(path, start * 512, inside)
+    for offset, data in gpt_parts(512, end + start - 1, places, count=count).items():
+        write_at(path, offset, data)
+
+
+def gpt_of_empty_partitions(path: Path) -> None:
+    """As many partitions as are read, each at a place of its own, and none with a file system."""
+    count = 8192
+    places = {number + 1: (4096 + number, 4096 + number) for number in range(count)}
+    gpt_disk(path, 8 * MIB, 512, places, count=count)
+
+
+def endless_logical_partitions(path: Path) -> None:
+    """A chain of tables of three partitions each, longer than the numbers that Linux has."""
+    sectors = 60_000
+    empty(path, 64 + 512 * sectors)
+    write_at(path, 0, dos_sector((EXTENDED, 1, sectors)))
+    for number in range(2000):
+        link = (EXTENDED, number + 1, 8)
+        table = dos_sector((LINUX, 1, 4), link) if number % 4 else dos_sector(link)
+        write_at(path, 512 * (1 + number), table)
 
 
 def many_dumps(path: Path) -> None:
@@ -232,6 +256,8 @@ SHAPES: dict[str, Callable[[Path], None]] = {
     "s390 of 2^64": lambda path: void(path.write_bytes(s390_of((1 << 64) - PAGE) + bytes(PAGE))),
     "circular blocks": circular_blocks,
     "GPT of circular blocks": gpt_of_circular_blocks,
+    "GPT of empty partitions": gpt_of_empty_partitions,
+    "endless logical partitions": endless_logical_partitions,
     "many dump.N": many_dumps,
 }
 

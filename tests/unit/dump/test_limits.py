@@ -36,6 +36,8 @@ HARD = {
     "log of shared text": ("check", "extract"),
     "s390 of 2^63": ("check",),
     "s390 of 2^64": ("compare",),
+    "GPT of empty partitions": ("info",),
+    "endless logical partitions": ("check",),
 }
 REFUSED = {
     "many notes": ("info", "has 65537 notes, the limit is 65536"),

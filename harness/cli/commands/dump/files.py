@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 INFO_EXAMPLES = examples(
     "zharness dump info evidence/dump/dump",
     "zharness dump info dump.elf --json | jq .panic",
+    "zharness dump info disk.img --member /dump.elf  # a file of a file system on the disk",
 )
 COMPARE_EXAMPLES = examples(
     "zharness dump compare dump.elf dump.s390  # the same crash in another format",
@@ -64,13 +65,19 @@ class What(StrEnum):
     CPU = "cpu"
 
 
-def info(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> None:
+def info(
+    file: DumpFile,
+    member: options.Member = None,
+    sector_size: options.SectorSize = None,
+    json: options.Json = False,
+    limit_factor: options.LimitFactor = 1,
+) -> None:
     """Show what a dump is: format, memory map, CPUs, kernel, panic, and facts of its headers."""
     from harness.cli.show.dump_info import show_info
     from harness.dump.describe import describe
     from harness.dump.detect import open_dump
 
-    with _limited(limit_factor, file), open_dump(file) as dump:
+    with _limited(limit_factor, file), open_dump(file, member, sector_size) as dump:
         described = describe(dump)
         if json:
             say_json(described)
@@ -101,7 +108,13 @@ def compare(
         return _show(what, results, ("the dumps are the same", "the dumps differ"), json)
 
 
-def check(file: DumpFile, json: options.Json = False, limit_factor: options.LimitFactor = 1) -> int:
+def check(
+    file: DumpFile,
+    member: options.Member = None,
+    sector_size: options.SectorSize = None,
+    json: options.Json = False,
+    limit_factor: options.LimitFactor = 1,
+) -> int:
     """Check a dump alone: is it complete, consistent, and of a Linux that crashed?
 
     Exit codes: 0 all is well, 1 something is wrong, 3 the dump cannot be opened.
@@ -109,8 +122,8 @@ def check(file: DumpFile, json: options.Json = False, limit_factor: options.Limi
     from harness.dump.detect import open_dump
     from harness.inspect import check as alone
 
-    with _limited(limit_factor, file), open_dump(file) as dump:
-        found = alone.superblock_of(file)
+    with _limited(limit_factor, file), open_dump(file, member, sector_size) as dump:
+        found = None if member else alone.superblock_of(file)
         results = alone.check(dump, found, progress_for(json=json, verbose=False))
         what = {"dump": _identity(dump)}
         return _show(what, results, ("nothing is wrong", "something is wrong"), json)
@@ -161,6 +174,8 @@ def extract(
             show_default=False,
         ),
     ] = None,
+    member: options.Member = None,
+    sector_size: options.SectorSize = None,
     json: options.Json = False,
     limit_factor: options.LimitFactor = 1,
 ) -> None:
@@ -169,7 +184,7 @@ def extract(
     from harness.dump.detect import open_dump
 
     extract_part.check(what, which)
-    with _limited(limit_factor, file), open_dump(file) as dump:
+    with _limited(limit_factor, file), open_dump(file, member, sector_size) as dump:
         extract_part.extract(dump, what, which, json=json)
 
 
@@ -177,6 +192,8 @@ def convert(
     file: DumpFile,
     target: Annotated[Path, options.path_argument(metavar="OUT", help="A new file.")],
     to: Annotated[str, typer.Option(metavar="FORMAT", help="elf, s390 or s390_ext.")],
+    member: options.Member = None,
+    sector_size: options.SectorSize = None,
     json: options.Json = False,
     limit_factor: options.LimitFactor = 1,
 ) -> None:
@@ -184,7 +201,7 @@ def convert(
     from harness.dump.convert import convert
     from harness.dump.detect import open_dump
 
-    with _limited(limit_factor, file), open_dump(file) as dump:
+    with _limited(limit_factor, file), open_dump(file, member, sector_size) as dump:
         convert(dump, target, to, progress_for(json=json, verbose=False))
     if json:
         say_json({"file": str(target), "format": to, "size": target.stat().st_size})

@@ -24,7 +24,17 @@ from tests.support.disks.ext import (
     add,
     debugfs,
     make_disk,
+    make_file_system,
     partition_table,
+)
+from tests.support.disks.tables import (
+    EXTENDED,
+    LINUX,
+    PROTECTIVE,
+    dos_sector,
+    gpt_disk,
+    gpt_parts,
+    write_at,
 )
 from tests.support.evidence import PAGE, PART_SIZE, PART_START, Load, flip, superblock, vmcore
 
@@ -43,8 +53,8 @@ def dump_of(number: int) -> bytes:
 DUMP = dump_of(1)
 
 
-def first_byte(path: Path, member: str | None = None) -> int:
-    with open_dump(path, member) as dump:
+def first_byte(path: Path, member: str | None = None, sector_size: int | None = None) -> int:
+    with open_dump(path, member, sector_size) as dump:
         return dump.read(0, 1)[0]
 
 
@@ -130,7 +140,12 @@ def test_dump_file_is_read_in_place(tmp_path: Path, kind: str):
     add(disk, "filler", b"x" * 5000, 1000)
     add(disk, "dump.3", DUMP, 1000)
     with open_dump(disk) as dump:
-        assert dump.container == "/dump.3 on partition 1"
+        assert dump.container == "/dump.3 on sda1 at 0x100000 of a disk"
+        assert dump.container_facts == {
+            "partition": "sda1 (primary)",
+            "partition_table": "DOS",
+            "sector_size": 512,
+        }
         assert dump.content.read(0, dump.content.size) == DUMP
         holes = dump.content.size - sum(size for _, size in dump.content.data_extents())
         assert holes >= 0x8000 - 1024  # debugfs writes no zero blocks
@@ -182,23 +197,55 @@ def test_file_system_without_a_disk(tmp_path: Path):
         assert dump.read(0, 1) == b"\1"
 
 
-@pytest.mark.parametrize("block_size", [512, 4096])
-def test_gpt_partition(tmp_path: Path, block_size: int):
-    disk = make_disk(tmp_path, "ext4")
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_gpt_partition(tmp_path: Path, sector: int):
+    end = PARTITION_AT + PARTITION_SIZE
+    place = PARTITION_AT // sector, end // sector - 1
+    disk = gpt_disk(tmp_path / "disk.img", end + PARTITION_AT, sector, {2: place})
+    make_file_system(disk, "ext4", PARTITION_AT, PARTITION_SIZE)
     add(disk, "dump.0", DUMP, 1000)
-    entry = b"t" * 16 + b"u" * 16
-    entry += struct.pack(
-        "<2Q", PARTITION_AT // block_size, (PARTITION_AT + PARTITION_SIZE) // block_size - 1
-    )
-    header = b"EFI PART".ljust(72, b"\0") + struct.pack("<Q2I", 2, 128, 128)
-    with disk.open("r+b") as image:
-        image.write(partition_table((1, 0xFFFFFFFF)))  # the protective one
-        image.seek(block_size)
-        image.write(header)
-        image.seek(2 * block_size + 128)  # the second entry
-        image.write(entry)
     with open_dump(disk) as dump:
-        assert dump.container == "/dump.0 on partition 2"
+        assert dump.container == "/dump.0 on sda2 at 0x100000 of a disk"
+        assert dump.container_facts == {
+            "partition": "sda2 (GPT)",
+            "partition_table": "GPT",
+            "sector_size": sector,
+        }
+    write_at(disk, sector, b"\xff")
+    with open_dump(disk) as dump:
+        notes = dump.container_facts["partition_table_notes"]
+        assert notes == [
+            f"the backup at the disk's end: no header at {sector:#x}; Linux takes it with the "
+            "parameter gpt only"
+        ]
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_dump_partition_has_the_name_that_linux_gives_it(tmp_path: Path, sector: int):
+    disk = disk_with(tmp_path, DUMP)
+    end = PART_START + PART_SIZE
+    last = (end + (1 << 20)) // sector - 1
+    parts = gpt_parts(sector, last, {3: (PART_START // sector, end // sector - 1)})
+    first = bytearray(mbr())
+    first[446:] = parts.pop(0)[446:]
+    for offset, data in {0: bytes(first), **parts}.items():
+        write_at(disk, offset, data)
+    with open_dump(disk) as dump:
+        assert dump.container == "the dump partition sda3 at 0x100000 of a disk"
+        assert dump.container_facts["partition_table"] == "GPT"
+        assert dump.container_facts["sector_size"] == sector
+
+
+def test_two_ways_to_count_are_told_and_one_can_be_forced(tmp_path: Path):
+    disk = make_disk(tmp_path, "ext2")
+    add(disk, "dump.0", DUMP, 1000)
+    write_at(disk, 0, partition_table((256, 4096)))
+    make_file_system(disk, "ext2", 256 * 512, 512 << 10)
+    add(disk, "dump.7", dump_of(7), 1000, offset=256 * 512)
+    with pytest.raises(EvidenceError, match=r"more than one way.*\(--sector-size decides which\)"):
+        open_dump(disk)
+    assert first_byte(disk, sector_size=512) == 7
+    assert first_byte(disk, sector_size=4096) == 1
 
 
 def ngdump_disk(directory: Path, meta: str) -> Path:
@@ -215,12 +262,13 @@ SHA256 = hashlib.sha256(DUMP).hexdigest()
 def test_ngdump(tmp_path: Path):
     disk = ngdump_disk(tmp_path, f"# made\nversion=1\nfile=dump.elf\nsha256sum={SHA256}\n")
     with open_dump(disk) as dump:
-        assert dump.container == "ngdump's /dump.elf on partition 1"
-        assert dump.container_facts == {"file": "dump.elf", "sha256sum": SHA256}
+        assert dump.container == "ngdump's /dump.elf on sda1 at 0x100000 of a disk"
+        assert dump.container_facts["file"] == "dump.elf"
+        assert dump.container_facts["sha256sum"] == SHA256
         assert dump.read(0, 1) == b"\1"
         assert checksum_fits(dump, NoProgress()) is True
         assert sha256_alone(dump, NoProgress()).passed
-        assert describe(dump)["container_facts"] == {"file": "dump.elf", "sha256sum": SHA256}
+        assert describe(dump)["container_facts"] == dump.container_facts
 
 
 def test_ngdump_checksum_is_wrong_only_when_asked(tmp_path: Path):
@@ -253,6 +301,65 @@ def test_ngdump_partition_without_a_dump_may_have_others(tmp_path: Path):
     assert first_byte(ngdump_disk(tmp_path, "version=1\n")) == 9
 
 
+INTERRUPTED = {
+    "as zipl prepared it": b"version=1\nfile=\nsha256sum=\n",
+    "without a name": b"version=1\n",
+    "empty": b"",
+    "never written": bytes(30),
+}
+
+
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_a_dump_that_ngdump_did_not_name_is_told_and_read_if_asked(tmp_path: Path, name: str):
+    disk = make_disk(tmp_path, "ext4")
+    add(disk, "dump.elf", DUMP, 1000)
+    add(disk, "ngdump.meta", INTERRUPTED[name], 1000)
+    with pytest.raises(EvidenceError) as caught:
+        open_dump(disk)
+    assert caught.value.message == (
+        f"{disk}: a disk without a dump: 1 ext file systems in 1 partitions, no file dump.N, "
+        "ngdump.meta or dump partition of zipl -d; ngdump on sda1 at 0x100000 of a disk was "
+        f"interrupted before it named its dump: there is /dump.elf ({len(DUMP)} bytes) "
+        "(--member reads it)"
+    )
+    with open_dump(disk, "/dump.elf") as dump:
+        assert dump.read(0, 1) == b"\1"
+        assert dump.container == (
+            "/dump.elf on sda1 at 0x100000 of a disk, which ngdump left without its checksum"
+        )
+        assert sha256_alone(dump, NoProgress()).skipped_reason
+
+
+def test_a_partition_on_which_ngdump_never_dumped_is_told(tmp_path: Path):
+    disk = make_disk(tmp_path, "ext4")
+    add(disk, "ngdump.meta", b"version=1\nfile=\nsha256sum=\n", 1000)
+    with pytest.raises(EvidenceError, match=r"prepared for ngdump, which never dumped$"):
+        open_dump(disk)
+
+
+def test_files_that_are_no_dump_by_their_names_are_named(tmp_path: Path):
+    disk = make_disk(tmp_path, "ext4")
+    for number in range(20):
+        add(disk, f"vmcore{number:02}", DUMP[:100], 1000)
+    with pytest.raises(EvidenceError, match=r"there is /vmcore00 \(100 .*\(--member") as caught:
+        open_dump(disk)
+    assert "vmcore08" not in caught.value.message
+    with pytest.raises(EvidenceError, match=r"no file vmcore99$"):
+        open_dump(disk, "vmcore99")
+
+
+def test_a_named_file_of_a_damaged_ngdump_is_read(tmp_path: Path):
+    disk = ngdump_disk(tmp_path, "version=2\nfile=dump.elf\nsha256sum=0\n")
+    assert first_byte(disk, "dump.elf") == 1
+
+
+def test_a_broken_chain_is_told_where_no_dump_is(tmp_path: Path):
+    disk = make_disk(tmp_path, "ext4")
+    write_at(disk, 0, dos_sector((LINUX, 2048, 30720), (EXTENDED, 64, 8)))
+    with pytest.raises(EvidenceError, match="in sda2 ends at 0x8000, where no table is"):
+        open_dump(disk)
+
+
 def test_disk_without_a_dump(tmp_path: Path):
     disk = make_disk(tmp_path, "ext4")
     with pytest.raises(EvidenceError) as caught:
@@ -270,8 +377,10 @@ def test_disk_without_a_dump(tmp_path: Path):
 def test_disk_without_a_file_system(tmp_path: Path):
     disk = tmp_path / "disk"
     disk.write_bytes(partition_table((1, 1)) + bytes(4096))
-    with pytest.raises(EvidenceError, match="0 ext file systems in 1 partitions"):
+    with pytest.raises(EvidenceError, match="no ext file system is at its 1 partitions"):
         open_dump(disk)
+    with pytest.raises(EvidenceError, match="0 ext file systems in 1 partitions"):
+        open_dump(disk, sector_size=512)
 
 
 def test_member_needs_a_file_system(tmp_path: Path):
@@ -316,12 +425,12 @@ def test_any_gpt_raises_evidence_error_only(
 ):
     path = tmp_path / "disk.img"
     with path.open("wb") as image:
-        image.write(partition_table((1, 0xFFFFFFFF)))
+        image.write(dos_sector((PROTECTIVE, 1, 0xFFFFFFFF)))
         image.seek(block_size)
         image.write(b"EFI PART" + fields)
         image.seek(2 * block_size)
         image.write(entry.ljust(128, b"\xff"))
-    with pytest.raises(EvidenceError, match="a disk without a dump"):
+    with pytest.raises(EvidenceError, match="its GPT is damaged"):
         open_dump(path)
 
 

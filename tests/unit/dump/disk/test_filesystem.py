@@ -5,28 +5,19 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from harness.dump.byte_source import File
 from harness.dump.collect import collect_file
-from harness.dump.disk.partition_table import SECTOR
-from harness.dump.disk.partition_table import partition_extent as extent_of
-from harness.errors import EvidenceError, HostError
+from harness.errors import HostError
 from harness.evidence.collected import Collected
 from harness.progress import NoProgress
-from tests.support.disks.ext import PARTITION_AT, add, make_disk, partition_table
+from tests.support.disks.ext import PARTITION_AT, add, make_disk, make_file_system
+from tests.support.disks.tables import EXTENDED, LINUX, dos_sector, empty, fdisk, write_at
 
 CONTENT = random.Random(1).randbytes(300_000) + bytes(1 << 20) + b"the end"
 
 
-def partition_extent(disk: Path, number: int) -> tuple[int, int]:
-    with File.open(disk) as content:
-        return extent_of(content, number)
-
-
 def into(directory: Path) -> Path:
-    target = directory / "out put"  # blanks in a path are no matter
+    target = directory / "out write_at"  # blanks in a path are no matter
     target.mkdir()
     return target
 
@@ -36,9 +27,12 @@ def test_dump_file_comes_out_sparse(tmp_path: Path, kind: str):
     disk = make_disk(tmp_path, kind)
     add(disk, "dump.0", CONTENT, 1000)
     collected = collect_file(disk, 1, into(tmp_path), NoProgress())
-    dump = tmp_path / "out put/dump"
+    dump = tmp_path / "out write_at/dump"
     assert dump.read_bytes() == CONTENT
-    assert (collected.size, collected.note) == (len(CONTENT), "/dump.0, the newest of 1")
+    assert (collected.size, collected.note) == (
+        len(CONTENT),
+        "/dump.0 on sda1 at 0x100000, the newest of 1",
+    )
     assert dump.stat().st_blocks * 512 < len(CONTENT) - (900 << 10)
 
 
@@ -49,7 +43,7 @@ def test_newest_is_the_one_written_last(tmp_path: Path):
     add(disk, "dump.0", b"oldest, overwritten", 2000)
     add(disk, "dump.x", b"no dump", 3000)
     collected = collect_file(disk, 1, into(tmp_path), NoProgress())
-    assert collected.note == "/dump.0, the newest of 3"
+    assert collected.note == "/dump.0 on sda1 at 0x100000, the newest of 3"
 
 
 def test_number_decides_without_a_clock(tmp_path: Path):
@@ -57,7 +51,7 @@ def test_number_decides_without_a_clock(tmp_path: Path):
     add(disk, "dump.2", b"two", 1000)
     add(disk, "dump.10", b"ten", 1000)
     collected = collect_file(disk, 1, into(tmp_path), NoProgress())
-    assert collected.note == "/dump.10, the newest of 2"
+    assert collected.note == "/dump.10 on sda1 at 0x100000, the newest of 2"
 
 
 def test_no_dump_file(tmp_path: Path):
@@ -80,7 +74,7 @@ def test_damaged_file_system_is_told_in_debugfs_words(tmp_path: Path):
     with disk.open("r+b") as image:
         image.seek(PARTITION_AT)
         image.write(b"\xee" * 65536)
-    collected = collect_file(disk, 1, into(tmp_path), NoProgress())
+    collected = collect_file(disk, 1, into(tmp_path), NoProgress(), sector_size=512)
     assert collected.size is None
     assert collected.note.startswith("disk.img: ")
     assert "Bad magic number in super-block" in collected.note
@@ -101,7 +95,7 @@ def test_a_file_that_cannot_be_read_to_its_end_is_not_kept(tmp_path: Path):
     collected = collect_file(disk, 1, into(tmp_path), NoProgress())
     assert collected.size is None
     assert "disk.img: " in collected.note
-    assert list((tmp_path / "out put").iterdir()) == []
+    assert list((tmp_path / "out write_at").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -154,31 +148,25 @@ def test_debugfs_missing_is_the_hosts_fault(tmp_path: Path, monkeypatch: pytest.
         collect_file(disk, 1, into(tmp_path), NoProgress())
 
 
-def test_partitions_are_found(tmp_path: Path):
-    disk = tmp_path / "disk"
-    disk.write_bytes(partition_table((2048, 100), (4096, 0x80000000)))
-    assert partition_extent(disk, 1) == (2048 * SECTOR, 100 * SECTOR)
-    assert partition_extent(disk, 2) == (4096 * SECTOR, 0x80000000 * SECTOR)
-    with pytest.raises(EvidenceError, match="partition 3 is empty"):
-        partition_extent(disk, 3)
-    with pytest.raises(EvidenceError, match="no primary partition 5"):
-        partition_extent(disk, 5)
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_a_dump_on_a_logical_partition(tmp_path: Path, sector: int):
+    disk = empty(tmp_path / "disk.img", 32 << 20)
+    script = "o\nn\ne\n2\n\n\nn\n\n+10M\nn\n\n+15M\nw\n"
+    start = {number: start for number, start, _ in fdisk(disk, sector, script)}[6] * sector
+    make_file_system(disk, "ext4", start, 15 << 20)
+    add(disk, "dump.0", CONTENT, 1000, start)
+    collected = collect_file(disk, 6, into(tmp_path), NoProgress())
+    assert collected == Collected(len(CONTENT), f"/dump.0 on sda6 at {start:#x}, the newest of 1")
+    assert (tmp_path / "out write_at/dump").read_bytes() == CONTENT
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=512), st.integers(-1, 6), st.booleans())
-def test_arbitrary_tables_raise_evidence_error_only(
-    tmp_path: Path, noise: bytes, number: int, signed: bool
-):
-    disk = tmp_path / "noise"
-    disk.write_bytes(noise.rjust(510, b"\0")[:510] + b"\x55\xaa" if signed else noise)
-    try:
-        offset, size = partition_extent(disk, number)
-    except EvidenceError:
-        return
-    assert 1 <= number <= 4
-    assert offset >= 0
-    assert size > 0
+@pytest.mark.parametrize("number", [2, 3, 5, 7])
+def test_a_partition_that_has_no_file_system_is_told(tmp_path: Path, number: int):
+    disk = make_disk(tmp_path, "ext2")
+    write_at(disk, 0, dos_sector((LINUX, 2048, 30720), (EXTENDED, 64, 8), (LINUX, 1 << 30, 8)))
+    collected = collect_file(disk, number, into(tmp_path), NoProgress(), sector_size=512)
+    assert collected.size is None
+    assert f" partition {number} (its DOS partition table has sda1, sda2, sda3" in collected.note
 
 
 def open_files() -> int:
