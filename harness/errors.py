@@ -13,6 +13,7 @@
     +-- PhaseTimeout          exit 3   a deadline passed; names the phase and what was awaited
     +-- EvidenceError         exit 3   an evidence directory, snapshot or image is damaged
         +-- LimitError                 it exceeds a limit that no genuine one reaches
+        +-- UserSpaceCore              it is the core of a process, not the dump of a system
 
 A wrong dump is not an exception: it is a finding (``harness.verify``), and exit code 1.
 """
@@ -102,6 +103,10 @@ class EvidenceError(HarnessError):
 
 class LimitError(EvidenceError):
     """An input has more content, or takes more memory or time, than any genuine one."""
+
+
+class UserSpaceCore(EvidenceError):
+    """A file is the core of a process in user space, not the dump of a system."""
 
 
 class PhaseTimeout(HarnessError):

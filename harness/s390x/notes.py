@@ -40,6 +40,10 @@ _SIZES = {
     NT_S390_VXRS_HIGH: 256,
 }
 _VECTORS = frozenset({NT_S390_VXRS_LOW, NT_S390_VXRS_HIGH})  # of a machine that has them
+# what only the dump of a system has, because a process cannot reach these registers
+S390_SYSTEM = frozenset(
+    {NT_S390_TIMER, NT_S390_TODCMP, NT_S390_TODPREG, NT_S390_CTRS, NT_S390_PREFIX}
+)
 S390_ONLY = frozenset(_SIZES) - {NT_PRSTATUS, NT_PRFPREG}  # no other architecture has these types
 
 

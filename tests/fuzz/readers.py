@@ -19,7 +19,7 @@ from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import Dump
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, UserSpaceCore
 from harness.inspect import check as alone
 from harness.progress import NoProgress
 from harness.s390x.lowcore import PAGE_SIZE
@@ -42,6 +42,12 @@ def read_any_dump(data: bytes, path: Path) -> None:
             lambda: describe(dump),
             lambda: alone.check(dump, alone.superblock_of(path), NoProgress()),
         )
+
+
+def read_user_core(data: bytes, path: Path) -> None:
+    """Be told that a file is the core of a process, or read it as a dump."""
+    with suppress(UserSpaceCore):
+        read_any_dump(data, path)
 
 
 def all_of(*parts: Callable[[], object]) -> None:

@@ -16,6 +16,7 @@ from tests.support.disks.tables import EXTENDED, LINUX, dos_sector, gpt_parts
 from tests.support.dumps import kdump as kdumps
 from tests.support.dumps import lkcd as lkcds
 from tests.support.dumps import s390 as s390_dumps
+from tests.support.dumps import user_core
 from tests.support.evidence import (
     IDENTITY_BASE,
     PAGE,
@@ -163,6 +164,12 @@ def dump_disk() -> bytes:
     return bytes(disk)
 
 
+def user_cores() -> tuple[Seed, ...]:
+    """Cores of processes; their headers and notes are damaged."""
+    cores = [user_core.core(), user_core.core(user_core.I386, user_core.GCORE)]
+    return tuple(Seed(content, [(0, 200), (200, len(content) - PAGE)]) for content in cores)
+
+
 def dos_disk() -> Seed:
     disk = bytearray(partition_table((1, 4), (5, 3)) + bytes(4096))
     struct.pack_into("<I", disk, 512 + 1024 + 4, 1)  # s_blocks_count_lo of a file system
@@ -244,6 +251,7 @@ def all_readers() -> tuple[Reader, ...]:
     packed = tuple(kdump(method) for method in (0, kdumps.ZLIB, kdumps.ZSTD))
     return (
         Reader("elf", any_dump, (Seed(plain, [(0, 500), (500, 3500)]),)),
+        Reader("user core", readers.read_user_core, user_cores()),
         Reader("notes", readers.read_notes, (notes(),)),
         Reader("s390", any_dump, (s390(),)),
         Reader("s390_ext", any_dump, (s390_ext(),)),

@@ -15,6 +15,7 @@ from harness.dump.byte_source import File
 from harness.dump.detect import open_dump
 from harness.errors import EvidenceError, ExitCode
 from tests.support.command_line.zharness import zharness
+from tests.support.dumps import user_core
 from tests.support.evidence import MEMORY, written
 from tests.support.kernels.crashed_kernel import CrashedKernel
 
@@ -41,6 +42,14 @@ def a_fifo(path: Path) -> None:
 
 FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
     "an x86 vmcore": (lambda path: path.write_bytes(x86_core()), "foreign: e_ident"),
+    "a process's core": (
+        lambda path: path.write_bytes(user_core.core()),
+        "is the core of a process in user space",
+    ),
+    "an x86 process's core": (
+        lambda path: path.write_bytes(user_core.core(user_core.X86_64, user_core.GCORE)),
+        "is the core of a process in user space",
+    ),
     "an x86 kdump": (lambda path: path.write_bytes(x86_kdump()), "foreign: little-endian"),
     "nothing": (Path.touch, "is empty"),
     "a directory": (Path.mkdir, "is a directory, not a dump"),

@@ -32,6 +32,7 @@ from harness.dump.formats.elf.c_elf import (
     PT_NOTE,
     c_elf,
 )
+from harness.dump.formats.elf.user_core import refuse_user_core
 from harness.dump.linux import vmcoreinfo_note
 from harness.dump.reader import Dump, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
@@ -89,6 +90,7 @@ class ElfDump(Dump):
 
     def __init__(self, content: ByteSource) -> None:
         self.content, self.name = content, content.name
+        refuse_user_core(content)
         self.layout = parse_layout(content)
         self.notes = tuple(parse_notes(content, self.layout))
         self.segments = tuple(
