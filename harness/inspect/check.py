@@ -17,6 +17,7 @@ from harness.dump.disk.zipl_superblock import (
     superblock_of_partition,
 )
 from harness.dump.formats.table import format_named
+from harness.dump.linux.os_info import crashkernel
 from harness.dump.reader import Dump, Range, Segment
 from harness.errors import EvidenceError, LimitError
 from harness.inspect import check_linux, compare, page_statistics
@@ -24,9 +25,9 @@ from harness.progress import Progress
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify import differing
 from harness.verify.checks import memory_map, superblock
+from harness.verify.checks.crashed_kernel import statements
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind, MemoryRange, MissingMemory, Page
-from harness.verify.os_info import crashkernel
 
 HEADERS, MAP, COMPLETE, SHA256 = "headers", "memory-map", "complete", "sha256"
 REPEATS = "repeats"
@@ -71,6 +72,7 @@ def check(dump: Dump, found: FoundSuperblock | None, progress: Progress) -> tupl
         Check(check_linux.PSWS, "PSWs", check_linux.psws),
         Check(check_linux.VMCOREINFO, "lines", check_linux.vmcoreinfo_alone),
         Check(check_linux.TABLES, "symbols", check_linux.page_tables),
+        Check(statements.CHECK, statements.UNIT, check_linux.statements_alone),
         Check(check_linux.LOG, "records", check_linux.kernel_log),
         Check(
             page_statistics.CHECK,

@@ -10,7 +10,7 @@ from harness.dump.linux.kernel_log import Record, panic_in, read_log
 from harness.dump.reader import Dump, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.s390x.lowcore import NEW_PSWS, PREFIX_AREA_SIZE
-from harness.verify.checks import vmcoreinfo
+from harness.verify.checks.crashed_kernel import statements, vmcoreinfo
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import Cpu, CpuPrefix, FindingKind, LogSequence, Symbol
 
@@ -153,7 +153,7 @@ def page_tables(dump: Dump) -> CheckResult:
     for name in symbols:
         at = kernel.info.symbol(name)
         try:
-            found, want = kernel.translate(at), kernel.image_address(at)
+            found, want = kernel.translate(at), kernel.info.image_address(at)
         except EvidenceError as error:
             findings.append(_misplaced(name, f"{name}: {error.message}"))
             continue
@@ -165,6 +165,13 @@ def page_tables(dump: Dump) -> CheckResult:
 
 def _misplaced(symbol: str, message: str) -> Finding:
     return Finding(TABLES, FindingKind.SYMBOL_MISPLACED, message, Symbol(symbol))
+
+
+def statements_alone(dump: Dump) -> CheckResult:
+    """What is told several times must be the same each time."""
+    if dump.vmcoreinfo is None:
+        return CheckResult.skipped(statements.CHECK, statements.UNIT, _NO_VMCOREINFO)
+    return statements.of_dump(dump)
 
 
 def kernel_log(dump: Dump) -> CheckResult:

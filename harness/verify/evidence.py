@@ -40,6 +40,7 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat, Expect
 from harness.triggers.table import TRIGGERS
 from harness.triggers.trigger import Trigger
+from harness.verify.crashed_memory import CrashedMemory
 from harness.verify.evidence_files import MachineFile, OutcomeFile, ReIplFile, RunFile
 
 CONSOLE_LIMIT = 40 << 20  # bytes; the harness itself writes much less
@@ -123,6 +124,11 @@ class Evidence:
     """The SHA-256 that the vmlinux had when it was recorded; None if it was not recorded."""
     dump_release: str | None = None
     """The dump kernel's ``uname -r``; None or "unknown" if it is not known."""
+
+    @property
+    def crashed(self) -> Dump:
+        """The crashed system, as a dump."""
+        return CrashedMemory(self.ram.file, self.cpus)
 
     @property
     def ipl_cpu(self) -> CpuState:

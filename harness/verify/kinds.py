@@ -240,6 +240,16 @@ class Symbol(Details):
 
 
 @dataclass(frozen=True)
+class Telling(Details):
+    """One thing of which several say something."""
+
+    of: str
+    """What it is about."""
+    told: tuple[tuple[str, int | None], ...]
+    """Who says something, and the number; null if it should be there and is not."""
+
+
+@dataclass(frozen=True)
 class LogSequence(Details):
     """A record of the kernel's log."""
 
@@ -347,6 +357,7 @@ class FindingKind(StrEnum):
     KERNEL_TASKS = "kernel-tasks"
     KERNEL_FREE_LISTS = "kernel-free-lists"
     KERNEL_SLABS = "kernel-slabs"
+    STATEMENTS_DIFFER = "statements-differ", Telling
     SYMBOL_MISPLACED = "symbol-misplaced", Symbol
     LOG_DISORDER = "log-disorder", LogSequence
 

@@ -16,9 +16,9 @@ from harness.verify.checks import (
     registers,
     reipl,
     superblock,
-    vmcoreinfo,
 )
 from harness.verify.checks import planted_content as content
+from harness.verify.checks.crashed_kernel import statements, vmcoreinfo
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
@@ -37,6 +37,7 @@ DUMP_CHECKS: tuple[Check, ...] = (
     pages.check,
     registers.check,
     vmcoreinfo.check,
+    statements.check,
     content.check,
     semantic.check,
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from harness.s390x.cpu import CpuState
 from harness.s390x.zipl import cksm
 from tests.mutations.mutation import Change
-from tests.mutations.right import LAST, MIB, STORED, Broken, dump
+from tests.mutations.right import LAST, MIB, STORED, VMCOREINFO, Broken, dump, memory_of
 from tests.support.evidence import MEMORY, PAGE, superblock
+from tests.support.kernels.crashed_kernel import CrashedKernel
 
 BUSY = b"zfcpdump busy\0".ljust(PAGE, b"\0")  # the dump tool writes it first and overwrites it last
 
@@ -104,6 +108,31 @@ def zero_file(broken: Broken) -> None:
 
 def zero_memory(broken: Broken) -> None:
     memory(0, bytes(MEMORY))(broken)
+
+
+def of_crash(
+    *,
+    memory: Sequence[tuple[int, int]] = (),
+    lines: Mapping[str, int] = MappingProxyType({}),
+    **layout: int,
+) -> Change:
+    """Another crash and its right dump: the kernel itself says something else.
+
+    ``memory`` are addresses and u64s, ``lines`` are lines of VMCOREINFO, ``layout`` is os_info's.
+    """
+
+    def change(broken: Broken) -> None:
+        note = VMCOREINFO
+        for name, value in lines.items():
+            pattern = rf"^{re.escape(name)}=.*$".encode()
+            note, count = re.subn(pattern, f"{name}={value:x}".encode(), note, flags=re.MULTILINE)
+            assert count == 1
+        changed = bytearray(memory_of(CrashedKernel(vmcoreinfo=note, layout=layout)))
+        for at, value in memory:
+            struct.pack_into(">Q", changed, at, value)
+        broken.crash_again(bytes(changed), note)
+
+    return change
 
 
 def with_cpus(*cpus: CpuState) -> Change:

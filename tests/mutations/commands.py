@@ -49,7 +49,9 @@ def verdicts(broken: Broken, root: Path) -> Verdicts:
     broken.write(path)
     write_sparse(right, dump(broken.form))
     layout = "partition" if broken.on_partition else "ext4"
-    crash(broken.form, layout=layout, content=bytes(broken.data)).write(evidence)
+    crash(broken.form, layout=layout, memory=broken.crashed, content=bytes(broken.data)).write(
+        evidence
+    )
     if broken.on_partition:
         into = evidence / "dump"
         for name in (DUMP, SUPERBLOCK):

@@ -32,19 +32,22 @@ MIB = 1 << 20
 LAST = (1 << 64) - 1
 
 
-@cache
-def crashed_memory() -> bytes:
+def memory_of(kernel: CrashedKernel) -> bytes:
     """The crashed kernel's memory, with areas for vector registers."""
-    memory = CrashedKernel().memory()
+    memory = kernel.memory()
     for prefix, area in zip(PREFIXES, VECTORS, strict=True):
         struct.pack_into(">Q", memory, prefix + MCESAD, area)
     return bytes(memory)
 
 
+@cache
+def crashed_memory() -> bytes:
+    return memory_of(CrashedKernel())
+
+
 def crash(form: str, **fields: object) -> SyntheticRun:
-    return SyntheticRun(
-        memory=crashed_memory(), cpus=list(CPUS), vmcoreinfo=VMCOREINFO, form=form, **fields
-    )
+    right = {"memory": crashed_memory(), "vmcoreinfo": VMCOREINFO}
+    return SyntheticRun(cpus=list(CPUS), form=form, **{**right, **fields})
 
 
 @cache
@@ -82,11 +85,13 @@ class Broken:
     """The content of the disk that a mutation changes: a dump in a file, or on a partition.
 
     ``block`` (with the superblock) and ``sector`` (the disk's first) are only for a partition.
+    ``crashed`` is the memory at the crash, if that is another one.
     """
 
     def __init__(self, form: str, *, on_partition: bool) -> None:
         self.form, self.on_partition = form, on_partition
         self.data = bytearray(dump(form))
+        self.crashed = crashed_memory()
         self.block = bytearray(superblock(bytes(self.data)))
         self.sector = mbr()
 
@@ -100,6 +105,11 @@ class Broken:
         """Replace the whole dump."""
         self.data[:] = data
         self.block[:] = superblock(data)
+
+    def crash_again(self, memory: bytes, note: bytes) -> None:
+        """The right dump of another crash, with this memory and VMCOREINFO."""
+        self.crashed = memory
+        self.rewrite(dump(self.form, crash(self.form, memory=memory).dumped_memory(), note=note))
 
     def write(self, path: Path) -> None:
         """Write the dump file, or the disk with the partition."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.mutations import cpus, disk, headers, memory, unfinished
+from tests.mutations import cpus, disk, headers, memory, statements, unfinished
 from tests.mutations.mutation import NO_DUMP
 
 SECTIONS = {
@@ -15,6 +15,7 @@ SECTIONS = {
     "Headers and compressed entries": headers.MUTATIONS,
     "Truncated or unfinished": unfinished.MUTATIONS,
     "CPUs and VMCOREINFO": cpus.MUTATIONS,
+    "What the kernel says of itself": statements.MUTATIONS,
     "The disk around the dump": disk.MUTATIONS,
 }
 MUTATIONS = tuple(mutation for section in SECTIONS.values() for mutation in section)

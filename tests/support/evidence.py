@@ -27,6 +27,7 @@ IMAGE_VADDR = 0x3FF_E000_0000
 DATA = ((0, 0x20000), (0x100000, 0x1A0000), (0x3F0000, MEMORY))
 EMPTY = (0x200000, 0x300000)  # never written to, like all but DATA: a hole in ram.img
 VMCORE_INFO_POINTER, VMCORE_INFO_NOTE = 0xE0C, 0x150000
+OS_INFO_POINTER = 0xE18
 VMCOREINFO = b"OSRELEASE=6.12.1-test\nPAGESIZE=4096\nSYMBOL(init_uts_ns)=3ffe0001000\nCRASHTIME=1\n"
 PART_START, PART_SIZE = 1 << 20, 80 << 20
 SUPERBLOCK_AT = PART_START + PART_SIZE - PAGE
@@ -125,6 +126,7 @@ def crashed_memory() -> bytes:
     for start, end in DATA:
         memory[start:end] = source.randbytes(end - start)
     struct.pack_into(">Q", memory, VMCORE_INFO_POINTER, VMCORE_INFO_NOTE)
+    struct.pack_into(">Q", memory, OS_INFO_POINTER, 0)
     note = elf_note(b"VMCOREINFO", 0, VMCOREINFO)
     memory[VMCORE_INFO_NOTE : VMCORE_INFO_NOTE + len(note)] = note
     return bytes(memory)

@@ -8,38 +8,26 @@ from collections.abc import Iterator
 from harness.dump.linux import dat
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import Dump
-from harness.errors import EvidenceError
+from harness.errors import EvidenceError, LimitError
 from harness.s390x.lowcore import PAGE_SIZE
 
 _KNOWN_PAGES = 1 << 16  # translations that are remembered
 _MAX_READ = 1 << 17  # sizes come from the dump and are not trusted
 _REGION_THIRD_END = 1 << 42  # what a region-third table can map
 _FULL_TABLE = 3
-_SPACES = (1, 13, 7)  # control registers with an ASCE: primary, home, secondary
+HOME_SPACE = 13  # the control register with the kernel's ASCE, in every context since Linux 3.15
+_SPACES = (1, HOME_SPACE, 7)  # control registers with an ASCE: primary, home, secondary
 
 
-class Kernel:
-    """Memory of the kernel in ``dump`` by virtual address; ``info`` is its VMCOREINFO."""
+class AddressSpace:
+    """Memory of ``dump`` by virtual address, as the tables of ``asce`` map it."""
 
-    def __init__(self, dump: Dump) -> None:
-        """Raises EvidenceError if there is no VMCOREINFO or it names no page tables."""
-        self.dump, self.info = dump, Vmcoreinfo.of(dump)
-        self.asce = self._find_asce()
+    def __init__(self, dump: Dump, asce: int) -> None:
+        self.dump, self.asce = dump, asce
         self._pages: dict[int, int] = {}
 
-    def image_address(self, virtual: int) -> int:
-        """Absolute address of a symbol in the kernel's image, without any page table.
-
-        Since Linux 6.10 the image has a mapping of its own (``arch/s390/boot/startup.c``), and
-        VMCOREINFO has its address. Before, virtual and absolute addresses were the same.
-        """
-        base, physical = (self.info.address(name) for name in ("KERNELOFFSET", "KERNELOFFPHYS"))
-        if base is None or physical is None:
-            return virtual
-        return virtual - base + physical
-
     def translate(self, virtual: int) -> int:
-        """Absolute address by the kernel's page tables; raises EvidenceError if not mapped."""
+        """Absolute address; raises NotMapped, or EvidenceError if the dump lacks the tables."""
         page = virtual & ~(PAGE_SIZE - 1)
         if page not in self._pages:
             if len(self._pages) >= _KNOWN_PAGES:
@@ -48,7 +36,7 @@ class Kernel:
                 self._pages[page] = dat.translate(self.asce, page, self._entry)
             except EvidenceError as error:
                 name = self.dump.name
-                raise EvidenceError(f"{name}: {error.without(name)}") from error
+                raise type(error)(f"{name}: {error.without(name)}") from error
         return self._pages[page] + virtual - page
 
     def read(self, virtual: int, size: int) -> bytes:
@@ -69,20 +57,46 @@ class Kernel:
     def _entry(self, at: int) -> int:
         return int.from_bytes(self.dump.read(at, 8), "big")
 
-    def _find_asce(self) -> int:
-        """The ASCE of swapper_pg_dir, from a CPU's register with that address: it has the type."""
-        tables = self.image_address(self.info.symbol("swapper_pg_dir"))
-        try:
-            cpus = self.dump.cpus
-        except EvidenceError:  # a dump without CPUs can still be read
-            cpus = ()
-        for cpu in cpus:
-            asces = () if cpu.crs is None else (cpu.crs[number] for number in _SPACES)
-            found = next((asce for asce in asces if asce & dat.ORIGIN == tables), None)
-            if found is not None:
-                return found
-        level = 1 if self.info.symbol("swapper_pg_dir") < _REGION_THIRD_END else 2
-        return tables | level << dat.TYPE_SHIFT | _FULL_TABLE
+
+class Kernel(AddressSpace):
+    """The kernel in ``dump``, in its own address space; ``info`` is its VMCOREINFO."""
+
+    def __init__(self, dump: Dump) -> None:
+        """Raises EvidenceError if there is no VMCOREINFO or it names no page tables."""
+        self.info = Vmcoreinfo.of(dump)
+        super().__init__(dump, _kernels_asce(dump, self.info))
+
+
+def _kernels_asce(dump: Dump, info: Vmcoreinfo) -> int:
+    """The ASCE of swapper_pg_dir, from a CPU's register with that address: it has the type.
+
+    If VMCOREINFO is wrong about the address, tables that map swapper_pg_dir to themselves are it.
+    """
+    symbol = info.symbol("swapper_pg_dir")
+    tables = info.image_address(symbol)
+    try:
+        cpus = dump.cpus
+    except EvidenceError:  # a dump without CPUs can still be read
+        cpus = ()
+    known = [cpu.crs for cpu in cpus if cpu.crs is not None]
+    named = (crs[number] for crs in known for number in _SPACES)
+    found = next((asce for asce in named if asce & dat.ORIGIN == tables), None)
+    if found is not None:
+        return found
+    for asce in dict.fromkeys(crs[HOME_SPACE] for crs in known):
+        if _maps_itself(AddressSpace(dump, asce), symbol):
+            return asce
+    level = 1 if symbol < _REGION_THIRD_END else 2
+    return tables | level << dat.TYPE_SHIFT | _FULL_TABLE
+
+
+def _maps_itself(space: AddressSpace, symbol: int) -> bool:
+    try:
+        return space.translate(symbol) == space.asce & dat.ORIGIN
+    except LimitError:
+        raise
+    except EvidenceError:
+        return False
 
 
 UTS_FIELDS = ("sysname", "nodename", "release", "version", "machine", "domainname")
@@ -99,11 +113,16 @@ def uts_names(kernel: Kernel) -> dict[str, str]:
     }
 
 
-def lowcores(kernel: Kernel) -> tuple[int, ...]:
-    """Absolute addresses of the kernel's lowcores, one for each CPU that it brought up."""
+def lowcore_pointers(kernel: Kernel) -> tuple[int, ...]:
+    """Virtual addresses of the kernel's lowcores, one for each CPU that it brought up."""
     at, count = kernel.info.symbol("lowcore_ptr"), kernel.info.length("lowcore_ptr")
     pointers = kernel.read(at, min(count, PAGE_SIZE) * 8)
-    return tuple(kernel.translate(at) for (at,) in struct.iter_unpack(">Q", pointers) if at)
+    return tuple(at for (at,) in struct.iter_unpack(">Q", pointers) if at)
+
+
+def lowcores(kernel: Kernel) -> tuple[int, ...]:
+    """Absolute addresses of the kernel's lowcores."""
+    return tuple(map(kernel.translate, lowcore_pointers(kernel)))
 
 
 def _pages(virtual: int, size: int) -> Iterator[tuple[int, int]]:

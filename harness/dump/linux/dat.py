@@ -26,6 +26,10 @@ _INDEX_MASK = 0x7FF  # 2048 entries in region and segment tables
 _PAGE_INDEX_SHIFT, _PAGE_INDEX_MASK, _PAGE_MASK = 12, 0xFF, 0xFFF
 
 
+class NotMapped(EvidenceError):
+    """The tables lead to no absolute address."""
+
+
 class Level(NamedTuple):
     """A kind of table: its index begins at bit ``shift`` of the virtual address."""
 
@@ -45,8 +49,8 @@ LEVELS = (
 def translate(asce: int, virtual: int, read: Callable[[int], int]) -> int:
     """The absolute address behind ``virtual`` in the address space of ``asce``.
 
-    ``read`` returns the 8-byte entry at an absolute address. Raises EvidenceError that names table
-    and entry if the address is not mapped.
+    ``read`` returns the 8-byte entry at an absolute address; its exceptions are passed on. Raises
+    NotMapped, which names table and entry, if the address is not mapped.
     """
     if asce & REAL_SPACE:
         return virtual
@@ -89,5 +93,5 @@ def _page(origin: int, virtual: int, read: Callable[[int], int]) -> int:
     return entry & ORIGIN | virtual & _PAGE_MASK
 
 
-def _fault(virtual: int, what: str) -> EvidenceError:
-    return EvidenceError(f"virtual address {virtual:#x} {what}")
+def _fault(virtual: int, what: str) -> NotMapped:
+    return NotMapped(f"virtual address {virtual:#x} {what}")

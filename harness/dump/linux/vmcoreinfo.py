@@ -6,10 +6,13 @@ lines), ``arch/s390/kernel/vmcore_info.c`` (addresses of s390).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
+
+_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
 class Vmcoreinfo:
@@ -51,6 +54,23 @@ class Vmcoreinfo:
     def address(self, name: str) -> int | None:
         """The address in a line that only s390 has, such as KERNELOFFPHYS; None without it."""
         return self._number(name, 16) if name in self.lines else None
+
+    def image_address(self, virtual: int) -> int:
+        """Absolute address of a symbol in the kernel's image, without any page table.
+
+        Since Linux 6.10 the image has a mapping of its own (``arch/s390/boot/startup.c``), and
+        VMCOREINFO has its address. Before, virtual and absolute addresses were the same.
+        """
+        base, physical = (self.address(name) for name in ("KERNELOFFSET", "KERNELOFFPHYS"))
+        if base is None or physical is None:
+            return virtual
+        return virtual - base + physical
+
+    @property
+    def release(self) -> tuple[int, int] | None:
+        """Version and patch level in OSRELEASE; None if there are none."""
+        found = _RELEASE.match(self.lines.get("OSRELEASE", ""))
+        return None if found is None else (int(found[1]), int(found[2]))
 
     def _number(self, key: str, base: int) -> int:
         value = self.lines.get(key)

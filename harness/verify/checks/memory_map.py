@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.dump.formats.table import format_named
+from harness.dump.linux import os_info
 from harness.dump.reader import Segment
-from harness.verify import os_info
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind, MemoryRange
@@ -34,7 +34,7 @@ def check(evidence: Evidence) -> CheckResult:
     segments = evidence.dump.segments
     findings = [*_empty(segments), *faults(segments, evidence.ram.size)]
     notes: tuple[str, ...] = ()
-    told = os_info.layout(evidence.ram)
+    told = os_info.layout(evidence.crashed)
     if told is not None and format_named(evidence.dump.format).has_virtual:
         if _knows_images(evidence.dump_release):
             findings += _misplaced(segments, told)
@@ -50,8 +50,8 @@ def _knows_images(release: str | None) -> bool:
 
 
 def _misplaced(segments: Sequence[Segment], told: os_info.Layout) -> Iterator[Finding]:
-    identity, _ = _split(segments)
-    for base in sorted({_base(segment) for segment in identity} - {told.identity_base}):
+    identity, _ = split(segments)
+    for base in sorted({base_of(segment) for segment in identity} - {told.identity_base}):
         yield Finding(
             CHECK,
             FindingKind.IDENTITY_BASE,
@@ -79,7 +79,7 @@ def _empty(segments: Sequence[Segment]) -> Iterator[Finding]:
 
 def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[Finding]:
     """What is wrong with a map of [0, ``memory``); None if the end of memory is unknown."""
-    identity, images = _split(segments)
+    identity, images = split(segments)
     yield from coverage(identity, memory)
     yield from _bases(identity)
     if len(images) > 1:
@@ -87,7 +87,7 @@ def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[Finding]
         yield Finding(CHECK, FindingKind.SEGMENTS_REPEAT, message)
 
 
-def _split(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
+def split(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
     """Segments of the identity mapping, ascending, and segments that lie within one of them.
 
     The kernel image's is mapped elsewhere and lies in a larger one. A damaged dump may have 65534
@@ -99,7 +99,7 @@ def _split(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
     first: Segment | None = None  # reaches farthest
     second: Segment | None = None  # likewise, of those with another base than the first
     for segment in sorted(segments, key=lambda item: (item.paddr, -item.size)):
-        same_base = first is not None and _base(first) == _base(segment)
+        same_base = first is not None and base_of(first) == base_of(segment)
         outer = second if same_base else first
         (images if outer is not None and _is_within(segment, outer) else identity).append(segment)
         if first is None or segment.end > first.end:
@@ -145,7 +145,7 @@ def _of_range(kind: FindingKind, start: int, end: int, message: str) -> Finding:
 
 
 def _bases(identity: Sequence[Segment]) -> Iterator[Finding]:
-    bases = sorted({_base(segment) for segment in identity})
+    bases = sorted({base_of(segment) for segment in identity})
     if len(bases) > 1:
         shown = ", ".join(f"{base:#x}" for base in bases[:_SHOWN])
         if len(bases) > _SHOWN:
@@ -154,6 +154,6 @@ def _bases(identity: Sequence[Segment]) -> Iterator[Finding]:
         yield Finding(CHECK, FindingKind.IDENTITY_BASE, message)
 
 
-def _base(segment: Segment) -> int:
+def base_of(segment: Segment) -> int:
     """The difference of virtual and absolute address; 0 in formats without virtual addresses."""
     return 0 if segment.vaddr is None else segment.vaddr - segment.paddr

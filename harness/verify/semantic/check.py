@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.files.plain_file import is_file
 from harness.files.vmlinux import build_id_of
-from harness.verify.checks.vmcoreinfo import note_in_memory
+from harness.verify.checks.crashed_kernel.vmcoreinfo import note_in_memory
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind

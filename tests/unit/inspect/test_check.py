@@ -73,6 +73,7 @@ def test_a_right_dump_is_green():
         "psws": 2,
         "vmcoreinfo": vmcoreinfo().count(b"\n"),
         "page-tables": 5,
+        "statements": 19,
         "kernel-log": 3,
         "content": MEMORY // PAGE,
     }
@@ -431,7 +432,7 @@ def test_an_image_lies_in_a_larger_segment_of_another_base(parts: list[tuple[int
             for other in segments[:number]
         )
     ]
-    assert memory_map._split(segments)[1] == images
+    assert memory_map.split(segments)[1] == images
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.verify.checks import dump_file, pages, registers, vmcoreinfo
+from harness.verify.checks import dump_file, pages, registers
 from harness.verify.checks import planted_content as content
+from harness.verify.checks.crashed_kernel import vmcoreinfo
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
 from harness.verify.kinds import MemoryRange, PageOfDump

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
+from harness.dump.linux import os_info
 from harness.s390x.zipl import cksm
-from harness.verify import os_info
 from tests.support.dumps.alone import CRASHED, checked, read
 from tests.support.evidence import IDENTITY_BASE, MEMORY, PAGE, Load, vmcore
 from tests.support.kernels.crashed_kernel import put

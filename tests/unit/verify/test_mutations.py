@@ -10,6 +10,7 @@ import pytest
 from harness.inspect import check as alone
 from harness.inspect import check_linux, compare, page_statistics
 from harness.verify import differing
+from harness.verify.checks.crashed_kernel import statements
 from harness.verify.evidence import Evidence
 from harness.verify.run_checks import DUMP_CHECKS, CheckedRun, run_checks
 from tests.mutations.commands import Verdicts, verdicts
@@ -107,7 +108,13 @@ def test_every_check_sees_something(tmp_path: Path):
         of_verify = {check(evidence).check for check in DUMP_CHECKS}
     of_check = {alone.HEADERS, alone.MAP, alone.COMPLETE, alone.REPEATS, "superblock"}
     of_check |= {check_linux.PREFIXES, check_linux.PSWS, check_linux.VMCOREINFO}
-    of_check |= {check_linux.TABLES, check_linux.LOG, page_statistics.CHECK, alone.SHA256}
+    of_check |= {
+        statements.CHECK,
+        check_linux.TABLES,
+        check_linux.LOG,
+        page_statistics.CHECK,
+        alone.SHA256,
+    }
     of_compare = {compare.MAP, differing.CHECK, compare.REGISTERS, compare.VMCOREINFO}
     for command, checks in (("verify", of_verify), ("check", of_check), ("compare", of_compare)):
         seen = {check for mutation in MUTATIONS for check in mutation.expected[command]}

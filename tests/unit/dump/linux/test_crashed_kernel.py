@@ -17,6 +17,7 @@ from harness.errors import EvidenceError
 from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import IDENTITY_BASE, IMAGE, IMAGE_VADDR, MEMORY
 from tests.support.kernels.crashed_kernel import (
+    ASCE,
     COMMITTED,
     DESCS,
     IDENTITY_SEGMENTS,
@@ -29,12 +30,12 @@ from tests.support.kernels.crashed_kernel import (
     ROOT,
     TEXT,
     CrashedKernel,
+    in_kernel,
     put,
     virtual,
     vmcoreinfo,
 )
 
-ASCE = ROOT | 7
 FEWER = settings(max_examples=40, deadline=None)  # each makes a dump of its own
 
 
@@ -131,21 +132,19 @@ def test_names_and_lowcores_are_found():
     assert uts_names(kernel)["nodename"] == "crash"
     assert uts_names(kernel)["release"] == "6.12.1-test"
     assert lowcores(kernel) == PREFIXES
-    assert kernel.translate(virtual(ROOT)) == kernel.image_address(virtual(ROOT)) == ROOT
+    assert kernel.translate(virtual(ROOT)) == kernel.info.image_address(virtual(ROOT)) == ROOT
 
 
 def test_a_cpu_tells_the_type_of_the_tables():
     crashed = CrashedKernel()
     assert kernel_of(crashed).asce == ROOT | 1 << 2 | 3
-    cpu = crashed.cpus[1]
-    known = (*cpu.crs[:13], ROOT | 0x183, *cpu.crs[14:])
-    crashed.cpus[1] = type(cpu)(**{**vars(cpu), "crs": known})
+    crashed.cpus[0] = in_kernel(crashed.cpus[0], ROOT | 0x183)
     assert kernel_of(crashed).asce == ROOT | 0x183
 
 
 def test_before_linux_6_10_image_addresses_are_absolute():
     text = re.sub(rb"KERNELOFF\w+=\w+\n", b"", vmcoreinfo())
-    assert kernel_of(CrashedKernel(vmcoreinfo=text)).image_address(0x110000) == 0x110000
+    assert kernel_of(CrashedKernel(vmcoreinfo=text)).info.image_address(0x110000) == 0x110000
 
 
 @pytest.mark.parametrize(

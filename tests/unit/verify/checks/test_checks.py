@@ -13,7 +13,8 @@ from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import status_area as stored_by_the_machine
 from harness.s390x.zipl import cksm
 from harness.verify import status_area
-from harness.verify.checks import memory_map, pages, registers, superblock, vmcoreinfo
+from harness.verify.checks import memory_map, pages, registers, superblock
+from harness.verify.checks.crashed_kernel import vmcoreinfo
 from harness.verify.differing import DETAILED
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
