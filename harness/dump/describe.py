@@ -48,7 +48,7 @@ def describe(dump: Dump) -> dict[str, Any]:
     info = attempt(lambda: Vmcoreinfo.of(dump))
     kernel = attempt(lambda: Kernel(dump)) if info else None
     log = attempt(lambda: _Log.of(kernel)) if kernel else None
-    cpus = attempt(lambda: dump.cpus)
+    cpus = attempt(lambda: dump.cpus_in_reach)
     why, memory = incomplete(dump), dump.memory_map
     return {
         "file": dump.name,
@@ -59,6 +59,7 @@ def describe(dump: Dump) -> dict[str, Any]:
         "size": dump.content.size,
         "length": dump.length,
         "memory": sum(end - start for start, end in memory),
+        "limited": None if dump.limited is None else list(dump.limited),
         "left_out": sum(end - start for start, end in dump.left_out),
         "pieces": len(memory),
         "memory_map": [list(piece) for piece in islice(memory, LISTED)],

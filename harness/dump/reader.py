@@ -88,6 +88,11 @@ class Dump(Closing):
         """
 
     @property
+    def cpus_in_reach(self) -> tuple[DumpedCpu, ...]:
+        """Those of ``cpus`` whose registers are not in memory that is ``withheld``."""
+        return self.cpus
+
+    @property
     def misfits(self) -> tuple[str, ...]:
         """What is wrong with the notes of registers that can be read nevertheless."""
         return ()
@@ -131,6 +136,11 @@ class Dump(Closing):
     def limited(self) -> Range | None:
         """The end of the machine's memory, if the dump was limited to what is below; else None."""
         return None
+
+    @property
+    def withheld(self) -> Range | None:
+        """What ``limited`` says, unless headers contradict each other: then memory is just lost."""
+        return None if self.contradictions else self.limited
 
     @property
     def contradictions(self) -> tuple[str, ...]:

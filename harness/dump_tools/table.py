@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from harness.dump_tools.dump_mem import dump_mem
 from harness.dump_tools.tool import DumpTool, Need
 from harness.errors import UsageError
 from harness.schema_words import did_you_mean
@@ -19,6 +20,8 @@ ZFCPDUMP = DumpTool(
     lists=("dump/zfcpdump.list",),
     lists_for_files=("dump/e2fsck.list",),
     parameters_list="dump/parameters.list",
+    own_parameters="dump_",
+    limit=dump_mem,
     formats={
         "elf": "",
         "s390": "dump_format=s390",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,7 +38,9 @@ class DumpTool:
 
     Its ramdisk is made from ``lists`` (below ``images/``, or absolute paths). If the dump goes to
     a file, ``lists_for_files`` are added. ``parameters_list`` puts the file ${PARAMETERS} where
-    the tool reads its parameters; it is "" for a tool without parameters.
+    the tool reads its parameters; it is "" for a tool without parameters. A parameter of the tool
+    itself begins with ``own_parameters``; all others are the kernel's. ``limit`` reads from the
+    parameters how many bytes of memory the tool dumps, None if all.
 
     ``formats`` maps each format that the tool writes, by zgetdump's name, to the parameters that
     request it; "" is the default format.
@@ -59,6 +61,8 @@ class DumpTool:
     success: re.Pattern[str]
     lists_for_files: tuple[str, ...] = ()
     parameters_list: str = ""
+    own_parameters: str = ""
+    limit: Callable[[str], int | None] = lambda _: None
     memory: re.Pattern[str] | None = None
     rate: re.Pattern[str] | None = None
     progress: re.Pattern[str] | None = None
@@ -69,10 +73,11 @@ class DumpTool:
         lists = self.lists + (self.lists_for_files if layout.is_file_system else ())
         return (*lists, self.parameters_list) if parameters else lists
 
-    def parameters(self, form: str, layout: DiskLayout) -> Parameters:
-        """The parameters for format ``form``; raises UsageError if the tool does not write it.
+    def parameters(self, form: str, layout: DiskLayout, parmline: str = "") -> Parameters:
+        """The parameters for format ``form``, and those of ``parmline``.
 
-        ``zipl -d`` writes a parmline of its own, so for a partition they go into the ramdisk.
+        ``zipl -d`` writes a parmline of its own, so for a partition the tool's own ones go into the
+        ramdisk. Raises UsageError if the tool does not write that format.
         """
         if form not in self.formats:
             raise UsageError(
@@ -81,13 +86,22 @@ class DumpTool:
             )
         told = self.formats[form]
         if layout.is_file_system:
-            return Parameters(parmline=told)
+            return Parameters(parmline=_joined(told, parmline))
         if told and not self.parameters_list:
             raise UsageError(
                 f"the dump tool {self.name} cannot be asked for a {form} dump on a partition",
                 hint="choose a file system layout, such as --disk-layout ext4",
             )
-        return Parameters(ramdisk=told)
+        own, others = self._split(parmline)
+        return Parameters(parmline=others, ramdisk=_joined(told, own))
+
+    def _split(self, parmline: str) -> tuple[str, str]:
+        """The tool's own parameters, if it reads any from its ramdisk, and the others."""
+        if not self.parameters_list or not self.own_parameters:
+            return "", parmline
+        words = parmline.split()
+        own = [word for word in words if word.startswith(self.own_parameters)]
+        return " ".join(own), " ".join(word for word in words if word not in own)
 
     def is_result(self, line: str) -> bool:
         """Whether a console line, without time and line end, tells how the dump ended.
@@ -105,3 +119,7 @@ class DumpTool:
         return (
             self.is_result(line) and self.success.match(line.removeprefix(self.result)) is not None
         )
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(filter(None, parts))

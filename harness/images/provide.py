@@ -159,7 +159,7 @@ class Images:
         """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides the computed size."""
         if parmline and not layout.is_file_system:
             raise UsageError(
-                "zipl -d takes no kernel parameters for a dump partition",
+                f"zipl -d takes no kernel parameters for a dump partition: {parmline}",
                 hint="choose a file system layout for them, such as --disk-layout ext4",
             )
         spec = DiskSpec(

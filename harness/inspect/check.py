@@ -89,7 +89,7 @@ def _attempt(item: Check, dump: Dump) -> CheckResult:
     except LimitError:
         raise
     except EvidenceError as error:
-        if dump.limited is not None and not dump.contradictions:  # the map tells the cause, once
+        if dump.withheld is not None:  # the map tells the cause, once
             why = f"needs memory that a limited dump does not have: {error.without(dump.name)}"
             return CheckResult.skipped(item.name, item.unit, why)
         return CheckResult.failed(item.name, item.unit, FindingKind.UNREADABLE, error.message)
@@ -150,7 +150,7 @@ def _is_gap(finding: Finding, kept: Range) -> bool:
 
 def _map_faults(dump: Dump) -> Iterator[Finding]:
     if format_named(dump.format).has_virtual:
-        return memory_map.faults(dump.segments, None)
+        return chain(_limit(dump), memory_map.faults(dump.segments, None))
     return chain(_limit(dump), memory_map.coverage(dump.ascending, None, "segment"))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import Record, panic_in, read_log
+from harness.dump.linux.vmcoreinfo_note import note_in
 from harness.dump.reader import Dump, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.s390x.lowcore import NEW_PSWS, PREFIX_AREA_SIZE
@@ -19,6 +20,7 @@ TABLES, LOG = "page-tables", "kernel-log"
 IN_IMAGE = ("swapper_pg_dir", "_stext", "init_uts_ns", "prb", "node_online_map", "lowcore_ptr")
 _UTS_NAME = "OFFSET(uts_namespace.name)"  # kernels before 5.11 do not have it
 _NO_VMCOREINFO = "the dump has no VMCOREINFO"
+_LIMITED = "needs memory that a limited dump does not have"
 
 # Principles of Operation, chapter 4 "Program-Status Word": bits 31 and 32 are the addressing
 # mode; 0, 2-4, 12, 25-30 and 33-63 have to be zero
@@ -39,7 +41,10 @@ def prefixes(dump: Dump) -> CheckResult:
     all_prefixes = [cpu.prefix for cpu in cpus]
     if set(all_prefixes) == {None}:
         return CheckResult.skipped(PREFIXES, "CPUs", "the dump has no prefix of any CPU")
-    started = [(at, prefix) for at, prefix in enumerate(all_prefixes) if prefix]
+    everywhere = [(at, prefix) for at, prefix in enumerate(all_prefixes) if prefix]
+    started = [(at, prefix) for at, prefix in everywhere if not _is_withheld(dump, prefix)]
+    if everywhere and not started:
+        return CheckResult.skipped(PREFIXES, "CPUs", _LIMITED)
     known = _kernels_lowcores(dump)
     findings = [
         Finding(
@@ -64,7 +69,13 @@ def prefixes(dump: Dump) -> CheckResult:
     ]
     notes = [f"CPU {at} has prefix 0: it was never started" for at in idle]
     notes += [f"CPU {at}: the dump does not have its prefix" for at in unknown]
+    notes += [f"CPU {at}: {_LIMITED}" for at, prefix in everywhere if _is_withheld(dump, prefix)]
     return CheckResult(PREFIXES, len(started), "CPUs", tuple(findings), notes=tuple(notes))
+
+
+def _is_withheld(dump: Dump, prefix: int) -> bool:
+    """Whether a lowcore is in memory that a limited dump does not have."""
+    return dump.withheld is not None and prefix + PREFIX_AREA_SIZE > dump.withheld.start
 
 
 def _kernels_lowcores(dump: Dump) -> tuple[int, ...] | None:
@@ -127,7 +138,8 @@ def vmcoreinfo_alone(dump: Dump) -> CheckResult:
         return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, kind, _NO_VMCOREINFO)
     lines = note.rstrip(b"\0").decode(errors="replace").removesuffix("\n").split("\n")
     findings = list(vmcoreinfo.lacking(lines))
-    inside = vmcoreinfo_in(dump)
+    # what a limited dump lacks is no fault: then an error is passed on
+    inside = vmcoreinfo_in(dump) if dump.withheld is None else note_in(dump.read)
     if inside is None:
         message = "the absolute lowcore points to no VMCOREINFO note"
         findings.append(Finding(VMCOREINFO, FindingKind.VMCOREINFO_NOT_IN_MEMORY, message))
@@ -150,17 +162,22 @@ def page_tables(dump: Dump) -> CheckResult:
     kernel = Kernel(dump)
     symbols = [name for name in IN_IMAGE if f"SYMBOL({name})" in kernel.info.lines]
     findings = []
+    unknown = 0
     for name in symbols:
         at = kernel.info.symbol(name)
         try:
             found, want = kernel.translate(at), kernel.info.image_address(at)
         except EvidenceError as error:
-            findings.append(_misplaced(name, f"{name}: {error.message}"))
+            if dump.withheld is None:
+                findings.append(_misplaced(name, f"{name}: {error.message}"))
+            unknown += dump.withheld is not None
             continue
         if found != want:
             message = f"{name} ({at:#x}) is mapped to {found:#x}, the kernel's image has {want:#x}"
             findings.append(_misplaced(name, message))
-    return CheckResult(TABLES, len(symbols), "symbols", tuple(findings))
+    if unknown and unknown == len(symbols):
+        return CheckResult.skipped(TABLES, "symbols", _LIMITED)
+    return CheckResult(TABLES, len(symbols) - unknown, "symbols", tuple(findings))
 
 
 def _misplaced(symbol: str, message: str) -> Finding:

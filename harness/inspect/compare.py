@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from harness.dump.formats.page_runs import PagedDump
 from harness.dump.formats.table import format_named
-from harness.dump.reader import Dump, Segment, refuse_repeats, without
+from harness.dump.reader import Dump, Range, Segment, refuse_repeats, without
 from harness.inspect.compare_status import StoredStatus
 from harness.progress import Progress
-from harness.s390x.lowcore import PAGE_SIZE
+from harness.s390x.cpu import DumpedCpu
+from harness.s390x.lowcore import PAGE_SIZE, PREFIX_AREA_SIZE
 from harness.verify.checks import registers
 from harness.verify.differing import (
     CHECK,
@@ -46,6 +47,7 @@ VECTOR_REASON = (
     "a dump of format {} has vector registers only where the crashed system had given the CPU "
     "an area to store them into"
 )
+LIMITED_REASON = "the other dump was limited: it says that it does not have the end of memory"
 LEFT_OUT_REASON = "left out on purpose: the other dump describes them, its file does not have them"
 _SIDES = Sides(
     f"{FIRST} dump", f"{SECOND} dump", FindingKind.PAGE_DIFFERS_BETWEEN_DUMPS, PageOfDumps
@@ -99,14 +101,12 @@ def _memory_map(one: Dump, other: Dump) -> CheckResult:
         (FIRST, one, ours, theirs, other),
         (SECOND, other, theirs, ours, one),
     ):
-        there, unexplained = (
-            _size(without(without(without(left, right), having.left_out), known))
-            for known in ((), lacking.left_out)
-        )
-        if explained := there - unexplained:
-            where = f"{explained // PAGE_SIZE} pages that only the {which} dump has"
-            allowed.append(AllowedDifference(where, LEFT_OUT_REASON))
-        ranges = without(without(left, right), lacking.left_out)
+        pages = [_size(only) // PAGE_SIZE for only in _known(left, right, having, lacking)]
+        for number, reason in enumerate((LEFT_OUT_REASON, LIMITED_REASON)):
+            if explained := pages[number] - pages[number + 1]:
+                where = f"{explained} pages that only the {which} dump has"
+                allowed.append(AllowedDifference(where, reason))
+        ranges = without(without(without(left, right), lacking.left_out), _beyond(lacking))
         only = list(islice(ranges, LISTED))
         count = len(only) + sum(1 for _ in ranges)
         if only:
@@ -117,6 +117,23 @@ def _memory_map(one: Dump, other: Dump) -> CheckResult:
             findings.append(Finding(MAP, FindingKind.MEMORY_IN_ONE_DUMP, message, details))
     count = len(ours) + len(theirs)
     return CheckResult(MAP, count, "ranges of memory", tuple(findings), tuple(allowed))
+
+
+def _known(
+    left: Iterable[Range], right: Iterable[Range], having: Dump, lacking: Dump
+) -> Iterator[Iterator[Range]]:
+    """Memory that only one dump has; without what the other left out; and without its end.
+
+    A filtered dump may have a million ranges, so none are kept.
+    """
+    yield without(without(left, right), having.left_out)
+    yield without(without(without(left, right), having.left_out), lacking.left_out)
+    rest = without(without(without(left, right), having.left_out), lacking.left_out)
+    yield without(rest, _beyond(lacking))
+
+
+def _beyond(lacking: Dump) -> tuple[Range, ...]:
+    return () if lacking.withheld is None else (lacking.withheld,)
 
 
 def _size(ranges: Iterable[tuple[int, int]]) -> int:
@@ -179,23 +196,13 @@ def _missing(dump: Dump, side: str) -> Iterator[Finding]:
 
 
 def _registers(one: Dump, other: Dump) -> CheckResult:
-    ours, theirs = one.cpus, other.cpus
+    ours, theirs = one.cpus_in_reach, other.cpus_in_reach
     if not ours and not theirs:
         return CheckResult.skipped(REGISTERS, registers.UNIT, "neither dump has a CPU")
     expected = [registers.Expected(at, cpu) for at, cpu in enumerate(ours)]
     matching = registers.match(expected, theirs)
-    findings, compared = [], 0
-    allowed: dict[AllowedDifference, None] = {}
-    lone = [(FIRST, cpu.address, cpu.state) for cpu in matching.missing]
-    lone += [(SECOND, at, theirs[at]) for at in matching.surplus]
-    for side, at, state in lone:
-        if state.prefix == 0:
-            where = f"CPU {at} of the {side} dump"
-            allowed[AllowedDifference(where, registers.PREFIX_REASON)] = None
-            continue
-        message = f"only the {side} dump has CPU {at} (prefix {registers.shown(state)})"
-        details = CpuOfOne(at, side)
-        findings.append(Finding(REGISTERS, FindingKind.CPU_IN_ONE_DUMP, message, details))
+    compared = 0
+    findings, allowed = _lone(matching, theirs, one, other)
     for cpu, position in matching.pairs:
         state = theirs[position]
         for pair in registers.paired_registers(cpu.state, state):
@@ -210,12 +217,35 @@ def _registers(one: Dump, other: Dump) -> CheckResult:
                 allowed[AllowedDifference(where, reason[1])] = None
             else:
                 findings.append(_register(cpu.address, pair))
+    if not compared and not findings and allowed:
+        return CheckResult.skipped(REGISTERS, registers.UNIT, "the dumps have no CPU in common")
     positions = [position for _, position in matching.pairs]
     if positions != sorted(positions):
         message = f"the second dump has the first one's CPUs in the order {positions}"
         order = CpuOrder(tuple(positions))
         findings.append(Finding(REGISTERS, FindingKind.CPU_ORDER, message, order))
     return CheckResult(REGISTERS, compared, registers.UNIT, tuple(findings), tuple(allowed))
+
+
+def _lone(
+    matching: registers.Matching, theirs: Sequence[DumpedCpu], one: Dump, other: Dump
+) -> tuple[list[Finding], dict[AllowedDifference, None]]:
+    """CPUs that only one of the dumps has."""
+    findings: list[Finding] = []
+    allowed: dict[AllowedDifference, None] = {}
+    lone = [(FIRST, cpu.address, cpu.state, other) for cpu in matching.missing]
+    lone += [(SECOND, at, theirs[at], one) for at in matching.surplus]
+    for side, at, state, lacking in lone:
+        where, beyond = f"CPU {at} of the {side} dump", lacking.withheld
+        if state.prefix == 0:
+            allowed[AllowedDifference(where, registers.PREFIX_REASON)] = None
+        elif beyond and state.prefix and state.prefix + PREFIX_AREA_SIZE > beyond.start:
+            allowed[AllowedDifference(where, LIMITED_REASON)] = None
+        else:
+            message = f"only the {side} dump has CPU {at} (prefix {registers.shown(state)})"
+            details = CpuOfOne(at, side)
+            findings.append(Finding(REGISTERS, FindingKind.CPU_IN_ONE_DUMP, message, details))
+    return findings, allowed
 
 
 def _reason(pair: registers.Pair, one: str, other: str) -> tuple[str, str] | None:
@@ -245,6 +275,9 @@ def _vmcoreinfo(one: Dump, other: Dump) -> CheckResult:
     ours, theirs = one.vmcoreinfo, other.vmcoreinfo
     if ours is None and theirs is None:
         return CheckResult.skipped(VMCOREINFO, "lines", "neither dump has VMCOREINFO")
+    if (one if ours is None else other).withheld is not None and None in (ours, theirs):
+        reason = "a limited dump does not have the memory in which the note is"
+        return CheckResult.skipped(VMCOREINFO, "lines", reason)
     if ours is None or theirs is None:
         message = f"the {FIRST if ours is None else SECOND} dump has none"
         return CheckResult.failed(VMCOREINFO, "lines", FindingKind.VMCOREINFO_MISSING, message)

@@ -88,7 +88,7 @@ def _as_stored(dump: Dump) -> Iterator[CpuState]:
 
 def _whole(dump: Dump) -> Iterator[CpuState]:
     """The CPUs whose registers are all known: those of others cannot be in any area."""
-    for cpu in dump.cpus:
+    for cpu in dump.cpus_in_reach:
         whole = cpu.whole
         if whole is not None:
             yield whole

@@ -104,14 +104,14 @@ class DumpInputs:
         images.provide(cls.wanted(plan))
         dump = plan.scenario.dump
         kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
-        told = ZFCPDUMP.parameters(dump.format, dump.layout)
+        told = ZFCPDUMP.parameters(dump.format, dump.layout, dump.parmline)
         initramfs = images.dump_initramfs(dump.layout, told.ramdisk)
         disk = images.dump_disk(
             dump.layout,
             plan.scenario.crashed.memory,
             kernel,
             initramfs,
-            f"{told.parmline} {dump.parmline}".strip(),
+            told.parmline,
             size=dump.disk_size,
         )
         return cls(kernel, initramfs, disk)

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from harness.dump.detect import open_dump
 from harness.dump.disk.zipl_superblock import SUPERBLOCK_BLOCK, FoundSuperblock, Superblock
-from harness.dump.reader import Dump
+from harness.dump.reader import Dump, Range
+from harness.dump_tools.table import ZFCPDUMP
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
 from harness.evidence.directory import RunDirectory
@@ -109,6 +110,8 @@ class Evidence:
     """What the scenario expects."""
     form: DumpFormat = DumpFormat.ELF
     """The format that the scenario asks for."""
+    limit: int | None = None
+    """The bytes of memory to which the scenario limits the dump; None if it asks for all."""
     reipl: ReIpl | None = None
     """None if there was no re-IPL."""
     content_seed: int | None = None
@@ -133,6 +136,18 @@ class Evidence:
     @property
     def ipl_cpu(self) -> CpuState:
         return self.cpus[IPL_CPU]
+
+    @property
+    def promised(self) -> int:
+        """The end of the memory that the dump must have."""
+        return self.ram.size if self.limit is None else min(self.limit, self.ram.size)
+
+    @property
+    def withheld(self) -> Range | None:
+        """The end of the machine's memory, if the dump must not have it; else None."""
+        if self.limit is None or self.limit >= self.ram.size:
+            return None
+        return Range(self.limit, self.ram.size)
 
     @classmethod
     @contextmanager
@@ -173,6 +188,7 @@ class Evidence:
                 boot_seconds=machine.boot_seconds,
                 expect=expect,
                 form=run.plan.scenario.dump.format,
+                limit=ZFCPDUMP.limit(run.plan.scenario.dump.parmline),
                 reipl=_reipl(paths, ended, expect),
                 content_seed=machine.content_seed,
                 trigger=TRIGGERS.get(str(machine.trigger)),

@@ -75,6 +75,7 @@ class ReIplFile(_Part):
 
 class _Dump(_Part):
     format: Annotated[DumpFormat, Field(strict=False)]
+    parmline: str = ""
 
 
 class _Scenario(_Part):

@@ -303,6 +303,8 @@ class FindingKind(StrEnum):
     MEMORY_GAP = "memory-gap", MemoryRange
     MEMORY_OVERLAP = "memory-overlap", MemoryRange
     MEMORY_BEYOND_END = "memory-beyond-end", MemoryRange
+    LIMIT_UNTOLD = "limit-untold", MemoryRange  # the dump does not say that it lacks it
+    LIMIT_UNASKED = "limit-unasked", MemoryRange  # it says so, and the scenario does not ask for it
     IDENTITY_BASE = "identity-base"
     IMAGE_MISPLACED = "image-misplaced"
     SEGMENTS_REPEAT = "segments-repeat"

@@ -96,9 +96,16 @@ def _kept(owner: str, cpu: CpuState, ram: RamImage) -> Iterator[Area]:
     if status.end > ram.size:
         return
     yield status
+    vectors = vectors_in(cpu, ram, owner)
+    if vectors is not None:
+        yield vectors
+
+
+def vectors_in(cpu: CpuState, ram: RamImage, owner: str = "the CPU") -> Area | None:
+    """The CPU's additional status area in memory; None if its lowcore names none."""
     start = int.from_bytes(ram.read(cpu.prefix + MCESAD, 8), "big")
-    if start and start % ADDITIONAL_ALIGNMENT == 0 and start + ADDITIONAL_SIZE <= ram.size:
-        yield vectors_of(cpu, start, owner)
+    fits = start and start % ADDITIONAL_ALIGNMENT == 0 and start + ADDITIONAL_SIZE <= ram.size
+    return vectors_of(cpu, start, owner) if fits else None
 
 
 def status_of(cpu: CpuState, start: int, owner: str = "the CPU") -> Area:

@@ -89,12 +89,16 @@ def vmcore(
     *,
     vmcoreinfo: bytes | None = VMCOREINFO,
     loads: Sequence[Load] = (KERNEL_IMAGE, IDENTITY),
+    limited: tuple[int, int] | None = None,
 ) -> bytes:
-    """An ELF core like /proc/vmcore; ``cpus`` as stored."""
+    """An ELF core like /proc/vmcore; ``cpus`` as stored.
+
+    ``limited``: it says that memory from the first to the second address is not in it.
+    """
     notes = elf_note(b"CORE", 3, bytes(136)) + b"".join(cpu_notes(cpu) for cpu in cpus)
     if vmcoreinfo is not None:
         notes += elf_note(b"VMCOREINFO", 0, vmcoreinfo)
-    count = 1 + len(loads)
+    count = 1 + len(loads) + (limited is not None)
     notes_at = 64 + 56 * count
     at = -(-(notes_at + len(notes)) // PAGE) * PAGE
     padding = bytes(at - notes_at - len(notes))
@@ -108,6 +112,8 @@ def vmcore(
         )
         body += memory[load.paddr : load.paddr + load.size].ljust(load.size, b"\0")
         at += load.size
+    if limited is not None:
+        head += struct.pack(">IIQQQQQQ", 0, 0x5A4C494D, 0, limited[1], limited[0], 0, 0, 0)
     return head + notes + padding + body
 
 
@@ -166,6 +172,7 @@ class SyntheticRun:
     reipl: dict[str, object] | None = None
     reipl_console: tuple[str, ...] = ("zharness: boot 2 from its own disk",)
     content_seed: int | None = None
+    parmline: str = ""  # dump.parmline of the scenario
 
     def dumped_memory(self) -> bytes:
         """The crashed memory with the IPL CPU's status stored at absolute 0x1200."""
@@ -192,7 +199,8 @@ class SyntheticRun:
             machine["content_seed"] = self.content_seed
         (crash / "machine.json").write_text(json.dumps(machine))
         (crash / "console.log").write_text(timed(self.crash_console))
-        plan = {"scenario": {"expect": self.expect, "dump": {"format": self.form}}}
+        dump_plan = {"format": self.form, "parmline": self.parmline}
+        plan = {"scenario": {"expect": self.expect, "dump": dump_plan}}
         (root / "run.json").write_text(json.dumps({"plan": plan}))
         if self.reipl is not None:
             (root / "reipl").mkdir()

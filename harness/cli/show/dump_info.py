@@ -34,6 +34,9 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "complete", "yes" if info["complete"] else f"no: {info['incomplete']}"
     yield "size", f"{info['size']} bytes; {info['length']} according to the dump's headers"
     yield "memory", f"{format_size(info['memory'])} in {counted(info['pieces'], 'piece')}"
+    if info["limited"]:
+        to, of = map(format_size, info["limited"])
+        yield "limited", f"to {to} of the machine's {of} of memory"
     if info["left_out"]:
         yield "left out", f"{format_size(info['left_out'])} of memory is not in the file"
     yield from _map(info["memory_map"], info["pieces"])

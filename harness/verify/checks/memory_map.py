@@ -1,5 +1,7 @@
 """The dump's memory map: all of the machine's memory, once, and nothing else.
 
+If the scenario limits the dump, that is all memory below the limit, and the dump says so.
+
 Since Linux 6.10 ``/proc/vmcore`` has one PT_LOAD more, for the kernel image at its virtual
 address; what it covers is in the identity mapping's PT_LOADs as well (``text_init`` in
 ``arch/s390/kernel/crash_dump.c``).
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.dump.formats.table import format_named
 from harness.dump.linux import os_info
-from harness.dump.reader import Segment
+from harness.dump.reader import Range, Segment
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind, MemoryRange
@@ -23,7 +25,7 @@ _WITH_IMAGE = (6, 10)  # the first Linux that, as a dump kernel, adds the image'
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """The identity PT_LOADs have to cover [0, memory) without gap or overlap.
+    """The identity PT_LOADs have to cover all promised memory, from 0 on, without gap or overlap.
 
     All have to be at the virtual addresses that the crashed kernel's os_info tells.
     """
@@ -32,14 +34,23 @@ def check(evidence: Evidence) -> CheckResult:
             CHECK, UNIT, FindingKind.NO_DUMP, f"no memory map: {evidence.dump_fault}"
         )
     segments = evidence.dump.segments
-    findings = [*_empty(segments), *faults(segments, evidence.ram.size)]
+    findings = [
+        *_empty(segments),
+        *faults(segments, evidence.promised, limited=evidence.withheld is not None),
+        *_limit(evidence.dump.limited, evidence.withheld),
+    ]
     notes: tuple[str, ...] = ()
+    if evidence.withheld is not None:
+        notes = (
+            f"the scenario limits the dump to {evidence.promised:#x} of the machine's "
+            f"{evidence.ram.size:#x} bytes of memory",
+        )
     told = os_info.layout(evidence.crashed)
     if told is not None and format_named(evidence.dump.format).has_virtual:
         if _knows_images(evidence.dump_release):
-            findings += _misplaced(segments, told)
+            findings += _misplaced(segments, told, evidence.promised)
         else:
-            notes = (f"Linux {evidence.dump_release} writes no PT_LOAD for the kernel's image",)
+            notes += (f"Linux {evidence.dump_release} writes no PT_LOAD for the kernel's image",)
     return CheckResult(CHECK, len(segments), UNIT, tuple(findings), notes=notes)
 
 
@@ -49,7 +60,27 @@ def _knows_images(release: str | None) -> bool:
     return version is None or (int(version[1]), int(version[2])) >= _WITH_IMAGE
 
 
-def _misplaced(segments: Sequence[Segment], told: os_info.Layout) -> Iterator[Finding]:
+def _limit(told: Range | None, withheld: Range | None) -> Iterator[Finding]:
+    """The dump must say that it is limited if it is, and only then."""
+    if told == withheld:
+        return
+    if told is not None:
+        message = (
+            f"the dump says that it is limited to {told.start:#x} of {told.end:#x} bytes of memory,"
+            " the scenario does not limit it so"
+        )
+        yield _of_range(FindingKind.LIMIT_UNASKED, *told, message)
+    if withheld is not None:
+        message = (
+            f"the dump does not say that it is limited to {withheld.start:#x} of "
+            f"{withheld.end:#x} bytes of memory"
+        )
+        yield _of_range(FindingKind.LIMIT_UNTOLD, *withheld, message)
+
+
+def _misplaced(
+    segments: Sequence[Segment], told: os_info.Layout, promised: int
+) -> Iterator[Finding]:
     identity, _ = split(segments)
     for base in sorted({base_of(segment) for segment in identity} - {told.identity_base}):
         yield Finding(
@@ -59,7 +90,8 @@ def _misplaced(segments: Sequence[Segment], told: os_info.Layout) -> Iterator[Fi
             f"{told.identity_base:#x}",
         )
     start, size = told.image_start, told.image_end - told.image_start
-    if (told.image_phys, start, size) not in {
+    size = min(size, promised - told.image_phys)
+    if size > 0 and (told.image_phys, start, size) not in {
         (segment.paddr, segment.vaddr, segment.size) for segment in segments
     }:
         yield Finding(
@@ -77,10 +109,15 @@ def _empty(segments: Sequence[Segment]) -> Iterator[Finding]:
             yield Finding(CHECK, FindingKind.SEGMENT_EMPTY, message)
 
 
-def faults(segments: Sequence[Segment], memory: int | None) -> Iterator[Finding]:
-    """What is wrong with a map of [0, ``memory``); None if the end of memory is unknown."""
+def faults(
+    segments: Sequence[Segment], memory: int | None, *, limited: bool = False
+) -> Iterator[Finding]:
+    """What is wrong with a map of [0, ``memory``); None if the end of memory is unknown.
+
+    ``limited``: the machine has more memory, which must not be in the dump.
+    """
     identity, images = split(segments)
-    yield from coverage(identity, memory)
+    yield from coverage(identity, memory, limited=limited)
     yield from _bases(identity)
     if len(images) > 1:
         message = f"{len(images)} PT_LOADs repeat parts of others; one, the kernel's, may"
@@ -115,7 +152,11 @@ def _is_within(segment: Segment, outer: Segment) -> bool:
 
 
 def coverage(
-    identity: Iterable[Segment], memory: int | None, what: str = "PT_LOAD"
+    identity: Iterable[Segment],
+    memory: int | None,
+    what: str = "PT_LOAD",
+    *,
+    limited: bool = False,
 ) -> Iterator[Finding]:
     """Gaps and overlaps of ascending segments; ``what`` is their name."""
     covered = 0
@@ -131,12 +172,12 @@ def coverage(
     if memory is None:
         return
     if covered < memory:
-        message = f"no {what} covers {covered:#x}-{memory - 1:#x}, the end of memory"
+        where = "up to the limit of the dump" if limited else "the end of memory"
+        message = f"no {what} covers {covered:#x}-{memory - 1:#x}, {where}"
         yield _of_range(FindingKind.MEMORY_GAP, covered, memory, message)
     elif covered > memory:
-        message = (
-            f"{what}s reach to {covered - 1:#x}, the machine's memory ended at {memory - 1:#x}"
-        )
+        most = "the limit of the dump is" if limited else "the machine's memory ended at"
+        message = f"{what}s reach to {covered - 1:#x}, {most} {memory - 1:#x}"
         yield _of_range(FindingKind.MEMORY_BEYOND_END, memory, covered, message)
 
 

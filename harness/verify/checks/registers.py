@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
+from harness.dump.formats.table import format_named
 from harness.errors import EvidenceError
 from harness.s390x.cpu import VECTORS as VECTOR_FIELDS
 from harness.s390x.cpu import CpuState, DumpedCpu
+from harness.s390x.lowcore import PREFIX_AREA_SIZE
 from harness.s390x.storestatus import whole_comparator
-from harness.verify.evidence import Evidence
+from harness.verify import status_area
+from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.kinds import Cpu, CpuEntry, CpuOrder, FindingKind, RegisterOfDump
 
@@ -106,21 +109,20 @@ def check(evidence: Evidence) -> CheckResult:
             CHECK, UNIT, FindingKind.NO_DUMP, f"no register compared: {evidence.dump_fault}"
         )
     try:
-        dumped = evidence.dump.cpus
+        limited = evidence.withheld is not None
+        dumped = evidence.dump.cpus_in_reach if limited else evidence.dump.cpus
     except EvidenceError as error:
         return CheckResult.failed(CHECK, UNIT, FindingKind.UNREADABLE, error.message)
-    expected = [
-        Expected(address, replace(cpu, clock_comparator=cpu.clock_comparator >> 8))
-        for address, cpu in enumerate(evidence.cpus)
-        if cpu.prefix
-    ]
+    expected, withheld = _promised(evidence)
+    if withheld and not expected and not dumped:
+        return CheckResult.skipped(CHECK, UNIT, withheld[0])
     matching = match(expected, dumped)
     findings = [
         Finding(CHECK, FindingKind.REGISTERS_MISFIT, message) for message in evidence.dump.misfits
     ]
     findings += _unmatched(matching, expected, dumped)
     compared = nonzero = 0
-    notes = []
+    notes = list(withheld)
     for cpu, position in matching.pairs:
         unshown = []
         for pair in paired_registers(cpu.state, dumped[position]):
@@ -142,6 +144,40 @@ def check(evidence: Evidence) -> CheckResult:
     return CheckResult(
         CHECK, compared, UNIT, tuple(findings), allowed, notes=tuple(notes), nonzero=nonzero
     )
+
+
+def _promised(evidence: Evidence) -> tuple[list[Expected], tuple[str, ...]]:
+    """The CPUs that the dump must show; and what a limited dump need not show, in a line.
+
+    A stand-alone dump has registers only where memory has them.
+    """
+    end, ram = evidence.promised, evidence.ram
+    started = [(address, cpu) for address, cpu in enumerate(evidence.cpus) if cpu.prefix]
+    near, withheld = started, ""
+    if evidence.withheld is not None and format_named(evidence.form).registers_in_memory:
+        near = [
+            (address, _in_reach(cpu, ram, end))
+            for address, cpu in started
+            if cpu.prefix + PREFIX_AREA_SIZE <= end
+        ]
+        far = ", ".join(str(at) for at, cpu in started if cpu.prefix + PREFIX_AREA_SIZE > end)
+        withheld = far and (
+            f"registers of CPU {far} are kept in memory above {end:#x}, to which the scenario "
+            "limits the dump"
+        )
+    expected = [
+        Expected(address, replace(cpu, clock_comparator=cpu.clock_comparator >> 8))
+        for address, cpu in near
+    ]
+    return expected, (withheld,) if withheld else ()
+
+
+def _in_reach(cpu: CpuState, ram: RamImage, end: int) -> CpuState:
+    """Without vector registers, if the area that has them is not in memory up to ``end``."""
+    area = status_area.vectors_in(cpu, ram)
+    if area is None or area.end <= end:
+        return cpu
+    return replace(cpu, vxrs_low=None, vxrs_high=None)
 
 
 def match(expected: Sequence[Expected], dumped: Sequence[DumpedCpu]) -> Matching:

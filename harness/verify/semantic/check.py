@@ -47,6 +47,8 @@ def check(evidence: Evidence) -> CheckResult:
     Skipped without vmlinux. If the vmlinux is another kernel's or has changed, or if drgn does not
     finish, the result has ``trouble``.
     """
+    if evidence.withheld is not None:
+        return _skipped("the scenario limits the dump, which has only a part of the kernel's data")
     if evidence.vmlinux is None:
         return _skipped("no vmlinux of the crashed kernel is recorded")
     if not is_file(evidence.vmlinux):

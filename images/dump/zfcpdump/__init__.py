@@ -64,6 +64,8 @@ def dump(parameters):
     available = machine.available_memory()
     say(f"{available / 1e6:.1f} MB memory available")
     core, hsa = Core(machine.source(), parameters.mem), machine.hsa_size()
+    if core.limit is not None:
+        say(f"dump_mem: {core.limit} of {core.memory_end} bytes of memory are dumped")
     form = form_of(core)
     disk = machine.ipl_disk()
     offset = machine.superblock_offset(disk)

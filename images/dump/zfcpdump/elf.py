@@ -11,8 +11,7 @@ class Elf:
         self.core, self.size = core, core.size
 
     def parts(self, hsa_size):
-        start = min((offset for offset, _, _ in self.core.loads), default=self.size)
-        saved, rest = [], [(PAGE, start - PAGE)]
+        saved, rest = [], [(PAGE, self.core.head - PAGE)]
         for offset, address, size in self.core.loads:
             low = min(size, max(0, hsa_size - address))
             saved.append((offset, low))

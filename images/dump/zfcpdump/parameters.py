@@ -41,9 +41,14 @@ class Parameters:
         self.part = _positive(value)
 
     def _dump_mem(self, value):
+        if value == "1":  # zipl -d writes it where it was given no size: this asks for nothing
+            return
         size = None if value == "all" else _positive(value)
-        # zipl writes dump_mem=1 where it was given no size
-        self.mem = None if size is None or size < PAGE else size - size % PAGE
+        if size is not None and size < PAGE:
+            raise ValueError
+        self.mem = None if size is None else size - size % PAGE
+        if self.mem != size:
+            self.complaints.append(f"dump_mem={value} is no whole pages, {self.mem} used")
 
     def _dump_mode(self, value):
         self.mode = _one_of(value, "auto", "interactive")

@@ -8,13 +8,19 @@ from .machine import PAGE, DumpError, read_exactly
 # ELF (include/uapi/linux/elf.h)
 ELF_MAGIC = b"\x7fELF"
 PROGRAM_HEADER = struct.Struct(">IIQQQQQQ")
-PT_LOAD, PT_NOTE = 1, 4
+PT_NULL, PT_LOAD, PT_NOTE = 0, 1, 4
+# An entry that no reader uses (PT_NULL) tells with these p_flags that the dump was limited: p_paddr
+# is where its memory ends, p_vaddr where the machine's did. ELF itself cannot tell.
+LIMITED = 0x5A4C494D
 NOTE_HEADER = struct.Struct(">III")  # sizes of name and descriptor, type
 NT_PRSTATUS = 1  # the first note of each CPU
 
 
 class Core:
-    """The core file, of which ``limit`` bytes of memory, or all, are copied."""
+    """The core file, of which the memory below ``limit``, or all, is copied.
+
+    ``limit`` is None if that is all of it.
+    """
 
     def __init__(self, path, limit=None):
         self.fd = os.open(path, os.O_RDONLY)
@@ -25,24 +31,42 @@ class Core:
         (count,) = struct.unpack_from(">H", self.first_page, 56)
         self.loads = []  # (offset in the file, absolute address, size)
         self.notes = []  # (offset in the file, size)
-        self.size = PAGE
-        self.memory_end = 0  # of the machine; the limit does not apply
-        for number in range(count):
-            self._header(headers_at + number * PROGRAM_HEADER.size, limit)
+        headers = [self._header(headers_at + at * PROGRAM_HEADER.size) for at in range(count)]
+        # where the first PT_LOAD begins; a limit does not apply to it, nor to the machine's end
+        self.head = min((offset for offset, _, _ in self.loads), default=PAGE)
+        self.memory_end = max((address + size for _, address, size in self.loads), default=0)
+        self.limit = limit if limit is not None and limit < self.memory_end else None
+        if self.limit is not None:
+            self._cut(headers_at, headers)
+        self.size = max([PAGE] + [at + size for at, *_, size in self.loads + self.notes])
 
-    def _header(self, at, limit):
+    def _header(self, at):
         if at + PROGRAM_HEADER.size > PAGE:
             raise DumpError("too many memory ranges: the program headers exceed a page")
-        kind, _, offset, _, address, size, _, _ = PROGRAM_HEADER.unpack_from(self.first_page, at)
+        header = PROGRAM_HEADER.unpack_from(self.first_page, at)
+        kind, _, offset, _, address, size, _, _ = header
         if kind == PT_LOAD:
-            self.memory_end = max(self.memory_end, address + size)
-            if limit is not None:
-                size = min(size, max(0, limit - address))
-                struct.pack_into(">QQ", self.first_page, at + 32, size, size)
             self.loads.append((offset, address, size))
         elif kind == PT_NOTE:
             self.notes.append((offset, size))
-        self.size = max(self.size, offset + size)
+        return header
+
+    def _cut(self, headers_at, headers):
+        """Leave out of headers and loads what is not below the limit, and say so in a header."""
+        kept = []
+        for kind, flags, offset, virtual, address, size, in_memory, align in headers:
+            if kind == PT_LOAD:
+                size = in_memory = min(size, max(0, self.limit - address))
+            if kind != PT_LOAD or size:
+                kept.append((kind, flags, offset, virtual, address, size, in_memory, align))
+        kept.append((PT_NULL, LIMITED, 0, self.memory_end, self.limit, 0, 0, 0))
+        end = headers_at + max(len(kept), len(headers)) * PROGRAM_HEADER.size
+        if end > PAGE:
+            raise DumpError("too many memory ranges: no room to tell of dump_mem in the headers")
+        table = b"".join(PROGRAM_HEADER.pack(*header) for header in kept)
+        self.first_page[headers_at:end] = table.ljust(end - headers_at, b"\0")
+        struct.pack_into(">H", self.first_page, 56, len(kept))
+        self.loads = [(header[2], header[4], header[5]) for header in kept if header[0] == PT_LOAD]
 
     def memory(self):
         """(absolute address, size, offset in the file) of each range, ascending and disjoint.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.dump.disk.zipl_superblock import FoundSuperblock
 from harness.dump.formats.elf.reader import ElfDump
@@ -12,9 +13,8 @@ from harness.progress import NoProgress
 from harness.s390x.cpu import DumpedCpu
 from harness.verify.findings import CheckResult
 from tests.support.dumps.byte_source import Memory
-from tests.support.kernels.crashed_kernel import (
-    CrashedKernel,
-)
+from tests.support.evidence import IDENTITY, KERNEL_IMAGE, MEMORY, stored, vmcore
+from tests.support.kernels.crashed_kernel import CrashedKernel, vmcoreinfo
 
 
 def read(elf: bytes) -> ElfDump:
@@ -34,6 +34,17 @@ def said(results: dict[str, CheckResult]) -> str:
 
 
 CRASHED = CrashedKernel()
+
+
+def limited_elf(limit: int, crashed: CrashedKernel = CRASHED) -> bytes:
+    """An ELF dump of the memory below ``limit``, which says that it is limited."""
+    memory, cpus = bytes(crashed.memory()), [stored(cpu) for cpu in crashed.cpus]
+    loads = [
+        replace(load, size=min(load.size, limit - load.paddr))
+        for load in (KERNEL_IMAGE, IDENTITY)
+        if load.paddr < limit
+    ]
+    return vmcore(memory, cpus, vmcoreinfo=vmcoreinfo(), loads=loads, limited=(limit, MEMORY))
 
 
 class OtherDump(Dump):

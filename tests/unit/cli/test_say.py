@@ -162,6 +162,7 @@ def test_text_from_a_dump_is_harmless(capsys):
         "size": 1,
         "length": 1,
         "memory": 4096,
+        "limited": [64 << 20, 256 << 20],
         "left_out": 4096,
         "memory_map": [[0, 4096]],
         "pieces": 1,

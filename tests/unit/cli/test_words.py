@@ -18,6 +18,7 @@ INFO = {
     "size": 1,
     "length": 1,
     "memory": 512 << 20,
+    "limited": None,
     "left_out": 0,
     "memory_map": [[0, 512 << 20]],
     "cpus": None,

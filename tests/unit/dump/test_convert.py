@@ -406,3 +406,19 @@ def test_interrupt_leaves_nothing_behind(tmp_path: Path, form: str):
     with pytest.raises(KeyboardInterrupt):
         convert(dump, tmp_path / "t", form, Interrupted())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("chain", [[*writers()], [*writers()][::-1]])
+def test_a_limited_dump_stays_limited_through_any_chain(tmp_path: Path, chain: list[str]):
+    content = bytearray(raw.plain(bytes(SIZE)))
+    content[0x54:0x5C] = (4 * SIZE).to_bytes(8, "big")  # mem_size_real
+    source = tmp_path / "limited"
+    source.write_bytes(content)
+    for number, form in enumerate(chain):
+        with open_dump(source) as dump:
+            assert dump.limited == (SIZE, 4 * SIZE)
+            source = tmp_path / f"{number}.{form}"
+            convert(dump, source, form, NoProgress())
+    with open_dump(source) as dump:
+        assert dump.limited == (SIZE, 4 * SIZE)
+        assert dump.memory_map == ((0, SIZE),)

@@ -64,6 +64,20 @@ def test_on_a_partition_the_ramdisk_has_the_format():
     assert ZFCPDUMP.parameters("elf", layout) == Parameters()
 
 
+@pytest.mark.parametrize("layout", FILES)
+def test_on_a_file_system_the_parmline_has_all_parameters(layout):
+    told = ZFCPDUMP.parameters("s390", layout, "quiet dump_mem=65536")
+    assert told == Parameters(parmline="dump_format=s390 quiet dump_mem=65536")
+
+
+def test_on_a_partition_the_ramdisk_has_the_tools_own_parameters():
+    told = ZFCPDUMP.parameters("s390", DiskLayout.PARTITION, "quiet dump_mem=65536")
+    assert told == Parameters("quiet", "dump_format=s390 dump_mem=65536")
+    for other in (OTHER, replace(ZFCPDUMP, parameters_list="")):
+        told = other.parameters("elf", DiskLayout.PARTITION, "dump_mem=65536")
+        assert told == Parameters("dump_mem=65536", "")
+
+
 def test_a_format_that_a_tool_does_not_write_is_refused():
     with pytest.raises(UsageError, match="the dump tool other writes no s390 dump") as caught:
         OTHER.parameters("s390", DiskLayout.PARTITION)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.dump.formats.elf.reader import ElfDump
 from harness.dump_tools.table import ZFCPDUMP
 from harness.s390x import zipl
 from harness.s390x.layouts.c_zipl import c_zipl
@@ -216,12 +217,46 @@ def test_a_memory_limit_shortens_the_ranges_and_their_headers(source):
     assert size == 20 * PAGE
 
 
+def test_a_limit_that_is_no_whole_pages_is_reported_and_rounded_down():
+    parameters = tool.Parameters("dump_mem=10000")
+    assert parameters.mem == 2 * PAGE
+    assert parameters.complaints == ["dump_mem=10000 is no whole pages, 8192 used"]
+
+
+@pytest.mark.parametrize("pages", [1, 10, 16, 17, 19, 20, 63])
+def test_a_limited_dump_has_memory_up_to_the_limit_and_says_so(tmp_path, source, released, pages):
+    target, limit = tmp_path / "dump.0", pages * PAGE
+    source.write_bytes(make_core(LOADS, notes=bytes(PAGE)))
+    form = tool.Elf(tool.Core(str(source), limit))
+    tool.filesystem.write_file(str(target), form, mmap.mmap(-1, 2 * PAGE), HSA, "auto")
+    with ElfDump.open(source) as whole, ElfDump.open(target) as dump:
+        assert dump.limited == (limit, 64 * PAGE)
+        assert whole.limited is None
+        assert dump.memory_map == ((0, limit),)
+        ends = [min(segment.end, limit) for segment in whole.segments if segment.paddr < limit]
+        assert [segment.end for segment in dump.segments] == ends
+        for segment, before in zip(dump.segments, whole.segments, strict=False):
+            kept = segment.read(segment.paddr, segment.size)
+            assert kept == before.read(segment.paddr, segment.size)
+        assert dump.missing == 0
+        assert dump.length == dump.content.size
+
+
+@pytest.mark.parametrize("pages", [64, 65, 1 << 40])
+def test_a_limit_above_all_memory_changes_nothing(source, pages):
+    core = tool.Core(str(source), limit=pages * PAGE)
+    assert core.limit is None
+    assert core.first_page == source.read_bytes()[:PAGE]
+
+
 @pytest.mark.parametrize(
     ("line", "field", "value"),
     [
         ("root=/dev/ram0 dump_mem=1 possible_cpus=1", "mem", None),
         ("dump_mem=all", "mem", None),
         ("dump_mem=1048576", "mem", 1 << 20),
+        ("dump_mem=0x100000 dump_mem=1", "mem", 1 << 20),
+        ("dump_mem=1048576 dump_mem=all", "mem", None),
         ("dump_dir=/dumps/", "dir", "/dumps"),
         ("dump_part=2", "part", 2),
         ("dump_mode=interactive", "mode", "interactive"),
@@ -248,6 +283,10 @@ def test_parameters(line, field, value):
         "dump_part=0",
         "dump_debug=7",
         "dump_mem=x",
+        "dump_mem=0",
+        "dump_mem=-4096",
+        "dump_mem=64M",
+        "dump_mem=4095",
     ],
 )
 def test_invalid_parameters_are_reported_and_ignored(word):

@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 from harness.dump.byte_source import ByteSource
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.formats.kdump.reader import KdumpDump
+from harness.dump.formats.s390.reader import S390Dump
 from harness.dump.reader import Dump, Range, Segment, without
+from harness.errors import EvidenceError
 from harness.inspect.compare import Layers, compare
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import status_area
 from harness.verify.findings import CheckResult
 from harness.verify.kinds import DifferingPages, RegisterOfDumps
-from tests.support.dumps import kdump
+from tests.support.dumps import kdump, s390
+from tests.support.dumps.alone import limited_elf
 from tests.support.dumps.byte_source import Memory
 from tests.support.evidence import IMAGE, MEMORY, PAGE, Load, file_offset, stored, vmcore
 from tests.support.findings import details
@@ -446,3 +449,29 @@ def test_a_load_at_another_virtual_address_makes_no_difference():
         reds(compared(elf(), elf(vmcore(WHOLE, CPUS, vmcoreinfo=CRASHED.vmcoreinfo, loads=loads))))
         == set()
     )
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("limit", [PAGE, 0x180000, 0x300000, MEMORY - PAGE])
+def test_what_a_limited_dump_says_that_it_lacks_is_no_difference(first: bool, limit: int):
+    pair = [elf(limited_elf(limit)), elf()]
+    results = compared(*(pair if first else pair[::-1]))
+    assert reds(results) == set()
+    (allowed,) = results["memory-map"].allowed
+    which = "second" if first else "first"
+    pages = (MEMORY - limit) // PAGE
+    assert allowed.where == f"{pages} pages that only the {which} dump has"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_cpus_that_a_limited_dump_has_no_room_for_are_no_difference(first: bool):
+    limit, prefixes = min(PREFIXES), [cpu.prefix for cpu in CRASHED.cpus]
+    content = bytearray(s390.plain(WHOLE[:limit], prefixes))
+    struct.pack_into(">Q", content, 0x54, MEMORY)  # mem_size_real
+    pair: list[Dump] = [S390Dump(Memory(bytes(content), "some.s390")), elf()]
+    results = compared(*(pair if first else pair[::-1]))
+    assert reds(results) == set()
+    assert results["registers"].skipped_reason == "the dumps have no CPU in common"
+    struct.pack_into(">Q", content, 0x28, MEMORY)  # mem_end contradicts mem_size
+    with pytest.raises(EvidenceError, match="no registers for the prefix"):
+        compared(S390Dump(Memory(bytes(content), "some.s390")), elf())

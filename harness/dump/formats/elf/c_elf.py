@@ -15,10 +15,14 @@ ELFDATA2MSB = 2
 EV_CURRENT = 1
 ET_CORE = 4
 EM_S390 = 22
+PT_NULL = 0
 PT_LOAD = 1
 PT_NOTE = 4
 NT_PRPSINFO = 3
 PN_XNUM = 0xFFFF  # too many for e_phnum: the number is elsewhere
+# p_flags of an entry (PT_NULL, which no reader uses) in which our dump tool tells that the dump is
+# limited, which ELF cannot: p_paddr is where its memory ends, p_vaddr where the machine's did
+LIMITED = 0x5A4C494D
 
 DEFINITIONS = """
 struct Elf64_Ehdr {

@@ -59,10 +59,12 @@ ELFDATA2MSB: int
 EV_CURRENT: int
 ET_CORE: int
 EM_S390: int
+PT_NULL: int
 PT_LOAD: int
 PT_NOTE: int
 NT_PRPSINFO: int
 PN_XNUM: int
+LIMITED: int
 DEFINITIONS: str
 EHDR_SIZE: int
 PHDR_SIZE: int

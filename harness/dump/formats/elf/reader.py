@@ -24,17 +24,19 @@ from harness.dump.formats.elf.c_elf import (
     EM_S390,
     ET_CORE,
     EV_CURRENT,
+    LIMITED,
     NHDR_SIZE,
     NT_PRPSINFO,
     PHDR_SIZE,
     PN_XNUM,
     PT_LOAD,
     PT_NOTE,
+    PT_NULL,
     c_elf,
 )
 from harness.dump.formats.elf.user_core import refuse_user_core
 from harness.dump.linux import vmcoreinfo_note
-from harness.dump.reader import Dump, Segment, vmcoreinfo_in
+from harness.dump.reader import Dump, Range, Segment, vmcoreinfo_in
 from harness.errors import EvidenceError
 from harness.limits import limits, require
 from harness.s390x.cpu import DumpedCpu
@@ -71,10 +73,14 @@ class ElfNote(NamedTuple):
 
 @dataclass(frozen=True)
 class ElfLayout:
-    """The segments of an ELF core; ``notes`` are (file offset, size) of each PT_NOTE."""
+    """The segments of an ELF core; ``notes`` are (file offset, size) of each PT_NOTE.
+
+    ``limited`` is the end of the machine's memory, if an entry tells that the dump lacks it.
+    """
 
     loads: tuple[Load, ...]
     notes: tuple[tuple[int, int], ...]
+    limited: Range | None = None
 
     @property
     def length(self) -> int:
@@ -145,13 +151,22 @@ class ElfDump(Dump):
         return f"{pages} pages were left out of the file (p_filesz)" if pages else None
 
     @property
+    def limited(self) -> Range | None:
+        return self.layout.limited
+
+    @property
     def contradictions(self) -> tuple[str, ...]:
-        return tuple(
+        """The sizes in a PT_LOAD, and where the PT_LOADs of a limited dump end."""
+        sizes = (
             f"the PT_LOAD at {load.paddr:#x} has {load.size:#x} bytes in the file (p_filesz), "
             f"{load.memory_size:#x} in memory (p_memsz)"
             for load in self.layout.loads
             if load.size > load.memory_size
         )
+        end, limit = max((item.end for item in self.segments), default=0), self.limited
+        if limit is None or limit.start >= end:
+            return tuple(sizes)
+        return (*sizes, f"memory is limited to {limit.start:#x}, but a PT_LOAD ends at {end:#x}")
 
     @property
     def facts(self) -> Mapping[str, object]:
@@ -175,7 +190,7 @@ def parse_layout(content: ByteSource) -> ElfLayout:
     Raises EvidenceError, naming offset and field, for anything but an s390x core.
     """
     header = _header(content)
-    loads, notes = [], []
+    loads, notes, limited = [], [], None
     for number in range(header.e_phnum):
         at = header.e_phoff + number * PHDR_SIZE
         phdr = c_elf.Elf64_Phdr(content.read(at, PHDR_SIZE, "program header"))
@@ -185,7 +200,9 @@ def parse_layout(content: ByteSource) -> ElfLayout:
             )
         elif phdr.p_type == PT_NOTE:
             notes.append((phdr.p_offset, phdr.p_filesz))
-    return ElfLayout(tuple(loads), tuple(notes))
+        elif (phdr.p_type, phdr.p_flags) == (PT_NULL, LIMITED) and phdr.p_paddr < phdr.p_vaddr:
+            limited = Range(phdr.p_paddr, phdr.p_vaddr)
+    return ElfLayout(tuple(loads), tuple(notes), limited)
 
 
 def parse_notes(content: ByteSource, layout: ElfLayout) -> Iterator[ElfNote]:

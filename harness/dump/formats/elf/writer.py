@@ -21,11 +21,13 @@ from harness.dump.formats.elf.c_elf import (
     EM_S390,
     ET_CORE,
     EV_CURRENT,
+    LIMITED,
     NT_PRPSINFO,
     PHDR_SIZE,
     PN_XNUM,
     PT_LOAD,
     PT_NOTE,
+    PT_NULL,
     c_elf,
 )
 from harness.dump.linux import vmcoreinfo_note
@@ -66,7 +68,8 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
     loads = _loads(dump)
     _refuse_too_many(dump, len(loads))
     notes = b"".join(_notes(dump))
-    notes_at = EHDR_SIZE + PHDR_SIZE * (1 + len(loads))
+    limit = list(_limit(dump))
+    notes_at = EHDR_SIZE + PHDR_SIZE * (1 + len(loads) + len(limit))
     loads_at = _aligned(notes_at + len(notes))
     phdrs = [c_elf.Elf64_Phdr(p_type=PT_NOTE, p_offset=notes_at, p_filesz=len(notes))]
     phdrs[0].p_memsz = len(notes)  # as in Linux, although a PT_NOTE takes no memory
@@ -86,7 +89,8 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
             )
         )
         at += _aligned(load.size)
-    head = _header(len(phdrs)).dumps() + b"".join(phdr.dumps() for phdr in phdrs) + notes
+    table = b"".join(phdr.dumps() for phdr in phdrs + limit)
+    head = _header(len(phdrs) + len(limit)).dumps() + table + notes
     end = max(phdr.p_offset + phdr.p_filesz for phdr in phdrs)
     with SparseFile.create(target, end) as file:
         done = 0
@@ -136,6 +140,12 @@ def _follows(segment: Segment, before: Segment, rest: int) -> bool:
 
 def _virtual(segment: Segment) -> int:
     return segment.paddr if segment.vaddr is None else segment.vaddr
+
+
+def _limit(dump: Dump) -> Iterator[c_elf.Elf64_Phdr]:
+    if dump.limited is not None:
+        start, end = dump.limited
+        yield c_elf.Elf64_Phdr(p_type=PT_NULL, p_flags=LIMITED, p_paddr=start, p_vaddr=end)
 
 
 def _header(phdrs: int) -> c_elf.Elf64_Ehdr:

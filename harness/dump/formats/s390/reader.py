@@ -24,7 +24,7 @@ from harness.dump.formats.s390.registers import stored_cpu
 from harness.dump.reader import Dump, Range, Segment
 from harness.errors import EvidenceError
 from harness.s390x.cpu import CpuState
-from harness.s390x.lowcore import PAGE_SIZE
+from harness.s390x.lowcore import PAGE_SIZE, PREFIX_AREA_SIZE
 
 _NO_FACTS = ("magic", "pad", "end_pad1", "end_pad2", "lc_vec")
 
@@ -47,17 +47,25 @@ class S390Dump(Dump):
     @cached_property
     def cpus(self) -> tuple[CpuState, ...]:
         """From the status areas, in the order of the header's prefixes (lc_vec)."""
-        cpus = []
-        for number, prefix in enumerate(self._prefixes):
-            try:
-                cpus.append(stored_cpu(self.read, prefix, self.header.mem_size))
-            except EvidenceError as error:
-                raise EvidenceError(
-                    f"{self.name}: CPU {number}: no registers for the prefix {prefix:#x} at offset "
-                    f"{LC_VEC_OFFSET + 4 * number:#x} (lc_vec): "
-                    f"{error.without(self.name)}"
-                ) from error
-        return tuple(cpus)
+        return tuple(map(self._cpu, range(len(self._prefixes))))
+
+    @property
+    def cpus_in_reach(self) -> tuple[CpuState, ...]:
+        if self.withheld is None:
+            return self.cpus
+        end = self.withheld.start - PREFIX_AREA_SIZE
+        return tuple(self._cpu(at) for at, prefix in enumerate(self._prefixes) if prefix <= end)
+
+    def _cpu(self, number: int) -> CpuState:
+        prefix = self._prefixes[number]
+        try:
+            return stored_cpu(self.read, prefix, self.header.mem_size)
+        except EvidenceError as error:
+            raise EvidenceError(
+                f"{self.name}: CPU {number}: no registers for the prefix {prefix:#x} at offset "
+                f"{LC_VEC_OFFSET + 4 * number:#x} (lc_vec): "
+                f"{error.without(self.name)}"
+            ) from error
 
     @property
     def _prefixes(self) -> tuple[int, ...]:

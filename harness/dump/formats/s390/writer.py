@@ -198,7 +198,7 @@ def _header(dump: Dump, cpus: Sequence[CpuState], end: int) -> c_s390.df_s390_hd
         num_pages=end // PAGE_SIZE % (1 << 32),
         arch=DF_S390_ARCH_64,
         build_arch=DF_S390_ARCH_64,
-        mem_size_real=end,
+        mem_size_real=end if dump.limited is None else dump.limited.end,
         cpu_cnt=len(cpus),
         real_cpu_cnt=len(dump.cpus),
         lc_vec=[cpu.prefix for cpu in cpus] + [0] * (DF_S390_CPU_MAX - len(cpus)),
