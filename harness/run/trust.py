@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.images.kernel.spec import museum
+from harness.images.kernel.spec import own_patches
 from harness.run.plan import Plan
 from harness.scenario.model import Crashed, Dump
 
@@ -36,7 +36,7 @@ def _of(role: str, kernel: Crashed | Dump, evidence: Path) -> Iterator[str]:
         _require_outside(kernel.source.partition("@")[0], evidence)
         yield f"{role} kernel: builds the source {kernel.source}, whose Makefiles run as you"
     for patch in kernel.patches:
-        if patch not in museum():
+        if patch not in own_patches():
             _require_outside(patch, evidence)
             yield f"{role} kernel: builds with the patch {patch}, which can change what make runs"
     for line in kernel.config:

@@ -11,7 +11,7 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.say import say, say_json
 from harness.errors import UsageError
-from harness.images.kernel.spec import KernelSpec, Role, museum
+from harness.images.kernel.spec import KernelSpec, Role, own_patches
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
     from harness.images.store import Built
@@ -140,8 +140,8 @@ def import_(
 
 @app.command("museum", epilog=examples("zharness kernel museum"))
 def museum_() -> None:
-    """Show the patches that come with the harness; each brings back a bug that Linux had."""
-    for name, path in museum().items():
+    """Show the patches that come with the harness: bugs that Linux had, and made-up faults."""
+    for name, path in own_patches().items():
         say(f"{name}: {path.read_text().splitlines()[0]}")
 
 

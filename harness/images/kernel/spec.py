@@ -51,15 +51,24 @@ class KernelSpec:
 
 
 def museum() -> dict[str, Path]:
-    """The patches that come with the harness, by name; each brings back a real bug."""
-    directory = data_dir() / "images" / "kernel" / "museum"
-    return {path.stem: path for path in sorted(directory.glob(f"*{PATCH_SUFFIX}"))}
+    """The patches that bring back a real bug each, by name."""
+    return _patches("museum")
+
+
+def own_patches() -> dict[str, Path]:
+    """All patches that come with the harness, by name: also those of made-up faults."""
+    return museum() | _patches("faults")
+
+
+def _patches(directory: str) -> dict[str, Path]:
+    found = (data_dir() / "images" / "kernel" / directory).glob(f"*{PATCH_SUFFIX}")
+    return {path.stem: path for path in sorted(found)}
 
 
 def _patch_file(name: str) -> Path:
     if name.endswith(PATCH_SUFFIX):
         return Path(name)
-    known = museum()
+    known = own_patches()
     if name not in known:
         hint = did_you_mean(name, known) or "zharness kernel museum shows them"
         raise UsageError(f"no patch '{name}' comes with the harness", hint=hint)
