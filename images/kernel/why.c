@@ -51,6 +51,17 @@ static void limits(struct symbol *sym, struct expr *e, tristate value, int depth
 	}
 }
 
+// Each part of what follows `select ... if` that fails.
+static void conditions(struct symbol *sym, struct expr *e)
+{
+	if (e->type == E_AND) {
+		conditions(sym, e->left.expr);
+		conditions(sym, e->right.expr);
+	} else if (expr_calc_value(e) == no) {
+		fact_expr(sym, "condition", e);
+	}
+}
+
 // Each option that selects this one, or could, since its own dependencies hold.
 static void selectors(struct symbol *sym, struct expr *e)
 {
@@ -67,13 +78,17 @@ static void selectors(struct symbol *sym, struct expr *e)
 		first = first->left.expr;
 	if (first->type != E_SYMBOL || !first->left.sym->name)
 		return;
+	sym_calc_value(first->left.sym);
 	if (expr_calc_value(e) != no)
 		fact(sym, "selected", first->left.sym->name);
+	else if (first->left.sym->curr.tri != no)
+		conditions(sym, e);
 	else if (holds(first->left.sym->dir_dep.expr))
 		fact(sym, "selector", first->left.sym->name);
 }
 
-// The member that is chosen, if the option is a member of a choice: a symbol without a name.
+// The member that is chosen, if the option is a member of a choice: a symbol without a name. It may
+// be the option itself.
 static void choice(struct symbol *sym, struct menu *parent)
 {
 	struct menu *member;
@@ -81,7 +96,7 @@ static void choice(struct symbol *sym, struct menu *parent)
 	if (!parent || !parent->sym || parent->sym->name)
 		return;
 	for (member = parent->list; member; member = member->next) {
-		if (!member->sym || !member->sym->name || member->sym == sym)
+		if (!member->sym || !member->sym->name)
 			continue;
 		sym_calc_value(member->sym);
 		if (member->sym->curr.tri == yes)

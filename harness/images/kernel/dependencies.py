@@ -16,7 +16,9 @@ from typing import Any
 from harness.images.kernel import configuration
 from harness.images.kernel.configuration import OFF
 
-_SINGLE = re.compile(r"(\w+) \[=([^\]]*)\]")
+# CRASH_DUMP [=n], CRASH_DUMP [=n]=y [=y]
+_SINGLE = re.compile(r"(\w+) \[=([^\]]*)\](?:=y \[=y\])?")
+_CONSTANTS = "nm"  # what Kconfig makes of a $(success,...) that runs the compiler
 _UNKNOWN = "its reason is not known"
 
 
@@ -27,6 +29,7 @@ class Fact(StrEnum):
     NEEDS = "needs"  # a part of its dependencies that fails, with the values of options
     SELECTED = "selected"  # an option that selects it
     SELECTOR = "selector"  # an option that could
+    CONDITION = "condition"  # an option that is set would select it if this were so
     HIDDEN = "hidden"  # it has no prompt, so no configuration can set it
     CHOSEN = "chosen"  # the member of its choice that is chosen
     RANGE = "range"
@@ -103,12 +106,12 @@ def _why(name: str, asked: str, known: Mapping[str, _Option]) -> str:
         return _UNKNOWN
     if option.has(Fact.UNDEFINED):
         return "this source does not define it"
-    if option.has(Fact.CHOSEN) and asked != OFF:
-        return f"{_options(option[Fact.CHOSEN], 'and')} is chosen in its place"
     if asked == OFF:
-        return _why_on(option, known)
+        return _why_on(name, option, known)
     if option.has(Fact.NEEDS):
         return f"it depends on {_chain(name, known, {name})}"
+    if option.has(Fact.CHOSEN):
+        return f"{_options(option[Fact.CHOSEN], 'and')} is chosen in its place"
     if option.has(Fact.HIDDEN):
         return f"no configuration can set it{_selectors(option)}"
     if option.has(Fact.RANGE):
@@ -116,7 +119,7 @@ def _why(name: str, asked: str, known: Mapping[str, _Option]) -> str:
     return _UNKNOWN
 
 
-def _why_on(option: _Option, known: Mapping[str, _Option]) -> str:
+def _why_on(name: str, option: _Option, known: Mapping[str, _Option]) -> str:
     """Why an option is on that was to be off."""
     if option.has(Fact.SELECTED):
         selecting = option[Fact.SELECTED]
@@ -125,6 +128,8 @@ def _why_on(option: _Option, known: Mapping[str, _Option]) -> str:
     if option.has(Fact.NEEDS):
         needs = " and on ".join(_part(need, known, set()) for need in option[Fact.NEEDS])
         return f"to switch it off depends on {needs}"
+    if name in option[Fact.CHOSEN]:
+        return "it is what is chosen if no other of its choice is set"
     if option.has(Fact.HIDDEN):
         return "no configuration can set it; its default is on"
     return _UNKNOWN
@@ -140,6 +145,8 @@ def _part(need: str, known: Mapping[str, _Option], met: set[str]) -> str:
     if single is None:
         return need
     name, value = single[1], single[2]
+    if name in _CONSTANTS:
+        return "a test of the compiler or of another tool, which failed"
     text = f"CONFIG_{name}, which is {configuration.spoken(value)}"
     option = known.get(name)
     if option is None or name in met:
@@ -150,7 +157,9 @@ def _part(need: str, known: Mapping[str, _Option], met: set[str]) -> str:
 
 
 def _selectors(option: _Option) -> str:
-    names = option[Fact.SELECTOR]
+    names, conditions = option[Fact.SELECTOR], option[Fact.CONDITION]
+    if conditions:
+        return f" (an option selects it if {' and '.join(conditions)})"
     if not names:
         return ""
     return f" ({_options(names, 'or')} selects it)"

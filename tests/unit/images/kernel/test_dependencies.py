@@ -32,6 +32,20 @@ NR_CPUS	range	2..512
 PRINTK	value	y
 PRINTK	needs	EXPERT [=n]
 EXPERT	value	n
+GCC_PLUGINS	value	n
+GCC_PLUGINS	needs	n [=n]
+CRYPTO_FIPS	value	n
+CRYPTO_FIPS	needs	CRYPTO_DRBG [=n]=y [=y]
+STACKPROTECTOR	value	n
+STACKPROTECTOR	needs	HAVE_STACKPROTECTOR [=n]
+HAVE_STACKPROTECTOR	value	n
+HAVE_STACKPROTECTOR	condition	CC_HAS_STACKPROTECTOR_GLOBAL [=n]
+HAVE_STACKPROTECTOR	hidden	-
+PREEMPT	value	y
+PREEMPT	chosen	PREEMPT
+PREEMPT_NONE	value	n
+PREEMPT_NONE	chosen	PREEMPT
+PREEMPT_NONE	needs	!ARCH_HAS_PREEMPT_LAZY [=y]
 MARCH_Z13	value	n
 MARCH_Z13	chosen	MARCH_Z14
 CRC32	value	y
@@ -86,6 +100,24 @@ NOSUCH	undefined	-
             "CONFIG_PRINTK=y",
             "to switch it off depends on CONFIG_EXPERT, which is not set",
         ),
+        (
+            "CONFIG_GCC_PLUGINS=y",
+            "",
+            "it depends on a test of the compiler or of another tool, which failed",
+        ),
+        ("CONFIG_CRYPTO_FIPS=y", "", "it depends on CONFIG_CRYPTO_DRBG, which is not set"),
+        (
+            "CONFIG_STACKPROTECTOR=y",
+            "",
+            "it depends on CONFIG_HAVE_STACKPROTECTOR, which is not set "
+            "(an option selects it if CC_HAS_STACKPROTECTOR_GLOBAL [=n])",
+        ),
+        (
+            "# CONFIG_PREEMPT is not set",
+            "CONFIG_PREEMPT=y",
+            "it is what is chosen if no other of its choice is set",
+        ),
+        ("CONFIG_PREEMPT_NONE=y", "", "it depends on !ARCH_HAS_PREEMPT_LAZY [=y]"),
         ("CONFIG_MARCH_Z13=y", "", "CONFIG_MARCH_Z14 is chosen in its place"),
         (
             "# CONFIG_CRC32 is not set",
