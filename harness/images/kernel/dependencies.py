@@ -82,7 +82,7 @@ def losses(wanted: Mapping[str, str], final: Mapping[str, str], facts: str) -> l
             option=option,
             asked=wanted[option],
             value=final.get(option, OFF),
-            why=_why(option.removeprefix("CONFIG_"), wanted[option], known),
+            why=_why(option, wanted[option], final, known),
             undefined=known.get(option.removeprefix("CONFIG_"), _Option()).has(Fact.UNDEFINED),
         )
         for option in configuration.lost(wanted, final)
@@ -100,7 +100,10 @@ def _read(lines: Iterable[str]) -> dict[str, _Option]:
     return known
 
 
-def _why(name: str, asked: str, known: Mapping[str, _Option]) -> str:
+def _why(wanted: str, asked: str, final: Mapping[str, str], known: Mapping[str, _Option]) -> str:
+    if asked == "m" and final.get(wanted) == "y" and final.get("CONFIG_MODULES", OFF) == OFF:
+        return "it is built in, because CONFIG_MODULES is not set"
+    name = wanted.removeprefix("CONFIG_")
     option = known.get(name)
     if option is None:
         return _UNKNOWN

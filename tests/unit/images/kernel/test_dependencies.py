@@ -148,6 +148,11 @@ NOSUCH	undefined	-
             "CONFIG_STUCK=y",
             "no configuration can set it; its default is on",
         ),
+        (
+            "CONFIG_STRANGE=m",
+            "CONFIG_STRANGE=y",
+            "it is built in, because CONFIG_MODULES is not set",
+        ),
         ("CONFIG_STRANGE=y", "", "its reason is not known"),
         ("CONFIG_UNSPOKEN_OF=y", "", "its reason is not known"),
         ("CONFIG_NOSUCH=y", "", "this source does not define it"),
