@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.dump.byte_source import ByteSource, File
 from harness.dump.disk import containers
 from harness.dump.formats.kdump.flattened import flattened, is_flattened
+from harness.dump.formats.lkcd.c_lkcd import DF_LKCD_MAGIC
 from harness.dump.formats.table import format_at, format_named
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
@@ -21,6 +22,9 @@ _NO_DUMP = (
     (b"\x1f\x8b", "compressed with gzip: decompress it first"),
     (b"\xfd7zXZ\0", "compressed with xz: decompress it first"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd: decompress it first"),
+    (DF_LKCD_MAGIC[::-1], "a little-endian dump of LKCD, not of s390x"),
+    (b"sadump\0", "a dump of sadump, not of s390x"),
+    (b"PAGEDU", "a crash dump of Windows, not of s390x"),
 )
 
 

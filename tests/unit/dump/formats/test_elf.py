@@ -166,6 +166,12 @@ FOREIGN = {
     "empty": (b"", "is empty"),
     "text": (b"hello, world", "no dump: offset 0 holds 68 65 6c 6c"),
     "gzip": (b"\x1f\x8b\x08" + bytes(100), "compressed with gzip"),
+    "LKCD of x86": (
+        bytes.fromhex("ed238f61730119a8") + bytes(4096),
+        "is a little-endian dump of LKCD",
+    ),
+    "sadump": (b"sadump\0\0" + bytes(4096), "is a dump of sadump"),
+    "Windows": (b"PAGEDU64" + bytes(4096), "is a crash dump of Windows"),
     "busy": (b"zfcpdump busy\0" + bytes(4096), "never finished"),
     "zeros": (bytes(4096), "first page, which is written last, never was"),
     "zeros at the start": (bytes(4095) + b"text", "no dump: offset 0 holds 00 00"),
