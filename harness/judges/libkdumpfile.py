@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.dump.formats.table import format_named
-from harness.dump.reader import Dump
+from harness.dump.reader import Dump, without
 from harness.errors import HostError
 from harness.host.child import dying_with_us
 from harness.s390x.cpu import DumpedCpu
@@ -51,6 +51,11 @@ def check(path: Path, dump: Dump) -> CheckResult:
     if not installed():
         why = "libkdumpfile is not installed: apt-get install python3-libkdumpfile"
         return CheckResult.skipped(CHECK, UNIT, why)
+    return compared(path, dump)
+
+
+def compared(path: Path, dump: Dump) -> CheckResult:
+    """The same for any format, whether or not libkdumpfile is known to read it correctly."""
     blocks = list(_blocks(dump))
     return compare(dump, blocks, ask(path, blocks))
 
@@ -107,7 +112,8 @@ def compare(dump: Dump, blocks: list[tuple[int, int]], opinion: Opinion) -> Chec
 
 
 def _blocks(dump: Dump) -> Iterator[tuple[int, int]]:
-    for piece in dump.memory_map:
+    """Of the memory in the file: libkdumpfile reads nothing in place of what was left out."""
+    for piece in without(dump.memory_map, dump.left_out):
         for address in range(piece.start, piece.end, BLOCK):
             yield address, min(BLOCK, piece.end - address)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,22 @@ def test_each_disagreement_is_red(
 ):
     (message,) = said(**changes)
     assert message.startswith(what)
+
+
+def test_it_is_not_asked_for_memory_that_was_left_out(path: Path, monkeypatch: pytest.MonkeyPatch):
+    size = len(MEMORY)
+    whole, half = (struct.pack(">2Q", there, size) for there in (size, size // 2))
+    path.write_bytes(path.read_bytes().replace(whole, half, 1))
+    asked: list[tuple[int, int]] = []
+
+    def ask(path: Path, blocks: list[tuple[int, int]]) -> Opinion:
+        asked.extend(blocks)
+        return Opinion({"opened": "yes"}, (), ())
+
+    monkeypatch.setattr(libkdumpfile, "ask", ask)
+    with open_dump(path) as dump:
+        assert libkdumpfile.compared(path, dump).passed
+    assert asked == [(0, size // 2)]
 
 
 def test_it_does_not_get_formats_that_it_does_not_know(path: Path, tmp_path: Path):
