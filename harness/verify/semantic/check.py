@@ -57,7 +57,7 @@ def check(evidence: Evidence) -> CheckResult:
     if wanted is None:
         return _skipped("the crashed kernel does not say which vmlinux is its own (BUILD-ID)")
     try:
-        _require(evidence.vmlinux, wanted)
+        require_build(evidence.vmlinux, wanted)
         if evidence.vmlinux_digest is not None:
             _require_unchanged(evidence.vmlinux, evidence.vmlinux_digest)
         if evidence.dump is None or evidence.dump_path is None:
@@ -100,8 +100,8 @@ def build_id(vmcoreinfo: bytes) -> str | None:
     return None
 
 
-def _require(vmlinux: Path, wanted: str) -> None:
-    """Raises EvidenceError unless ``vmlinux`` is of the build of the crashed kernel."""
+def require_build(vmlinux: Path, wanted: str) -> None:
+    """Raises EvidenceError unless ``vmlinux`` is of the build with the build-id ``wanted``."""
     try:
         found = build_id_of(vmlinux)
     except UsageError as error:

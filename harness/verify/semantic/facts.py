@@ -30,6 +30,8 @@ class Cpu:
     CPU is in, innermost first, inlined ones too; empty if a user's program was running.
     ``exiting``: the task is dead and need not be in the list of tasks any more. Its parent takes it
     out as soon as it is a zombie, while it still runs (Linux kernel/exit.c, exit_notify).
+    ``addresses`` are where each function of ``stack`` is or will continue; an inlined one has the
+    address of the function that it is in.
     """
 
     number: int
@@ -39,6 +41,7 @@ class Cpu:
     task_cpu: int
     stack: tuple[str, ...]
     exiting: bool = False
+    addresses: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

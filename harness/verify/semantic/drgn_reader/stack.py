@@ -22,8 +22,12 @@ _R15 = 15
 _MAX_FRAMES = 256
 
 
-def functions(program: Program, cpu: DumpedCpu, lowcore: Object) -> Iterator[str]:
-    """Names of the CPU's active functions, innermost first; none in a user's program."""
+def functions(program: Program, cpu: DumpedCpu, lowcore: Object) -> Iterator[tuple[str, int]]:
+    """The CPU's active functions, innermost first; none in a user's program.
+
+    Each has its name, and the address where it is, or will continue. An inlined function has the
+    address of the one that it is in.
+    """
     if cpu.psw_mask & PSW_PROBLEM_STATE:
         return
     bottoms = {int(getattr(lowcore, name)) for name in _STACKS}
@@ -32,7 +36,7 @@ def functions(program: Program, cpu: DumpedCpu, lowcore: Object) -> Iterator[str
         frames = list(program.stack_trace(at))[:_MAX_FRAMES]
         last = None
         for frame in _real(frames):
-            yield _name(program, frame)
+            yield _name(program, frame), frame.pc
             last = frame
         at = None if last is None else _behind(program, last, bottoms)
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from drgn import Architecture, FaultError, Object, Platform, PlatformFlags, Program, sizeof
+from drgn import (
+    Architecture,
+    FaultError,
+    Object,
+    Platform,
+    PlatformFlags,
+    Program,
+    ProgramFlags,
+    sizeof,
+)
 from drgn.helpers.linux.kallsyms import load_module_kallsyms
 
 from harness.dump.formats.table import format_named
@@ -25,6 +34,8 @@ def open_kernel(dump: Dump, path: Path, vmlinux: Path) -> Program:
     if format_named(dump.format).drgn and not dump.container:
         program = Program()
         program.set_core_dump(path)
+        if not program.flags & ProgramFlags.IS_LINUX_KERNEL:  # there is no VMCOREINFO note
+            program = _custom(dump)
     else:
         program = _custom(dump)
     program.load_debug_info([vmlinux])

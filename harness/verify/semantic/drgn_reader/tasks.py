@@ -52,14 +52,16 @@ def _cpu(program: Program, cpu: DumpedCpu, prefix: int) -> Cpu:
     core = lowcore(program, prefix)
     number = int(core.cpu_nr)
     task = Object(program, "struct task_struct *", int(core.current_task))
+    stack = tuple(functions(program, cpu, core))
     return Cpu(
         number=number,
         prefix=prefix,
         task=describe(task),
         running=int(cpu_curr(program, number)),
         task_cpu=task_cpu(task),
-        stack=tuple(functions(program, cpu, core)),
+        stack=tuple(name for name, _ in stack),
         exiting=bool(task.exit_state),
+        addresses=tuple(address for _, address in stack),
     )
 
 

@@ -60,7 +60,7 @@ class Kernel:
         cpu = replace(make_cpu(1), psw_mask=KERNEL_PSW, psw_addr=pc, gprs=(0,) * 15 + (sp,))
         stacks = dict.fromkeys(("restart_stack", "mcck_stack"), 0)
         stacks |= {"async_stack": ASYNC_STACK, "nodat_stack": NODAT_STACK}
-        return list(functions(self.program, cpu, SimpleNamespace(**stacks)))
+        return [name for name, _ in functions(self.program, cpu, SimpleNamespace(**stacks))]
 
     def _read(self, address: int, size: int, _offset: int, _physical: bool) -> bytes:
         return bytes(self.memory[address : address + size])
