@@ -170,7 +170,9 @@ DebianMirror = Annotated[
 Keep = Annotated[bool, typer.Option("--keep", help="Also keep the written dump disk.")]
 Judges = Annotated[
     bool,
-    typer.Option("--judges", help="Also check the dump with the real zgetdump (in a guest)."),
+    typer.Option(
+        "--judges", help="Also check the dump with the real zgetdump and crash (in guests)."
+    ),
 ]
 Markdown = Annotated[
     bool, typer.Option("--markdown", help="Print one table in Markdown, for a mail.")

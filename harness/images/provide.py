@@ -12,10 +12,18 @@ from harness.dump_tools.table import ZFCPDUMP
 from harness.dump_tools.tool import DumpTool
 from harness.errors import HostError, UsageError
 from harness.images.debian.apt import private_apt
-from harness.images.debian.packages import FOR_ALL_IMAGES, ROOT, judge_set, unpacked
+from harness.images.debian.packages import (
+    FOR_ALL_IMAGES,
+    ROOT,
+    PackageSet,
+    crash_set,
+    judge_set,
+    unpacked,
+)
 from harness.images.disk import DiskSpec, dump_disk, size_for
 from harness.images.initramfs.build import (
     CONTENT,
+    CRASH_JUDGE,
     CRASH_MODULE,
     CRASHED,
     IMAGE,
@@ -176,7 +184,14 @@ class Images:
     def judge_initramfs(self, suite: str | None = None) -> Built:
         """The guest in which zgetdump judges dumps: Debian 12's, or another ``suite``'s."""
         lists = JUDGE if suite is None else NEWER_JUDGE
-        packages = unpacked(self.store, self.progress, judge_set(suite))
+        return self._judge(lists, judge_set(suite))
+
+    def crash_judge_initramfs(self, suite: str | None = None) -> Built:
+        """The guest in which the crash utility judges dumps: forky's, or another ``suite``'s."""
+        return self._judge(CRASH_JUDGE, crash_set(suite))
+
+    def _judge(self, lists: tuple[str, ...], tools: PackageSet) -> Built:
+        packages = unpacked(self.store, self.progress, tools)
         variables = {"JUDGE": str(packages.path / ROOT)}
         return initramfs(self.store, self.progress, "initramfs-judge", lists, variables)
 

@@ -8,7 +8,8 @@ from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump, Range
 from harness.errors import EvidenceError
 from harness.inspect import compare
-from harness.judges.zgetdump import Opinion, Said
+from harness.judges.guest import Said
+from harness.judges.zgetdump import Opinion
 from harness.progress import Progress
 from harness.verify.checks import registers
 from harness.verify.findings import AllowedDifference, CheckResult, Finding

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.dump.describe import incomplete
 from harness.dump.detect import open_dump
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
+from harness.images.needs import Wanted
+from harness.images.store import Store
 from harness.judges import agreement, libkdumpfile
+from harness.judges.crash import agreement as crash_agreement
+from harness.judges.crash import judge as crash_judge
+from harness.judges.crash.guest import Crash
 from harness.judges.zgetdump import Zgetdump
 from harness.progress import Progress
 from harness.s390x.disk_layout import DiskLayout
@@ -18,21 +25,56 @@ from harness.verify.findings import CheckResult, Finding
 from harness.verify.run_checks import CheckedRun
 
 
+@dataclass(frozen=True)
+class Judges:
+    """The tools that run in guests; libkdumpfile is on this host, or not."""
+
+    zgetdump: Zgetdump
+    crash: Crash
+
+    @classmethod
+    def of(cls, store: Store, progress: Progress, *, time_factor: float = 1.0) -> Judges:
+        """Those of the suites that were tried; ``time_factor`` multiplies their deadlines."""
+        return cls(
+            Zgetdump(store, progress, time_factor=time_factor),
+            Crash(store, progress, time_factor=time_factor),
+        )
+
+    @property
+    def wanted(self) -> Wanted:
+        """The packages and kernels of their guests."""
+        return self.zgetdump.wanted | self.crash.wanted
+
+    def prepare(self) -> None:
+        """Build what is missing, so that it is ready before a run needs it."""
+        self.zgetdump.prepare()
+        self.crash.prepare()
+
+
 def hear(
-    checked: CheckedRun, evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress
+    checked: CheckedRun, evidence: Evidence, disk: Path, judges: Judges, progress: Progress
 ) -> CheckedRun:
-    """Add their checks to our own; raises what :func:`check` raises."""
-    return checked.also(check(evidence, disk, zgetdump, progress)).also(_libkdumpfile(evidence))
+    """Add their checks to our own.
+
+    Raises what :func:`check` raises, and EvidenceError if vmlinux is another kernel's.
+    """
+    checked = checked.also(check(evidence, disk, judges.zgetdump, progress))
+    checked = checked.also(
+        _asked(evidence, libkdumpfile.CHECK, libkdumpfile.UNIT, libkdumpfile.check)
+    )
+    crash = partial(crash_judge.check, vmlinux=evidence.vmlinux, crash=judges.crash)
+    return checked.also(_asked(evidence, crash_agreement.CHECK, crash_agreement.UNIT, crash))
 
 
-def _libkdumpfile(evidence: Evidence) -> CheckResult:
+def _asked(
+    evidence: Evidence, name: str, unit: str, ask: Callable[[Path, Dump], CheckResult]
+) -> CheckResult:
+    """What a judge says of the dump; skipped if there is none that our reader can read."""
     dump, path = evidence.dump, evidence.dump_path
     if dump is None or path is None:
-        nothing = evidence.dump_fault or "there is no dump"
-        return CheckResult.skipped(libkdumpfile.CHECK, libkdumpfile.UNIT, nothing)
-    if why := _unreadable(dump):
-        return CheckResult.skipped(libkdumpfile.CHECK, libkdumpfile.UNIT, why)
-    return libkdumpfile.check(path, dump)
+        return CheckResult.skipped(name, unit, evidence.dump_fault or "there is no dump")
+    why = _unreadable(dump)
+    return CheckResult.skipped(name, unit, why) if why else ask(path, dump)
 
 
 def check(evidence: Evidence, disk: Path, zgetdump: Zgetdump, progress: Progress) -> CheckResult:

@@ -24,21 +24,18 @@ from harness.dump.disk.zipl_superblock import is_dump_disk
 from harness.dump.formats.s390.c_s390 import SECTOR
 from harness.dump.formats.table import FORMATS, Format, Knows, format_named
 from harness.dump.reader import Dump
-from harness.errors import EvidenceError, HostError, UsageError
+from harness.errors import HostError, UsageError
 from harness.host.fault import says_disk_is_full
-from harness.images.command import Tools
 from harness.images.debian.packages import FOR_ALL_IMAGES, judge_set
-from harness.images.guest_job import run_job
 from harness.images.initramfs.build import IMAGE
 from harness.images.needs import Wanted
 from harness.images.provide import OWN_DUMP_KERNEL, Images
 from harness.images.store import Store
+from harness.judges.guest import PARMLINE, Results, Said, let_judge, make_results
 from harness.progress import Progress
 from harness.qemu.disk import Disk
-from harness.qemu.process import console_path
 from harness.qemu.spec import MachineSpec
 
-JOB = "judge"
 MEMORY = 512 << 20
 SECONDS = 120.0
 SECONDS_PER_GIB = 240.0  # to read it, and to write it in two formats, under TCG
@@ -47,14 +44,6 @@ _RESULTS = "results.img"
 _SLACK = 64 << 20  # in addition to the dumps: ELF headers, the file system's tables and reserve
 _VERSION = re.compile(r"version ([\w.]+)")
 _FIELD = re.compile(r"\s+(\w[^.]*)\.+: (.*)")
-
-
-@dataclass(frozen=True)
-class Said:
-    """One call of zgetdump: its exit ``status``, and the ``text`` it printed."""
-
-    status: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -131,24 +120,18 @@ class Zgetdump:
         with TemporaryDirectory(prefix="judge-") as scratch:
             directory = Path(scratch)
             results = directory / _RESULTS
-            self._make_results(results, size * len(formats) + _SLACK)
+            make_results(results, size * len(formats) + _SLACK)
             spec = MachineSpec(
                 memory=MEMORY,
                 cpus=1,
                 kernel=self._images.dump_kernel().image,
                 initrd=guest.path / IMAGE,
-                append=(
-                    "console=ttysclp0 panic=0 quiet scsi_mod.scan=manual "
-                    f"judge.device={device} judge.formats={','.join(formats)}"
-                ),
+                append=f"{PARMLINE} judge.device={device} judge.formats={','.join(formats)}",
                 disks=(Disk(path, read_only=True), Disk(results, lun=1)),
             )
             seconds = (SECONDS + SECONDS_PER_GIB * size / (1 << 30)) * self._factor
             with self._progress.task("let zgetdump judge it"):
-                complaint = run_job(spec, directory, JOB, seconds)
-            if complaint is not None:
-                log = console_path(directory).read_text(errors="replace")
-                raise HostError(f"the guest that runs zgetdump failed: {complaint}\n{log[-500:]}")
+                let_judge("zgetdump", spec, directory, seconds)
             opinion = _opinion(results, formats, elf_alone=elf_alone)
             if any(says_disk_is_full(said.text) for said in opinion.converted.values()):
                 raise HostError(f"the judge's own disk of {results.stat().st_size} bytes was full")
@@ -169,16 +152,6 @@ class Zgetdump:
         if block != SECTOR:
             return f"it counts in blocks of {block} bytes, and the guest's disk has {SECTOR}"
         return None
-
-    def _make_results(self, results: Path, size: int) -> None:
-        with results.open("xb") as file:
-            file.truncate(size)
-        # few inodes, no journal: what the file system takes for itself grows with its size
-        shape = ("-O", "^has_journal", "-N", "64", "-m", "0", "-E", "lazy_itable_init=1")
-        options = ("-q", "-F", "-t", "ext4", *shape)
-        Tools(results.with_suffix(".log"), "a disk for results").run(
-            ["mke2fs", *options, str(results)]
-        )
 
 
 def _reads(row: Format, *, later: bool) -> bool:
@@ -210,23 +183,8 @@ def _image_apart(dump: Dump) -> bool:
 
 def _opinion(results: Path, formats: Sequence[str], *, elf_alone: bool) -> Opinion:
     with File.open(results) as image:
-        files = FileSystem(image, 0, image.size)
-        converted = {form: _said(files, form) for form in formats}
-        version = _VERSION.search(_said(files, "version").text)
+        told = Results("zgetdump", FileSystem(image, 0, image.size))
+        converted = {form: told.said(form) for form in formats}
+        version = _VERSION.search(told.said("version").text)
         known = "of an unknown version" if version is None else version[1]
-        return Opinion(known, _said(files, "info"), converted, results, elf_alone)
-
-
-def _said(files: FileSystem, what: str) -> Said:
-    status = _text(files, f"{what}.status").strip()
-    if not status.isdigit():
-        raise EvidenceError(f"zgetdump's results: {what}.status holds {status!r}")
-    return Said(int(status), _text(files, f"{what}.err").strip())
-
-
-def _text(files: FileSystem, name: str) -> str:
-    file = files.find(name)
-    if file is None:
-        raise EvidenceError(f"zgetdump's results: no {name}")
-    content = files.content(file)
-    return content.read(0, content.size).decode(errors="replace")
+        return Opinion(known, told.said("info"), converted, results, elf_alone)

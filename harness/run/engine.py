@@ -12,7 +12,7 @@ from harness.files.plain_file import is_there
 from harness.host.paths import require_file
 from harness.images.store import Store
 from harness.judges import run_dump
-from harness.judges.zgetdump import Zgetdump
+from harness.judges.run_dump import Judges
 from harness.machine.snapshots import Snapshots
 from harness.progress import Progress
 from harness.report.verdict import Verdict
@@ -103,11 +103,11 @@ def verify(
     *,
     progress: Progress,
     vmlinux: Path | None = None,
-    zgetdump: Zgetdump | None = None,
+    judges: Judges | None = None,
 ) -> Verdict:
     """Verify the evidence in ``directory`` again, offline; changes nothing there.
 
-    ``vmlinux`` replaces the recorded one. With ``zgetdump``, it and libkdumpfile judge the dump,
+    ``vmlinux`` replaces the recorded one. With ``judges``, they and libkdumpfile judge the dump,
     too. Raises EvidenceError if the evidence itself (not the dump) is incomplete, UsageError if
     there is no such file as ``vmlinux``, BuildError and HostError if a judge cannot be asked.
     """
@@ -117,8 +117,8 @@ def verify(
     with Evidence.open(directory, vmlinux) as evidence:
         with progress.task("verify it bit for bit"):
             checked = run_checks(evidence)
-        if zgetdump is not None:
-            checked = run_dump.hear(checked, evidence, paths.disk, zgetdump, progress)
+        if judges is not None:
+            checked = run_dump.hear(checked, evidence, paths.disk, judges, progress)
     if is_there(paths.verdict):
         former = Verdict.from_json(read_object(paths.verdict), directory)
         fidelity, timings, inputs = former.fidelity, former.timings, former.inputs

@@ -15,7 +15,7 @@ from harness.evidence.snapshot import Snapshot
 from harness.images.needs import Wanted
 from harness.images.provide import Images
 from harness.images.store import Store
-from harness.judges.zgetdump import Zgetdump
+from harness.judges.run_dump import Judges
 from harness.machine.dump_load.dumper import Dumper
 from harness.machine.run_phases import RunPhases
 from harness.machine.system.boot import Booter
@@ -37,8 +37,8 @@ CrashSystem = Callable[[Booter, MachineSpec, Crash, Path, Mapping[str, Any], Pat
 OnConsole = Callable[[str], None]
 
 
-class MakesZgetdump(Protocol):
-    def __call__(self, store: Store, progress: Progress, *, time_factor: float) -> Zgetdump: ...
+class MakesJudges(Protocol):
+    def __call__(self, store: Store, progress: Progress, *, time_factor: float) -> Judges: ...
 
 
 def collect(disk: Path, how: Dump, into: Path, progress: Progress) -> Collected:
@@ -69,7 +69,7 @@ class Machines:
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
     collect: Callable[[Path, Dump, Path, Progress], Collected] = collect
     verify: Callable[[Path], CheckedRun] = verify
-    zgetdump: MakesZgetdump = Zgetdump
+    judges: MakesJudges = Judges.of
 
 
 REAL = Machines()

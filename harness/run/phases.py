@@ -46,7 +46,7 @@ PHASES: Mapping[Phase, Limit] = {
     Phase.COLLECT: Limit("collect the dump", 60.0, 120.0),
     Phase.REIPL: Limit("load the original system again", 120.0, 10.0, for_guest=True),
     Phase.VERIFY: Limit("verify it bit for bit", 60.0, 120.0),
-    Phase.JUDGE: Limit("hear the judges", 240.0, 480.0),
+    Phase.JUDGE: Limit("hear the judges", 720.0, 480.0),
 }
 AFTER_CRASH = Phase.IPL  # the first phase in which other runs can use the crash
 STALL_SECONDS = 60.0  # of silence, after which a dump system counts as hanging

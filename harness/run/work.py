@@ -49,8 +49,8 @@ class Work:
         self._directory, self._phases = record.directory, record.phases
         self._store, self._progress, self._on_line = store, progress, on_line
         self._images = machines.images(store, progress)
-        self._zgetdump = (
-            machines.zgetdump(store, progress, time_factor=plan.time_factor) if judges else None
+        self._judges = (
+            machines.judges(store, progress, time_factor=plan.time_factor) if judges else None
         )
         self.stored_as = ""  # the crash's name in the store, once it is there
 
@@ -81,14 +81,14 @@ class Work:
     def _wanted(self) -> Wanted:
         """Everything that this run needs, to find what is missing before a kernel is compiled."""
         both = self._machines.wanted(self._plan)
-        return both if self._zgetdump is None else both | self._zgetdump.wanted
+        return both if self._judges is None else both | self._judges.wanted
 
     def _prepare_dump(self) -> DumpInputs:
         """Everything for the dump, including the disk that it will be written to."""
         inputs = self._machines.dump_inputs(self._images, self._plan)
         sparse.copy(inputs.disk.path / DISK, self._directory.disk)
-        if self._zgetdump is not None:
-            self._zgetdump.prepare()
+        if self._judges is not None:
+            self._judges.prepare()
         return inputs
 
     def _describe(self, *inputs: Mapping[str, Any]) -> None:
@@ -135,12 +135,12 @@ class Work:
         root = self._directory.root
         with self._phases.work(Phase.VERIFY):
             checked = self._machines.verify(root)
-        if self._zgetdump is None:
+        if self._judges is None:
             return checked
         with self._phases.work(Phase.JUDGE), Evidence.open(root) as evidence:
             self._phases.note("our own verdict", passed=checked.passed)
             disk, progress = self._directory.disk, self._progress
-            return run_dump.hear(checked, evidence, disk, self._zgetdump, progress)
+            return run_dump.hear(checked, evidence, disk, self._judges, progress)
 
     def _dump(self, snapshot: Snapshot) -> DumpOutcome:
         dump, directory = self._plan.scenario.dump, self._directory

@@ -12,7 +12,7 @@ from harness.cli.show.progress import progress_for
 
 EXAMPLES = examples(
     "zharness verify evidence  # again, offline",
-    "zharness verify evidence --judges  # also ask the genuine zgetdump",
+    "zharness verify evidence --judges  # also ask the genuine zgetdump and crash",
     "zharness verify evidence --vmlinux vmlinux  # if the recorded vmlinux is elsewhere now",
 )
 
@@ -26,10 +26,10 @@ def verify(
 ) -> int:
     """Verify the evidence of an earlier run again, offline."""
     from harness.images.store import Store
-    from harness.judges.zgetdump import Zgetdump
+    from harness.judges.run_dump import Judges
     from harness.run import engine
 
     progress = progress_for(json=json, verbose=False)
-    zgetdump = Zgetdump(Store(options.store_path(store), progress), progress) if judges else None
-    verdict = engine.verify(evidence, progress=progress, vmlinux=vmlinux, zgetdump=zgetdump)
+    asked = Judges.of(Store(options.store_path(store), progress), progress) if judges else None
+    verdict = engine.verify(evidence, progress=progress, vmlinux=vmlinux, judges=asked)
     return show(verdict, json)

@@ -39,6 +39,14 @@ class Knows(Enum):
     KNOWS = auto()  # it reads and writes it
 
 
+class Takes(Enum):
+    """Whether the crash utility is known to read a format correctly, and from what."""
+
+    NEVER = auto()
+    FROM_FILE = auto()  # from a regular file only
+    FROM_DISK = auto()  # from a block device, too
+
+
 @dataclass(frozen=True)
 class Format:
     """A dump format; ``name`` is zgetdump's name, if it has one, and the ``format`` of its dumps.
@@ -57,6 +65,7 @@ class Format:
     registers_in_memory: bool = False  # in each CPU's lowcore, perhaps without vector registers
     drgn: bool = False  # drgn opens it by itself
     libkdumpfile: bool = False  # libkdumpfile is known to read it correctly
+    crash: Takes = Takes.NEVER
     zgetdump: Knows = Knows.NEVER
 
 
@@ -70,6 +79,7 @@ FORMATS = (
         has_virtual=True,
         drgn=True,
         libkdumpfile=True,
+        crash=Takes.FROM_DISK,
         zgetdump=Knows.KNOWS,
     ),
     Format(
@@ -81,6 +91,7 @@ FORMATS = (
         has_gaps=False,
         registers_in_memory=True,
         libkdumpfile=True,
+        crash=Takes.FROM_DISK,
         zgetdump=Knows.KNOWS,
     ),
     Format(
@@ -94,7 +105,7 @@ FORMATS = (
         zgetdump=Knows.READS_LATER,
     ),
     Format("lkcd", DF_LKCD_MAGIC, LkcdDump, registers_in_memory=True),
-    Format("kdump", KDUMP_SIGNATURE, KdumpDump, filtered=True),
+    Format("kdump", KDUMP_SIGNATURE, KdumpDump, filtered=True, crash=Takes.FROM_FILE),
 )
 
 

@@ -90,12 +90,33 @@ _NEWER_JUDGE = (
     "s390-tools",
     "zlib1g",
 )
+# crash and the libraries it is linked with, in trixie and later. crash 8.0.2 of Debian 12 does not
+# open a dump of Linux 6.12, and in one of 6.1.176 it finds 3 of 34 tasks. 9.0.2 of forky reads both
+_CRASH = (
+    "crash",
+    "libc6",
+    "libgcc-s1",
+    "libgmp10",
+    "liblzo2-2",
+    "libmpfr6",
+    "libncursesw6",
+    "libsnappy1v5",
+    "libstdc++6",
+    "libtinfo6",
+    "libzstd1",
+)
+_CRASH_SUITE = "forky"
 FOR_ALL_IMAGES = (USER_SPACE, PYTHON)
 
 
 def judge_set(suite: str | None) -> PackageSet:
     """The packages that only zgetdump needs: of the images' suite, or of trixie or a later one."""
     return JUDGE if suite is None else PackageSet("packages-judge", suite, _NEWER_JUDGE)
+
+
+def crash_set(suite: str | None) -> PackageSet:
+    """The packages of the crash utility: of the suite whose crash was tried, or of another one."""
+    return PackageSet("packages-crash", suite or _CRASH_SUITE, _CRASH)
 
 
 def unpacked(store: Store, progress: Progress, wanted: PackageSet, apt: Apt | None = None) -> Built:

@@ -24,6 +24,7 @@ CONTENT = ("crash/content.list",)
 BUILDER = ("builder/builder.list",)
 JUDGE = ("builder/builder.list", "judge/judge.list", "judge/libraries.list")
 NEWER_JUDGE = ("builder/builder.list", "judge/judge.list", "judge/newer.list")
+CRASH_JUDGE = ("builder/builder.list", "judge/crash.list")
 PAYLOAD = ("builder/payload.list",)
 
 

@@ -59,7 +59,7 @@ def test_other_options_are_counted(others, said, capsys):
     [
         (("images", "show"), "List the files in an initramfs instead."),
         (("kernel", "import"), "--vmlinux <path> The image's vmlinux."),
-        (("dump", "judge"), "2 zgetdump does not know this kind of dump"),
+        (("dump", "judge"), "2 none of them knows this kind of dump"),
     ],
 )
 def test_a_help_says_what_it_left_out(arguments, words):

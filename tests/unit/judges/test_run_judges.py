@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +18,10 @@ from harness.errors import BuildError, HarnessError, HostError
 from harness.images.needs import Wanted
 from harness.images.store import Store
 from harness.judges import run_dump
-from harness.judges.zgetdump import Opinion, Said, Zgetdump
+from harness.judges.crash.guest import Crash
+from harness.judges.guest import Said
+from harness.judges.run_dump import Judges
+from harness.judges.zgetdump import Opinion, Zgetdump
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
@@ -62,6 +65,22 @@ class FakeZgetdump:
         shutil.rmtree(results)
 
 
+class UnaskedCrash:
+    """A crash that is ready, and not asked: no vmlinux is recorded."""
+
+    wanted = Wanted()
+
+    def prepare(self) -> None:
+        pass
+
+    def unknown(self, path: Path, dump: Dump) -> None:
+        return None
+
+
+def judges_with(zgetdump: FakeZgetdump) -> Judges:
+    return Judges(cast("Zgetdump", zgetdump), cast("Crash", UnaskedCrash()))
+
+
 def zgetdump_of(verdict: Verdict) -> CheckResult:
     (check,) = [check for check in verdict.checks if check.check == "zgetdump"]
     return check
@@ -71,7 +90,7 @@ def zgetdump_of(verdict: Verdict) -> CheckResult:
 def run(machines, options) -> Callable[[FakeZgetdump], Verdict]:
     def run(zgetdump: FakeZgetdump, **how: Any) -> Verdict:
         machines()
-        other(options, zgetdump=lambda store, progress, time_factor: zgetdump)
+        other(options, judges=lambda store, progress, time_factor: judges_with(zgetdump))
         return engine.run(plan(**how), **options, judges=True)
 
     return run
@@ -86,6 +105,8 @@ def test_agreement_is_a_check_of_the_run(run, evidence):
     assert check.passed
     assert check.compared > 2 * 1024
     assert check.notes[0] == "dump: zgetdump 2.16"
+    (crash,) = [check for check in verdict.checks if check.check == "crash"]
+    assert crash.skipped_reason == "crash needs vmlinux of the crashed kernel, and none is known"
     assert list(verdict.timings)[-2:] == ["verify", "judge"]
     assert json.loads((evidence / "verdict.json").read_bytes()) == verdict.to_json()
 
@@ -184,8 +205,9 @@ def test_dumps_that_it_cannot_read_are_skipped(tmp_path: Path, judged, damage):
 
 def test_verifying_again_can_ask_zgetdump_too(run, evidence):
     agreed = run(FakeZgetdump())
-    again = engine.verify(evidence, progress=NoProgress(), zgetdump=FakeZgetdump())
+    again = engine.verify(evidence, progress=NoProgress(), judges=judges_with(FakeZgetdump()))
     assert again.result is agreed.result
     assert zgetdump_of(again).notes == zgetdump_of(agreed).notes[:1]  # the disk is gone
     other = FakeZgetdump(INFO.replace("elf", "s390"))
-    assert engine.verify(evidence, progress=NoProgress(), zgetdump=other).result is Result.FAIL
+    asked = judges_with(other)
+    assert engine.verify(evidence, progress=NoProgress(), judges=asked).result is Result.FAIL

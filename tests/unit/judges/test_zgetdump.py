@@ -15,7 +15,8 @@ from harness.dump.detect import open_dump
 from harness.errors import UsageError
 from harness.images.store import Store
 from harness.judges import agreement
-from harness.judges.zgetdump import Opinion, Said, Zgetdump
+from harness.judges.guest import Said
+from harness.judges.zgetdump import Opinion, Zgetdump
 from harness.progress import NoProgress
 from harness.s390x.cpu import CpuState
 from harness.verify.findings import CheckResult

@@ -47,6 +47,7 @@ CONVERT_EXAMPLES = examples(
 
 JUDGE_EXAMPLES = examples(
     "zharness dump judge evidence/dump/dump",
+    "zharness dump judge dump.kdump --vmlinux vmlinux  # crash, too",
     "zharness dump judge dump.s390_ext --suite sid  # Debian 12's zgetdump does not read s390_ext",
     "zharness dump judge disk.img --json  # a disk that zipl -d prepared, with its partition",
 )
@@ -131,32 +132,37 @@ def check(
 
 def judge(
     file: DumpFile,
+    vmlinux: Annotated[
+        Path | None,
+        options.path_option("--vmlinux", help="That of the crashed kernel; crash needs it."),
+    ] = None,
     suite: Annotated[
         str | None,
         typer.Option(
             "--suite",
             metavar="SUITE",
-            help="Use zgetdump of this Debian suite, trixie or later; it also reads s390_ext.",
+            help="Use the tools of this Debian suite, trixie or later; its zgetdump also reads "
+            "s390_ext.",
             show_default=False,
         ),
     ] = None,
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
-    """Ask the genuine zgetdump of s390-tools, in a guest, and libkdumpfile, if it is installed.
+    """Ask the genuine zgetdump of s390-tools, crash, and libkdumpfile, if it is installed.
 
-    Exit codes: 0 they agree with us, 1 one does not, 2 zgetdump does not know this kind of dump,
-    3 the dump cannot be opened, or the guest does not come up.
+    zgetdump and crash run in guests. Exit codes: 0 they agree with us, 1 one does not,
+    2 none of them knows this kind of dump, 3 the dump cannot be opened, or a guest does not come
+    up.
     """
+    from harness.cli.commands.dump.judge import opinions
     from harness.dump.detect import open_dump
     from harness.images.store import Store
-    from harness.judges import agreement, libkdumpfile
-    from harness.judges.zgetdump import Zgetdump
 
     progress = progress_for(json=json, verbose=False)
-    zgetdump = Zgetdump(Store(options.store_path(store), progress), progress, suite=suite)
-    with open_dump(file) as dump, zgetdump.judging(file, dump) as opinion:
-        results = (agreement.check(dump, opinion, progress), libkdumpfile.check(file, dump))
+    images = Store(options.store_path(store), progress)
+    with open_dump(file) as dump:
+        results = opinions(file, dump, vmlinux, suite, images, progress)
         what = {"dump": _identity(dump)}
     return _show(what, results, ("they agree", "not all agree"), json)
 

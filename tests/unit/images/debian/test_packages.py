@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from harness.images.debian import packages
-from harness.images.debian.packages import FOR_ALL_IMAGES, JUDGE, PackageSet, judge_set, unpacked
+from harness.images.debian.packages import (
+    FOR_ALL_IMAGES,
+    JUDGE,
+    PackageSet,
+    crash_set,
+    judge_set,
+    unpacked,
+)
 from harness.images.store import Built, Store, sha256
 from harness.progress import NoProgress
 from tests.support.fake_apt import FakeApt, fake_apt
@@ -62,7 +69,7 @@ def test_a_package_set_is_unpacked_and_pinned(apt: FakeApt, store: Store, tmp_pa
     assert get() == image, "a warm store needs no network"
 
 
-@pytest.mark.parametrize("wanted", [*FOR_ALL_IMAGES, JUDGE, judge_set("sid")])
+@pytest.mark.parametrize("wanted", [*FOR_ALL_IMAGES, JUDGE, judge_set("sid"), crash_set(None)])
 def test_what_a_set_is_does_not_follow_from_the_hosts_release(
     wanted: PackageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

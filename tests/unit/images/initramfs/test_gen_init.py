@@ -119,6 +119,7 @@ def test_any_text_is_entries_or_a_usage_error(text: str, tmp_path_factory: pytes
 
 APPENDED_TO = {
     "content": "crash/crashed.list",
+    "crash": "builder/builder.list",
     "e2fsck": "dump/zfcpdump.list",
     "judge": "builder/builder.list",
     "libraries": "builder/builder.list",

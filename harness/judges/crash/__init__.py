@@ -1,0 +1,3 @@
+"""The crash utility as a judge: ``guest`` runs it, ``output`` reads what it says, ``agreement``
+compares that with our reader and drgn.
+"""
