@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from harness.dump.linux.crashed_kernel import Kernel, uts_names
+from harness.dump.linux.early import early
 from harness.dump.linux.kernel_log import panic_in, read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import Dump
@@ -45,7 +46,8 @@ def describe(dump: Dump) -> dict[str, Any]:
                 unreadable.append(error.message)
             return None
 
-    info = attempt(lambda: Vmcoreinfo.of(dump))
+    before = attempt(lambda: early(dump))
+    info = attempt(lambda: Vmcoreinfo.of(dump)) if before is None else None
     kernel = attempt(lambda: Kernel(dump)) if info else None
     log = attempt(lambda: _Log.of(kernel)) if kernel else None
     cpus = attempt(lambda: dump.cpus_in_reach)
@@ -58,6 +60,7 @@ def describe(dump: Dump) -> dict[str, Any]:
         "incomplete": why,
         "size": dump.content.size,
         "length": dump.length,
+        "early": None if before is None else str(before),
         "memory": sum(end - start for start, end in memory),
         "limited": None if dump.limited is None else list(dump.limited),
         "left_out": sum(end - start for start, end in dump.left_out),

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
+from harness.dump.linux.early import early, lost_note
 from harness.dump.linux.kernel_log import Record, panic_in, read_log
 from harness.dump.linux.vmcoreinfo_note import note_in
 from harness.dump.reader import Dump, vmcoreinfo_in
@@ -39,6 +40,9 @@ def prefixes(dump: Dump) -> CheckResult:
     if not cpus:
         return CheckResult.skipped(PREFIXES, "CPUs", "the dump has no CPU")
     all_prefixes = [cpu.prefix for cpu in cpus]
+    if not any(all_prefixes) and early(dump) is not None:
+        why = "early: the kernel had not given a lowcore to any CPU yet"
+        return CheckResult.skipped(PREFIXES, "CPUs", why)
     if set(all_prefixes) == {None}:
         return CheckResult.skipped(PREFIXES, "CPUs", "the dump has no prefix of any CPU")
     everywhere = [(at, prefix) for at, prefix in enumerate(all_prefixes) if prefix]
@@ -134,8 +138,7 @@ def vmcoreinfo_alone(dump: Dump) -> CheckResult:
     """It must have the required lines, be the lowcore's note, and fit the kernel in memory."""
     note = dump.vmcoreinfo
     if note is None:
-        kind = FindingKind.VMCOREINFO_MISSING
-        return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, kind, _NO_VMCOREINFO)
+        return _without_vmcoreinfo(dump)
     lines = note.rstrip(b"\0").decode(errors="replace").removesuffix("\n").split("\n")
     findings = list(vmcoreinfo.lacking(lines))
     # what a limited dump lacks is no fault: then an error is passed on
@@ -153,6 +156,23 @@ def vmcoreinfo_alone(dump: Dump) -> CheckResult:
             message = f"OSRELEASE is {told}, the kernel in memory says that it is {found!r}"
             findings.append(Finding(VMCOREINFO, FindingKind.VMCOREINFO_DIFFERS, message))
     return CheckResult(VMCOREINFO, len(lines), vmcoreinfo.UNIT, tuple(findings))
+
+
+def _without_vmcoreinfo(dump: Dump) -> CheckResult:
+    """No fault if Linux had not set it, and memory has none that only lost its pointer."""
+    found = early(dump)
+    if found is None:
+        kind = FindingKind.VMCOREINFO_MISSING
+        return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, kind, _NO_VMCOREINFO)
+    lost = lost_note(dump) if found.image is None else None
+    if lost is None:
+        return CheckResult.skipped(VMCOREINFO, vmcoreinfo.UNIT, f"the dump is early: {found}")
+    message = (
+        f"{_NO_VMCOREINFO}: the absolute lowcore does not point to one, although memory has one at "
+        f"{lost:#x}"
+    )
+    kind = FindingKind.VMCOREINFO_NOT_IN_MEMORY
+    return CheckResult.failed(VMCOREINFO, vmcoreinfo.UNIT, kind, message)
 
 
 def page_tables(dump: Dump) -> CheckResult:
@@ -186,7 +206,7 @@ def _misplaced(symbol: str, message: str) -> Finding:
 
 def statements_alone(dump: Dump) -> CheckResult:
     """What is told several times must be the same each time."""
-    if dump.vmcoreinfo is None:
+    if dump.vmcoreinfo is None and early(dump) is None:
         return CheckResult.skipped(statements.CHECK, statements.UNIT, _NO_VMCOREINFO)
     return statements.of_dump(dump)
 

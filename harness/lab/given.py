@@ -10,12 +10,12 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.host.paths import require_file
 from harness.images.kernel import configuration
-from harness.images.kernel import image as kernel_image
 from harness.images.kernel.build import Kernel, complete_configuration
 from harness.images.kernel.dependencies import Loss
 from harness.images.provide import Images
 from harness.images.store import sha256
 from harness.lab.rules import Version, version_of
+from harness.s390x.zipl import ENTRY_MARK, ENTRY_OFFSET
 
 # "# Linux/s390 6.12.63 Kernel Configuration": scripts/kconfig/confdata.c, conf_write
 _HEADER = re.compile(r"^# Linux/(\S+) (\S+) .*Kernel Configuration$", re.MULTILINE)
@@ -66,8 +66,8 @@ def given(images: Images, word: str, source: str | None = None) -> Given:
 def _is_image(path: Path) -> bool:
     require_file(path, "configuration")
     with path.open("rb") as file:
-        head = file.read(kernel_image.ENTRY_OFFSET + len(kernel_image.ENTRY_MARK))
-    return b"\0" in head[:4096] or head.endswith(kernel_image.ENTRY_MARK)
+        head = file.read(ENTRY_OFFSET + len(ENTRY_MARK))
+    return b"\0" in head[:4096] or head.endswith(ENTRY_MARK)
 
 
 def _from_kernel(word: str, kernel: Kernel) -> Given:

@@ -1,4 +1,4 @@
-"""Boot records that zipl writes on a SCSI disk, and the zfcpdump partition superblock.
+"""Boot records that zipl writes on a SCSI disk, what they load, and the zfcpdump superblock.
 
 References: s390-tools ``zipl/include/boot.h`` (struct scsi_mbr, boot_info), ``include/boot``,
 ``zipl/src/bootmap.c`` (component tables) and ``zdump/zfcpdump.h`` (struct zfcpdump_sb /
@@ -20,6 +20,10 @@ BOOT_INFO_SCSI = 2  # boot_info.dev_type
 DUMP_SB_MAGIC = 0x5A46435044554D50  # "ZFCPDUMP"
 DUMP_SB_CSUM_SEED = 0x12345678
 DUMP_SB_CSUM_SIZE = 4096
+
+# a kernel that can be loaded: arch/s390/boot/head.S (Linux 6.12), EP_OFFSET, EP_STRING
+ENTRY_OFFSET = 0x10008
+ENTRY_MARK = b"S390EP"
 
 DUMP_SB_SIZE = len(c_zipl.scsi_dump_sb)
 

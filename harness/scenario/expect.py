@@ -45,6 +45,11 @@ class Expect(Strict):
     dump_console: tuple[Pattern, ...] = Field(
         (), description="regular expressions that the dump system's console must match"
     )
+    early: bool = Field(
+        False,
+        description="whether the system crashes before its kernel has set VMCOREINFO, which the "
+        "dump then lacks",
+    )
     reipl: bool = Field(False, description="whether the original system is re-IPLed in the end")
     time_limit: float | None = Field(
         None,

@@ -370,6 +370,7 @@ class FindingKind(StrEnum):
     REIPL_COUNTER = "reipl-counter"
     CONSOLE_UNMATCHED = "console-unmatched"
     TOO_SLOW = "too-slow"
+    NOT_EARLY = "not-early"
     NOT_WRONG = "not-wrong"
     FINDING_UNMATCHED = "finding-unmatched"
     FINDING_UNEXPECTED = "finding-unexpected"

@@ -32,6 +32,8 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     if info["container"]:
         yield "found in", info["container"]
     yield "complete", "yes" if info["complete"] else f"no: {info['incomplete']}"
+    if info["early"]:
+        yield "early", info["early"]
     yield "size", f"{info['size']} bytes; {info['length']} according to the dump's headers"
     yield "memory", f"{format_size(info['memory'])} in {counted(info['pieces'], 'piece')}"
     if info["limited"]:
@@ -40,6 +42,15 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     if info["left_out"]:
         yield "left out", f"{format_size(info['left_out'])} of memory is not in the file"
     yield from _map(info["memory_map"], info["pieces"])
+    yield from _kernel(info)
+    yield from info["times"].items()
+    yield from info["facts"].items()
+    yield from info["container_facts"].items()
+    for why in info["unreadable"]:
+        yield "unreadable", why
+
+
+def _kernel(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     if info["uts"]:
         for name in ("nodename", "release", "version"):
             yield name, info["uts"][name]
@@ -51,11 +62,6 @@ def _lines(info: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         log = info["log"]
         yield "kernel log", f"{log['records']} records, up to {log['last_seconds']:.6f} s of uptime"
         yield "panic", info["panic"] or "none in the kernel log"
-    yield from info["times"].items()
-    yield from info["facts"].items()
-    yield from info["container_facts"].items()
-    for why in info["unreadable"]:
-        yield "unreadable", why
 
 
 def _map(ranges: Sequence[Sequence[int]], count: int) -> Iterator[tuple[str, str]]:

@@ -21,13 +21,13 @@ from functools import cached_property, partial
 
 from harness.dump.linux import dat, os_info
 from harness.dump.linux.crashed_kernel import HOME_SPACE, AddressSpace, Kernel, lowcore_pointers
+from harness.dump.linux.early import TEXT_OFFSET, early
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import Dump, Segment
 from harness.errors import EvidenceError, LimitError
 from harness.limits import limits
 from harness.s390x.lowcore import PREFIX_AREA_SIZE
 
-TEXT_OFFSET = 0x100000  # where the image is linked to: arch/s390/kernel/vmlinux.lds.S
 _HOME_SPACE_SINCE = (3, 15)  # e258d719ff28 "s390/uaccess: always run the kernel in home space"
 _FIELDS_OF_LINUX = slice(0x200, 0xE00)  # of a lowcore; their places change between versions
 _NAMED = 4  # how many of those who say the same a message names
@@ -188,6 +188,9 @@ class Statements:
 
     def _absolute_stext(self) -> Iterator[Told]:
         yield from self._in_image("_stext")
+        found = early(self._dump)
+        if found is not None and found.image is not None:
+            yield Told("absolute lowcore", found.image)
         yield from self._field("image_phys")
         if self._walk_image:
             for virtual in (*self._line("SYMBOL(_stext)"), *self._field("image_start"))[:1]:

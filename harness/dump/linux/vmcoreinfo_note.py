@@ -12,8 +12,8 @@ from harness.dump.formats.elf.c_elf import NHDR_SIZE, c_elf
 from harness.s390x.lowcore import PAGE_SIZE
 
 NAME = b"VMCOREINFO"
-_POINTER = 0xE0C  # in the absolute lowcore: u64 address of the note
-_HEAD_SIZE = NHDR_SIZE + 12  # with NAME and its NUL, padded to whole words
+POINTER = 0xE0C  # in the absolute lowcore: u64 address of the note
+DATA_AT = NHDR_SIZE + 12  # behind NAME and its NUL, padded to whole words
 
 
 def note_in(read: Callable[[int, int], bytes]) -> bytes | None:
@@ -22,13 +22,18 @@ def note_in(read: Callable[[int, int], bytes]) -> bytes | None:
     ``read(address, size)`` returns ``size`` bytes from an absolute address on, fewer at the end of
     memory. Its exceptions are passed on.
     """
-    pointer = read(_POINTER, 8)
+    pointer = read(POINTER, 8)
     address = int.from_bytes(pointer, "big")
     if len(pointer) < 8 or address == 0:
         return None
-    head = read(address, _HEAD_SIZE)
-    if len(head) < _HEAD_SIZE or head[NHDR_SIZE:].rstrip(b"\0") != NAME:
+    head = read(address, DATA_AT)
+    if not is_head(head):
         return None
     size = c_elf.Elf64_Nhdr(head[:NHDR_SIZE]).n_descsz
-    note = read(address + _HEAD_SIZE, size) if size <= PAGE_SIZE else b""
+    note = read(address + DATA_AT, size) if size <= PAGE_SIZE else b""
     return note if len(note) == size else None
+
+
+def is_head(data: bytes) -> bool:
+    """Whether these are the first ``DATA_AT`` bytes of such a note."""
+    return len(data) == DATA_AT and data[NHDR_SIZE:].rstrip(b"\0") == NAME

@@ -11,10 +11,8 @@ from harness.host.fault import unusable
 from harness.host.paths import require_file
 from harness.images.kernel.unpack import Between, Holds, unpacked
 from harness.limits import limits, require
+from harness.s390x.zipl import ENTRY_MARK, ENTRY_OFFSET
 
-# arch/s390/boot/head.S (Linux 6.12): EP_OFFSET, EP_STRING
-ENTRY_OFFSET = 0x10008
-ENTRY_MARK = b"S390EP"
 _HEAD = ENTRY_OFFSET + len(ENTRY_MARK)
 # arch/s390/include/asm/setup.h, struct parmarea at 0x10400: kernel_version
 VERSION_POINTER = 0x10428

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from harness.errors import EvidenceError
 from harness.evidence.names import CONSOLE, CRASH_DIRECTORY, DUMP_DIRECTORY, MACHINE, OUTCOME
+from harness.verify.checks.crashed_kernel.vmcoreinfo import note_in_memory
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
@@ -16,13 +17,15 @@ CHECK, UNIT = "expectations", "expectations"
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """Check the patterns of both consoles, and the time limit; skipped if there are none.
+    """Check the patterns of both consoles, the time limit, and that an early crash was one.
+
+    Skipped if the scenario expects none of these.
 
     Raises EvidenceError if a time is missing that is needed for the limit.
     """
     expect = evidence.expect
     patterns = len(expect.crash_console) + len(expect.dump_console)
-    compared = patterns + (expect.time_limit is not None)
+    compared = patterns + (expect.time_limit is not None) + expect.early
     if not compared:
         return CheckResult.skipped(CHECK, UNIT, "the scenario expects no more than a right dump")
     with time_to_match():
@@ -41,6 +44,9 @@ def _faults(evidence: Evidence) -> Iterator[tuple[FindingKind, str]]:
             if not re.search(pattern, text, re.MULTILINE):
                 message = f"nothing in {directory}/{CONSOLE} matches '{pattern}'"
                 yield FindingKind.CONSOLE_UNMATCHED, message
+    if expect.early and note_in_memory(evidence.ram) is not None:
+        message = "an early crash was expected, but the crashed kernel had set VMCOREINFO before it"
+        yield FindingKind.NOT_EARLY, message
     if expect.time_limit is not None:
         yield from _too_slow(evidence, expect.time_limit)
 

@@ -155,7 +155,7 @@ def test_the_report_in_pytest_is_harmless(tmp_path):
 
 
 def test_text_from_a_dump_is_harmless(capsys):
-    names = "file", "format", "container", "incomplete", "release", "build_id", "panic"
+    names = "early", "file", "format", "container", "incomplete", "release", "build_id", "panic"
     info = {
         **dict.fromkeys(names, HOSTILE),
         "complete": False,

@@ -20,6 +20,7 @@ INFO = {
     "memory": 512 << 20,
     "limited": None,
     "left_out": 0,
+    "early": None,
     "memory_map": [[0, 512 << 20]],
     "cpus": None,
     "release": None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.dump.formats.table import format_named
+from harness.dump.linux.early import early
 from harness.dump.linux.statements import Loads, Statement, Statements
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
 from harness.dump.reader import Dump
@@ -42,7 +43,8 @@ def _check(
 ) -> CheckResult:
     """Hold all statements against each other; ``notes`` say who made none.
 
-    Skipped if VMCOREINFO names no page tables: that of every Linux does.
+    Skipped if VMCOREINFO names no page tables: that of every Linux does. Also skipped if the dump
+    is so early that nothing was said twice.
     """
     note = dump.vmcoreinfo
     if note is not None and "SYMBOL(swapper_pg_dir)" not in Vmcoreinfo(note, dump.name).lines:
@@ -53,6 +55,8 @@ def _check(
         compared += len(statement.told) - 1
         if statement.contradicts:
             wrong.append(statement)
+    if not compared and early(dump) is not None:
+        return CheckResult.skipped(CHECK, UNIT, "early: the kernel had said nothing twice yet")
     findings = [_finding(each) for each in wrong[:_SHOWN]]
     if len(wrong) > _SHOWN:
         message = f"and {len(wrong) - _SHOWN} more of the kind"

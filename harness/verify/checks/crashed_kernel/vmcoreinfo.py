@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.linux.early import early
 from harness.dump.linux.vmcoreinfo_note import note_in
 from harness.errors import EvidenceError
 from harness.verify.evidence import Evidence, RamImage
@@ -22,7 +23,10 @@ _SYMBOL = re.compile(r"SYMBOL\([\w.]+\)=[0-9a-f]+")
 
 
 def check(evidence: Evidence) -> CheckResult:
-    """The note must be there, have the required lines, and equal the one in the crashed memory."""
+    """The note must be there, have the required lines, and equal the one in the crashed memory.
+
+    Skipped if the system stopped before it had set VMCOREINFO, and the scenario expects that.
+    """
     if evidence.dump is None:
         return CheckResult.failed(
             CHECK, UNIT, FindingKind.NO_DUMP, f"no VMCOREINFO: {evidence.dump_fault}"
@@ -35,7 +39,12 @@ def check(evidence: Evidence) -> CheckResult:
     if dumped is None and before is not None and _is_withheld(evidence):
         return CheckResult.skipped(CHECK, UNIT, _WITHHELD)
     if dumped is None:
+        found = early(evidence.crashed)
+        if found is not None and evidence.expect.early:
+            return CheckResult.skipped(CHECK, UNIT, f"the dump is early: {found}")
         where = "has none either" if before is None else f"has one of {len(before)} bytes"
+        if found is not None:
+            where += f"; the dump is early: {found}. expect.early in the scenario expects that"
         return CheckResult.failed(
             CHECK,
             UNIT,

@@ -7,9 +7,16 @@ import pytest
 from harness.errors import EvidenceError
 from harness.verify import patterns
 from harness.verify.checks import expectations, reipl
+from harness.verify.checks.crashed_kernel import vmcoreinfo
 from harness.verify.evidence import Evidence
 from harness.verify.run_checks import run_checks
-from tests.support.evidence import CONSOLE, SyntheticRun
+from tests.support.evidence import (
+    CONSOLE,
+    VMCORE_INFO_POINTER,
+    VMCOREINFO,
+    SyntheticRun,
+    crashed_memory,
+)
 
 LOADED = {"named": "the original system", "loaded": True}
 ASKED = {"reipl_block": "00"}
@@ -209,3 +216,33 @@ def test_evidence_that_does_not_tell_what_was_expected(tmp_path):
     (root / "run.json").write_text("{}")
     with pytest.raises(EvidenceError, match=r"run\.json"), Evidence.open(root):
         pass
+
+
+EARLY = {"early": True}
+
+
+def test_an_early_crash_is_right_if_it_is_expected(tmp_path):
+    memory = early_memory()
+    run = {"memory": memory, "vmcoreinfo": None, "expect": EARLY}
+    result = result_of(vmcoreinfo, tmp_path / "expected", **run)
+    assert (result.skipped_reason or "").startswith("the dump is early: Linux had not set")
+    assert result_of(expectations, tmp_path / "kept", **run).passed
+    said = message(vmcoreinfo, tmp_path / "not", memory=memory, vmcoreinfo=None)
+    assert "the crashed memory has none either; the dump is early: Linux had not set" in said
+
+
+def test_an_early_crash_that_comes_late_is_not_as_expected(tmp_path):
+    said = message(expectations, tmp_path, expect=EARLY)
+    assert said.startswith("an early crash was expected, but the crashed kernel had set VMCOREINFO")
+
+
+def test_a_dump_without_vmcoreinfo_is_not_early_because_that_was_expected(tmp_path):
+    said = message(vmcoreinfo, tmp_path / "lost", vmcoreinfo=None, expect=EARLY)
+    assert said.endswith(f"the crashed memory has one of {len(VMCOREINFO)} bytes")
+
+
+def early_memory():
+    """Memory of a Linux that stopped before it had set VMCOREINFO."""
+    memory = bytearray(crashed_memory())
+    memory[VMCORE_INFO_POINTER : VMCORE_INFO_POINTER + 8] = (0x80001).to_bytes(8, "big")
+    return bytes(memory)
