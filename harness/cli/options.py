@@ -69,7 +69,7 @@ def _limit_factor(text: object) -> int:
 
 
 def _sector_size(text: object) -> int:
-    from harness.dump.disk.partition import SECTOR_SIZES
+    from harness.s390x.zipl import SECTOR_SIZES
 
     if str(text) not in map(str, SECTOR_SIZES):
         known = " or ".join(map(str, SECTOR_SIZES))

@@ -15,6 +15,7 @@ from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store
 from harness.images.zipl_guest import BootFiles, builder_initramfs, run_zipl
 from harness.progress import Progress
+from harness.qemu.disk import Disk
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.layouts.c_zipl import c_zipl
 from harness.s390x.zipl import (
@@ -24,18 +25,17 @@ from harness.s390x.zipl import (
     DUMP_SB_MAGIC,
     DUMP_SB_SIZE,
     MAGIC,
+    RESERVED_SECTORS,
 )
 
 DISK = "disk.img"
 
 MIB = 1 << 20
 PARTITION_START = MIB
-# what zipl -d reserves beside kernel and ramdisk (seen with s390-tools 2.16)
-ZIPL_RESERVE = 32 * MIB
 # beside the dump: kernel, ramdisk, boot map, ELF headers with the crashed kernel's image a second
-# time (since Linux 6.10), what zipl keeps; and, in a file system, its own tables.
+# time (since Linux 6.10); and what zipl keeps, or the tables of a file system.
 # Disk images are sparse, so a large size costs nothing.
-PARTITION_EXTRA = 128 << 20
+PARTITION_EXTRA = 96 << 20
 FILE_SYSTEM_EXTRA = 128 << 20
 FILE_SYSTEM_SHARE = 32  # this part of the size, as 1/n
 
@@ -43,8 +43,7 @@ FILE_SYSTEM_SHARE = 32  # this part of the size, as 1/n
 UUID = "7a686172-6e65-7373-2064-756d70206469"
 TIME = "1"  # seconds since 1970; 0 would mean the current time (lib/ext2fs, fs->now)
 
-# a DOS partition table counts 512-byte blocks in 32 bits
-LARGEST = ((1 << 32) - 1) * BLOCK_SIZE
+_MOST_SECTORS = (1 << 32) - 1  # a DOS partition table has 32 bits for them
 
 _PARTITION_ENTRY = struct.Struct("<B3sB3sII")  # status, CHS, type, CHS, first block, blocks
 _PARTITION_TABLE = 0x1BE
@@ -55,18 +54,22 @@ _SIGNATURE = b"\x55\xaa"
 
 @dataclass(frozen=True)
 class DiskSpec:
-    """A disk of ``size`` bytes that loads ``kernel`` with ``ramdisk`` and ``parmline``."""
+    """A disk of ``size`` bytes that loads ``kernel`` with ``ramdisk`` and ``parmline``.
+
+    ``sector_size`` is in bytes; partition table and boot records count in sectors.
+    """
 
     layout: DiskLayout
     size: int
     kernel: Kernel
     ramdisk: Built
     parmline: str
+    sector_size: int = BLOCK_SIZE
 
 
-def size_for(layout: DiskLayout, memory: int) -> int:
+def size_for(layout: DiskLayout, memory: int, sector_size: int = BLOCK_SIZE) -> int:
     """The size in bytes, in whole MiB, of a disk that can hold a dump of ``memory`` bytes."""
-    extra = PARTITION_EXTRA
+    extra = PARTITION_EXTRA + RESERVED_SECTORS * sector_size
     if layout.is_file_system:
         extra = FILE_SYSTEM_EXTRA + memory // FILE_SYSTEM_SHARE
     size = PARTITION_START + memory + extra
@@ -95,11 +98,12 @@ def dump_disk(
         disk = directory / DISK
         kernel = host_kernel()
         with progress.task(f"prepare a {spec.layout} {kind} with zipl"):
-            make_partition(disk, spec.size)
+            make_partition(disk, spec.size, spec.sector_size)
             if spec.layout.is_file_system:
                 _make_file_system(disk, spec, Tools(log, f"a {spec.layout} disk", _FIXED))
-            run_zipl(guest, kernel, disk, spec.layout, boot, log)
-            check_boot_records(disk, spec.layout)
+            shown = Disk(disk, sector_size=spec.sector_size)
+            run_zipl(guest, kernel, shown, spec.layout, boot, log)
+            check_boot_records(disk, spec.layout, spec.sector_size)
         spec.kernel.require_unchanged()
         return {"zipl": _version_of("s390-tools", guest)}
 
@@ -111,25 +115,27 @@ def dump_disk(
         "parmline": spec.parmline,
         "builder": guest.key,  # zipl, and how it is called
     }
+    if spec.sector_size != BLOCK_SIZE:
+        inputs["sector_size"] = spec.sector_size
     return store.get(f"{kind}-{spec.layout}", inputs, build)
 
 
-def check_boot_records(disk: Path, layout: DiskLayout) -> None:
+def check_boot_records(disk: Path, layout: DiskLayout, sector_size: int = BLOCK_SIZE) -> None:
     """Raises BuildError unless ``disk`` has the boot records that zipl writes for ``layout``."""
-    problem = _problem(disk, layout)
+    problem = _problem(disk, layout, sector_size)
     if problem is not None:
         raise BuildError(f"zipl left a {layout} disk that is not right: {problem}")
 
 
-def make_partition(disk: Path, size: int) -> None:
+def make_partition(disk: Path, size: int, sector_size: int = BLOCK_SIZE) -> None:
     """A new disk image with a DOS partition table and one partition over (nearly) all of it."""
     entry = _PARTITION_ENTRY.pack(
         0,
         _NO_CHS,
         _LINUX,
         _NO_CHS,
-        PARTITION_START // BLOCK_SIZE,
-        (size - PARTITION_START) // BLOCK_SIZE,
+        PARTITION_START // sector_size,
+        (size - PARTITION_START) // sector_size,
     )
     table = entry + bytes(3 * _PARTITION_ENTRY.size) + _SIGNATURE
     with disk.open("xb") as file:
@@ -140,24 +146,25 @@ def make_partition(disk: Path, size: int) -> None:
 
 def _check_size(spec: DiskSpec, boot: BootFiles) -> None:
     dump_system = boot.kernel.stat().st_size + boot.ramdisk.stat().st_size
-    beside = dump_system if spec.layout.is_file_system else ZIPL_RESERVE
+    sector, largest = spec.sector_size, _MOST_SECTORS * spec.sector_size
+    beside = dump_system if spec.layout.is_file_system else RESERVED_SECTORS * sector
     least = PARTITION_START + dump_system + beside
-    least += -least % BLOCK_SIZE
-    if not least <= spec.size <= LARGEST or spec.size % BLOCK_SIZE:
+    least += -least % sector
+    if not least <= spec.size <= largest or spec.size % sector:
         raise UsageError(
             f"a {spec.layout} dump disk cannot have {spec.size} bytes",
-            hint=f"choose a multiple of {BLOCK_SIZE} from {least} to {LARGEST}",
+            hint=f"choose a multiple of {sector} from {least} to {largest}",
         )
 
 
-def _problem(disk: Path, layout: DiskLayout) -> str | None:
+def _problem(disk: Path, layout: DiskLayout, sector_size: int) -> str | None:
     """What is wrong with the boot records; None if nothing is."""
     size = disk.stat().st_size
     with disk.open("rb") as file:
         mbr = c_zipl.scsi_mbr(file.read(len(c_zipl.scsi_mbr)))
         if mbr.magic != MAGIC:
             return "no zIPL boot record"
-        table = mbr.program_table_pointer.blockno * BLOCK_SIZE
+        table = mbr.program_table_pointer.blockno * sector_size
         if not PARTITION_START <= table < size:
             return f"the program table is said to be at byte {table:#x}"
         file.seek(table)
@@ -192,6 +199,8 @@ def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
         "lazy_journal_init=1",  # a new image is all zeros anyway
     )
     kib = (spec.size - PARTITION_START) // 1024
+    # mke2fs takes an image for a disk with sectors of 512 bytes; a block is one or more sectors
+    block = () if spec.sector_size == BLOCK_SIZE else ("-b", str(spec.sector_size))
     tools.run(
         [
             "mke2fs",
@@ -199,6 +208,7 @@ def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
             *("-t", str(spec.layout)),
             *("-m", "0"),  # no blocks are reserved for root: the dump may use all
             *("-U", UUID),
+            *block,
             *("-E", ",".join(options)),
             str(disk),
             f"{kib}k",

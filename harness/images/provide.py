@@ -45,6 +45,7 @@ from harness.images.needs import Wanted, require
 from harness.images.store import Built, Store
 from harness.progress import Progress
 from harness.s390x.disk_layout import DiskLayout
+from harness.s390x.zipl import BLOCK_SIZE
 
 # zipl -d writes a parmline of its own and takes no other. This is the same parmline for a dump
 # to a file system. possible_cpus: a dump needs one CPU (s390-tools zipl/src/job.c)
@@ -163,6 +164,7 @@ class Images:
         parmline: str = "",
         *,
         size: int | None = None,
+        sector_size: int = BLOCK_SIZE,
     ) -> Built:
         """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides the computed size."""
         if parmline and not layout.is_file_system:
@@ -172,10 +174,11 @@ class Images:
             )
         spec = DiskSpec(
             layout,
-            size_for(layout, memory) if size is None else size,
+            size_for(layout, memory, sector_size) if size is None else size,
             kernel,
             ramdisk,
             f"{FILE_SYSTEM_PARMLINE} {parmline}".strip() if layout.is_file_system else "",
+            sector_size,
         )
         return dump_disk(
             self.store, self.progress, spec, host_kernel=lambda: self._builder_kernel(kernel)

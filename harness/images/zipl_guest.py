@@ -37,7 +37,7 @@ def builder_initramfs(store: Store, progress: Progress) -> Built:
 
 
 def run_zipl(
-    guest: Built, host_kernel: Kernel, disk: Path, layout: DiskLayout, boot: BootFiles, log: Path
+    guest: Built, host_kernel: Kernel, disk: Disk, layout: DiskLayout, boot: BootFiles, log: Path
 ) -> None:
     """Make the first partition of ``disk`` bootable for ``layout``, in place.
 
@@ -53,7 +53,7 @@ def run_zipl(
             initrd=_initrd(guest, boot, directory),
             # the script scans for the one disk: 256 targets take 15 s
             append=f"console=ttysclp0 panic=0 quiet scsi_mod.scan=manual builder.layout={layout}",
-            disks=(Disk(disk),),
+            disks=(disk,),
         )
         try:
             complaint = run_job(spec, directory, JOB, SECONDS)

@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 from harness.dump.byte_source import File
 from harness.dump.detect import open_dump
 from harness.dump.disk.ext_files import FileSystem
-from harness.dump.disk.zipl_superblock import is_dump_disk
+from harness.dump.disk.partition_table import partition_at
+from harness.dump.disk.zipl_superblock import is_dump_disk, superblock_of_disk
 from harness.dump.formats.s390.c_s390 import SECTOR
 from harness.dump.formats.table import FORMATS, Format, Knows, format_named
 from harness.dump.reader import Dump
@@ -35,6 +36,7 @@ from harness.judges.guest import PARMLINE, Results, Said, let_judge, make_result
 from harness.progress import Progress
 from harness.qemu.disk import Disk
 from harness.qemu.spec import MachineSpec
+from harness.s390x.zipl import SECTOR_SIZES
 
 MEMORY = 512 << 20
 SECONDS = 120.0
@@ -127,7 +129,10 @@ class Zgetdump:
                 kernel=self._images.dump_kernel().image,
                 initrd=guest.path / IMAGE,
                 append=f"{PARMLINE} judge.device={device} judge.formats={','.join(formats)}",
-                disks=(Disk(path, read_only=True), Disk(results, lun=1)),
+                disks=(
+                    Disk(path, read_only=True, sector_size=_sector_size(dump)),
+                    Disk(results, lun=1),
+                ),
             )
             seconds = (SECONDS + SECONDS_PER_GIB * size / (1 << 30)) * self._factor
             with self._progress.task("let zgetdump judge it"):
@@ -148,9 +153,10 @@ class Zgetdump:
             return "it has no memory"
         if any(cpu.whole is None for cpu in dump.cpus):  # zgetdump takes zero for what is unknown
             return f"the dump does not have all registers: {'; '.join(dump.misfits)}"
-        block = dump.facts.get("blk_size", SECTOR)
-        if block != SECTOR:
-            return f"it counts in blocks of {block} bytes, and the guest's disk has {SECTOR}"
+        sector = _sector_size(dump)
+        block = dump.facts.get("blk_size", sector)
+        if block != sector:
+            return f"it counts in blocks of {block} bytes, and the guest's disk has {sector}"
         return None
 
 
@@ -164,12 +170,20 @@ def _written(*, virtual: bool = False) -> tuple[str, ...]:
     return tuple(row.name for row in known if row.has_virtual or not virtual)
 
 
+def _sector_size(dump: Dump) -> int:
+    """Of the disk that zgetdump sees: that of the dump's disk, or what the dump counts in."""
+    known = dump.container_facts.get("sector_size") or dump.facts.get("blk_size")
+    return next((size for size in SECTOR_SIZES if size == known), SECTOR)
+
+
 def _device(path: Path, dump: Dump) -> str:
     if not dump.container:
         return _WHOLE_DISK
     with File.open(path) as disk:
         if is_dump_disk(disk):
-            return _FIRST_PARTITION
+            place = superblock_of_disk(disk).superblock
+            named = partition_at(disk, place.part_start, place.part_size)
+            return f"/dev/{named[0].name}" if named else _FIRST_PARTITION
     raise UsageError(
         f"zgetdump finds no dump in {path}: it is in {dump.container}",
         hint="zharness dump convert takes it out",

@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import Self
 
 from harness.s390x.wiring import DUMP_LUN, SYSTEM_LUN
+from harness.s390x.zipl import BLOCK_SIZE
 
 FORMAT = "raw"  # of every image, so that its blocks are where the guest has them
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A raw disk image. ``boot`` makes it the one that is IPLed; ``read_only`` protects it."""
+    """A raw disk image. ``boot`` makes it the one that is IPLed; ``read_only`` protects it.
+
+    ``sector_size`` is in bytes. QEMU rounds an image down to whole sectors.
+    """
 
     path: Path
     lun: int = 0
     boot: bool = False
     read_only: bool = False
+    sector_size: int = BLOCK_SIZE
 
     @classmethod
-    def for_dump(cls, path: Path) -> Self:
+    def for_dump(cls, path: Path, sector_size: int = BLOCK_SIZE) -> Self:
         """The disk that a dump system is loaded from, and writes to."""
-        return cls(path, lun=DUMP_LUN, boot=True)
+        return cls(path, lun=DUMP_LUN, boot=True, sector_size=sector_size)
 
     @classmethod
     def of_system(cls, path: Path) -> Self:
@@ -64,6 +69,8 @@ class Disk:
             device["bootindex"] = 1
         if self.read_only:
             drive["read-only"] = "on"
+        if self.sector_size != BLOCK_SIZE:
+            device["logical_block_size"] = device["physical_block_size"] = self.sector_size
         return [
             *("-drive", ",".join(_dotted(drive))),
             *("-device", ",".join(["scsi-hd", *_dotted(device)])),

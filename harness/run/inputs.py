@@ -113,6 +113,7 @@ class DumpInputs:
             initramfs,
             told.parmline,
             size=dump.disk_size,
+            sector_size=dump.sector_size,
         )
         return cls(kernel, initramfs, disk)
 

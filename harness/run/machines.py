@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.dump.collect import collect_file, collect_partition
-from harness.dump.disk.partition import SECTOR_SIZES
 from harness.evidence.collected import Collected
 from harness.evidence.outcome import ReIplOutcome
 from harness.evidence.snapshot import Snapshot
@@ -44,7 +43,7 @@ class MakesJudges(Protocol):
 def collect(disk: Path, how: Dump, into: Path, progress: Progress) -> Collected:
     """Collect the dump that was written as ``how`` says; raises what its reader raises."""
     if how.layout.is_file_system:
-        return collect_file(disk, DUMP_PARTITION, into, progress, sector_size=SECTOR_SIZES[0])
+        return collect_file(disk, DUMP_PARTITION, into, progress, sector_size=how.sector_size)
     return collect_partition(disk, into, progress)
 
 

@@ -147,9 +147,8 @@ class Work:
         dumper = self._machines.dumper(
             self._binary, self._phases, self._phases.stall_seconds, self._lines_of("dump")
         )
-        outcome = dumper.dump(
-            snapshot, Disk.for_dump(directory.disk), dump.layout, dump.hsa_size, directory.dump
-        )
+        disk = Disk.for_dump(directory.disk, dump.sector_size)
+        outcome = dumper.dump(snapshot, disk, dump.layout, dump.hsa_size, directory.dump)
         directory.write_json(directory.outcome, outcome.to_json())
         return outcome
 

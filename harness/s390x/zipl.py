@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from harness.s390x.layouts.c_zipl import c_zipl
 
-BLOCK_SIZE = 512
+BLOCK_SIZE = 512  # in which zipl's pointers count on nearly all disks: the size of a sector
+SECTOR_SIZES = (BLOCK_SIZE, 4096)  # of SCSI and NVMe disks
 MAGIC = b"zIPL"
+
+# sectors that ``zipl -d`` keeps free for itself, beside kernel and ramdisk: bootmap.c takes the
+# number of bytes IMAGE_LOAD_ADDRESS for a number of blocks (estimate_scsi_dump_size)
+RESERVED_SECTORS = 0x10000
 
 COMPONENT_IPL = 0  # component table header type: the boot firmware may load it
 COMPONENT_DUMP = 1

@@ -20,6 +20,7 @@ from harness.errors import UsageError
 from harness.images.kernel import configuration
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.s390x.disk_layout import DiskLayout
+from harness.s390x.zipl import BLOCK_SIZE, SECTOR_SIZES
 from harness.scenario.expect import DumpFormat, Expect
 from harness.scenario.options import Option, Written, options_of
 from harness.scenario.sizes import format_size, parse_size
@@ -68,6 +69,15 @@ Size = Annotated[
 ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
 TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
 WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_named))]
+
+
+def _sector_size(size: int) -> int:
+    if size not in SECTOR_SIZES:
+        raise refusal(f"{size} is no size of a sector: {' or '.join(map(str, SECTOR_SIZES))}")
+    return size
+
+
+SectorSize = Annotated[int, AfterValidator(_sector_size)]
 
 
 class Load(StrEnum):
@@ -191,6 +201,9 @@ class Dump(_WithKernel):
     disk_size: Annotated[
         Size | None, Option("--disk-size", "Size of the dump disk, such as 512M or 1G.")
     ] = Field(None, multiple_of=4096, description="default: as needed")
+    sector_size: Annotated[
+        SectorSize, Option("--disk-sector-size", "Size of the dump disk's sectors: 512 or 4096.")
+    ] = Field(BLOCK_SIZE, description="size of the dump disk's sectors in bytes")
     parmline: Annotated[
         str,
         Option(

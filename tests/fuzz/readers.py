@@ -12,7 +12,6 @@ from harness.dump.describe import describe
 from harness.dump.detect import open_dump
 from harness.dump.disk.ext_files import FileSystem, is_ext
 from harness.dump.disk.ngdump import parse_meta
-from harness.dump.disk.partition import SECTOR_SIZES
 from harness.dump.disk.partition_table import partition_at, partition_numbered, read_table
 from harness.dump.formats.elf.reader import cpus_in, parse_layout, parse_notes
 from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
@@ -23,6 +22,7 @@ from harness.errors import EvidenceError, UserSpaceCore
 from harness.inspect import check as alone
 from harness.progress import NoProgress
 from harness.s390x.lowcore import PAGE_SIZE
+from harness.s390x.zipl import SECTOR_SIZES
 from tests.support.dumps.byte_source import Memory
 
 _SEGMENTS = 50  # the most segments that are read

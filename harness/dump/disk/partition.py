@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-SECTOR_SIZES = (512, 4096)  # of SCSI and NVMe disks
 FORCE_OPTION = "--sector-size"
 # of one disk, the disk itself included (Linux include/linux/genhd.h, DISK_MAX_PARTS)
 LINUX_LIMIT = 256

@@ -23,13 +23,13 @@ from harness.dump.disk.dos_table import dos_table, protects_gpt
 from harness.dump.disk.ext_files import begins_ext
 from harness.dump.disk.partition import (
     FORCE_OPTION,
-    SECTOR_SIZES,
     Kind,
     Partition,
     Table,
 )
 from harness.dump.disk.zipl_superblock import find_superblock, program_table_at
 from harness.errors import EvidenceError
+from harness.s390x.zipl import SECTOR_SIZES
 
 
 def read_table(disk: ByteSource, sector_size: int | None = None) -> Table | None:

@@ -17,6 +17,8 @@ from harness.s390x.zipl import (
     DUMP_SB_MAGIC,
     DUMP_SB_SIZE,
     MAGIC,
+    RESERVED_SECTORS,
+    SECTOR_SIZES,
     cksm,
 )
 
@@ -25,8 +27,9 @@ _SECTOR = 512
 _MBR_SIZE = len(c_zipl.scsi_mbr)
 _BOOT_INFO = 0x70
 _DUMP_SB_MAGIC_BYTES = DUMP_SB_MAGIC.to_bytes(8, "big")
-# zipl reserves the end of the partition for kernel, ramdisk, boot map and superblock
-_SEARCHED = 64 << 20
+# zipl reserves the end of the partition for kernel, ramdisk, boot map and superblock; it writes
+# these to the beginning of what it reserved
+_SEARCHED = (32 << 20) + RESERVED_SECTORS * max(SECTOR_SIZES)
 _CHUNK = 1 << 20
 
 

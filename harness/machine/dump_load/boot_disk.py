@@ -25,10 +25,13 @@ _TYPE_OFFSET = len(MAGIC)
 
 
 class BootDisk:
-    """The component tables of one raw disk image that zipl prepared."""
+    """The component tables of one raw disk image that zipl prepared.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    zipl's pointers count in sectors of the disk, of ``sector_size`` bytes.
+    """
+
+    def __init__(self, path: Path, sector_size: int = BLOCK_SIZE) -> None:
+        self.path, self._sector_size = path, sector_size
         self._dump_tables = tuple(self._find_dump_tables())
 
     def show_as_ipl(self) -> None:
@@ -46,10 +49,11 @@ class BootDisk:
                 os.pwrite(disk.fileno(), bytes([component_type]), table + _TYPE_OFFSET)
 
     def _find_dump_tables(self) -> Iterator[int]:
+        size = self._sector_size
         with self.path.open("rb") as disk:
 
             def block(number: int) -> bytes:
-                return os.pread(disk.fileno(), BLOCK_SIZE, number * BLOCK_SIZE)
+                return os.pread(disk.fileno(), size, number * size)
 
             mbr = block(0)
             if mbr[: len(MAGIC)] != MAGIC:
@@ -58,8 +62,8 @@ class BootDisk:
             if programs[: len(MAGIC)] != MAGIC:
                 raise EvidenceError(f"{self.path}: the boot record points to no program table")
             entry_size = len(c_zipl.scsi_blockptr)
-            for at in range(entry_size, BLOCK_SIZE, entry_size):
+            for at in range(entry_size, size, entry_size):
                 number = c_zipl.scsi_blockptr(programs[at : at + entry_size]).blockno
                 table = block(number) if number else b""
                 if table[: len(MAGIC)] == MAGIC and table[_TYPE_OFFSET] == COMPONENT_DUMP:
-                    yield number * BLOCK_SIZE
+                    yield number * size

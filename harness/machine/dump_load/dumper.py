@@ -66,7 +66,7 @@ class Dumper:
         """
         directory.mkdir(parents=True, exist_ok=True)
         _require_dump_disk(snapshot)
-        boot_disk = BootDisk(disk.path)
+        boot_disk = BootDisk(disk.path, disk.sector_size)
         spec = MachineSpec(
             memory=snapshot.memory,
             cpus=len(snapshot.cpus),

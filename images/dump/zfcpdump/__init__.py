@@ -71,13 +71,14 @@ def dump(parameters):
     offset = machine.superblock_offset(disk)
     if parameters.debug >= 3:
         say(f"{form.size} bytes to {disk}, HSA {hsa:#x}, ranges {core.loads}")
+    sector = machine.sector_size(disk)
     size = next(size for least, size in BUFFER_SIZES if available >= least)
     # never closed: an exception holds views of it, and to close it then would hide the exception
     buffer = mmap.mmap(-1, size)
     if offset is None:
-        progress, where = dump_to_file(disk, parameters, form, buffer, hsa)
+        progress, where = dump_to_file(disk, parameters, form, buffer, hsa, sector)
     else:
-        progress, where = dump_to_partition(disk, offset, form, buffer, hsa)
+        progress, where = dump_to_partition(disk, offset, form, buffer, hsa, sector)
     progress.show()
     packed = f", {form.size} when compressed," if parameters.compress != "none" else ""
     speed = f"in {progress.seconds():.2f} s, {progress.rate():.1f} MB/s"

@@ -3,7 +3,7 @@
 import os
 
 from . import machine
-from .machine import DumpError, libc_call, mount, wait_for
+from .machine import SECTOR, DumpError, libc_call, mount, wait_for
 from .output import Writer, copy
 
 MOUNT_POINT = "/mnt"
@@ -12,7 +12,7 @@ E2FSCK = "/sbin/e2fsck"
 E2FSCK_FAILED = 4  # exit statuses from here on mean that errors remain
 
 
-def dump_to_file(disk, parameters, form, buffer, hsa_size):
+def dump_to_file(disk, parameters, form, buffer, hsa_size, sector):
     """Write dump.N into the file system on ``disk``; returns Progress and the file's name."""
     partition = wait_for(lambda: f"{disk}{parameters.part}", os.path.exists)
     check_file_system(partition)
@@ -20,15 +20,15 @@ def dump_to_file(disk, parameters, form, buffer, hsa_size):
     directory = MOUNT_POINT + parameters.dir.rstrip("/")
     os.makedirs(directory, exist_ok=True)
     name = f"{directory}/dump.{next_number(directory)}"
-    progress = write_file(name, form, buffer, hsa_size, parameters.mode)
+    progress = write_file(name, form, buffer, hsa_size, parameters.mode, sector)
     os.sync()
     libc_call("umount", MOUNT_POINT.encode())
     return progress, f"{partition}:{name[len(MOUNT_POINT) :]}"
 
 
-def write_file(name, form, buffer, hsa_size, mode):
+def write_file(name, form, buffer, hsa_size, mode, sector=SECTOR):
     """Write a new file; if the disk becomes full, delete an older dump beside it."""
-    writer = Writer(name, holes=True, flags=os.O_CREAT | os.O_EXCL)
+    writer = Writer(name, holes=True, flags=os.O_CREAT | os.O_EXCL, sector=sector)
     writer.on_full = lambda: make_room(os.path.dirname(name), name, mode)
     if form.size is not None:
         os.ftruncate(writer.fd, form.size)

@@ -6,7 +6,7 @@ import struct
 import time
 
 PAGE = 4096
-SECTOR = 512
+SECTOR = 512  # of nearly all disks
 DISK_SECONDS = 30  # SCSI disks appear some time after the start
 
 VMCORE = "/proc/vmcore"
@@ -139,6 +139,12 @@ def wait_for(value, good, what=None):
             raise DumpError(f"{what or found} did not appear within {DISK_SECONDS} s")
         time.sleep(0.02)
     return found
+
+
+def sector_size(disk):
+    """Bytes of a sector of the disk."""
+    path = f"/sys/block/{os.path.basename(disk)}/queue/logical_block_size"
+    return int(read_text(path) or SECTOR)
 
 
 def superblock_offset(disk):

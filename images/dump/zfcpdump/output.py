@@ -61,16 +61,17 @@ def pieces(source, offset, size, buffer):
 class Writer:
     """Writes at offsets from ``base``, without the page cache if alignment allows.
 
-    ``room``: how many bytes there is room for; None if unknown.
+    ``room``: how many bytes there is room for; None if unknown. ``sector``: bytes of a sector of
+    the disk, to which writes without the page cache must be aligned.
     """
 
-    def __init__(self, path, base=0, room=None, holes=False, flags=0):
+    def __init__(self, path, base=0, room=None, holes=False, flags=0, sector=SECTOR):
         self.fd = os.open(path, os.O_RDWR | flags, 0o600)
         try:
             self.direct_fd = os.open(path, os.O_RDWR | os.O_DIRECT)
         except OSError:  # a file system without O_DIRECT
             self.direct_fd = self.fd
-        self.base, self.room, self.holes = base, room, holes
+        self.base, self.room, self.holes, self.sector = base, room, holes, sector
         self.on_full = None  # called when the disk is full; returns if there is space again
 
     def write(self, view, offset):
@@ -86,7 +87,7 @@ class Writer:
         while done < len(view):
             at = self.base + offset + done
             rest = view[done:]
-            aligned = at % SECTOR == 0 and len(rest) % SECTOR == 0 and done % SECTOR == 0
+            aligned = not any(value % self.sector for value in (at, len(rest), done))
             try:
                 done += os.pwrite(self.direct_fd if aligned else self.fd, rest, at)
             except OSError as error:
@@ -132,7 +133,7 @@ class Stream:
 
     def flush(self):
         """Write the buffered data, and zeros up to the end of its last sector."""
-        self.append(bytes(-self.used % SECTOR))
+        self.append(bytes(-self.used % self.writer.sector))
         self._write()
 
     def _write(self):

@@ -3,7 +3,7 @@
 import os
 import struct
 
-from .machine import DumpError, read_exactly
+from .machine import SECTOR, DumpError, read_exactly
 from .output import Writer, copy
 
 # zipl's dump superblock (s390-tools zipl/include/bootmap.h)
@@ -14,7 +14,7 @@ CSUM_SEED = 0x12345678
 BUSY = b"zfcpdump busy\0"
 
 
-def dump_to_partition(disk, superblock_at, form, buffer, hsa_size):
+def dump_to_partition(disk, superblock_at, form, buffer, hsa_size, sector=SECTOR):
     """Write the dump behind the superblock on ``disk``; returns Progress and the dump's place."""
     fd = os.open(disk, os.O_RDWR)
     fields = list(SUPERBLOCK.unpack(read_exactly(fd, SUPERBLOCK.size, superblock_at)))
@@ -29,7 +29,8 @@ def dump_to_partition(disk, superblock_at, form, buffer, hsa_size):
         )
     os.pwrite(fd, BUSY, start + dump_at)
     os.fsync(fd)
-    progress = copy(form, Writer(disk, base=start + dump_at, room=room), buffer, hsa_size)
+    writer = Writer(disk, base=start + dump_at, room=room, sector=sector)
+    progress = copy(form, writer, buffer, hsa_size)
     fields[8] = cksm(read_exactly(fd, csum_size, start + csum_at))
     os.pwrite(fd, SUPERBLOCK.pack(*fields), superblock_at)
     os.fsync(fd)

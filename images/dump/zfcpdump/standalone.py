@@ -212,4 +212,4 @@ class Segment:
         self.stream.writer.write(memoryview(page), self.header_at)
 
     def _sectors(self):
-        return (self.stream.position - self.header_at - PAGE) // SECTOR
+        return (self.stream.position - self.header_at - PAGE) // self.stream.writer.sector

@@ -102,9 +102,14 @@ def fdisk(disk: Path, sector: int, script: str) -> list[tuple[int, int, int]]:
     """
     command = [find_tool("fdisk"), "-b", str(sector)]
     subprocess.run([*command, str(disk)], input=script.encode(), check=True, capture_output=True)
-    columns = ("-l", "-o", "device,start,sectors")
-    listed = subprocess.run([*command, *columns, str(disk)], check=True, capture_output=True)
-    rows = [line.split() for line in listed.stdout.decode().splitlines()]
+    return listed(disk, sector)
+
+
+def listed(disk: Path, sector: int) -> list[tuple[int, int, int]]:
+    """What the real fdisk lists: number, start and size in sectors of each partition."""
+    command = [find_tool("fdisk"), "-b", str(sector), "-l", "-o", "device,start,sectors"]
+    done = subprocess.run([*command, str(disk)], check=True, capture_output=True)
+    rows = [line.split() for line in done.stdout.decode().splitlines()]
     return [
         (int(row[0].removeprefix(f"{disk}").lstrip("p")), int(row[1]), int(row[2]))
         for row in rows

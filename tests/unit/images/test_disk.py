@@ -13,6 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.dump.byte_source import File
+from harness.dump.disk.partition import Partition
+from harness.dump.disk.partition_table import partition_numbered
 from harness.errors import BuildError, UsageError
 from harness.images import disk
 from harness.images.disk import DISK, PARTITION_START, DiskSpec, check_boot_records, size_for
@@ -22,7 +25,9 @@ from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store
 from harness.images.zipl_guest import BootFiles
 from harness.progress import NoProgress
+from harness.qemu.disk import Disk
 from harness.s390x.disk_layout import DiskLayout
+from tests.support.disks.tables import listed
 
 MIB = 1 << 20
 SIZE = 64 * MIB
@@ -36,12 +41,12 @@ def write(path: Path, offset: int, data: bytes) -> None:
         file.write(data)
 
 
-def write_boot_records(path: Path, layout: DiskLayout) -> None:
+def write_boot_records(path: Path, layout: DiskLayout, sector: int = 512) -> None:
     """The parts of a disk from zipl that are checked."""
     size = path.stat().st_size
     mbr = bytearray(0x80)
     mbr[:8] = b"zIPL" + (1).to_bytes(4, "big")
-    struct.pack_into(">QHH", mbr, 0x10, TABLE // 512, 512, 0)
+    struct.pack_into(">QHH", mbr, 0x10, TABLE // sector, sector, 0)
     if not layout.is_file_system:
         mbr[0x70:0x78] = b"zIPL\x01\x01\x02\x01"
         superblock = SUPERBLOCK - SIZE + size
@@ -79,6 +84,12 @@ def test_partition_covers_the_disk(tmp_path_factory: pytest.TempPathFactory, mib
     assert (status, kind, start) == (0, 0x83, 2048)
     assert (start + blocks) * 512 == size
     assert first[0x1CE:] == bytes(48) + b"\x55\xaa"
+
+
+def test_fdisk_reads_the_same_table_in_sectors_of_4096_bytes(tmp_path: Path):
+    path = tmp_path / DISK
+    disk.make_partition(path, SIZE, 4096)
+    assert listed(path, 4096) == [(1, 256, (SIZE - MIB) // 4096)]
 
 
 def test_sfdisk_reads_the_same_table(tmp_path: Path):
@@ -168,13 +179,13 @@ class Bench:
         self,
         guest: Built,
         host: Kernel,
-        path: Path,
+        shown: Disk,
         layout: DiskLayout,
         boot: BootFiles,
         log: Path,
     ) -> None:
         self.builds.append(layout)
-        write_boot_records(path, layout)
+        write_boot_records(shown.path, layout, shown.sector_size)
 
     def disk(self, **changes: Any) -> Built:
         fields = {
@@ -263,6 +274,19 @@ def test_a_disk_that_zipl_left_unfinished_is_not_kept(
     assert bench.store.find("disk") == []
 
 
+@pytest.mark.parametrize("layout", DiskLayout)
+def test_a_disk_with_sectors_of_4096_bytes(bench: Bench, layout: DiskLayout):
+    built = bench.disk(layout=layout, sector_size=4096, size=5 * SIZE)
+    assert built.key != bench.disk(layout=layout, size=5 * SIZE).key
+    with File.open(built.path / DISK) as content:
+        assert partition_numbered(content, 1) == Partition(1, PARTITION_START, 5 * SIZE - MIB)
+        block_size_at = PARTITION_START + 1024 + 24
+        if layout.is_file_system:  # Linux mounts no file system whose block is less than a sector
+            assert content.read(block_size_at, 4) == (2).to_bytes(4, "little")
+    with pytest.raises(UsageError, match=f"cannot have {SIZE + 512} bytes"):
+        bench.disk(layout=layout, sector_size=4096, size=SIZE + 512)
+
+
 @pytest.mark.parametrize("layout", [DiskLayout.EXT4, DiskLayout.EXT3, DiskLayout.EXT2])
 def test_file_systems_are_reproducible_sparse_and_as_large_as_their_partition(
     bench: Bench, layout: DiskLayout
@@ -287,6 +311,9 @@ def test_a_dump_of_all_memory_fits(layout: DiskLayout, memory: int):
     size = size_for(layout, memory)
     assert size - PARTITION_START >= memory + own + 96 * MIB
     assert size % MIB == 0
+    # zipl -d keeps 65536 sectors for itself: seen with 512 (32 MiB) and with 4096 bytes (256 MiB)
+    kept = 0 if layout.is_file_system else 65536 * 4096
+    assert size_for(layout, memory, 4096) - PARTITION_START >= memory + own + 96 * MIB + kept
 
 
 # --- the builder's complaints ----------------------------------------------------------------

@@ -188,12 +188,14 @@ def test_a_later_one_knows_more(tmp_path: Path):
         assert "--suite sid" in caught.value.hint
 
 
-def test_one_that_counts_in_larger_blocks_is_not_shown_to_it(tmp_path: Path):
+def test_one_that_counts_in_other_blocks_than_its_disk_is_not_shown_to_it(tmp_path: Path):
     path = tmp_path / "dump"
     path.write_bytes(s390.extended(MIB, [compressed_segment(0, MEMORY * 64, stop=1)]))
     zgetdump = Zgetdump(Store(tmp_path / "store", NoProgress()), NoProgress(), suite="sid")
     with open_dump(path) as dump:
         assert dump.facts["blk_size"] == 4096
+        assert zgetdump.unknown(dump) is None  # the guest's disk gets sectors of this size
+        dump.container_facts = {"sector_size": 512}
         why = zgetdump.unknown(dump)
     assert why == "it counts in blocks of 4096 bytes, and the guest's disk has 512"
 

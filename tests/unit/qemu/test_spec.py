@@ -94,6 +94,11 @@ def test_a_disk_is_said_once_with_all_that_protects_host_and_guest():
     ]
 
 
+def test_a_disk_with_larger_sectors_says_so():
+    disk = Disk.for_dump(Path("/d"), 4096)
+    assert disk.options()[-1].endswith(",logical_block_size=4096,physical_block_size=4096")
+
+
 def test_the_disks_of_a_dump_and_of_a_system_hang_where_the_ipl_blocks_say():
     dump, system = Disk.for_dump(Path("/d")), Disk.of_system(Path("/s"))
     assert (fcp_device(dump.lun), fcp_device(system.lun)) == (DUMP_DISK, SYSTEM_DISK)

@@ -98,6 +98,7 @@ ELSEWHERE: dict[str, Any] = {
         "format": "s390",
         "layout": "ext4",
         "disk_size": "1G",
+        "sector_size": 4096,
         "kernel": "/k",
         "source": "linux-source-6.1",
         "patches": ["another.patch"],

@@ -138,6 +138,12 @@ def test_half_a_surrogate_pair_is_refused_like_any_other_text(where):
         Scenario.model_validate({"description": "x", "crashed": {where: value}})
 
 
+@pytest.mark.parametrize("size", ["513", "0", "8192"])
+def test_a_size_of_sectors_that_no_disk_has_is_refused(size, tmp_path):
+    said = refusal(f"description = 'x'\n[dump]\nsector_size = {size}\n", tmp_path)
+    assert said == f"3: dump.sector_size: {size} is no size of a sector: 512 or 4096"
+
+
 @pytest.mark.parametrize(
     ("fields", "least"),
     [

@@ -356,6 +356,7 @@ OVERRIDDEN = [
     "--disk-layout=ext4",
     "--dump-format=s390",
     "--disk-size=2G",
+    "--disk-sector-size=4096",
     "--kernel=k",
     "--vmlinux=v",
     "--dump-parmline=dump_debug=6 x",

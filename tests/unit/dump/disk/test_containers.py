@@ -100,6 +100,21 @@ def test_dump_partition_without_its_disk(tmp_path: Path):
         assert dump.container_facts["csum_fits"] is True
 
 
+def test_the_superblock_of_a_partition_with_large_sectors_is_found(tmp_path: Path):
+    """Zipl keeps the last 65536 sectors, 256 MiB, and begins to write at their start."""
+    size = 320 << 20
+    partition = tmp_path / "partition.img"
+    block = bytearray(superblock(DUMP))
+    struct.pack_into(">Q", block, 24, size)
+    with partition.open("wb") as file:
+        file.write(DUMP)
+        file.truncate(size)
+    write_at(partition, size - (256 << 20) + (5 << 20), bytes(block))
+    with open_dump(partition) as dump:
+        assert dump.container == "a dump partition"
+        assert dump.container_facts["part_size"] == size
+
+
 def test_longer_file_is_no_dump_partition_without_a_superblock_for_it(tmp_path: Path):
     path = tmp_path / "dump.elf"
     path.write_bytes(DUMP + bytes(PAGE) + superblock(DUMP))  # one, of a partition of another size

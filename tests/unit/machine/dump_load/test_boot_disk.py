@@ -10,37 +10,43 @@ import pytest
 from harness.errors import EvidenceError
 from harness.machine.dump_load.boot_disk import BootDisk
 from harness.s390x.layouts.c_zipl import c_zipl
-from harness.s390x.zipl import BLOCK_SIZE, COMPONENT_DUMP, COMPONENT_IPL, MAGIC
+from harness.s390x.zipl import BLOCK_SIZE, COMPONENT_DUMP, COMPONENT_IPL, MAGIC, SECTOR_SIZES
 
 PROGRAMS, IPL, DUMP, FOREIGN, ANOTHER = 5, 7, 8, 9, 11  # blocks
 POINTER = len(c_zipl.scsi_blockptr)
-LAST = BLOCK_SIZE // POINTER - 1  # the last program that the table has room for
 
 
-def pointer(block: int) -> bytes:
+def last(sector: int) -> int:
+    """The last program that the table has room for."""
+    return sector // POINTER - 1
+
+
+def pointer(block: int, sector: int) -> bytes:
     """To one block (s390-tools include/boot/s390.h)."""
-    return bytes(c_zipl.scsi_blockptr(blockno=block, size=BLOCK_SIZE, blockct=0).dumps())
+    return bytes(c_zipl.scsi_blockptr(blockno=block, size=sector, blockct=0).dumps())
 
 
-def write_disk(path: Path, programs: dict[int, int], *, mbr: bytes = MAGIC) -> Path:
+def write_disk(
+    path: Path, programs: dict[int, int], *, mbr: bytes = MAGIC, sector: int = BLOCK_SIZE
+) -> Path:
     """zipl's boot record, and the program table: number of the program -> block."""
-    content = bytearray(16 * BLOCK_SIZE)
+    content = bytearray(16 * sector)
     record = c_zipl.scsi_mbr(bytes(len(c_zipl.scsi_mbr)))
     record.magic = mbr
     record.program_table_pointer.blockno = PROGRAMS
     content[: len(c_zipl.scsi_mbr)] = record.dumps()
-    table = PROGRAMS * BLOCK_SIZE
+    table = PROGRAMS * sector
     content[table : table + 4] = MAGIC
     for number, block in programs.items():
         at = table + number * POINTER
-        content[at : at + POINTER] = pointer(block)
+        content[at : at + POINTER] = pointer(block, sector)
     for block, magic, kind in (
         (IPL, MAGIC, COMPONENT_IPL),
         (DUMP, MAGIC, COMPONENT_DUMP),
         (ANOTHER, MAGIC, COMPONENT_DUMP),
         (FOREIGN, b"else", COMPONENT_DUMP),
     ):
-        struct.pack_into("4sB", content, block * BLOCK_SIZE, magic, kind)
+        struct.pack_into("4sB", content, block * sector, magic, kind)
     path.write_bytes(content)
     return path
 
@@ -51,15 +57,17 @@ def changes(one: bytes, other: bytes) -> dict[int, tuple[int, int]]:
     return {at: (a, b) for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b}
 
 
-def test_dump_tables_are_shown_as_ipl_and_nothing_else_changes(tmp_path: Path):
-    path = write_disk(tmp_path / "disk.img", {1: IPL, 2: DUMP, 3: FOREIGN, LAST: ANOTHER})
+@pytest.mark.parametrize("sector", SECTOR_SIZES)
+def test_dump_tables_are_shown_as_ipl_and_nothing_else_changes(tmp_path: Path, sector: int):
+    programs = {1: IPL, 2: DUMP, 3: FOREIGN, last(sector): ANOTHER}
+    path = write_disk(tmp_path / "disk.img", programs, sector=sector)
     written = path.read_bytes()
-    disk = BootDisk(path)
+    disk = BootDisk(path, sector)
     assert path.read_bytes() == written, "it is only looked at"
     for _ in range(2):
         disk.show_as_ipl()
         assert changes(written, path.read_bytes()) == {
-            block * BLOCK_SIZE + 4: (COMPONENT_DUMP, COMPONENT_IPL) for block in (DUMP, ANOTHER)
+            block * sector + 4: (COMPONENT_DUMP, COMPONENT_IPL) for block in (DUMP, ANOTHER)
         }
     disk.show_as_written()
     assert path.read_bytes() == written
