@@ -14,6 +14,7 @@ from typing import NamedTuple
 from harness.closing import Closing
 from harness.dump.byte_source import ByteSource
 from harness.dump.linux import vmcoreinfo_note
+from harness.dump.refusal import Refusal
 from harness.errors import EvidenceError
 from harness.s390x.cpu import DumpedCpu
 
@@ -95,6 +96,11 @@ class Dump(Closing):
     @property
     def misfits(self) -> tuple[str, ...]:
         """What is wrong with the notes of registers that can be read nevertheless."""
+        return ()
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What keeps other programs from the registers, although they can be read here."""
         return ()
 
     @property

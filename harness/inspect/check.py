@@ -24,7 +24,7 @@ from harness.inspect import check_linux, compare, page_statistics
 from harness.progress import Progress
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify import differing
-from harness.verify.checks import memory_map, superblock
+from harness.verify.checks import memory_map, registers, superblock
 from harness.verify.checks.crashed_kernel import statements
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind, MemoryRange, MissingMemory, Page
@@ -98,7 +98,7 @@ def _attempt(item: Check, dump: Dump) -> CheckResult:
 def headers(dump: Dump) -> CheckResult:
     """Segments must be whole pages within 64 bits; there must be CPUs, with their registers.
 
-    Values that headers have twice must be equal.
+    Values that headers have twice must be equal. Other programs must find the registers, too.
     """
     cpus = dump.cpus
     no_cpu = () if cpus else ("there is no CPU, so nothing tells what was running",)
@@ -107,8 +107,10 @@ def headers(dump: Dump) -> CheckResult:
         _findings(HEADERS, FindingKind.CONTRADICTION, dump.contradictions),
         _findings(HEADERS, FindingKind.NO_CPU, no_cpu),
         _findings(HEADERS, FindingKind.REGISTERS_MISFIT, dump.misfits),
+        (registers.refused(HEADERS, refusal) for refusal in dump.refusals if not refusal.usual),
     )
-    return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", findings)
+    notes = tuple(f"{each}, as in other dumps of QEMU" for each in dump.refusals if each.usual)
+    return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", findings, notes)
 
 
 def _segment(segment: Segment) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ NT_S390_VXRS_LOW = 0x309
 NT_S390_VXRS_HIGH = 0x30A
 
 # arch/s390/include/asm/elf.h: elf_prstatus.pr_reg is s390_regs = psw, gprs, acrs, orig_gpr2
-_PR_PID, _PR_PSW, _PR_GPRS, _PR_ACRS, _PR_END, _PR_SIZE = 32, 112, 128, 256, 320, 336
+PR_PID, _PR_PSW, _PR_GPRS, _PR_ACRS, _PR_END, _PR_SIZE = 32, 112, 128, 256, 320, 336
 # s390_fp_regs: fpc, pad, fprs[16]
 _FP_FPC, _FP_FPRS, _FP_END = 0, 8, 136
 
@@ -39,6 +39,7 @@ _SIZES = {
     NT_S390_VXRS_LOW: 128,
     NT_S390_VXRS_HIGH: 256,
 }
+CPU_NOTES = frozenset(_SIZES)
 _VECTORS = frozenset({NT_S390_VXRS_LOW, NT_S390_VXRS_HIGH})  # of a machine that has them
 # what only the dump of a system has, because a process cannot reach these registers
 S390_SYSTEM = frozenset(
@@ -140,7 +141,7 @@ def cpu_notes(cpu: DumpedCpu, number: int) -> Iterator[tuple[bytes, Note]]:
     from 1; debuggers show it as a PID.
     """
     prstatus = bytearray(_PR_SIZE)
-    struct.pack_into(">I", prstatus, _PR_PID, number)
+    struct.pack_into(">I", prstatus, PR_PID, number)
     struct.pack_into(">2Q", prstatus, _PR_PSW, cpu.psw_mask, cpu.psw_addr)
     struct.pack_into(">16Q", prstatus, _PR_GPRS, *cpu.gprs)
     struct.pack_into(">16I", prstatus, _PR_ACRS, *cpu.acrs)

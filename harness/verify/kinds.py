@@ -136,6 +136,16 @@ class Cpu(Details):
 
 
 @dataclass(frozen=True)
+class Readers(Details):
+    """Other programs that do not get registers from a dump."""
+
+    readers: tuple[str, ...]
+    """Their names: "crash", "drgn", "elfutils", "libkdumpfile", "zgetdump"."""
+    cpus: tuple[int, ...]
+    """The positions in the dump of the CPUs whose registers they do not get; none if it is all."""
+
+
+@dataclass(frozen=True)
 class CpuOfOne(Details):
     """A CPU that only one of two dumps has."""
 
@@ -327,6 +337,7 @@ class FindingKind(StrEnum):
     CPU_IN_ONE_DUMP = "cpu-in-one-dump", CpuOfOne
     CPU_ORDER = "cpu-order", CpuOrder
     REGISTERS_MISFIT = "registers-misfit"
+    REGISTERS_REFUSED = "registers-refused", Readers
     REGISTER_DIFFERS = "register-differs", RegisterOfDump
     REGISTER_MISSING = "register-missing", RegisterOfDump
     REGISTER_DIFFERS_BETWEEN_DUMPS = "register-differs-between-dumps", RegisterOfDumps

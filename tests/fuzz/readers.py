@@ -13,7 +13,8 @@ from harness.dump.detect import open_dump
 from harness.dump.disk.ext_files import FileSystem, is_ext
 from harness.dump.disk.ngdump import parse_meta
 from harness.dump.disk.partition_table import partition_at, partition_numbered, read_table
-from harness.dump.formats.elf.reader import cpus_in, parse_layout, parse_notes
+from harness.dump.formats.elf.notes import cpus_in, parse_notes
+from harness.dump.formats.elf.reader import parse_layout
 from harness.dump.linux.crashed_kernel import Kernel, lowcores, uts_names
 from harness.dump.linux.kernel_log import read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
@@ -72,7 +73,7 @@ def _pages(dump: Dump) -> None:
 def read_notes(data: bytes, path: Path) -> None:
     """Read only the notes of an ELF core."""
     content = Memory(data, path.name)
-    notes = tuple(parse_notes(content, parse_layout(content)))
+    notes = tuple(parse_notes(content, parse_layout(content).notes))
     cpus_in(notes, path.name)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.mutations import cpus, disk, headers, memory, statements, unfinished
+from tests.mutations import cpus, disk, headers, memory, notes, statements, unfinished
 from tests.mutations.mutation import NO_DUMP
 
 SECTIONS = {
@@ -16,6 +16,7 @@ SECTIONS = {
     "Truncated or unfinished": unfinished.MUTATIONS,
     "CPUs and VMCOREINFO": cpus.MUTATIONS,
     "What the kernel says of itself": statements.MUTATIONS,
+    "What other readers insist on": notes.MUTATIONS,
     "The disk around the dump": disk.MUTATIONS,
 }
 MUTATIONS = tuple(mutation for section in SECTIONS.values() for mutation in section)

@@ -48,9 +48,10 @@ def elf_note(name: bytes, kind: int, desc: bytes) -> bytes:
     return struct.pack(">3I", len(name) + 1, len(desc), kind) + padded(name + b"\0") + padded(desc)
 
 
-def cpu_notes(cpu: CpuState, *, vector: bool = True) -> bytes:
+def cpu_notes(cpu: CpuState, number: int = 1, *, vector: bool = True) -> bytes:
     """The notes of one CPU in the order of fill_cpu_elf_notes(); ``cpu`` as stored."""
     prstatus = bytearray(336)
+    struct.pack_into(">I", prstatus, 32, number)
     struct.pack_into(">2Q16Q16I", prstatus, 112, cpu.psw_mask, cpu.psw_addr, *cpu.gprs, *cpu.acrs)
     notes = [
         elf_note(b"CORE", 0x1, bytes(prstatus)),
@@ -95,7 +96,9 @@ def vmcore(
 
     ``limited``: it says that memory from the first to the second address is not in it.
     """
-    notes = elf_note(b"CORE", 3, bytes(136)) + b"".join(cpu_notes(cpu) for cpu in cpus)
+    notes = elf_note(b"CORE", 3, bytes(136)) + b"".join(
+        cpu_notes(cpu, number) for number, cpu in enumerate(cpus, 1)
+    )
     if vmcoreinfo is not None:
         notes += elf_note(b"VMCOREINFO", 0, vmcoreinfo)
     count = 1 + len(loads) + (limited is not None)

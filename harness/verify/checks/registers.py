@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 from harness.dump.formats.table import format_named
+from harness.dump.refusal import Refusal
 from harness.errors import EvidenceError
 from harness.s390x.cpu import VECTORS as VECTOR_FIELDS
 from harness.s390x.cpu import CpuState, DumpedCpu
@@ -14,7 +15,7 @@ from harness.s390x.storestatus import whole_comparator
 from harness.verify import status_area
 from harness.verify.evidence import Evidence, RamImage
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
-from harness.verify.kinds import Cpu, CpuEntry, CpuOrder, FindingKind, RegisterOfDump
+from harness.verify.kinds import Cpu, CpuEntry, CpuOrder, FindingKind, Readers, RegisterOfDump
 
 CHECK, UNIT = "registers", "registers"
 
@@ -120,6 +121,7 @@ def check(evidence: Evidence) -> CheckResult:
     findings = [
         Finding(CHECK, FindingKind.REGISTERS_MISFIT, message) for message in evidence.dump.misfits
     ]
+    findings += [refused(CHECK, refusal) for refusal in evidence.dump.refusals]
     findings += _unmatched(matching, expected, dumped)
     compared = nonzero = 0
     notes = list(withheld)
@@ -178,6 +180,12 @@ def _in_reach(cpu: CpuState, ram: RamImage, end: int) -> CpuState:
     if area is None or area.end <= end:
         return cpu
     return replace(cpu, vxrs_low=None, vxrs_high=None)
+
+
+def refused(check: str, refusal: Refusal) -> Finding:
+    """The finding that other programs do not get registers from a dump."""
+    details = Readers(refusal.readers, refusal.cpus)
+    return Finding(check, FindingKind.REGISTERS_REFUSED, str(refusal), details)
 
 
 def match(expected: Sequence[Expected], dumped: Sequence[DumpedCpu]) -> Matching:

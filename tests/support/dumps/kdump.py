@@ -15,7 +15,9 @@ from tests.support.evidence import VMCOREINFO, cpu_notes, elf_note
 PAGE = 4096
 ZLIB, LZO, SNAPPY, INCOMPLETE, ZSTD = 1, 2, 4, 8, 0x20
 CPUS = [make_cpu(1), make_cpu(2)]
-NOTES = b"".join(cpu_notes(cpu) for cpu in CPUS) + elf_note(b"VMCOREINFO", 0, VMCOREINFO)
+NOTES = b"".join(cpu_notes(cpu, number) for number, cpu in enumerate(CPUS, 1)) + elf_note(
+    b"VMCOREINFO", 0, VMCOREINFO
+)
 SUB_HEADER, NOTES_AT, BITMAP_AT = PAGE, PAGE + 0x100, 3 * PAGE
 DESCRIPTORS = BITMAP_AT + 2 * PAGE
 PAGES = 24

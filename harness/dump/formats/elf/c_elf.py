@@ -53,6 +53,19 @@ struct Elf64_Phdr {
     uint64 p_align;
 };
 
+struct Elf64_Shdr {
+    uint32 sh_name;
+    uint32 sh_type;
+    uint64 sh_flags;
+    uint64 sh_addr;
+    uint64 sh_offset;
+    uint64 sh_size;
+    uint32 sh_link;
+    uint32 sh_info;
+    uint64 sh_addralign;
+    uint64 sh_entsize;
+};
+
 struct Elf64_Nhdr {
     uint32 n_namesz;
     uint32 n_descsz;
@@ -64,4 +77,5 @@ c_elf = cstruct(DEFINITIONS, endian=">")
 
 EHDR_SIZE = len(c_elf.Elf64_Ehdr)
 PHDR_SIZE = len(c_elf.Elf64_Phdr)
+SHDR_SIZE = len(c_elf.Elf64_Shdr)
 NHDR_SIZE = len(c_elf.Elf64_Nhdr)

@@ -38,6 +38,22 @@ class _c_elf(__cs__.cstruct):
         @overload
         def __init__(self, fh: bytes | memoryview | bytearray | BinaryIO, /): ...
 
+    class Elf64_Shdr(__cs__.Structure):
+        sh_name: int
+        sh_type: int
+        sh_flags: int
+        sh_addr: int
+        sh_offset: int
+        sh_size: int
+        sh_link: int
+        sh_info: int
+        sh_addralign: int
+        sh_entsize: int
+        @overload
+        def __init__(self, sh_name: int | None = ..., sh_type: int | None = ..., sh_flags: int | None = ..., sh_addr: int | None = ..., sh_offset: int | None = ..., sh_size: int | None = ..., sh_link: int | None = ..., sh_info: int | None = ..., sh_addralign: int | None = ..., sh_entsize: int | None = ...): ...
+        @overload
+        def __init__(self, fh: bytes | memoryview | bytearray | BinaryIO, /): ...
+
     class Elf64_Nhdr(__cs__.Structure):
         n_namesz: int
         n_descsz: int
@@ -68,4 +84,5 @@ LIMITED: int
 DEFINITIONS: str
 EHDR_SIZE: int
 PHDR_SIZE: int
+SHDR_SIZE: int
 NHDR_SIZE: int

@@ -7,10 +7,10 @@ need them, and those of QEMU 7.2 are meaningless. The tests compare both readers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from harness.dump.byte_source import ByteSource, File, Zeros
 from harness.dump.formats.elf.c_elf import (
@@ -25,25 +25,34 @@ from harness.dump.formats.elf.c_elf import (
     ET_CORE,
     EV_CURRENT,
     LIMITED,
-    NHDR_SIZE,
     NT_PRPSINFO,
     PHDR_SIZE,
     PN_XNUM,
     PT_LOAD,
     PT_NOTE,
     PT_NULL,
+    SHDR_SIZE,
     c_elf,
 )
+from harness.dump.formats.elf.notes import (
+    NoteSegment,
+    cpus_in,
+    misfits_in,
+    parse_notes,
+    vmcoreinfo_of,
+)
+from harness.dump.formats.elf.other_readers import (
+    made_by_qemu,
+    of_headers,
+    of_notes,
+    of_sections,
+)
 from harness.dump.formats.elf.user_core import refuse_user_core
-from harness.dump.linux import vmcoreinfo_note
 from harness.dump.reader import Dump, Range, Segment, vmcoreinfo_in
+from harness.dump.refusal import Refusal
 from harness.errors import EvidenceError
-from harness.limits import limits, require
 from harness.s390x.cpu import DumpedCpu
 from harness.s390x.lowcore import PAGE_SIZE
-from harness.s390x.notes import NT_PRSTATUS, S390_ONLY, Note, cpu_states, misfits
-
-_CPU_NOTE_NAMES = (b"CORE", b"LINUX")
 
 
 @dataclass(frozen=True)
@@ -63,30 +72,26 @@ class Load:
     memory_size: int
 
 
-class ElfNote(NamedTuple):
-    """One note: owner name without its NUL, type, and descriptor bytes."""
-
-    name: bytes
-    type: int
-    desc: bytes
-
-
 @dataclass(frozen=True)
 class ElfLayout:
-    """The segments of an ELF core; ``notes`` are (file offset, size) of each PT_NOTE.
+    """The segments of an ELF core.
 
+    ``version`` is e_version, ``first`` the first p_type, ``names`` the sh_size of section names.
     ``limited`` is the end of the machine's memory, if an entry tells that the dump lacks it.
     """
 
     loads: tuple[Load, ...]
-    notes: tuple[tuple[int, int], ...]
+    notes: tuple[NoteSegment, ...]
+    version: int
+    first: int
+    names: int
     limited: Range | None = None
 
     @property
     def length(self) -> int:
         """The size in bytes that the file must have to be complete."""
         ends = [load.offset + load.size for load in self.loads if load.size]
-        return max([offset + size for offset, size in self.notes] + ends, default=0)
+        return max([segment.end for segment in self.notes] + ends, default=0)
 
 
 class ElfDump(Dump):
@@ -98,7 +103,7 @@ class ElfDump(Dump):
         self.content, self.name = content, content.name
         refuse_user_core(content)
         self.layout = parse_layout(content)
-        self.notes = tuple(parse_notes(content, self.layout))
+        self.notes = tuple(parse_notes(content, self.layout.notes))
         self.segments = tuple(
             segment for load in self.layout.loads for segment in self._segments(load)
         )
@@ -124,7 +129,15 @@ class ElfDump(Dump):
 
     @property
     def misfits(self) -> tuple[str, ...]:
-        return tuple(misfits(_of_cpus(self.notes)))
+        return misfits_in(self.notes)
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        layout = self.layout
+        memory_at = [load.offset for load in layout.loads]
+        names = of_sections(layout.names, usual=made_by_qemu(self.notes))
+        headers = of_headers(layout.version, layout.first, layout.notes, memory_at)
+        return (*names, *headers, *of_notes(self.notes, elf=True))
 
     @property
     def length(self) -> int:
@@ -190,84 +203,21 @@ def parse_layout(content: ByteSource) -> ElfLayout:
     Raises EvidenceError, naming offset and field, for anything but an s390x core.
     """
     header = _header(content)
-    loads, notes, limited = [], [], None
+    loads, notes, types, limited = [], [], [], None
     for number in range(header.e_phnum):
         at = header.e_phoff + number * PHDR_SIZE
         phdr = c_elf.Elf64_Phdr(content.read(at, PHDR_SIZE, "program header"))
+        types.append(phdr.p_type)
         if phdr.p_type == PT_LOAD:
             loads.append(
                 Load(phdr.p_paddr, phdr.p_vaddr, phdr.p_filesz, phdr.p_offset, phdr.p_memsz)
             )
         elif phdr.p_type == PT_NOTE:
-            notes.append((phdr.p_offset, phdr.p_filesz))
+            notes.append(NoteSegment(phdr.p_offset, phdr.p_filesz, phdr.p_align))
         elif (phdr.p_type, phdr.p_flags) == (PT_NULL, LIMITED) and phdr.p_paddr < phdr.p_vaddr:
             limited = Range(phdr.p_paddr, phdr.p_vaddr)
-    return ElfLayout(tuple(loads), tuple(notes), limited)
-
-
-def parse_notes(content: ByteSource, layout: ElfLayout) -> Iterator[ElfNote]:
-    """Every note, in file order; a note without a name ends its PT_NOTE (Linux pads with them).
-
-    Raises EvidenceError if a note does not fit into its PT_NOTE, or the PT_NOTE not into the file;
-    LimitError if there are more bytes of notes than on any machine.
-    """
-    total, count, most = sum(size for _, size in layout.notes), 0, limits().notes
-    require(content.name, "bytes of notes (p_filesz)", total, limits().note_bytes)
-    for start, size in layout.notes:
-        at, end = start, start + size
-        if end > content.size:
-            raise EvidenceError(
-                f"{content.name}: truncated: the notes end at offset {end:#x}, the file at "
-                f"{content.size:#x}"
-            )
-        while at < end:
-            nhdr = c_elf.Elf64_Nhdr(content.read(at, NHDR_SIZE, "note header"))
-            if nhdr.n_namesz == 0:
-                break
-            count += 1
-            require(content.name, "notes", count, most)
-            name_at = at + NHDR_SIZE
-            desc_at = name_at + _align4(nhdr.n_namesz)
-            if desc_at + nhdr.n_descsz > end:
-                raise EvidenceError(
-                    f"{content.name}: offset {at:#x}: note of {nhdr.n_namesz} + {nhdr.n_descsz} "
-                    f"bytes (n_namesz, n_descsz) passes the end of its segment at {end:#x}"
-                )
-            yield ElfNote(
-                content.read(name_at, nhdr.n_namesz, "note name").rstrip(b"\0"),
-                nhdr.n_type,
-                content.read(desc_at, nhdr.n_descsz, "note descriptor"),
-            )
-            at = desc_at + _align4(nhdr.n_descsz)
-
-
-def vmcoreinfo_of(notes: Iterable[ElfNote], name: str) -> bytes | None:
-    """The descriptor of the note of VMCOREINFO; None without one, LimitError if it is too long."""
-    found = next((note.desc for note in notes if note.name == vmcoreinfo_note.NAME), None)
-    require(name, "bytes of VMCOREINFO", len(found or b""), limits().vmcoreinfo)
-    return found
-
-
-def cpus_in(notes: Sequence[ElfNote], name: str) -> tuple[DumpedCpu, ...]:
-    """The CPUs among a dump's notes.
-
-    Raises EvidenceError, naming CPU and note, if one is wrong; LimitError if there are too many.
-    """
-    count = sum(note.type == NT_PRSTATUS for note in _of_cpus(notes))
-    require(name, "CPUs", count, limits().cpus)
-    try:
-        return cpu_states(_of_cpus(notes))
-    except ValueError as error:
-        raise EvidenceError(f"{name}: {error}") from error
-
-
-def has_s390_registers(notes: Iterable[ElfNote]) -> bool:
-    """Whether one of the notes has registers that only s390 has; no other machine has its type."""
-    return any(note.type in S390_ONLY for note in _of_cpus(notes))
-
-
-def _of_cpus(notes: Iterable[ElfNote]) -> Iterator[Note]:
-    return (Note(note.type, note.desc) for note in notes if note.name in _CPU_NOTE_NAMES)
+    names = _names(content, header)
+    return ElfLayout(tuple(loads), tuple(notes), header.e_version, types[0], names, limited)
 
 
 def _header(content: ByteSource) -> c_elf.Elf64_Ehdr:
@@ -300,5 +250,8 @@ def _header(content: ByteSource) -> c_elf.Elf64_Ehdr:
     return header
 
 
-def _align4(size: int) -> int:
-    return (size + 3) & ~3
+def _names(content: ByteSource, header: c_elf.Elf64_Ehdr) -> int:
+    """sh_size of the section with the names of the others; 0 without one. A core needs none."""
+    at = header.e_shoff + header.e_shstrndx * header.e_shentsize
+    data = content.upto(at, SHDR_SIZE) if 0 < header.e_shstrndx < header.e_shnum else b""
+    return int(c_elf.Elf64_Shdr(data).sh_size) if len(data) == SHDR_SIZE else 0

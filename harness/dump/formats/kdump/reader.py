@@ -14,14 +14,16 @@ from importlib.util import find_spec
 from types import MappingProxyType
 
 from harness.dump.byte_source import ByteSource
-from harness.dump.formats.elf.reader import (
-    ElfLayout,
+from harness.dump.formats.elf.notes import (
     ElfNote,
+    NoteSegment,
     cpus_in,
     has_s390_registers,
+    misfits_in,
     parse_notes,
     vmcoreinfo_of,
 )
+from harness.dump.formats.elf.other_readers import made_by_qemu, of_notes
 from harness.dump.formats.kdump.c_kdump import (
     DUMP_DH_COMPRESSED_INCOMPLETE,
     DUMP_DH_COMPRESSED_LZO,
@@ -55,11 +57,13 @@ from harness.dump.formats.page_runs import (
     runs_in_bitmap,
 )
 from harness.dump.reader import Range, Segment, vmcoreinfo_in, without
+from harness.dump.refusal import OtherReader, Refusal
 from harness.errors import EvidenceError, HostError
 from harness.limits import limits, require
 from harness.s390x.cpu import DumpedCpu
 from harness.s390x.lowcore import PAGE_SIZE
 
+_MACHINE = "s390x"
 _NO_MACHINE = ("", "unknown")  # QEMU's dump/dump.c: "Unknown" without ELF_MACHINE_UNAME (QEMU 11)
 _ZERO_PAGES = 1  # the dump level that leaves out only zero pages (makedumpfile(8))
 _MAX_PAGES = 1 << 51  # as many as 63 bits can address
@@ -111,6 +115,21 @@ class KdumpDump(PagedDump):
     def cpus(self) -> tuple[DumpedCpu, ...]:
         """In the order of the notes; empty if the dump has no notes."""
         return cpus_in(self._notes(), self.name)
+
+    @property
+    def misfits(self) -> tuple[str, ...]:
+        return misfits_in(self._notes())
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        notes = self._notes()
+        found = list(of_notes(notes, elf=False))
+        machine = _text(self._header.utsname.machine)
+        if notes and machine != _MACHINE:
+            why = f"utsname.machine is {machine!r}, not {_MACHINE!r}"
+            readers = (OtherReader.DRGN, OtherReader.LIBKDUMPFILE)
+            found.append(Refusal(readers, why, usual=made_by_qemu(notes)))
+        return tuple(found)
 
     @property
     def length(self) -> int:
@@ -186,7 +205,8 @@ class KdumpDump(PagedDump):
 
     def _notes(self) -> tuple[ElfNote, ...]:
         sub = self._sub
-        return tuple(parse_notes(self.content, ElfLayout((), ((sub.offset_note, sub.size_note),))))
+        segment = NoteSegment(sub.offset_note, sub.size_note)
+        return tuple(parse_notes(self.content, (segment,)))
 
     def _segment_at(self, address: int) -> Segment | None:
         segment, page = super()._segment_at(address), address // PAGE_SIZE
@@ -263,7 +283,7 @@ def _header(content: ByteSource) -> c_kdump.disk_dump_header:
     machine = _text(header.utsname.machine)
     if header.block_size == int.from_bytes(PAGE_SIZE.to_bytes(4, "big"), "little"):
         raise EvidenceError(f"{name}: foreign: little-endian, from {machine}; not of s390x")
-    if machine.lower() not in ("s390x", *_NO_MACHINE):
+    if machine.lower() not in (_MACHINE, *_NO_MACHINE):
         raise EvidenceError(f"{name}: foreign: utsname.machine is {machine}, not s390x")
     if header.block_size != PAGE_SIZE:
         raise EvidenceError(f"{name}: block_size is {header.block_size}, not {PAGE_SIZE}")

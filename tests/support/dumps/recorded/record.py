@@ -83,7 +83,7 @@ def cut_down(path: Path, offsets: list[int]) -> bytes:
             for page in sorted(wanted)
             if load.paddr <= page < load.paddr + load.size
         ]
-        notes = b"".join(dump.content.read(at, size) for at, size in dump.layout.notes)
+        notes = b"".join(dump.content.read(each.offset, each.size) for each in dump.layout.notes)
         memory = b"".join(dump.read(page, PAGE) for page, _ in loads)
     count = 1 + len(loads)
     notes_at = 64 + 56 * count

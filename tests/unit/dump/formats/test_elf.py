@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from harness.dump.convert import convert
 from harness.dump.describe import describe
 from harness.dump.detect import open_dump
-from harness.dump.formats.elf.reader import ElfDump, parse_layout, parse_notes
+from harness.dump.formats.elf.notes import parse_notes
+from harness.dump.formats.elf.reader import ElfDump, parse_layout
 from harness.dump.formats.elf.reader import Load as ElfLoad
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.inspect.check import complete
@@ -73,7 +74,7 @@ def test_pyelftools_reads_the_same(cpus: list[CpuState], vmcoreinfo: bytes | Non
         if isinstance(segment, NoteSegment)
         for note in segment.iter_notes()
     ]
-    ours = list(parse_notes(Memory(content, NAME), layout))
+    ours = list(parse_notes(Memory(content, NAME), layout.notes))
     assert [(note.name.decode(), len(note.desc)) for note in ours] == theirs
     assert max(h.p_offset + h.p_filesz for h in loads) == layout.length == len(content)
 
@@ -248,7 +249,7 @@ def test_a_dump_without_all_registers_is_converted_only_to_elf(tmp_path: Path):
 def test_nameless_note_ends_the_notes():
     content = VMCORE.replace(b"VMCOREINFO\0", bytes(11))
     content = content.replace(struct.pack(">3I", 11, len(VMCOREINFO), 0), bytes(12))
-    notes = list(parse_notes(Memory(content, NAME), parse_layout(Memory(content, NAME))))
+    notes = list(parse_notes(Memory(content, NAME), parse_layout(Memory(content, NAME)).notes))
     assert b"VMCOREINFO" not in [note.name for note in notes]
     assert [note.type for note in notes].count(1) == 2
 
