@@ -101,15 +101,16 @@ def headers(dump: Dump) -> CheckResult:
     Values that headers have twice must be equal. Other programs must find the registers, too.
     """
     cpus = dump.cpus
+    refusals = dump.refusals
     no_cpu = () if cpus else ("there is no CPU, so nothing tells what was running",)
     findings = chain(
         (finding for segment in dump.fallible for finding in _segment(segment)),
         _findings(HEADERS, FindingKind.CONTRADICTION, dump.contradictions),
         _findings(HEADERS, FindingKind.NO_CPU, no_cpu),
         _findings(HEADERS, FindingKind.REGISTERS_MISFIT, dump.misfits),
-        (registers.refused(HEADERS, refusal) for refusal in dump.refusals if not refusal.usual),
+        (registers.refused(HEADERS, refusal) for refusal in refusals if not refusal.usual),
     )
-    notes = tuple(f"{each}, as in other dumps of QEMU" for each in dump.refusals if each.usual)
+    notes = tuple(f"{each}, as in other dumps of QEMU" for each in refusals if each.usual)
     return _result(HEADERS, len(dump.segments) + len(cpus), "segments and CPUs", findings, notes)
 
 

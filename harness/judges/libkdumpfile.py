@@ -17,6 +17,7 @@ from typing import Any
 
 from harness.dump.formats.table import format_named
 from harness.dump.reader import Dump, without
+from harness.dump.refusal import OtherReader
 from harness.errors import HostError
 from harness.host.child import dying_with_us
 from harness.s390x.cpu import DumpedCpu
@@ -43,7 +44,7 @@ def check(path: Path, dump: Dump) -> CheckResult:
     """Compare every fact, register and block of memory that it finds with what our reader finds.
 
     ``path`` is the dump's file. Skipped, with the reason, if the library is not installed or does
-    not know the format; raises HostError if its process fails.
+    not know the format, or no dump of this origin; raises HostError if its process fails.
     """
     if not format_named(dump.format).libkdumpfile or dump.container:
         what = dump.format if not dump.container else f"a dump in {dump.container}"
@@ -51,6 +52,9 @@ def check(path: Path, dump: Dump) -> CheckResult:
     if not installed():
         why = "libkdumpfile is not installed: apt-get install python3-libkdumpfile"
         return CheckResult.skipped(CHECK, UNIT, why)
+    for refusal in dump.refusals:
+        if refusal.usual and OtherReader.LIBKDUMPFILE in refusal.readers:
+            return CheckResult.skipped(CHECK, UNIT, f"{refusal}, as in other dumps of QEMU")
     return compared(path, dump)
 
 

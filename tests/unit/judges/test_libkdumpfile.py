@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from harness.dump.detect import open_dump
+from harness.dump.formats.elf.reader import ElfDump
+from harness.dump.refusal import OtherReader, Refusal
 from harness.errors import HostError
 from harness.judges import libkdumpfile
 from harness.judges.libkdumpfile import Opinion
@@ -100,6 +102,18 @@ def test_it_does_not_get_formats_that_it_does_not_know(path: Path, tmp_path: Pat
         dump.format = "s390_ext"
         result = libkdumpfile.check(path, dump)
     assert result.skipped_reason == "libkdumpfile does not know s390_ext"
+
+
+def test_it_is_not_asked_about_what_it_never_reads_of_qemu(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    why = Refusal((OtherReader.LIBKDUMPFILE,), "of its section headers", usual=True)
+    monkeypatch.setattr(ElfDump, "refusals", (why,))
+    with open_dump(path) as dump:
+        result = libkdumpfile.check(path, dump)
+    assert result.skipped_reason == (
+        "libkdumpfile cannot take any registers: of its section headers, as in other dumps of QEMU"
+    )
 
 
 def test_a_failing_reader_is_not_a_disagreement(path: Path, monkeypatch: pytest.MonkeyPatch):

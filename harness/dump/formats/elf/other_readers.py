@@ -136,7 +136,7 @@ def _sizes(status: Sequence[ElfNote], *, elf: bool) -> Iterator[Refusal]:
 
 
 def _pids(status: Sequence[ElfNote], *, elf: bool, usual: bool) -> Iterator[Refusal]:
-    """Drgn takes pr_pid for the number of the CPU, from 1 on."""
+    """The number by which drgn finds a CPU, from 1 on."""
     pids = [
         struct.unpack_from(">I", note.desc.ljust(PR_PID + 4, b"\0"), PR_PID)[0] for note in status
     ]
@@ -148,16 +148,16 @@ def _pids(status: Sequence[ElfNote], *, elf: bool, usual: bool) -> Iterator[Refu
     ):
         yield Refusal((DRGN,), "pr_pid of NT_PRSTATUS is byte-swapped", tuple(wrong), usual)
         return
+    plugged = usual and pids == sorted({*pids} - {0})  # QEMU's CPUs may have gaps between them
     for pid, cpus in _together([pids[number] for number in wrong], lambda pid: pid):
         lost = tuple(wrong[at] for at in cpus)
         readers = (DRGN, ELFUTILS) if elf and pid == 0 else (DRGN,)
-        yield Refusal(
-            readers, f"pr_pid of NT_PRSTATUS is {pid}, not the CPU's number from 1 on", lost
-        )
+        why = f"pr_pid of NT_PRSTATUS is {pid}, not the CPU's number from 1 on"
+        yield Refusal(readers, why, lost, plugged)
 
 
 def _strays(notes: Sequence[ElfNote], *, elf: bool) -> Iterator[Refusal]:
-    """Crash and zgetdump look at the type alone."""
+    """Two readers look at the type alone."""
     readers = (CRASH, ZGETDUMP) if elf else (CRASH,)
     before = takewhile(lambda note: note.type != NT_PRSTATUS, notes)
     for note in before:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 import time
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -220,6 +223,23 @@ def test_what_qemu_always_writes_is_usual():
         "bytes (usual)"
     ]
     assert list(of_sections(1 << 20, usual=True)) == []
+
+
+def test_cpus_of_qemu_may_have_gaps():
+    notes = [note for note in numbered(1, 4) if note.type not in (PRPSINFO, 0)]
+    assert refusals(notes)[1:] == [
+        "drgn cannot take the registers of CPU 1: pr_pid of NT_PRSTATUS is 4, not the CPU's "
+        "number from 1 on (usual)"
+    ]
+
+
+RECORDED = Path(import_module("tests.support.dumps.recorded").__file__ or "").parent
+
+
+@pytest.mark.parametrize("name", ["core", "raw", "zlib", "flattened", "flattened-elf"])
+def test_nobody_refuses_what_makedumpfile_writes(name: str):
+    content = gzip.decompress((RECORDED / f"{name}.gz").read_bytes())
+    assert read_dump(Memory(content, name)).refusals == ()
 
 
 def headers(
