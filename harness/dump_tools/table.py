@@ -32,6 +32,9 @@ ZFCPDUMP = DumpTool(
     memory=re.compile(r"zfcpdump: ([\d.]+) MB memory available"),
     rate=re.compile(rf"{_RESULT}ok .* ([\d.]+) MB/s"),
     progress=re.compile(r"zfcpdump: \d+ of \d+ MB"),
+    released_early=re.compile(
+        rf"{_RESULT}failed: cannot read memory at (0x[0-9a-f]+) after the HSA was released"
+    ),
     needs=(
         _ELF,
         Need("BINFMT_SCRIPT", "/init begins with #!"),

@@ -48,8 +48,9 @@ class DumpTool:
     The tool reports its result on a console line that begins with ``result``. The dump is complete
     only if ``success`` matches the text that follows. ``memory`` and ``rate`` find numbers on the
     console (group 1; MB of 10^6 bytes, MB/s): the memory that the tool had, and its speed.
-    ``progress`` matches the start of a line that tells how much is dumped. All three are None for a
-    tool that does not print them.
+    ``progress`` matches the start of a line that tells how much is dumped. ``released_early``
+    matches a result that tells at what address (group 1) it could not read memory although, or
+    because, it had released the HSA. All of these are None for a tool that does not print them.
 
     ``needs`` is what the tool needs of the kernel, beside what makes it a dump kernel.
     """
@@ -66,6 +67,7 @@ class DumpTool:
     memory: re.Pattern[str] | None = None
     rate: re.Pattern[str] | None = None
     progress: re.Pattern[str] | None = None
+    released_early: re.Pattern[str] | None = None
     needs: tuple[Need, ...] = ()
 
     def ramdisk_lists(self, layout: DiskLayout, parameters: str = "") -> tuple[str, ...]:

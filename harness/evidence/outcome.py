@@ -25,7 +25,10 @@ class Outcome(StrEnum):
 class DumpOutcome:
     """One dump IPL. ``hsa_size`` in bytes; ``status_stored`` are CPU addresses.
 
-    ``refused_after_release`` counts SDIAS requests for an HSA that had been released.
+    ``refused_after_release`` counts SDIAS requests for an HSA that had been released,
+    ``sdias_outside`` those for blocks that it did not have, of which ``sdias_outside_block`` was
+    the first. ``sdias_not_accepted`` counts those that the machine was too busy for, as the
+    scenario's faults ask, ``sdias_given_up`` those of them that were not repeated.
     ``old_memory_restored`` counts the pages that the boot firmware had overwritten.
     ``reipl_block`` is the IPL parameter block (hexadecimal) with which the dump system requested
     another load. ``seconds`` is the time from the kernel entry to the end of the dump system.
@@ -44,6 +47,10 @@ class DumpOutcome:
     reipl_block: str | None
     seconds: float
     limits: tuple[str, ...] = ()
+    sdias_outside: int = 0
+    sdias_outside_block: int | None = None
+    sdias_not_accepted: int = 0
+    sdias_given_up: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

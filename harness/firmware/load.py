@@ -5,7 +5,7 @@ The machine gets its firmware as an argument, so a test can pass faulty firmware
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from harness.firmware.diag308 import Diag308
@@ -45,8 +45,11 @@ def dump_load(
     saved: AbsoluteStorage,
     cpus: Sequence[CpuState],
     hsa_size: int,
+    sdias_busy: Container[int] = (),
 ) -> DumpFirmware:
-    """Faultless firmware of a dump system that was loaded as ``ipl_block`` says.
+    """Firmware of a dump system that was loaded as ``ipl_block`` says.
+
+    It is faultless, but for the SDIAS requests with these numbers: it is too busy to accept them.
 
     ``saved`` and ``cpus`` (by CPU address) belong to the crashed system. Raises ValueError if an
     HSA of ``hsa_size`` bytes does not fit ``saved``.
@@ -54,7 +57,7 @@ def dump_load(
     hsa = Hsa(saved, hsa_size, cpus[IPL_CPU])
     return DumpFirmware(
         Diag308(storage, ipl_block, hsa),
-        ServiceCalls(storage, hsa),
+        ServiceCalls(storage, hsa, sdias_busy),
         hsa,
         StoppedCpus(storage, cpus, IPL_CPU),
     )

@@ -7,6 +7,7 @@ the answer, the answer is corrected in the SCCB.
 from __future__ import annotations
 
 import struct
+from collections.abc import Container
 from dataclasses import dataclass
 
 from harness.firmware.hsa import Hsa
@@ -32,6 +33,7 @@ _RESPONSE_OFFSET = offset_of(c_sclp.sccb_header, "response_code")
 _FLAGS_OFFSET = _offset("hdr") + offset_of(c_sclp.evbuf_header, "flags")
 _STATUS_OFFSET = _offset("event_status")
 _COUNT_OFFSET = _offset("blk_cnt")
+_QUALIFIERS = frozenset(SdiasQualifier)
 _PIECE_PAGES = 256
 _RESPONSE_OK = sclp.RESPONSE_EVENT_OK.to_bytes(2, "big")
 
@@ -48,13 +50,20 @@ class MachineReported:
 
 @dataclass(frozen=True)
 class SdiasAnswered:
-    """One SDIAS request: ``page`` and ``count`` in HSA pages; ``stored`` pages were stored."""
+    """One SDIAS request: ``page`` and ``count`` in HSA pages; ``stored`` pages were stored.
+
+    ``status`` is None if the machine was busy and did not accept the request.
+    """
 
     qualifier: SdiasQualifier
-    status: SdiasStatus
+    status: SdiasStatus | None
     page: int
     count: int
     stored: int
+
+    @property
+    def accepted(self) -> bool:
+        return self.status is not None
 
 
 Played = MachineReported | SdiasAnswered | None
@@ -63,12 +72,17 @@ Played = MachineReported | SdiasAnswered | None
 class ServiceCalls:
     """Sees each service call begin (where known) and each service signal arrive.
 
-    ``hsa`` is None after an ordinary load.
+    ``hsa`` is None after an ordinary load. ``busy`` are the numbers, from 1 on, of SDIAS requests
+    that the machine does not accept: the system has to repeat them (Linux
+    ``drivers/s390/char/sclp_sdias.c``, sdias_sclp_send).
     """
 
-    def __init__(self, storage: AbsoluteStorage, hsa: Hsa | None = None) -> None:
+    def __init__(
+        self, storage: AbsoluteStorage, hsa: Hsa | None = None, busy: Container[int] = ()
+    ) -> None:
         self._storage = storage
         self._hsa = hsa
+        self._busy, self._sdias_requests = busy, 0
         self._read_info_sccb: int | None = None
 
     def issued(self, command: int, sccb: int) -> None:
@@ -107,16 +121,25 @@ class ServiceCalls:
         self, hsa: Hsa, sccb: int, request: bytes, flags: int
     ) -> SdiasAnswered | None:
         qualifier, count, address, first = _REQUEST.unpack_from(request, _REQUEST_OFFSET)
-        if qualifier == SdiasQualifier.SIZE:
+        if qualifier not in _QUALIFIERS:
+            return None  # QEMU has already refused it
+        self._sdias_requests += 1
+        page = first - sclp.SDIAS_FIRST_BLOCK
+        is_size = qualifier == SdiasQualifier.SIZE
+        if self._sdias_requests in self._busy:
+            # without EVBUF_ACCEPTED
+            self._storage.write(sccb + _RESPONSE_OFFSET, _RESPONSE_OK)
+            if is_size:
+                page = count = 0
+            return SdiasAnswered(SdiasQualifier(qualifier), None, page, count, 0)
+        if is_size:
             answer = SdiasAnswered(SdiasQualifier.SIZE, SdiasStatus.ALL_STORED, 0, 0, 0)
             count = 0 if hsa.released else hsa.pages
-        elif qualifier == SdiasQualifier.STORE_DATA:
-            answer = self._store(hsa, first - sclp.SDIAS_FIRST_BLOCK, count, address)
-            count = answer.stored
         else:
-            return None  # QEMU has already refused it
+            answer = self._store(hsa, page, count, address)
+            count = answer.stored
         self._storage.write(sccb + _COUNT_OFFSET, count.to_bytes(4, "big"))
-        self._storage.write(sccb + _STATUS_OFFSET, bytes([answer.status]))
+        self._storage.write(sccb + _STATUS_OFFSET, bytes([answer.status or 0]))
         self._storage.write(sccb + _FLAGS_OFFSET, bytes([flags | sclp.EVBUF_ACCEPTED]))
         self._storage.write(sccb + _RESPONSE_OFFSET, _RESPONSE_OK)
         return answer

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-from harness.errors import HostError
+from harness.errors import HarnessError, HostError
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.files import sparse
@@ -147,9 +147,13 @@ class Work:
         dumper = self._machines.dumper(
             self._binary, self._phases, self._phases.stall_seconds, self._lines_of("dump")
         )
+        busy = self._plan.scenario.faults.sdias_busy
         disk = Disk.for_dump(directory.disk, dump.sector_size)
-        outcome = dumper.dump(snapshot, disk, dump.layout, dump.hsa_size, directory.dump)
+        outcome = dumper.dump(
+            snapshot, disk, dump.layout, dump.hsa_size, directory.dump, sdias_busy=busy
+        )
         directory.write_json(directory.outcome, outcome.to_json())
+        _require_faults(busy, outcome)
         return outcome
 
     def _reipl(self, snapshot: Snapshot, outcome: DumpOutcome) -> None:
@@ -189,3 +193,13 @@ class Work:
         collected = self._machines.collect(self._directory.disk, how, into, self._progress)
         collected.save(into)
         self._phases.note("collected", size=collected.size, note=collected.note)
+
+
+def _require_faults(busy: Sequence[int], outcome: DumpOutcome) -> None:
+    """Raises HarnessError if a dump system that finished did not come to one of the faults."""
+    if busy and outcome.outcome is Outcome.FINISHED and outcome.sdias_requests < max(busy):
+        raise HarnessError(
+            f"faults.sdias_busy: there was no SDIAS request {max(busy)}: the dump system made "
+            f"{outcome.sdias_requests}",
+            hint="choose a lower number",
+        )

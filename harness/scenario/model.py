@@ -152,6 +152,10 @@ class Crashed(_WithKernel):
         trigger = trigger_named(self.trigger)
         if self.smp < trigger.cpus:
             raise ValueError(f"smp: trigger {self.trigger} needs {trigger.cpus} CPUs")
+        others = [name for name in ("workload", "content") if getattr(self, name) is not None]
+        if trigger.in_boot and (others or self.load is not Load.DIRECT):
+            what = others[0] if others else "load"
+            raise ValueError(f"{what}: trigger {self.trigger} leaves no time for it")
         if trigger.from_disk and self.load is not Load.SCSI:
             raise ValueError(f"load: trigger {self.trigger} needs a system loaded by '{Load.SCSI}'")
         return self
@@ -230,12 +234,24 @@ class Dump(_WithKernel):
         return self
 
 
+RequestNumber = Annotated[int, Field(ge=1)]
+
+
+class Faults(Strict):
+    """What the machine does wrong, or with delay, while the dump system runs."""
+
+    sdias_busy: tuple[RequestNumber, ...] = Field(
+        (), description="numbers of the SDIAS requests that it is too busy to accept"
+    )
+
+
 class Scenario(Strict):
     """One concrete scenario."""
 
     description: str = Field(min_length=1, description="one line for people")
     crashed: Crashed = Crashed()
     dump: Dump = Dump()
+    faults: Faults = Faults()
     expect: Expect = Expect()
 
     @model_validator(mode="after")
@@ -265,7 +281,12 @@ class ScenarioFile(Scenario):
     )
 
 
-SECTIONS: dict[str, type[BaseModel]] = {"crashed": Crashed, "dump": Dump, "expect": Expect}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "crashed": Crashed,
+    "dump": Dump,
+    "faults": Faults,
+    "expect": Expect,
+}
 OPTIONS = options_of(SECTIONS)
 
 

@@ -151,6 +151,13 @@ _OTHERS = (
         task=SHELL,
     ),
     Trigger(
+        "boot-panic",
+        "the kernel panics during its boot, before there is a shell",
+        "",
+        PANIC,
+        in_boot=True,
+    ),
+    Trigger(
         "init-killed",
         "the shell that is init ends",
         "exit",

@@ -34,6 +34,9 @@ class Trigger:
     ``function`` is on the stack of a CPU when the machine has stopped, and ``task`` is the process
     that called it: a dump must show both. They are "" if they are not known or not always the same.
     They do not influence the crash, so they are not in ``repr``, which identifies a crash.
+
+    ``in_boot``: nothing is typed; the kernel dies of what the scenario gives it, before it has a
+    shell.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Trigger:
     registers: bool = False
     function: str = field(default="", repr=False)
     task: str = field(default="", repr=False)
+    in_boot: bool = field(default=False, repr=False)
 
     @property
     def from_disk(self) -> bool:

@@ -64,6 +64,10 @@ class OutcomeFile(_Part):
     reipl_block: Block | None
     seconds: Seconds
     qemu_fault: str | None = None
+    sdias_outside: Count = 0
+    sdias_outside_block: int | None = None
+    sdias_not_accepted: Count = 0
+    sdias_given_up: Count = 0
 
 
 class ReIplFile(_Part):

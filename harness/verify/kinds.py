@@ -290,7 +290,11 @@ class FindingKind(StrEnum):
     NOT_FINISHED = "not-finished"
     HSA_NOT_READ = "hsa-not-read"
     HSA_NOT_RELEASED = "hsa-not-released"
+    HSA_RELEASED_EARLY = "hsa-released-early"
     SDIAS_AFTER_RELEASE = "sdias-after-release"
+    SDIAS_OUTSIDE_HSA = "sdias-outside-hsa"
+    SDIAS_NOT_REPEATED = "sdias-not-repeated"
+    MEMORY_BEYOND_HSA = "memory-beyond-hsa"  # the dump system has more than the HSA has saved
     CONSOLE_ALARM = "console-alarm", Line
     NO_RESULT_LINE = "no-result-line"
     TOOL_FAILED = "tool-failed"

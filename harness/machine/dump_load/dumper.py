@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +57,11 @@ class Dumper:
         layout: DiskLayout,
         hsa_size: int,
         directory: Path,
+        sdias_busy: Sequence[int] = (),
     ) -> DumpOutcome:
         """IPL ``disk`` (it is written to) over the crash in ``snapshot``.
+
+        The machine is too busy for the SDIAS requests with the numbers ``sdias_busy``.
 
         Console log and QEMU argv go to ``directory``. A dump system that fails, panics, hangs,
         finds no end or says nothing is an outcome; only trouble of our own raises: PhaseTimeout,
@@ -85,7 +88,7 @@ class Dumper:
             ) as qemu,
         ):
             block = snapshot.dump_block or fcp_block(DUMP_DISK, dump=True)
-            firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size)
+            firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size, sdias_busy)
             session = DumpSession(
                 qemu, ram, firmware, old_memory, snapshot, hsa_size, self.phases, console
             )

@@ -15,7 +15,6 @@ not finish: that is an outcome, like its panic.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypedDict
 
 from harness import clock
 from harness.deadline import Deadline
@@ -25,6 +24,7 @@ from harness.firmware.load import IPL_CPU, DumpFirmware
 from harness.firmware.service_call import SdiasAnswered
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
+from harness.machine.dump_load.sdias_watch import SdiasObservations, SdiasWatch
 from harness.machine.intercept import AtInstruction
 from harness.machine.played_machine import PlayedMachine
 from harness.machine.run_phases import RunPhases
@@ -33,7 +33,6 @@ from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.scheduling import RunTime
 from harness.s390x.instructions import Opcode
-from harness.s390x.sclp import SdiasQualifier
 
 CHECK_SECONDS = 5.0  # how often a silent guest is checked
 LEAST_SHARE = 0.25  # of a phase's time, which is many times what a dump system needs
@@ -57,12 +56,10 @@ _END_EVENTS = {
 }
 
 
-class Observations(TypedDict):
+class Observations(SdiasObservations):
     """What the session saw; fields of ``DumpOutcome``."""
 
     hsa_released: bool
-    sdias_requests: int
-    refused_after_release: int
     status_stored: tuple[int, ...]
     old_memory_restored: int
 
@@ -91,13 +88,12 @@ class DumpSession(PlayedMachine):
         self._hsa_size = hsa_size
         if len(snapshot.cpus) > 1:
             self.kernel_opcodes |= {Opcode.SIGP}
-        self._sdias_requests = self._refused_after_release = self._restored = 0
+        self._sdias, self._restored = SdiasWatch(firmware.hsa), 0
 
     def observations(self) -> Observations:
         return Observations(
             hsa_released=self._hsa.released,
-            sdias_requests=self._sdias_requests,
-            refused_after_release=self._refused_after_release,
+            **self._sdias.observations(),
             status_stored=tuple(sorted(self._others.stored)),
             old_memory_restored=self._restored,
         )
@@ -130,13 +126,13 @@ class DumpSession(PlayedMachine):
         return ended
 
     def on_sdias(self, answer: SdiasAnswered) -> None:
-        if self._sdias_requests == 0:
+        if self._sdias.requests == 0:
             self._phases.note("first SDIAS request")
             self._has_all_status()
-        self._sdias_requests += 1
-        if self._hsa.released and answer.qualifier is SdiasQualifier.STORE_DATA:
-            self._refused_after_release += 1
-            self._phases.note("SDIAS request after the HSA's release", page=answer.page)
+        if wrong := self._sdias.see(answer):
+            self._phases.note(wrong, page=answer.page)
+        if not answer.accepted:
+            self._phases.note("SDIAS request not accepted", number=self._sdias.requests)
 
     def on_sigp(self, at: AtInstruction) -> None:
         first = at.operands.first

@@ -47,8 +47,11 @@ class Booter:
         system_disk: Path | None = None,
         ipl_block: bytes | None = None,
         phase: Phase = Phase.BOOT,
+        dies: str = "",
     ) -> Iterator[RunningSystem]:
         """A booted system at its shell's prompt, for the duration of a ``with`` block.
+
+        With ``dies`` it must not come so far: its console shows this regular expression.
 
         With ``system_disk`` a copy of it, in ``directory``, is IPLed instead of the spec's
         kernel, as ``ipl_block`` says. Raises PhaseTimeout if the system does not come up,
@@ -68,27 +71,40 @@ class Booter:
                 session = SystemSession(qemu, ram, ordinary_load(ram, block), self.phases)
             console = SystemConsole(qemu, session)
             with self.phases.phase(phase) as deadline:
-                shell = boot(console, session, phase, deadline)
+                shell = boot(console, session, phase, deadline, dies)
             yield RunningSystem(qemu, ram, session, console, shell)
 
 
 def boot(
-    console: SystemConsole, session: SystemSession | None, phase: Phase, deadline: Deadline
+    console: SystemConsole,
+    session: SystemSession | None,
+    phase: Phase,
+    deadline: Deadline,
+    dies: str = "",
 ) -> ConsoleShell:
     """Load the system, if QEMU does not by itself, and wait for its shell's prompt.
 
-    Raises PhaseTimeout if that does not come, HarnessError if the kernel panics before, QemuDied
-    if QEMU ends on its own.
+    With ``dies`` wait for that text instead; then nobody listens to the shell.
+    Raises PhaseTimeout if it does not come, HarnessError if the kernel panics before, or comes up
+    although it should not; QemuDied if QEMU ends on its own.
     """
     if session is not None:
         session.load(phase, deadline)
         session.begin()
-    seen = console.expect([READY, EARLY_PANIC], deadline)
+    seen = console.expect([READY, dies or EARLY_PANIC], deadline)
+    if dies and seen is not None:
+        if seen == 0:
+            raise HarnessError(
+                "the system came up, although it was to panic during its boot",
+                hint="give it something to die of, such as crashed.parmline = 'rdinit=/none'",
+            )
+        return ConsoleShell(console)
     if seen == 1:
         raise HarnessError(
             f"the system panicked on its own, during boot: {console.matched}; "
             f"its last lines:{console.last_lines}",
-            hint="can this kernel run the crashed system's initramfs?",
+            hint="can this kernel run the crashed system's initramfs? trigger = 'boot-panic' dumps "
+            "a system that is to die so",
         )
     if seen is None or console.expect([re.escape(PROMPT)], deadline) is None:
         raise console.timeout(phase, f"the line '{READY}'", deadline)

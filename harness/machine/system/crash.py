@@ -60,7 +60,8 @@ def crash(
     HarnessError if it stops otherwise than the trigger says.
     """
     started = clock.now()
-    with booter.booted(spec, directory, system_disk) as system:
+    dies = how.trigger.console if how.trigger.in_boot else ""
+    with booter.booted(spec, directory, system_disk, dies=dies) as system:
         boot_seconds = clock.now() - started
         remains = crash_booted(booter, system, spec, how, directory, kernel, boot_seconds)
     return Snapshot.create(directory, *remains)

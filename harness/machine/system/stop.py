@@ -38,6 +38,8 @@ def stop(
         must_show(trigger, system.console, deadline)
         monitor.execute("stop", deadline=deadline)
         return MappingProxyType({})
+    if trigger.in_boot:  # its text has been seen
+        return _stopped(system, trigger, phases, deadline)
     if trigger.restart:
         system.shell.run(trigger.command, deadline)
         monitor.execute("inject-nmi", deadline=deadline)

@@ -11,6 +11,14 @@ from .machine import PAGE, SECTOR, DumpError
 PROGRESS_SECONDS = 0.5  # of a clock that stops while the machine is played
 
 
+class ReadError(Exception):
+    """The crashed memory cannot be read from this ``offset`` of the core file on."""
+
+    def __init__(self, offset, reason):
+        super().__init__(offset, reason)
+        self.offset, self.reason = offset, reason
+
+
 def copy(form, writer, buffer, hsa_size):
     """Write a dump: HSA part, HSA release, the rest, the first page. Returns Progress.
 
@@ -21,11 +29,17 @@ def copy(form, writer, buffer, hsa_size):
     """
     saved, rest = form.parts(hsa_size)
     progress = Progress(sum(part[-1] for part in saved + rest) + PAGE)
-    for part in saved:
-        form.copy(part, writer, buffer, progress)
-    machine.release_hsa()
-    for part in rest:
-        form.copy(part, writer, buffer, progress)
+    when = ""
+    try:
+        for part in saved:
+            form.copy(part, writer, buffer, progress)
+        machine.release_hsa()
+        when = " after the HSA was released"
+        for part in rest:
+            form.copy(part, writer, buffer, progress)
+    except ReadError as error:
+        where = form.core.place(error.offset)
+        raise DumpError(f"cannot read {where}{when}: {error.reason}") from error
     form.finish(writer)
     writer.sync()
     buffer[:PAGE] = bytes(form.first_page())
@@ -51,7 +65,10 @@ def pieces(source, offset, size, buffer):
     whole, end = memoryview(buffer), offset + size
     while offset < end:
         view = whole[: min(len(whole), end - offset)]
-        got = os.preadv(source, [view], offset)
+        try:
+            got = os.preadv(source, [view], offset)
+        except OSError as error:
+            raise ReadError(offset, error) from error
         if got == 0:
             raise DumpError(f"{machine.VMCORE} ends at {offset:#x}, before its headers say")
         yield view[:got]

@@ -81,6 +81,13 @@ class Core:
                 end = address + size
         return ranges
 
+    def place(self, offset):
+        """What is at this offset of the file, in words."""
+        for start, address, size in self.loads:
+            if start <= offset < start + size:
+                return f"memory at {address + offset - start:#x}"
+        return f"offset {offset:#x}"
+
     def read_memory(self, address, size):
         """Bytes of memory from an absolute address on; None if they are not in one range."""
         for start, length, offset in self.memory():

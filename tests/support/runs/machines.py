@@ -95,7 +95,7 @@ class PlayedMachines:
         return snapshot
 
     def dumper(self, binary, phases, stall_seconds, on_line) -> SimpleNamespace:
-        def dump(snapshot, disk, layout, hsa_size, directory) -> DumpOutcome:
+        def dump(snapshot, disk, layout, hsa_size, directory, sdias_busy) -> DumpOutcome:
             directory.mkdir()
             (directory / "console.log").write_text(timed(CONSOLE))
             for phase in ("ipl", "dump"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+from functools import partial
 from typing import Any
 
 import pytest
@@ -175,6 +176,37 @@ def test_a_disk_that_is_not_a_dump_disk_is_left_alone(disk, source, released, of
     with pytest.raises(tool.DumpError, match=what):
         dump(disk, source)
     assert disk.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (0, "memory at 0x0: "),
+        (HSA - 1, "memory at 0x7000: "),
+        (HSA, "memory at 0x8000 after the HSA was released: "),
+        (64 * PAGE, "memory at 0x10000 after the HSA was released: "),
+    ],
+)
+def test_memory_that_cannot_be_read_is_named(disk, source, released, monkeypatch, at, said):
+    preadv, bad = os.preadv, 2 * PAGE + at
+
+    def failing(fd, views, offset):
+        if offset <= bad < offset + len(views[0]):
+            raise OSError(errno.EFAULT, "Bad address")
+        return preadv(fd, views, offset)
+
+    monkeypatch.setattr(os, "preadv", failing)
+    monkeypatch.setattr(tool.output, "pieces", partial(small_pieces, tool.output.pieces))
+    with pytest.raises(tool.DumpError) as caught:
+        dump(disk, source)
+    result = f"{ZFCPDUMP.result}failed: {caught.value}"
+    assert result == f"{ZFCPDUMP.result}failed: cannot read {said}[Errno 14] Bad address"
+    assert ZFCPDUMP.released_early is not None
+    assert bool(ZFCPDUMP.released_early.match(result)) is ("after the HSA" in said)
+
+
+def small_pieces(pieces, source, offset, size, buffer):
+    return pieces(source, offset, size, memoryview(buffer)[:PAGE])
 
 
 def test_a_boot_record_without_dump_means_a_file_system(disk):

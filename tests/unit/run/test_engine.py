@@ -293,3 +293,17 @@ def test_a_crash_alone_is_kept(machines, options, tmp_path):
     assert made.calls == ["crash images", "boot", "crash", "snapshot"]
     assert engine.create_snapshot(plan(), **options).name == snapshot.name
     assert made.calls == ["crash images", "boot", "crash", "snapshot", "crash images"]
+
+
+def test_a_fault_that_the_dump_system_never_came_to_is_an_error(machines, options):
+    machines()
+    asked = plan(faults={"sdias_busy": [3, 7]})
+    verdict = engine.run(asked, **options)
+    assert verdict.result is Result.ERROR
+    assert "there was no SDIAS request 7: the dump system made 6" in verdict.error
+
+
+def test_a_dump_system_that_fails_before_a_fault_is_not_an_error(machines, options):
+    machines(outcome={"outcome": Outcome.FAILED})
+    verdict = engine.run(plan(faults={"sdias_busy": [7]}), **options)
+    assert verdict.result is Result.FAIL

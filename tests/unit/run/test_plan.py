@@ -105,6 +105,7 @@ ELSEWHERE: dict[str, Any] = {
         "config": ["CONFIG_ANOTHER=y"],
         "parmline": "dump_debug=6",
     },
+    "faults": {"sdias_busy": (5,)},
     "expect": {
         "verdict": "FAIL",
         "findings": ["pages: "],
@@ -112,6 +113,7 @@ ELSEWHERE: dict[str, Any] = {
         "dump_console": ["b"],
         "reipl": True,
         "time_limit": 2,
+        "early": True,
     },
 }
 
@@ -121,7 +123,7 @@ FAILING = {"verdict": "FAIL", "findings": ["x"]}  # one needs the other
 
 def test_how_it_is_dumped_and_verified_does_not():
     assert Scenario.model_fields.keys() == {"crashed", *ELSEWHERE}
-    for section in ("dump", "expect"):
+    for section in ("dump", "faults", "expect"):
         fields = getattr(plan().scenario, section).model_dump()
         assert fields.keys() == ELSEWHERE[section].keys()
         for field, value in ELSEWHERE[section].items():

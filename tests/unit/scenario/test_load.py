@@ -248,3 +248,11 @@ def test_an_unknown_trigger_lists_those_there_are(tmp_path):
         plan_of("x", load(str(path)))
     assert "hammer" in caught.value.message
     assert "sysrq-c" in caught.value.message
+
+
+@pytest.mark.parametrize("line", ['workload = "busy"', "content = 5", 'load = "scsi"'])
+def test_a_system_that_dies_in_its_boot_does_nothing_before(tmp_path, line):
+    file = tmp_path / "early.toml"
+    file.write_text(f'description = "x"\n[crashed]\ntrigger = "boot-panic"\n{line}\n')
+    with pytest.raises(UsageError, match="trigger boot-panic leaves no time for it"):
+        load_all(str(file))

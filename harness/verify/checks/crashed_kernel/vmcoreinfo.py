@@ -17,6 +17,8 @@ CHECK, UNIT = "vmcoreinfo", "lines"
 
 _WITHHELD = "the note is in memory that the scenario limits the dump to be without"
 
+_BEGINNING = 64
+
 _OSRELEASE = re.compile(r"OSRELEASE=\d+\.\d+\S*")
 _PAGESIZE = "PAGESIZE=4096"
 _SYMBOL = re.compile(r"SYMBOL\([\w.]+\)=[0-9a-f]+")
@@ -56,10 +58,16 @@ def check(evidence: Evidence) -> CheckResult:
     if before is not None and before.rstrip(b"\0") != dumped.rstrip(b"\0"):
         message = (
             f"the note ({len(dumped)} bytes) differs from the one in the crashed memory "
-            f"({len(before)} bytes)"
+            f"({len(before)} bytes){_shift(dumped, before)}"
         )
         findings.append(Finding(CHECK, FindingKind.VMCOREINFO_DIFFERS, message))
     return CheckResult(CHECK, len(lines), UNIT, tuple(findings))
+
+
+def _shift(dumped: bytes, before: bytes) -> str:
+    """That the dump's note begins within the right one, if it does; the kernel copied it badly."""
+    at = before.find(dumped[:_BEGINNING])
+    return f": it begins with byte {at} of that one" if at > 0 and any(dumped) else ""
 
 
 def _is_withheld(evidence: Evidence) -> bool:

@@ -32,6 +32,20 @@ def test_a_panic_during_boot_is_an_error_with_the_last_lines(guest):
     assert "console.log" not in f"{caught.value.message} {caught.value.hint}"
 
 
+def test_a_system_that_is_to_panic_during_boot_has_booted_when_it_does(guest):
+    guest.say(f"Linux version 6.12\r\n{PANIC}")
+    boot(SystemConsole(guest, None), None, "boot", Deadline(SECONDS), dies="Kernel panic - ")
+
+
+def test_a_system_that_is_to_panic_during_boot_must_not_come_up(guest):
+    guest.say(UP)
+    with pytest.raises(
+        HarnessError, match="the system came up, although it was to panic"
+    ) as caught:
+        boot(SystemConsole(guest, None), None, "boot", Deadline(SECONDS), dies="Kernel panic - ")
+    assert "rdinit" in caught.value.hint
+
+
 @pytest.mark.parametrize("said", ["Linux version\r\n", UP.removesuffix("zharness# ")])
 def test_a_system_that_does_not_come_up_is_a_timeout_of_its_phase(guest, said):
     guest.say(said)

@@ -146,3 +146,11 @@ def test_a_load_that_the_trigger_does_not_promise(guest, dump_requested, stopped
     running = system(guest, session(dump_requested=dump_requested))
     with pytest.raises(HarnessError, match="ended with DIAGNOSE X'308' instead of"):
         stop(running, trigger(stopped), guest, Deadline(SECONDS))
+
+
+def test_nothing_is_typed_at_a_system_that_dies_in_its_boot(guest):
+    guest.ended = "GUEST_PANICKED"
+    shell = FakeShell()
+    dying = Trigger("test", "x", "", "Kernel panic", in_boot=True)
+    assert stop(system(guest, shell=shell), dying, guest, Deadline(SECONDS)) == REASON
+    assert (shell.ran, shell.sent) == ([], [])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.verify.checks import console, outcome
+from harness.verify.kinds import FindingKind
 from tests.support.checked import checked, said
 from tests.support.evidence import (
     CONSOLE,
@@ -91,6 +92,7 @@ def test_endless_alarms_are_cut(tmp_path: Path):
 # outcome
 
 
+EARLY = "zfcpdump result: failed: cannot read memory at"
 WRONG_OUTCOMES: dict[str, tuple[dict[str, object], str]] = {
     "failed": (
         {"outcome": "failed", "result_line": "zfcpdump result: failed: Disk too small"},
@@ -100,6 +102,20 @@ WRONG_OUTCOMES: dict[str, tuple[dict[str, object], str]] = {
     "HSA kept": ({"hsa_released": False}, "the HSA was not released"),
     "HSA never read": ({"sdias_requests": 0}, "never read the HSA"),
     "released too early": ({"refused_after_release": 3}, "3 SDIAS requests came after"),
+    "asked for other blocks": (
+        {"sdias_outside": 2, "sdias_outside_block": 1},
+        "2 SDIAS requests were for blocks that the HSA does not have, the first for block 1: it "
+        "has the blocks 2-257",
+    ),
+    "not repeated": (
+        {"sdias_not_accepted": 3, "sdias_given_up": 1},
+        "1 SDIAS requests that the machine was too busy to accept were not repeated",
+    ),
+    "released by the tool before it was read": (
+        {"result_line": f"{EARLY} 0xff000 after the HSA was released: [Errno 14] Bad address"},
+        "the dump tool released the HSA before it had read all that it needs of it: memory at "
+        "0xff000 was there",
+    ),
 }
 
 
@@ -110,6 +126,41 @@ def test_wrong_outcome(tmp_path: Path, name: str):
     assert not result.passed
     assert message in said(result)
     assert len(result.findings) == 1
+
+
+NOT_EARLY: dict[str, dict[str, object]] = {
+    "above the HSA": {"result_line": f"{EARLY} 0x100000 after the HSA was released: why"},
+    "before the release": {"result_line": f"{EARLY} 0xff000: [Errno 14] Bad address"},
+    "no result": {"result_line": None},
+}
+
+
+@pytest.mark.parametrize("name", NOT_EARLY)
+def test_not_every_tool_that_cannot_read_has_released_the_hsa_early(tmp_path: Path, name: str):
+    assert checked(outcome.check, SyntheticRun(outcome=NOT_EARLY[name]).write(tmp_path)).passed
+
+
+def test_a_release_by_the_kernel_is_not_the_tools(tmp_path: Path):
+    said = f"{EARLY} 0x0 after the HSA was released: [Errno 14] Bad address"
+    changes: dict[str, object] = {"result_line": said, "refused_after_release": 4}
+    (finding,) = checked(outcome.check, SyntheticRun(outcome=changes).write(tmp_path)).findings
+    assert finding.kind is FindingKind.SDIAS_AFTER_RELEASE
+
+
+@pytest.mark.parametrize(("megabytes", "right"), [("1.0", True), ("1.1", False), ("237.7", False)])
+def test_a_dump_system_has_no_more_memory_than_the_hsa(tmp_path, megabytes: str, right: bool):
+    console = (f"zfcpdump: {megabytes} MB memory available", *CONSOLE)
+    result = checked(outcome.check, SyntheticRun(console=console).write(tmp_path))
+    assert result.passed is right
+    kinds = [finding.kind for finding in result.findings]
+    assert kinds == ([] if right else [FindingKind.MEMORY_BEYOND_HSA])
+
+
+def test_requests_that_were_repeated_are_noted_and_are_no_fault(tmp_path: Path):
+    changes: dict[str, object] = {"sdias_not_accepted": 3}
+    result = checked(outcome.check, SyntheticRun(outcome=changes).write(tmp_path))
+    assert result.passed
+    assert result.notes == ("the machine did not accept 3 SDIAS requests, as the scenario asks",)
 
 
 def test_reached_limits_are_noted_and_are_no_fault(tmp_path: Path):
