@@ -39,7 +39,9 @@ MUTATIONS = (
         verify="statements",
         check="page-tables statements",
         compare="pages vmcoreinfo",
-        says=("_stext, absolute: 0x0 (VMCOREINFO), 0x100000 (os_info, page tables)",),
+        says=(
+            "_stext, absolute: 0x0 (KERNELOFFSET, KERNELOFFPHYS), 0x100000 (os_info, page tables)",
+        ),
     ),
     Mutation(
         "the kernel's KERNELOFFPHYS wrong",
@@ -48,7 +50,7 @@ MUTATIONS = (
         verify="statements",
         check="page-tables statements",
         compare="pages vmcoreinfo",
-        says=("swapper_pg_dir, absolute: 0x210000 (VMCOREINFO), 0x110000",),
+        says=("swapper_pg_dir, absolute: 0x210000 (KERNELOFFSET, KERNELOFFPHYS), 0x110000",),
     ),
     Mutation(
         "the kernel's IDENTITYBASE wrong",
@@ -95,7 +97,7 @@ MUTATIONS = (
         verify="statements",
         check="kernel-log page-tables statements vmcoreinfo",
         compare="pages vmcoreinfo",
-        says=("swapper_pg_dir, absolute: 0x111000 (VMCOREINFO)",),
+        says=("swapper_pg_dir, absolute: 0x111000 (KERNELOFFSET, KERNELOFFPHYS)",),
     ),
     Mutation(
         "the kernel's os_info has another place of its image",
@@ -104,7 +106,7 @@ MUTATIONS = (
         verify="statements",
         check="statements",
         compare="pages",
-        says=("_stext, absolute: 0x100000 (VMCOREINFO), 0x200000 (os_info)",),
+        says=("_stext, absolute: 0x100000 (KERNELOFFSET, KERNELOFFPHYS), 0x200000 (os_info)",),
     ),
     Mutation(
         "the kernel's os_info has another size of its image",
@@ -142,7 +144,9 @@ MUTATIONS = (
         verify="registers",
         check="statements",
         compare="registers",
-        says=("0x110000 (VMCOREINFO, control register 13 of CPU 0), 0x10000 (control register 13",),
+        says=(
+            "0x110000 (KERNELOFFSET, KERNELOFFPHYS, control register 13 of CPU 0), 0x10000 (con",
+        ),
     ),
     Mutation(
         "ASCE lost in a lowcore",

@@ -31,6 +31,7 @@ from harness.s390x.lowcore import PREFIX_AREA_SIZE
 _HOME_SPACE_SINCE = (3, 15)  # e258d719ff28 "s390/uaccess: always run the kernel in home space"
 _FIELDS_OF_LINUX = slice(0x200, 0xE00)  # of a lowcore; their places change between versions
 _NAMED = 4  # how many of those who say the same a message names
+_OFFSETS = "KERNELOFFSET, KERNELOFFPHYS"
 _VMCOREINFO, _OS_INFO, _TABLES, _LOAD = "VMCOREINFO", "os_info", "page tables", "PT_LOAD"
 
 
@@ -127,7 +128,7 @@ class Statements:
             self._is_silent("control register 13", "Linux before 3.15 uses it in another way")
             return {}
         try:
-            cpus = self._dump.cpus
+            cpus = self._dump.cpus_in_reach
         except EvidenceError as error:
             self._is_silent("CPUs", error.without(self._dump.name))
             return {}
@@ -249,12 +250,12 @@ class Statements:
         return (Told(_OS_INFO, getattr(self._layout, name)),) if self._layout else ()
 
     def _in_image(self, symbol: str) -> tuple[Told, ...]:
-        """Where KERNELOFFSET and KERNELOFFPHYS lead to."""
-        return tuple(
-            Told(_VMCOREINFO, self._info.image_address(each.value or 0))
-            for each in self._line(f"SYMBOL({symbol})")
-            if self._info
-        )
+        """Where VMCOREINFO says that a symbol of the image is."""
+        info = self._info
+        if info is None or f"SYMBOL({symbol})" not in info.lines:
+            return ()
+        by = _VMCOREINFO if info.address("KERNELOFFPHYS") is None else _OFFSETS
+        return (Told(by, info.image_address(info.symbol(symbol))),)
 
     def _walk(self, virtual: int) -> Iterator[Told]:
         space = self._space

@@ -66,8 +66,8 @@ def test_a_kernel_that_does_not_contradict_itself():
         },
         "SAMODE31, absolute": ["VMCOREINFO", "page tables"],
         "_stext, virtual": ["VMCOREINFO", "os_info"],
-        "_stext, absolute": ["VMCOREINFO", "os_info", "page tables"],
-        "swapper_pg_dir, absolute": ["VMCOREINFO", "page tables", *cpus],
+        "_stext, absolute": ["KERNELOFFSET, KERNELOFFPHYS", "os_info", "page tables"],
+        "swapper_pg_dir, absolute": ["KERNELOFFSET, KERNELOFFPHYS", "page tables", *cpus],
         "the kernel's ASCE": ["control registers", "lowcore of CPU 0", "lowcore of CPU 1"],
         "lowcore at 0x2a00300000, absolute": ["IDENTITYBASE", "page tables"],
         "lowcore at 0x2a00302000, absolute": ["IDENTITYBASE", "page tables"],
@@ -138,9 +138,9 @@ def test_tables_are_found_if_the_kernel_is_wrong_about_their_place():
     kernel = with_note(r"KERNELOFFPHYS=\w+", "KERNELOFFPHYS=100000")
     assert contradictions(dump_of(kernel)) == [
         "KERNELOFFPHYS: 0x100000 (VMCOREINFO), 0x0 (os_info)",
-        "_stext, absolute: 0x200000 (VMCOREINFO), 0x100000 (os_info, page tables)",
-        "swapper_pg_dir, absolute: 0x210000 (VMCOREINFO), 0x110000 (page tables, control register "
-        "13 of CPU 0, control register 13 of CPU 1)",
+        "_stext, absolute: 0x200000 (KERNELOFFSET, KERNELOFFPHYS), 0x100000 (os_info, page tables)",
+        "swapper_pg_dir, absolute: 0x210000 (KERNELOFFSET, KERNELOFFPHYS), 0x110000 (page tables, "
+        "control register 13 of CPU 0, control register 13 of CPU 1)",
     ]
 
 
