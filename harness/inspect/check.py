@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness.dump.byte_source import File
 from harness.dump.disk import ngdump
+from harness.dump.disk.partition_table import lacks_partition_at
 from harness.dump.disk.zipl_superblock import (
     FoundSuperblock,
     is_dump_disk,
@@ -48,7 +49,9 @@ def superblock_of(path: Path) -> FoundSuperblock | None:
     try:
         with File.open(path) as disk:
             if is_dump_disk(disk):
-                return superblock_of_disk(disk)
+                on_disk = superblock_of_disk(disk)
+                place = on_disk.superblock.part_start, on_disk.superblock.part_size
+                return replace(on_disk, in_table=not lacks_partition_at(disk, *place))
             found = superblock_of_partition(disk)
     except EvidenceError:
         return None

@@ -24,7 +24,7 @@ from harness.s390x.zipl import DUMP_SB_MAGIC
 
 _MEMBER_OPTION = "--member"
 _LARGEST_CHECKSUMMED = 1 << 20  # bytes; zipl and zfcpdump say 4096
-_NAMED = 8  # files in one message
+_NAMED = 8  # files in one message, and file systems with files
 
 
 class Wanted(NamedTuple):
@@ -159,7 +159,7 @@ class _Search:
             what = f"file {name}" if name else f"file dump.N, {META} or dump partition of zipl -d"
             where = f"{len(with_file_system)} ext file systems in {len(places)} partitions"
             lacks = f"{self._disk.name}: a disk without a dump: {where}, no {what}"
-            raise EvidenceError("; ".join((lacks, *self._instead)))
+            raise EvidenceError("; ".join((lacks, *self._instead[:_NAMED])))
         newest = max(candidates, key=lambda found: (found.file.mtime, found.file.number))
         content = newest.file_system.content(newest.file)
         return Found(content, newest.where, newest.facts)

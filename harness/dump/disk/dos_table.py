@@ -75,6 +75,7 @@ class _Chain:
     sector_size: int
     found: list[Partition] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    _two_links: bool = False
 
     def follow(self, extended: Partition) -> None:
         """Go through the tables in ``extended``; each table is read once."""
@@ -92,7 +93,8 @@ class _Chain:
             ]
             if not links:
                 return
-            if len(links) > 1:
+            if len(links) > 1 and not self._two_links:
+                self._two_links = True  # told once: there may be hundreds
                 self.notes.append(f"the table at {table:#x} has two links, Linux takes the first")
             table = extended.start + links[0].starting_lba * self.sector_size
             size = links[0].size_in_lba * self.sector_size

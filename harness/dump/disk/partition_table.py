@@ -14,8 +14,9 @@ such a disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from harness.dump.byte_source import ByteSource
 from harness.dump.disk import gpt
@@ -71,13 +72,21 @@ def partition_at(
     sizes = SECTOR_SIZES if sector_size is None else (sector_size,)
     found = [
         (partition, table)
-        for each in sizes
-        for table in (dos_table(disk, each), _sound(gpt.primary, gpt.backup, disk, each))
-        if table is not None
+        for table in _all_tables(disk, sizes)
         for partition in table.partitions
         if (partition.start, partition.size) == (start, size)
     ]
     return found[0] if len(found) == 1 else None
+
+
+def lacks_partition_at(disk: ByteSource, start: int, size: int) -> bool:
+    """Whether the disk has a partition table, but no partition with this place."""
+    places = {
+        (partition.start, partition.size)
+        for table in _all_tables(disk, SECTOR_SIZES)
+        for partition in table.partitions
+    }
+    return bool(places) and (start, size) not in places
 
 
 def _seen(table: Table) -> str:
@@ -85,22 +94,24 @@ def _seen(table: Table) -> str:
     return "; ".join((f"its {table.kind} partition table has {names}", *table.notes))
 
 
-_Read = Callable[[ByteSource, int], Table | str]
+_GPTS = (gpt.primary, gpt.backup)  # the second one counts only if the first is damaged
 
 
-def _sound(first: _Read, second: _Read, disk: ByteSource, sector_size: int) -> Table | None:
-    for read in (first, second):
-        table = read(disk, sector_size)
-        if isinstance(table, Table):
-            return table
-    return None
+def _all_tables(disk: ByteSource, sizes: Sequence[int]) -> Iterator[Table]:
+    """Every sound table, in sectors of each size."""
+    for size in sizes:
+        dos = dos_table(disk, size)
+        if dos is not None:
+            yield dos
+        sound = (table for read in _GPTS if isinstance(table := read(disk, size), Table))
+        yield from islice(sound, 1)
 
 
 def _gpt(disk: ByteSource, sizes: Sequence[int]) -> Table | None:
     if not protects_gpt(disk) and not any(gpt.has_header(disk, size) for size in sizes):
         return None
     wrong: list[str] = []
-    for read in (gpt.primary, gpt.backup):
+    for read in _GPTS:
         found = [read(disk, size) for size in sizes]
         sound = [table for table in found if isinstance(table, Table)]
         if len(sound) > 1:

@@ -71,11 +71,15 @@ class Superblock:
 
 @dataclass(frozen=True)
 class FoundSuperblock:
-    """A superblock and where it is: ``offset`` from the disk's start, ``block`` 4096 bytes."""
+    """A superblock and where it is: ``offset`` from the disk's start, ``block`` 4096 bytes.
+
+    ``in_table`` is False if the disk has a partition table without the superblock's partition.
+    """
 
     superblock: Superblock
     offset: int
     block: bytes
+    in_table: bool = True
 
 
 def superblock_of_disk(disk: ByteSource) -> FoundSuperblock:

@@ -35,6 +35,7 @@ def check_alone(found: FoundSuperblock, dump: Dump | None) -> CheckResult:
     faults = [
         *_form(found.superblock),
         *_extents(found.superblock, dump),
+        *_partition(found),
         *_place(found, dump),
         *_checksum(found.superblock, dump),
     ]
@@ -77,6 +78,17 @@ def _extents(superblock: Superblock, dump: Dump | None) -> Iterator[Fault]:
         yield (
             FindingKind.SUPERBLOCK_EXTENT,
             f"the dump has {dump.content.size} bytes, the superblock allows {superblock.dump_size}",
+        )
+
+
+def _partition(found: FoundSuperblock) -> Iterator[Fault]:
+    """s390-tools' zfcpdump looks for the partition, and ends if there is none (find_part_num)."""
+    if not found.in_table:
+        superblock = found.superblock
+        yield (
+            FindingKind.SUPERBLOCK_EXTENT,
+            f"the disk's partition table has no partition at {superblock.part_start:#x} with "
+            f"{superblock.part_size:#x} bytes",
         )
 
 

@@ -23,6 +23,7 @@ from harness.inspect import check as alone
 from harness.progress import NoProgress, Task
 from tests.support.cpus import make_cpu
 from tests.support.disks.dump_partition import SB_AT, disk_with, mbr
+from tests.support.disks.tables import LINUX, dos_sector, write_at
 from tests.support.evidence import (
     MEMORY,
     PAGE,
@@ -265,6 +266,22 @@ def test_a_partition_without_its_disk_has_its_superblock_checked(
         assert result.passed is not bool(messages)
         found = " ".join(finding.message for finding in result.findings)
         assert all(message in found for message in messages)
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_partition_that_the_table_does_not_have_is_a_finding(
+    tmp_path: Path, dump: bytes, sector: int, moved: int
+):
+    disk = disk_with(tmp_path, dump)
+    entry = (LINUX, PART_START // sector + moved, PART_SIZE // sector)
+    write_at(disk, 446, dos_sector(entry)[446:])
+    with open_dump(disk) as opened:
+        results = alone.check(opened, alone.superblock_of(disk), NoProgress())
+    (result,) = [each for each in results if each.check == "superblock"]
+    assert [finding.message for finding in result.findings] == moved * [
+        "the disk's partition table has no partition at 0x100000 with 0x5000000 bytes"
+    ]
 
 
 def test_a_device_without_holes_is_all_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
