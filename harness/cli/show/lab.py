@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness import __version__
 from harness.cli.say import say
 from harness.cli.show.markdown import show_table
 from harness.cli.show.verdict import counted, table
@@ -16,6 +17,7 @@ from harness.lab.difference import Difference
 from harness.lab.given import Given
 from harness.lab.rules import Group, Rule, Severity, Target, known_rules
 from harness.lab.trial import Trial
+from harness.phase import Phase
 from harness.scenario.sizes import format_size
 
 _MOST_LOSSES = 20  # that are shown; --json has all
@@ -71,6 +73,7 @@ def show_losses(losses: Sequence[Loss]) -> None:
 def show_check_markdown(subject: Given, checked: Checked, trials: Sequence[Trial]) -> None:
     """One table: what was checked, the verdicts with what is missing, and what was measured."""
     rows = [
+        ("zharness", __version__),
         ("Linux", subject.release or "unknown"),
         ("SHA-256", subject.sha256),
         ("disk layout", str(checked.layout)),
@@ -121,7 +124,7 @@ def show_differences(explained: Sequence[Difference], others: Sequence[str]) -> 
 def show_pairs(names: tuple[str, str], pairs: Sequence[Pair]) -> None:
     """Side by side: verdict, memory, rate, seconds by phase; then what only one said."""
     for pair in pairs:
-        table((f"HSA {format_size(pair.first.hsa_size)}", *names), _rows(pair))
+        table((f"HSA {format_size(pair.first.hsa_size)}", *names), _rows(pair, pair.phases))
         for line in pair.console_difference:
             say(f"  console {line}")
 
@@ -129,27 +132,25 @@ def show_pairs(names: tuple[str, str], pairs: Sequence[Pair]) -> None:
 def show_pairs_markdown(
     names: tuple[str, str], kernels: tuple[Kernel, Kernel], pairs: Sequence[Pair]
 ) -> None:
-    """One table: the kernels, and the rows of each size of the HSA."""
+    """One table: the kernels, and what each size of the HSA showed of them."""
     rows = [
+        ("zharness", __version__, __version__),
         ("Linux", *(kernel.release for kernel in kernels)),
         ("SHA-256", *(kernel.sha256 for kernel in kernels)),
     ]
     for pair in pairs:
         size = format_size(pair.first.hsa_size)
-        rows += [(f"HSA {size}: {what}", *values) for what, *values in _rows(pair)]
+        rows += [(f"HSA {size}: {what}", *values) for what, *values in _rows(pair, [Phase.DUMP])]
     show_table(("kernel", *names), rows)
 
 
-def _rows(pair: Pair) -> list[tuple[str, ...]]:
+def _rows(pair: Pair, phases: Sequence[str]) -> list[tuple[str, ...]]:
     both = (pair.first, pair.second)
     rows = [
         ("verdict", *(str(trial.result) for trial in both)),
         ("left for the tool", *(_mb(trial.memory_mb) for trial in both)),
         ("rate", *(_rate(trial.mb_per_second) for trial in both)),
-        *(
-            (phase, *(_seconds(trial.seconds.get(phase)) for trial in both))
-            for phase in pair.phases
-        ),
+        *((phase, *(_seconds(trial.seconds.get(phase)) for trial in both)) for phase in phases),
     ]
     if any(trial.why for trial in both):
         rows.append(("why", *(trial.why or "" for trial in both)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import __version__
 from harness.cli import main
 from harness.cli.show.lab import show_losses
 from harness.dump_tools.table import S390_TOOLS, TOOLS, ZFCPDUMP
@@ -279,6 +280,7 @@ def test_a_table_for_a_mail(
         capsys.readouterr().out
         == rf"""| configuration | {tmp_path}/my\|config |
 | --- | --- |
+| zharness | {__version__} |
 | Linux | 6.12.1 |
 | SHA-256 | {digest} |
 | disk layout | partition |

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import __version__
 from harness.cli.show.lab import show_check_markdown, show_pairs_markdown
 from harness.cli.show.markdown import show_table
 from harness.images.kernel.build import Kernel
@@ -56,18 +57,17 @@ def test_two_kernels_side_by_side(capsys: pytest.CaptureFixture[str]):
         capsys.readouterr().out
         == rf"""| kernel | old | new |
 | --- | --- | --- |
+| zharness | {__version__} | {__version__} |
 | Linux | 6.12.117 | 6.12.117 |
 | SHA-256 | {"a" * 64} | {"b" * 64} |
 | HSA 32M: verdict | PASS | FAIL |
 | HSA 32M: left for the tool | 7.2 MB | - |
 | HSA 32M: rate | 136.1 MB/s | - |
-| HSA 32M: boot | 0.7 s | 0.7 s |
 | HSA 32M: dump | 5.2 s | 5.2 s |
 | HSA 32M: why |  | no dump:\\nthe console \| says why |
 | HSA 64M: verdict | PASS | PASS |
 | HSA 64M: left for the tool | 7.2 MB | 7.2 MB |
 | HSA 64M: rate | 136.1 MB/s | 136.1 MB/s |
-| HSA 64M: boot | 0.7 s | 0.7 s |
 | HSA 64M: dump | 5.2 s | 5.2 s |
 """
     )
@@ -81,6 +81,7 @@ def test_measures_of_a_configuration(capsys: pytest.CaptureFixture[str]):
         capsys.readouterr().out
         == f"""| configuration | bzImage |
 | --- | --- |
+| zharness | {__version__} |
 | Linux | unknown |
 | SHA-256 | {"c" * 64} |
 | disk layout | ext4 |
