@@ -111,10 +111,7 @@ class Zgetdump:
         does not do its job.
         """
         if why := self.unknown(dump):
-            hint = f"zharness dump convert makes an {' or '.join(_written())} dump of it"
-            if format_named(dump.format).zgetdump is Knows.READS_LATER and self._suite is None:
-                hint += "; a later zgetdump reads it: --suite sid"
-            raise UsageError(f"{dump.name}: {why}", hint=hint)
+            raise UsageError(f"{dump.name}: {why}", hint=self._hint(dump))
         elf_alone = self._suite is None and _image_apart(dump)
         device, formats = _device(path, dump), _written(virtual=elf_alone)
         size = max(dump.length, dump.memory_map[-1].end - dump.memory_map[0].start)
@@ -151,6 +148,8 @@ class Zgetdump:
             return f"zgetdump {which} knows {', '.join(known)}, not {dump.format}"
         if not dump.memory_map:
             return "it has no memory"
+        if not later and any(dump.left_out):
+            return "zgetdump 2.16 does not know memory that was left out of the file (p_filesz)"
         if any(cpu.whole is None for cpu in dump.cpus):  # zgetdump takes zero for what is unknown
             return f"the dump does not have all registers: {'; '.join(dump.misfits)}"
         sector = _sector_size(dump)
@@ -158,6 +157,16 @@ class Zgetdump:
         if block != sector:
             return f"it counts in blocks of {block} bytes, and the guest's disk has {sector}"
         return None
+
+    def _hint(self, dump: Dump) -> str:
+        """What to do about a dump that is ``unknown``."""
+        knows = format_named(dump.format).zgetdump
+        is_filtered = knows is Knows.KNOWS and any(dump.left_out)
+        convert = f"zharness dump convert makes an {' or '.join(_written())} dump of it"
+        hints = [] if is_filtered else [convert]
+        if self._suite is None and (is_filtered or knows is Knows.READS_LATER):
+            hints.append("a later zgetdump reads it: --suite sid")
+        return "; ".join(hints)
 
 
 def _reads(row: Format, *, later: bool) -> bool:

@@ -105,7 +105,14 @@ FORMATS = (
         zgetdump=Knows.READS_LATER,
     ),
     Format("lkcd", DF_LKCD_MAGIC, LkcdDump, registers_in_memory=True),
-    Format("kdump", KDUMP_SIGNATURE, KdumpDump, filtered=True, crash=Takes.FROM_FILE),
+    Format(
+        "kdump",
+        KDUMP_SIGNATURE,
+        KdumpDump,
+        filtered=True,
+        libkdumpfile=True,
+        crash=Takes.FROM_FILE,
+    ),
 )
 
 

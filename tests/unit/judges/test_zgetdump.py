@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -176,6 +177,15 @@ def test_a_later_one_knows_more(tmp_path: Path):
     of_release, of_sid = (Zgetdump(store, NoProgress(), suite=suite) for suite in (None, "sid"))
     with open_dump(path) as dump:
         assert (of_release.unknown(dump), of_sid.unknown(dump)) == (None, None)
+    size = len(MEMORY)
+    whole, half = (struct.pack(">2Q", there, size) for there in (size, size // 2))
+    path.write_bytes(path.read_bytes().replace(whole, half, 1))
+    with open_dump(path) as dump:
+        assert "memory that was left out of the file" in str(of_release.unknown(dump))
+        assert of_sid.unknown(dump) is None
+        with pytest.raises(UsageError) as caught, of_release.judging(path, dump):
+            pass
+        assert caught.value.hint == "a later zgetdump reads it: --suite sid"
     path.write_bytes(vmcore(b"", CPUS, loads=()))
     with open_dump(path) as dump:
         assert of_release.unknown(dump) == "it has no memory"
