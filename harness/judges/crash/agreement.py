@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from harness.dump.linux.crashed_kernel import Kernel
 from harness.dump.linux.kernel_log import panic_in, read_log
 from harness.dump.linux.vmcoreinfo import Vmcoreinfo
-from harness.dump.reader import Dump
+from harness.dump.reader import Dump, without
 from harness.errors import EvidenceError
 from harness.judges.crash.guest import PAGE, Opinion
 from harness.judges.crash.output import ActiveTask, Process
@@ -178,7 +178,8 @@ def _memory(dump: Dump, opinion: Opinion) -> str | None:
     """What is wrong with crash's size of memory; "" if nothing is, None if it is less than ours."""
     said = opinion.system.get("MEMORY", _MISSING)
     match = _MEMORY.fullmatch(said)
-    ours = sum(end - start for start, end in dump.memory_map)
+    machine = chain(dump.memory_map, without(dump.left_out, dump.memory_map))
+    ours = sum(end - start for start, end in machine)
     if match is None:
         return f"memory: crash has {said}, we {ours} bytes"
     theirs, off = float(match[1]) * _UNITS[match[2]], _ROUNDING * _UNITS[match[2]]

@@ -11,6 +11,7 @@ import pytest
 
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
+from harness.dump.formats.elf.reader import ElfDump
 from harness.errors import EvidenceError, HostError
 from harness.images.store import Store
 from harness.judges.crash import agreement, judge
@@ -179,6 +180,13 @@ def test_disagreement_is_red(path: Path, name: str):
 )
 def test_these_are_only_written_in_another_way(path: Path, change: Change):
     assert checked(path, change).findings == ()
+
+
+def test_memory_that_was_left_out_counts(path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert not checked(path, system(MEMORY="1 GB")).passed
+    monkeypatch.setattr(ElfDump, "left_out", [(1 << 40, (1 << 40) + (1 << 30))])
+    assert checked(path, system(MEMORY="1 GB")).passed
+    assert not checked(path, system(MEMORY="2 GB")).passed
 
 
 def test_a_kernel_may_use_less_memory(path: Path):
