@@ -269,7 +269,7 @@ class Statements:
             raise
         except EvidenceError as error:
             why = error.without(self._dump.name)
-            if isinstance(error, dat.NotMapped) or not _lacks_memory(self._dump):
+            if isinstance(error, dat.NotMapped) or not self._lacks_memory:
                 yield Told(by, None, why)
             else:
                 self._is_silent(by, why)
@@ -277,13 +277,14 @@ class Statements:
     def _is_silent(self, who: str, why: str) -> None:
         self._silent[f"{who}: {why}"] = None
 
-
-def _lacks_memory(dump: Dump) -> bool:
-    """Whether the dump says that it does not have all memory, or was cut."""
-    return bool(
-        dump.limited is not None
-        or dump.incomplete is not None
-        or dump.filtered is not None
-        or dump.missing
-        or any(True for _ in dump.left_out)
-    )
+    @cached_property
+    def _lacks_memory(self) -> bool:
+        """Whether the dump says that it does not have all memory, or was cut."""
+        dump = self._dump
+        return bool(
+            dump.limited is not None
+            or dump.incomplete is not None
+            or dump.filtered is not None
+            or dump.missing
+            or any(True for _ in dump.left_out)
+        )
