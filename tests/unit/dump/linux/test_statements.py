@@ -14,9 +14,10 @@ from harness.dump.formats.elf.reader import ElfDump
 from harness.dump.linux.statements import Loads, Statements
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
+from harness.limits import Limits
 from tests.support.dumps.alone import OtherDump, segment
 from tests.support.dumps.byte_source import Memory
-from tests.support.evidence import IMAGE_VADDR, MEMORY, OS_INFO_POINTER, VMCORE_INFO_POINTER
+from tests.support.evidence import IMAGE, IMAGE_VADDR, MEMORY, OS_INFO_POINTER, VMCORE_INFO_POINTER
 from tests.support.kernels.crashed_kernel import (
     ASCE,
     IMAGE_SEGMENTS,
@@ -187,3 +188,19 @@ def test_a_damaged_dump_raises_evidence_error_only(damage: list[tuple[int, int, 
         assert len(list(Statements(dump, None))) < 100
     except EvidenceError as error:
         assert error.message.startswith("some.elf: ")  # noqa: PT017  # only if raised at all
+
+
+def test_a_dump_can_claim_any_number_of_lowcores():
+    """Only as many are asked for as Linux may have CPUs."""
+    kernel = with_note(r"LENGTH\(lowcore_ptr\)=\w+", "LENGTH(lowcore_ptr)=99999999")
+    memory = kernel.memory()
+    for at in range(LOWCORE_PTR, IMAGE[1], 8):
+        put(memory, at, ">Q", 0x4001)
+    counted = sum(
+        each.of.startswith("lowcore") for each in Statements(dump_of_memory(memory), None)
+    )
+    assert counted == Limits().cpus
+
+
+def dump_of_memory(memory: bytearray) -> Dump:
+    return OtherDump([segment(0, MEMORY, bytes(memory))])
