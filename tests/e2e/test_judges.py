@@ -1,4 +1,4 @@
-"""One crash, dumped in several formats: all dumps are equal, and the real zgetdump agrees.
+"""One crash, dumped in several formats: all dumps are equal, and the real zgetdump and crash agree.
 
 All formats on all layouts, with a table of sizes and speeds: ``benchmarks/formats.py --judges``.
 """
@@ -18,6 +18,7 @@ from harness.host.paths import default_store
 from harness.images.store import Store
 from harness.inspect.compare import compare
 from harness.judges import agreement
+from harness.judges.crash.agreement import SAMPLES
 from harness.judges.zgetdump import Zgetdump
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.e2e
 
 QUIET = NoProgress()
 PAGES = (256 << 20) // 4096
+REGISTERS = 69  # that crash shows of a CPU
 CPUS = 2  # so that their areas for vector registers share a page
 DUMPS = {
     "elf": ("partition", "elf"),
@@ -82,6 +84,14 @@ def test_zgetdump_agrees_about_the_dump_and_its_partition(dumped: Callable[[str]
     assert check.passed
     assert check.skipped_reason is None
     assert json.loads((verdict.directory / "verdict.json").read_bytes()) == verdict.to_json()
+
+
+def test_crash_agrees_about_the_dump(dumped: Callable[[str], Verdict]):
+    (check,) = [check for check in dumped("elf").checks if check.check == "crash"]
+    assert check.passed
+    assert check.skipped_reason is None
+    assert check.compared > CPUS * REGISTERS + SAMPLES
+    assert [note.partition(" ")[0] for note in check.notes] == ["crash"]
 
 
 def test_zgetdump_agrees_about_what_the_dump_tool_writes_itself(

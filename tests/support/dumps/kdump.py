@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 import zstandard
 
+from harness.dump.reader import Dump
+from harness.s390x.cpu import CpuState
 from tests.support.cpus import make_cpu
 from tests.support.evidence import VMCOREINFO, cpu_notes, elf_note
 
@@ -60,21 +62,11 @@ def kdump(
     notes: bytes = NOTES,
 ) -> bytes:
     """A dump as in makedumpfile's IMPLEMENTATION; the sub header has two blocks."""
-    utsname = b"".join(
-        name.ljust(65, b"\0") for name in (b"Linux", b"host", b"6.12.1", b"#1", machine, b"")
+    head = _head(
+        *(version, machine, order, method if status is None else status, block_size),
+        *(bitmap_blocks, max_mapnr, split, notes, VMCOREINFO),
     )
-    header = b"KDUMP   " + struct.pack(f"{order}I", version) + utsname + bytes(6)
-    header += struct.pack(
-        f"{order}QQIIIIIIIIII",
-        *(1700000000, 5, method if status is None else status, block_size, 2, bitmap_blocks),
-        *(max_mapnr & 0xFFFFFFFF, 0, 0, 0, 0, len(CPUS)),
-    )
-    sub = struct.pack(">QII2Q", 0, 31, split, 0, 0)
-    at = NOTES_AT + notes.find(VMCOREINFO)
-    sub += struct.pack(">4Q", at, len(VMCOREINFO), NOTES_AT, len(notes))
-    sub += struct.pack(">5Q", 0, 0, 0, 0, max_mapnr)
-    head = header.ljust(SUB_HEADER, b"\0") + sub.ljust(NOTES_AT - SUB_HEADER, b"\0") + notes
-    head = head.ljust(BITMAP_AT, b"\0") + bitmap(MEMORY) + bitmap(DUMPED)
+    head += bitmap(MEMORY) + bitmap(DUMPED)
     data_at = DESCRIPTORS + 24 * len(DUMPED)
     descriptors = data = b""
     for number in DUMPED:
@@ -85,6 +77,65 @@ def kdump(
         )
         data += stored
     return head + descriptors + data
+
+
+def whole_kdump(dump: Dump, cpus: Sequence[CpuState]) -> bytes:
+    """All memory of ``dump``, which begins at 0 and has no gaps; ``cpus`` as stored."""
+    vmcoreinfo = dump.vmcoreinfo or b""
+    notes = b"".join(map(cpu_notes, cpus)) + elf_note(b"VMCOREINFO", 0, vmcoreinfo)
+    count = dump.memory_map[-1].end // PAGE
+    blocks = -(-count // (8 * PAGE))
+    bits = (b"\xff" * (count // 8)).ljust(blocks * PAGE, b"\0")
+    head = _head(
+        *(6, b"s390x", ">", ZLIB, PAGE, 2 * blocks, count, 0, notes, vmcoreinfo), len(cpus)
+    )
+    head += bits + bits
+    data = bytearray(bytes(PAGE))  # the page that all zero pages share
+    data_at = len(head) + 24 * count
+    descriptors = bytearray()
+    for number in range(count):
+        content = dump.read(number * PAGE, PAGE)
+        if not any(content):
+            descriptors += struct.pack(">QIIQ", data_at, PAGE, 0, 0)
+            continue
+        stored = packed(content, ZLIB)
+        raw = len(stored) >= PAGE
+        at = data_at + len(data)
+        data += content if raw else stored
+        descriptors += struct.pack(">QIIQ", at, PAGE if raw else len(stored), 0 if raw else ZLIB, 0)
+    return head + bytes(descriptors) + bytes(data)
+
+
+def _head(
+    version: int,
+    machine: bytes,
+    order: str,
+    status: int,
+    block_size: int,
+    bitmap_blocks: int,
+    max_mapnr: int,
+    split: int,
+    notes: bytes,
+    vmcoreinfo: bytes,
+    cpus: int = len(CPUS),
+) -> bytes:
+    """All that is before the bitmaps; the sub header has two blocks, or more if it needs them."""
+    blocks = max(2, -(-(NOTES_AT - SUB_HEADER + len(notes)) // PAGE))
+    utsname = b"".join(
+        name.ljust(65, b"\0") for name in (b"Linux", b"host", b"6.12.1", b"#1", machine, b"")
+    )
+    header = b"KDUMP   " + struct.pack(f"{order}I", version) + utsname + bytes(6)
+    header += struct.pack(
+        f"{order}QQIIIIIIIIII",
+        *(1700000000, 5, status, block_size, blocks, bitmap_blocks),
+        *(max_mapnr & 0xFFFFFFFF, 0, 0, 0, 0, cpus),
+    )
+    sub = struct.pack(">QII2Q", 0, 31, split, 0, 0)
+    at = NOTES_AT + notes.find(vmcoreinfo)
+    sub += struct.pack(">4Q", at, len(vmcoreinfo), NOTES_AT, len(notes))
+    sub += struct.pack(">5Q", 0, 0, 0, 0, max_mapnr)
+    head = header.ljust(SUB_HEADER, b"\0") + sub.ljust(NOTES_AT - SUB_HEADER, b"\0") + notes
+    return head.ljust(SUB_HEADER + blocks * PAGE, b"\0")
 
 
 def flat(content: bytes, pieces: Collection[tuple[int, int]], *, end: bool = True) -> bytes:
