@@ -17,6 +17,7 @@ from harness.errors import ExitCode
 from tests.support.command_line.zharness import command, zharness
 from tests.support.evidence import MEMORY, written
 from tests.support.kernels.crashed_kernel import PANIC, PREFIXES, CrashedKernel, vmcoreinfo
+from tests.support.kernels.vmlinux import vmlinux
 
 
 @pytest.fixture
@@ -301,4 +302,15 @@ def test_zgetdump_does_not_get_formats_that_it_does_not_know(dump_file: Path, tm
     done = zharness("dump", "judge", target, "--store", tmp_path / "store")
     assert done.returncode == ExitCode.USAGE
     assert "zgetdump 2.16 knows elf, s390, not s390_ext" in done.stderr
+    (tmp_path / "vmlinux").write_bytes(vmlinux())
+    asked = ("--vmlinux", tmp_path / "vmlinux", "--store", tmp_path / "store")
+    done = zharness("dump", "judge", target, *asked)
+    assert done.returncode == ExitCode.USAGE
+    assert "crash knows elf, s390, kdump, not s390_ext" in done.stderr
     assert not (tmp_path / "store").exists()
+
+
+def test_crash_does_not_get_what_is_not_there(dump_file: Path, tmp_path: Path):
+    done = zharness("dump", "judge", dump_file, "--vmlinux", tmp_path / "gone")
+    assert done.returncode == ExitCode.USAGE
+    assert "vmlinux" in done.stderr
