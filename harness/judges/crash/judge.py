@@ -30,6 +30,8 @@ def check(
     """
     if why := crash.unknown(path, dump):
         return _skipped(why)
+    if dump.limited is not None:
+        return _skipped("the dump was limited, and crash does not start without all of memory")
     if vmlinux is None:
         return _skipped("crash needs vmlinux of the crashed kernel, and none is known")
     if not vmlinux.is_file():

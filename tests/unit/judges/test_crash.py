@@ -22,6 +22,7 @@ from harness.progress import NoProgress
 from harness.verify.findings import CheckResult
 from harness.verify.semantic.facts import KernelFacts
 from tests.support.disks.ext import PARTITION_AT, PARTITION_SIZE, add, make_disk
+from tests.support.dumps.alone import limited_elf
 from tests.support.dumps.crash import (
     PROCESSES,
     RELEASE,
@@ -49,6 +50,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("dumps") / "dump"
     path.write_bytes(CRASHED.elf())
     return path
+
+
+def test_crash_is_not_asked_about_a_limited_dump(tmp_path: Path):
+    limited = tmp_path / "limited"
+    limited.write_bytes(limited_elf(0x300000))
+    assert judged(limited, tmp_path / "vmlinux").skipped_reason == (
+        "the dump was limited, and crash does not start without all of memory"
+    )
 
 
 def same(opinion: Opinion) -> Opinion:
