@@ -249,7 +249,7 @@ def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
     """Check the checksum that ngdump keeps beside the dump."""
     fits = ngdump.checksum_fits(dump, progress)
     if fits is None:
-        return CheckResult.skipped(SHA256, "bytes", "there is no ngdump.meta beside the dump")
+        return CheckResult.skipped(SHA256, "bytes", "no ngdump.meta was read that states it")
     messages = [] if fits else ["the dump is not the one of which ngdump.meta has the SHA-256"]
     findings = _findings(SHA256, FindingKind.CHECKSUM_WRONG, messages)
     return _result(SHA256, dump.content.size, "bytes", findings)

@@ -156,7 +156,11 @@ class _Search:
         candidates = [found for place in with_file_system for found in self._in(place)]
         if not candidates:
             name = self._member
-            what = f"file {name}" if name else f"file dump.N, {META} or dump partition of zipl -d"
+            what = (
+                f"file {name}"
+                if name
+                else f"file dump.N, dump of {META} or dump partition of zipl -d"
+            )
             where = f"{len(with_file_system)} ext file systems in {len(places)} partitions"
             lacks = f"{self._disk.name}: a disk without a dump: {where}, no {what}"
             raise EvidenceError("; ".join((lacks, *self._instead[:_NAMED])))

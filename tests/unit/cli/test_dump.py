@@ -15,6 +15,7 @@ from harness.dump.detect import open_dump
 from harness.dump.formats.table import writers
 from harness.errors import ExitCode
 from tests.support.command_line.zharness import command, zharness
+from tests.support.disks.ext import add, make_disk
 from tests.support.evidence import MEMORY, written
 from tests.support.kernels.crashed_kernel import PANIC, PREFIXES, CrashedKernel, vmcoreinfo
 from tests.support.kernels.vmlinux import vmlinux
@@ -84,6 +85,44 @@ def test_info_says_what_the_dump_is(dump_file: Path):
         "2023-11-14T22:13:20+00:00",
     ):
         assert what in done.stdout
+
+
+@pytest.fixture
+def disk(dump_file: Path, tmp_path: Path) -> Path:
+    """A disk on which ngdump was interrupted."""
+    disk = make_disk(tmp_path, "ext4")
+    add(disk, "dump.elf", dump_file.read_bytes(), 1000)
+    add(disk, "ngdump.meta", b"version=1\nfile=\nsha256sum=\n", 1000)
+    return disk
+
+
+def test_a_file_on_a_disk_is_read_if_it_is_named(disk: Path, tmp_path: Path):
+    done = zharness("dump", "info", disk)
+    assert done.returncode == ExitCode.ERROR
+    assert "--member reads it" in done.stderr
+    member = ("--member", "dump.elf")
+    info = json.loads(zharness("dump", "info", disk, *member, "--json").stdout)
+    assert info["container"].startswith("/dump.elf on sda1 at 0x100000 of a disk")
+    assert info["panic"] == PANIC
+    assert PANIC in zharness("dump", "extract", disk, "dmesg", *member).stdout
+    checked = zharness("dump", "check", disk, *member)
+    assert checked.returncode == ExitCode.PASS
+    assert "skip sha256: no ngdump.meta was read that states it" in checked.stdout
+    target = tmp_path / "converted"
+    assert zharness("dump", "convert", disk, target, "--to", "elf", *member).returncode == 0
+    with open_dump(target) as dump:
+        assert dump.memory_map == ((0, MEMORY),)
+
+
+def test_what_a_partition_table_counts_in_can_be_forced(disk: Path):
+    named = ("dump", "info", disk, "--member", "dump.elf", "--sector-size")
+    assert zharness(*named, "512").returncode == ExitCode.PASS
+    done = zharness(*named, "4096")
+    assert done.returncode == ExitCode.ERROR
+    assert "a disk without a dump: 0 ext file systems in 1 partitions" in done.stderr
+    done = zharness(*named, "513")
+    assert done.returncode == ExitCode.USAGE
+    assert "'513' is no size of a sector: 512 or 4096" in done.stderr
 
 
 def test_info_as_json(dump_file: Path):

@@ -333,8 +333,8 @@ def test_a_dump_that_ngdump_did_not_name_is_told_and_read_if_asked(tmp_path: Pat
         open_dump(disk)
     assert caught.value.message == (
         f"{disk}: a disk without a dump: 1 ext file systems in 1 partitions, no file dump.N, "
-        "ngdump.meta or dump partition of zipl -d; ngdump on sda1 at 0x100000 of a disk was "
-        f"interrupted before it named its dump: there is /dump.elf ({len(DUMP)} bytes) "
+        "dump of ngdump.meta or dump partition of zipl -d; ngdump on sda1 at 0x100000 of a disk "
+        f"was interrupted before it named its dump: there is /dump.elf ({len(DUMP)} bytes) "
         "(--member reads it)"
     )
     with open_dump(disk, "/dump.elf") as dump:
@@ -381,7 +381,7 @@ def test_disk_without_a_dump(tmp_path: Path):
         open_dump(disk)
     assert caught.value.message == (
         f"{disk}: a disk without a dump: 1 ext file systems in 1 partitions, no file dump.N, "
-        "ngdump.meta or dump partition of zipl -d"
+        "dump of ngdump.meta or dump partition of zipl -d"
     )
     with pytest.raises(EvidenceError, match=r"no file dump\.7"):
         open_dump(disk, "dump.7")
