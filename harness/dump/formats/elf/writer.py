@@ -40,6 +40,7 @@ from harness.s390x.notes import Note, cpu_notes
 
 CHUNK = 1 << 20
 _PF_RWX = 7
+_MOST = PN_XNUM - 3  # PT_LOADs; there are a PT_NOTE and perhaps the header of a limit, too
 
 
 class _Load(NamedTuple):
@@ -63,10 +64,8 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
     Raises EvidenceError if the dump cannot be read, HostError if the target cannot be written; the
     target is then removed.
     """
-    _refuse_too_many(dump, len(dump.segments))
     refuse_repeats(dump)
     loads = _loads(dump)
-    _refuse_too_many(dump, len(loads))
     notes = b"".join(_notes(dump))
     limit = list(_limit(dump))
     notes_at = EHDR_SIZE + PHDR_SIZE * (1 + len(loads) + len(limit))
@@ -105,20 +104,20 @@ def write_elf(dump: Dump, target: Path, task: Task) -> None:
         task.update(done)
 
 
-def _refuse_too_many(dump: Dump, segments: int) -> None:
-    if segments + 1 >= PN_XNUM:
-        raise EvidenceError(f"{dump.name}: {segments} segments are too many for ELF")
-
-
 def _loads(dump: Dump) -> list[_Load]:
-    """The segments of ``dump``, each with the memory that was left out directly behind it."""
+    """The segments of ``dump``, each with the memory that was left out directly behind it.
+
+    Raises EvidenceError if they are more than an ELF header can count.
+    """
     loads: list[_Load] = []
     for segment in _described(dump):
         before, rest = loads[-1] if loads else (None, 0)
         if before and segment.left_out and _follows(segment, before, rest):
             loads[-1] = _Load(before, rest + segment.size)
-        else:
+        elif len(loads) < _MOST:
             loads.append(_Load(segment))
+        else:
+            raise EvidenceError(f"{dump.name}: more than {_MOST} segments are too many for ELF")
     return loads
 
 

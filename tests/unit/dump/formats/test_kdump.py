@@ -293,6 +293,17 @@ def test_pages_that_were_left_out_do_not_become_zeros(tmp_path: Path):
         assert dump.filtered == "3 pages were left out, although dump_level is 0"
 
 
+def test_more_gaps_than_an_elf_header_can_count(tmp_path: Path):
+    """Every second page was left out; the others are not of the machine."""
+    blocks = 4
+    head = kdump(max_mapnr=8 * blocks * PAGE, bitmap_blocks=2 * blocks)[:BITMAP_AT]
+    path = written(tmp_path, head + b"\x55" * blocks * PAGE + bytes(blocks * PAGE))
+    with open_dump(path) as dump:
+        with pytest.raises(EvidenceError, match="more than 65532 segments are too many for ELF"):
+            convert(dump, tmp_path / "elf", "elf", NoProgress())
+        assert not (tmp_path / "elf").exists()
+
+
 def test_senseless_sizes_of_notes_are_refused(tmp_path: Path):
     content = bytearray(kdump())
     content[SUB_HEADER + 40 : SUB_HEADER + 48] = struct.pack(">Q", 1 << 40)
