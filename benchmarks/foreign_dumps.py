@@ -79,14 +79,17 @@ class Table:
             return "failed"
 
     def _libkdumpfile(self, path: Path) -> str:
+        facts = libkdumpfile.ask(path, []).facts
+        if facts["opened"] != "yes":
+            self._because(path, "libkdumpfile refuses", str(facts["opened"]))
+            return "refused"
         try:
             with open_dump(path) as dump:
                 result = libkdumpfile.compared(path, dump)
         except EvidenceError as error:
-            opinion = libkdumpfile.ask(path, [])
-            machine = str(opinion.facts.get("machine"))
-            if opinion.facts["opened"] != "yes" or machine != OURS:
-                return "refused" if opinion.facts["opened"] != "yes" else machine
+            machine = str(facts.get("machine"))
+            if machine != OURS:
+                return machine
             self._because(path, DIFFERENT, f"refused, but libkdumpfile reads it: {error.message}")
             return DIFFERENT
         for finding in result.findings:
