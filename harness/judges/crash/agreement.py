@@ -26,8 +26,8 @@ SAMPLES = 32  # pages that are compared
 LESS_MEMORY = AllowedDifference(
     "memory", "the kernel uses less of it than the dump has, as with the kernel parameter mem="
 )
-# the newest kernel that a release of crash, and those before the next one here, was seen to read
-_SEEN_TO_READ = {(8, 0, 2): (5, 19), (8, 0, 6): (6, 12), (9, 0, 2): (6, 12)}
+# the newest kernel that a release of crash was seen to read; an older one (8.0.2) read none
+_SEEN_TO_READ = {(8, 0, 6): (6, 12), (9, 0, 2): (6, 12)}
 # crash looks for a member or a type that this kernel's vmlinux does not have
 _UNKNOWN_KERNEL = re.compile(r"^.*invalid structure (?:member offset|size).*$", re.MULTILINE)
 _SERIES = re.compile(r"(\d+)\.(\d+)")
@@ -124,13 +124,12 @@ def _unfit(opinion: Opinion, release: str) -> str | None:
     if found := _UNKNOWN_KERNEL.search(opinion.said.text):
         return f"it says {found[0]!r}"
     series = _SERIES.match(release)
+    if not opinion.said.status or series is None:
+        return None
     seen = [kernel for known, kernel in _SEEN_TO_READ.items() if known <= opinion.version]
-    if opinion.said.status and series and seen:
-        newest = max(seen)
-        if (int(series[1]), int(series[2])) > newest:
-            tried = ".".join(map(str, newest))
-            return f"it was seen to read up to {tried}, and says {_last(opinion.said.text)}"
-    return None
+    if (int(series[1]), int(series[2])) <= max(seen, default=(0, 0)):
+        return None
+    return f"it was seen to read older ones only, or none, and says {_last(opinion.said.text)}"
 
 
 def _last(text: str) -> str:

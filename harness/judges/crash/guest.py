@@ -36,7 +36,7 @@ from harness.qemu.spec import MachineSpec
 PAGE = 4096
 _WORD = 8
 # 98 MB of vmlinux took crash 200 MB and, under TCG on two busy cores, 30 s
-MEMORY, MEMORY_PER_VMLINUX = 512 << 20, 3
+MEMORY, MEMORY_PER_VMLINUX = 256 << 20, 3
 SECONDS, SECONDS_PER_GIB = 240.0, 1200.0  # for vmlinux; of the dump it reads only some
 _SLACK = 64 << 20  # for what it says, and the file system's own tables
 _RESULTS, _COMMANDS, _VMLINUX, _DUMP = "results.img", "commands", "vmlinux", "dump"
