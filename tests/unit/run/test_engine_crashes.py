@@ -58,7 +58,9 @@ class Played:
         return SimpleNamespace(identity=dict, disk=disk)
 
     def dumper(self, *_: object) -> SimpleNamespace:
-        def dump(snapshot: Snapshot, disk: Any, layout: Any, size: Any, directory: Path):
+        def dump(
+            snapshot: Snapshot, disk: Any, layout: Any, size: Any, directory: Path, **faults: Any
+        ):
             self.dumped.append(snapshot)
             directory.mkdir()
             return SimpleNamespace(to_json=dict)

@@ -58,7 +58,7 @@ def test_verdict_is_json(tmp_path: Path):
     assert first == {
         "check": "outcome",
         "passed": False,
-        "compared": 4,
+        "compared": 8,
         "unit": "observations",
         "nonzero": None,
         "findings": [
