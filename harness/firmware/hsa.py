@@ -16,14 +16,16 @@ from harness.s390x.storestatus import status_area
 class Hsa:
     """``size`` bytes (whole pages) of ``saved`` memory with the status of ``ipl_cpu``.
 
-    ``saved`` is the crashed system's memory and must not change.
+    ``saved`` is the crashed system's memory and must not change. If it is smaller than the area,
+    all of it is there, and the rest of the area holds nothing.
     """
 
     def __init__(self, saved: AbsoluteStorage, size: int, ipl_cpu: CpuState) -> None:
-        if size <= 0 or size % PAGE_SIZE or size > saved.size:
-            raise ValueError(f"HSA size {size:#x} does not fit memory of {saved.size:#x} bytes")
+        if size <= 0 or size % PAGE_SIZE:
+            raise ValueError(f"HSA size {size:#x} is not a number of pages")
         self.size = size
         self.pages = size // PAGE_SIZE
+        self._stored = min(size, saved.size) // PAGE_SIZE
         self.released = False
         self._saved = saved
         self._status = status_area(ipl_cpu)
@@ -34,9 +36,9 @@ class Hsa:
 
     def held(self, page: int, count: int) -> int:
         """How many of ``count`` pages from ``page`` on exist: none after the release."""
-        if self.released or not 0 <= page < self.pages or count <= 0:
+        if self.released or not 0 <= page < self._stored or count <= 0:
             return 0
-        return min(count, self.pages - page)
+        return min(count, self._stored - page)
 
     def read(self, page: int, count: int) -> bytes:
         """The pages from ``page`` on that are ``held``, at most ``count``."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 
-_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(0x[0-9a-f]+)|(\d+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
 def parse_size(text: str) -> int:
-    """Bytes in '512M', '1 GiB' or '4096'; binary units. Raises ValueError on anything else."""
+    """Bytes in '512M', '1 GiB', '4096' or '0x1000'; binary units. Raises ValueError otherwise."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"'{text}' is no size; write 512M, 1G or a number of bytes")
-    return int(match[1]) << _SHIFT[match[2].upper()]
+    if match[1]:
+        return int(match[1], 16)
+    return int(match[2]) << _SHIFT[match[3].upper()]
 
 
 def format_size(size: int) -> str:

@@ -56,8 +56,8 @@ def museum() -> dict[str, Path]:
 
 
 def own_patches() -> dict[str, Path]:
-    """All patches that come with the harness, by name: also those of made-up faults."""
-    return museum() | _patches("faults")
+    """All patches that come with the harness, by name: of real bugs, of made-up faults, others."""
+    return museum() | _patches("faults") | _patches(".")
 
 
 def _patches(directory: str) -> dict[str, Path]:

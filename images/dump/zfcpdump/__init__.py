@@ -20,7 +20,7 @@ dump_part=1         partition that holds the file system
 dump_mem=all        or a number: dump only so many bytes of memory
 dump_mode=auto      or interactive: ask before the oldest dump is overwritten on a full disk
 dump_debug=2        1 (quiet) to 6 (chatty; from 4 on with tracebacks)
-dump_format=elf     or s390: the format of the stand-alone dump tools
+dump_format=elf     or s390: the format of the stand-alone dump tools; always of zcore/mem
 dump_compress=none  or gzip: the compressed form of s390
 
 They may also be in /etc/zfcpdump.conf, because ``zipl -d`` takes none for the dump system.
@@ -28,7 +28,7 @@ They may also be in /etc/zfcpdump.conf, because ``zipl -d`` takes none for the d
 Only a small part of the standard library is used: everything must fit into an HSA of 32 MiB.
 
 machine     the kernel's interfaces, the disk, the end
-vmcore      the memory to dump
+vmcore, zcore  the memory to dump
 elf, standalone, registers     the forms of a dump
 output, partition, filesystem  write it to the disk
 """
@@ -45,9 +45,17 @@ from .parameters import Parameters
 from .partition import dump_to_partition
 from .standalone import Compressed, StandAlone
 from .vmcore import Core
+from .zcore import CopyOfZcoreMem, ZcoreMem
 
 CONFIGURATION = "/etc/zfcpdump.conf"
-FORMS = {("elf", "none"): Elf, ("s390", "none"): StandAlone, ("s390", "gzip"): Compressed}
+# source, format, compression -> form
+FORMS = {
+    (Core, "elf", "none"): Elf,
+    (Core, "s390", "none"): StandAlone,
+    (Core, "s390", "gzip"): Compressed,
+    (ZcoreMem, "s390", "none"): CopyOfZcoreMem,
+    (ZcoreMem, "s390", "gzip"): Compressed,
+}
 BUFFER_SIZES = ((64 << 20, 1 << 20), (0, 256 << 10))  # (memory available from, buffer)
 
 
@@ -55,15 +63,18 @@ def dump(parameters):
     """Write the dump; returns the text for the result line."""
     for complaint in parameters.complaints:
         say(complaint)
-    form_of = FORMS.get((parameters.format, parameters.compress))
+    source = machine.source()
+    kind = Core if source == machine.VMCORE else ZcoreMem
+    wanted = parameters.format or ("elf" if kind is Core else "s390")
+    form_of = FORMS.get((kind, wanted, parameters.compress))
     if form_of is None:
         raise DumpError(
-            f"dump_compress={parameters.compress} is not possible with "
-            f"dump_format={parameters.format}"
+            f"dump_compress={parameters.compress} is not possible with dump_format={wanted} "
+            f"from {source}"
         )
     available = machine.available_memory()
     say(f"{available / 1e6:.1f} MB memory available")
-    core, hsa = Core(machine.source(), parameters.mem), machine.hsa_size()
+    core, hsa = kind(source, parameters.mem), machine.hsa_size()
     if core.limit is not None:
         say(f"dump_mem: {core.limit} of {core.memory_end} bytes of memory are dumped")
     form = form_of(core)

@@ -70,7 +70,7 @@ def pieces(source, offset, size, buffer):
         except OSError as error:
             raise ReadError(offset, error) from error
         if got == 0:
-            raise DumpError(f"{machine.VMCORE} ends at {offset:#x}, before its headers say")
+            raise DumpError(f"the crashed memory ends at {offset:#x}, before its headers say")
         yield view[:got]
         offset += got
 

@@ -18,7 +18,7 @@ class Parameters:
 
     def __init__(self, words):
         self.dir, self.part, self.mem, self.mode, self.debug = "/", 1, None, "auto", 2
-        self.format, self.compress = "elf", "none"
+        self.format, self.compress = None, "none"  # format: that of the source
         self.complaints = []
         for word in words.split():
             name, equals, value = word.partition("=")

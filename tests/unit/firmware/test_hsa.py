@@ -35,7 +35,15 @@ def test_gives_nothing_once_released(cpu):
     assert hsa.read(0, 1) == b""
 
 
-@pytest.mark.parametrize("size", [0, -PAGE, PAGE + 1, 17 * PAGE])
+@pytest.mark.parametrize("size", [0, -PAGE, PAGE + 1])
 def test_refuses_a_size_that_no_machine_has(size, cpu):
     with pytest.raises(ValueError, match="HSA size"):
         Hsa(FakeStorage(MEMORY), size, cpu)
+
+
+def test_a_memory_that_is_smaller_is_there_as_a_whole(cpu):
+    hsa = Hsa(FakeStorage(MEMORY), 20 * PAGE, cpu)
+    assert hsa.pages == 20, "what the machine tells"
+    assert hsa.held(0, 20) == 16
+    assert hsa.held(16, 1) == 0
+    assert len(hsa.read(15, 5)) == PAGE

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from harness.dump.formats.elf.reader import ElfDump
 from harness.dump_tools.table import ZFCPDUMP
+from harness.dump_tools.tool import Said
 from harness.s390x import zipl
 from harness.s390x.layouts.c_zipl import c_zipl
 from tests.support.guests.dump_tool import IMAGES, PAGE, make_core, tool
@@ -460,5 +461,5 @@ def test_the_harness_understands_its_result_line(monkeypatch, fails):
     monkeypatch.setattr(tool.machine, "reipl_or_power_off", lambda: None)
     monkeypatch.setattr(tool, "dump", dump)
     tool.main()
-    (line,) = filter(ZFCPDUMP.is_result, "".join(said).splitlines())
-    assert ZFCPDUMP.is_success(line) is not fails
+    (told,) = filter(None, map(ZFCPDUMP.result, "".join(said).splitlines()))
+    assert (told is Said.FAILED) is fails

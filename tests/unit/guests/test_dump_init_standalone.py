@@ -325,7 +325,8 @@ def test_more_cpus_than_the_header_has_room_for_are_refused(tmp_path, cpus):
 
 
 def test_compressed_elf_is_refused(monkeypatch):
-    monkeypatch.setattr(tool.machine, "source", lambda: pytest.fail("went on"))
+    monkeypatch.setattr(tool.machine, "source", lambda: tool.machine.VMCORE)
+    monkeypatch.setattr(tool.machine, "available_memory", lambda: pytest.fail("went on"))
     with pytest.raises(tool.DumpError, match="dump_compress=gzip is not possible with dump_format"):
         tool.dump(tool.Parameters("dump_compress=gzip"))
 

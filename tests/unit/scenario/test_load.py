@@ -63,7 +63,7 @@ def test_the_same_crash_has_the_same_name_however_it_is_dumped():
         ("description = ''", "description"),
         ("description = 'x'\n[crashed]\nmemroy = '1G'", "crashed.memroy"),
         ("description = 'x'\n[crashed]\nmemory = '1Q'", "crashed.memory"),
-        ("description = 'x'\n[crashed]\nmemory = '1G'\n[dump]\nhsa_size = '1G'", "does not fit"),
+        ("description = 'x'\n[dump]\nhsa_size = '2049M'", "dump.hsa_size: must be at most 2G"),
         ("description = 'x'\n[crashed]\nsmp = 0", "crashed.smp"),
         ("description = 'x'\n[dump]\nlayout = 'xfs'", "dump.layout"),
         ("description = 'x'\n[dump]\nhsa_size = '33554433'", "dump.hsa_size"),
@@ -175,10 +175,11 @@ def test_wrong_options_are_not_blamed_on_the_file(tmp_path):
 
 
 def test_what_was_given_and_the_file_contradict_each_other(tmp_path):
-    error = refusal_of("[dump]\nhsa_size = '256M'", tmp_path, memory=256 << 20, smp=1)
+    text = "[crashed]\nload = 'scsi'\n[expect]\nreipl = true"
+    error = refusal_of(text, tmp_path, memory=256 << 20, load="direct")
     assert isinstance(error, OverrideError)
-    assert error.fields == [("crashed", "memory"), ("crashed", "smp")]
-    assert "dump.hsa_size: an HSA of 256M does not fit" in error.message
+    assert error.fields == [("crashed", "memory"), ("crashed", "load")]
+    assert "expect.reipl: needs crashed.load = 'scsi'" in error.message
     assert error.message.endswith(f"({tmp_path}/x.toml)")
 
 
@@ -256,3 +257,10 @@ def test_a_system_that_dies_in_its_boot_does_nothing_before(tmp_path, line):
     file.write_text(f'description = "x"\n[crashed]\ntrigger = "boot-panic"\n{line}\n')
     with pytest.raises(UsageError, match="trigger boot-panic leaves no time for it"):
         load_all(str(file))
+
+
+@pytest.mark.parametrize("size", ["0x1fff000", "0x2ffff000", "2G", "33550336"])
+def test_an_hsa_has_any_number_of_pages_up_to_2_gib(tmp_path, size):
+    path = tmp_path / "x.toml"
+    path.write_text(f"description = 'x'\n[dump]\nhsa_size = '{size}'\n")
+    assert load(str(path)).dump.hsa_size % 4096 == 0
