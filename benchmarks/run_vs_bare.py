@@ -48,8 +48,8 @@ DD = DumpTool(
     name="dd",
     lists=(str(Path(__file__).with_name("dd.list")),),
     formats={"elf": ""},
-    result="dd result: ",
-    success=re.compile("ok$"),
+    success=re.compile("^dd result: .*ok$"),
+    failure=re.compile("^dd result: "),
 )
 
 
@@ -93,7 +93,7 @@ class Bench:
             booter = Booter(find_qemu(), phases)
             snapshot = crash(booter, spec, self._plan.crash, directory / "crash", kernel)
             sparse.copy(disk, directory / "disk.img")
-            outcome = Dumper(find_qemu(), phases, phases.stall_seconds, tool=DD).dump(
+            outcome = Dumper(find_qemu(), phases, phases.stall_seconds, None, DD).dump(
                 snapshot,
                 Disk.for_dump(directory / "disk.img"),
                 DiskLayout.PARTITION,

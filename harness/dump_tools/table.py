@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from harness.dump_tools.dump_mem import dump_mem
-from harness.dump_tools.tool import DumpTool, Need
+from harness.dump_tools.tool import DumpTool, End, Need
 from harness.errors import UsageError
+from harness.s390x.disk_layout import DiskLayout
 from harness.schema_words import did_you_mean
 
 _RESULT = "zfcpdump result: "
@@ -19,7 +20,7 @@ ZFCPDUMP = DumpTool(
     name="zfcpdump",
     lists=("dump/zfcpdump.list",),
     lists_for_files=("dump/e2fsck.list",),
-    parameters_list="dump/parameters.list",
+    parameters_file="/etc/zfcpdump.conf",
     own_parameters="dump_",
     limit=dump_mem,
     formats={
@@ -27,8 +28,8 @@ ZFCPDUMP = DumpTool(
         "s390": "dump_format=s390",
         "s390_ext": "dump_format=s390 dump_compress=gzip",
     },
-    result=_RESULT,
-    success=re.compile(r"ok( |$)"),
+    success=re.compile(rf"^{_RESULT}ok( |$)"),
+    failure=re.compile(f"^{_RESULT}"),
     memory=re.compile(r"zfcpdump: ([\d.]+) MB memory available"),
     rate=re.compile(rf"{_RESULT}ok .* ([\d.]+) MB/s"),
     progress=re.compile(r"zfcpdump: \d+ of \d+ MB"),
@@ -40,7 +41,7 @@ ZFCPDUMP = DumpTool(
         Need("BINFMT_SCRIPT", "/init begins with #!"),
         Need("DEVTMPFS", "nothing else makes the device nodes of the disk"),
         Need("FUTEX", "Python's locks"),
-        Need("PROC_VMCORE", "the tool reads /proc/vmcore"),
+        Need("PROC_VMCORE", "the tool reads /proc/vmcore, or zcore/mem", ("ZFCPDUMP",)),
         Need("RD_GZIP", "the ramdisk of the harness is compressed with gzip"),
         _SYSFS,
         Need(
@@ -57,8 +58,9 @@ S390_TOOLS = DumpTool(
     name="s390-tools",
     lists=(),
     formats={"elf": ""},
-    result="Dump ",
-    success=re.compile("successful$"),
+    layouts=frozenset({DiskLayout.PARTITION}),
+    success=re.compile("^Dump successful"),
+    failure=re.compile("^Dump failed"),
     needs=(
         _ELF,
         Need("MSDOS_PARTITION", "the tool looks for the dump partition among the disk's", _GPT),
@@ -67,6 +69,11 @@ S390_TOOLS = DumpTool(
         _SYSFS,
         Need("ZFCP", "the tool sets the FCP channel and the disk online in the driver's files"),
     ),
+)
+
+# A ramdisk that the user gives, and of which nothing is known: what is on the disk decides.
+UNKNOWN = DumpTool(
+    name="unknown", lists=(), formats=dict.fromkeys(ZFCPDUMP.formats, ""), ends=frozenset(End)
 )
 
 TOOLS = {tool.name: tool for tool in (ZFCPDUMP, S390_TOOLS)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from harness.errors import UsageError
@@ -32,25 +33,45 @@ class Need:
     essential: bool = True
 
 
+class End(StrEnum):
+    """How a machine ends whose dump tool is done."""
+
+    POWER_OFF = "power-off"
+    RE_IPL = "re-ipl"
+    DISABLED_WAIT = "disabled-wait"
+
+
+class Said(StrEnum):
+    """What a tool's result line says."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+ORDERLY = frozenset({End.POWER_OFF, End.RE_IPL})
+
+
 @dataclass(frozen=True)
 class DumpTool:
     """One dump tool.
 
-    Its ramdisk is made from ``lists`` (below ``images/``, or absolute paths). If the dump goes to
-    a file, ``lists_for_files`` are added. ``parameters_list`` puts the file ${PARAMETERS} where
-    the tool reads its parameters; it is "" for a tool without parameters. A parameter of the tool
-    itself begins with ``own_parameters``; all others are the kernel's. ``limit`` reads from the
-    parameters how many bytes of memory the tool dumps, None if all.
+    Its ramdisk is made from ``lists`` (below ``images/``, or absolute paths), unless the user gives
+    one. If the dump goes to a file, ``lists_for_files`` are added. The tool reads its parameters
+    from the file ``parameters_file`` of the ramdisk, and from the parmline; "" if only from the
+    parmline. A parameter of the tool itself begins with ``own_parameters``; all others are the
+    kernel's. ``limit`` reads from the parameters how many bytes of memory the tool dumps, None if
+    all.
 
     ``formats`` maps each format that the tool writes, by zgetdump's name, to the parameters that
-    request it; "" is the default format.
+    request it; "" is the default format. It can write to ``layouts``.
 
-    The tool reports its result on a console line that begins with ``result``. The dump is complete
-    only if ``success`` matches the text that follows. ``memory`` and ``rate`` find numbers on the
-    console (group 1; MB of 10^6 bytes, MB/s): the memory that the tool had, and its speed.
-    ``progress`` matches the start of a line that tells how much is dumped. ``released_early``
-    matches a result that tells at what address (group 1) it could not read memory although, or
-    because, it had released the HSA. All of these are None for a tool that does not print them.
+    A console line that ``success`` or ``failure`` is found in reports the result: the dump is
+    complete, or it is not. Both are None for a tool that does not tell. When the tool is done, the
+    machine ends in one of the ways ``ends``. ``memory`` and ``rate`` find numbers on the console
+    (group 1; MB of 10^6 bytes, MB/s): the memory that the tool had, and its speed. ``progress``
+    matches the start of a line that tells how much is dumped. ``released_early`` matches a result
+    that tells at what address (group 1) it could not read memory although, or because, it had
+    released the HSA. All of these are None for a tool that does not print them.
 
     ``needs`` is what the tool needs of the kernel, beside what makes it a dump kernel.
     """
@@ -58,10 +79,12 @@ class DumpTool:
     name: str
     lists: tuple[str, ...]
     formats: Mapping[str, str]
-    result: str
-    success: re.Pattern[str]
+    success: re.Pattern[str] | None = None
+    failure: re.Pattern[str] | None = None
+    ends: frozenset[End] = ORDERLY
+    layouts: frozenset[DiskLayout] = frozenset(DiskLayout)
     lists_for_files: tuple[str, ...] = ()
-    parameters_list: str = ""
+    parameters_file: str = ""
     own_parameters: str = ""
     limit: Callable[[str], int | None] = lambda _: None
     memory: re.Pattern[str] | None = None
@@ -70,17 +93,26 @@ class DumpTool:
     released_early: re.Pattern[str] | None = None
     needs: tuple[Need, ...] = ()
 
-    def ramdisk_lists(self, layout: DiskLayout, parameters: str = "") -> tuple[str, ...]:
-        """The lists for a ramdisk that dumps to ``layout`` and contains ``parameters``, if any."""
-        lists = self.lists + (self.lists_for_files if layout.is_file_system else ())
-        return (*lists, self.parameters_list) if parameters else lists
+    @property
+    def reports(self) -> bool:
+        """Whether the tool tells on the console that a dump is complete."""
+        return self.success is not None
+
+    def ramdisk_lists(self, layout: DiskLayout) -> tuple[str, ...]:
+        """The lists for a ramdisk that dumps to ``layout``."""
+        return self.lists + (self.lists_for_files if layout.is_file_system else ())
 
     def parameters(self, form: str, layout: DiskLayout, parmline: str = "") -> Parameters:
         """The parameters for format ``form``, and those of ``parmline``.
 
         ``zipl -d`` writes a parmline of its own, so for a partition the tool's own ones go into the
-        ramdisk. Raises UsageError if the tool does not write that format.
+        ramdisk. Raises UsageError if the tool does not write that format, or not to ``layout``.
         """
+        if layout not in self.layouts:
+            raise UsageError(
+                f"the dump tool {self.name} writes no dump to layout {layout}",
+                hint=f"it writes to: {', '.join(sorted(self.layouts))}",
+            )
         if form not in self.formats:
             raise UsageError(
                 f"the dump tool {self.name} writes no {form} dump",
@@ -89,7 +121,7 @@ class DumpTool:
         told = self.formats[form]
         if layout.is_file_system:
             return Parameters(parmline=_joined(told, parmline))
-        if told and not self.parameters_list:
+        if told and not self.parameters_file:
             raise UsageError(
                 f"the dump tool {self.name} cannot be asked for a {form} dump on a partition",
                 hint="choose a file system layout, such as --disk-layout ext4",
@@ -99,28 +131,26 @@ class DumpTool:
 
     def _split(self, parmline: str) -> tuple[str, str]:
         """The tool's own parameters, if it reads any from its ramdisk, and the others."""
-        if not self.parameters_list or not self.own_parameters:
+        if not self.parameters_file or not self.own_parameters:
             return "", parmline
         words = parmline.split()
         own = [word for word in words if word.startswith(self.own_parameters)]
         return " ".join(own), " ".join(word for word in words if word not in own)
 
-    def is_result(self, line: str) -> bool:
-        """Whether a console line, without time and line end, tells how the dump ended.
+    def result(self, line: str) -> Said | None:
+        """What a console line, without time and line end, says of the result, if anything.
 
         Of several such lines the last one counts.
         """
-        return line.startswith(self.result)
+        if self.success is not None and self.success.search(line):
+            return Said.COMPLETE
+        if self.failure is not None and self.failure.search(line):
+            return Said.FAILED
+        return None
 
     def is_progress(self, line: str) -> bool:
         """Whether a line tells how much is dumped: such lines differ between any two dumps."""
         return self.progress is not None and self.progress.match(line) is not None
-
-    def is_success(self, line: str) -> bool:
-        """Whether a line is a result and reports a complete dump."""
-        return (
-            self.is_result(line) and self.success.match(line.removeprefix(self.result)) is not None
-        )
 
 
 def _joined(*parts: str) -> str:

@@ -16,6 +16,7 @@ class Outcome(StrEnum):
     FINISHED = "finished"
     FAILED = "failed"
     ENDED_SILENTLY = "ended-silently"  # powered off or re-IPLed without a result line
+    ENDED_OTHERWISE = "ended-otherwise"  # powered off or re-IPLed, which its tool never does
     PANICKED = "panicked"
     STALLED = "stalled"
     OUT_OF_TIME = "out-of-time"

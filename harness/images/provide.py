@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from typing import Any
 
 from harness.dump_tools.table import ZFCPDUMP
 from harness.dump_tools.tool import DumpTool
@@ -31,6 +32,7 @@ from harness.images.initramfs.build import (
     NEWER_JUDGE,
     initramfs,
 )
+from harness.images.initramfs.given import ramdisk, with_file
 from harness.images.kernel.build import (
     Kernel,
     built_kernel,
@@ -138,22 +140,49 @@ class Images:
         )
 
     def dump_initramfs(
-        self, layout: DiskLayout, parameters: str = "", tool: DumpTool = ZFCPDUMP
+        self,
+        layout: DiskLayout,
+        parameters: str = "",
+        tool: DumpTool = ZFCPDUMP,
+        *,
+        given: Path | None = None,
     ) -> Built:
-        """``tool`` for dumps to ``layout``, with its ``parameters``, if there are any."""
-        lists = tool.ramdisk_lists(layout, parameters)
+        """The ramdisk of ``tool`` for dumps to ``layout``; ``given`` is one that the user has.
+
+        ``parameters`` are put into it, if there are any.
+        """
+        base = self._given_ramdisk(given) if given else self._tool_ramdisk(layout, tool)
         if not parameters:
-            return initramfs(self.store, self.progress, _DUMP_INITRAMFS, lists)
-        with NamedTemporaryFile("w") as file:
-            file.write(f"{parameters}\n")
-            file.flush()
-            return initramfs(
-                self.store,
-                self.progress,
-                _DUMP_INITRAMFS,
-                lists,
-                {"PARAMETERS": file.name},
+            return base
+        archive = (base.path / IMAGE).read_bytes()
+
+        def build(directory: Path, log: Path) -> dict[str, Any]:
+            (directory / IMAGE).write_bytes(
+                with_file(archive, tool.parameters_file, f"{parameters}\n")
             )
+            return {}
+
+        inputs = {"ramdisk": base.key, "file": tool.parameters_file, "parameters": parameters}
+        return self.store.get(_DUMP_INITRAMFS, inputs, build)
+
+    def _tool_ramdisk(self, layout: DiskLayout, tool: DumpTool) -> Built:
+        if not tool.lists:
+            raise UsageError(
+                f"the dump tool {tool.name} does not come with the harness",
+                hint="give its ramdisk with --dump-initramfs",
+            )
+        lists = tool.ramdisk_lists(layout)
+        return initramfs(self.store, self.progress, _DUMP_INITRAMFS, lists)
+
+    def _given_ramdisk(self, path: Path) -> Built:
+        archive = ramdisk(path)
+
+        def build(directory: Path, log: Path) -> dict[str, Any]:
+            (directory / IMAGE).write_bytes(archive)
+            return {"given": str(path)}
+
+        inputs = {"archive": hashlib.sha256(archive).hexdigest()}
+        return self.store.get(_DUMP_INITRAMFS, inputs, build)
 
     def dump_disk(
         self,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.dump_tools.table import ZFCPDUMP
 from harness.images.debian.packages import FOR_ALL_IMAGES
 from harness.images.disk import DISK
 from harness.images.initramfs.build import IMAGE
@@ -19,6 +18,7 @@ from harness.images.provide import Images
 from harness.images.store import Built
 from harness.qemu.binary import QemuBinary
 from harness.qemu.spec import MachineSpec
+from harness.run.dump_tool import ChosenTool
 from harness.run.plan import Plan
 from harness.scenario.model import Load
 
@@ -91,6 +91,7 @@ class DumpInputs:
     kernel: Kernel
     initramfs: Built
     disk: Built
+    tool: ChosenTool
 
     @staticmethod
     def wanted(plan: Plan) -> Wanted:
@@ -103,9 +104,12 @@ class DumpInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
         images.provide(cls.wanted(plan))
         dump = plan.scenario.dump
+        chosen = ChosenTool.of(dump)
+        told = chosen.tool.parameters(dump.format, dump.layout, dump.parmline)
         kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
-        told = ZFCPDUMP.parameters(dump.format, dump.layout, dump.parmline)
-        initramfs = images.dump_initramfs(dump.layout, told.ramdisk)
+        initramfs = images.dump_initramfs(
+            dump.layout, told.ramdisk, chosen.tool, given=dump.initramfs
+        )
         disk = images.dump_disk(
             dump.layout,
             plan.scenario.crashed.memory,
@@ -115,11 +119,12 @@ class DumpInputs:
             size=dump.disk_size,
             sector_size=dump.sector_size,
         )
-        return cls(kernel, initramfs, disk)
+        return cls(kernel, initramfs, disk, chosen)
 
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
         return {
+            "dump tool": self.tool.to_json(),
             "dump kernel": self.kernel.identity(),
             "dump initramfs": self.initramfs.key,
             "dump disk": self.disk.key,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.dump.collect import collect_file, collect_partition
+from harness.dump_tools.tool import DumpTool
 from harness.evidence.collected import Collected
 from harness.evidence.outcome import ReIplOutcome
 from harness.evidence.snapshot import Snapshot
@@ -34,6 +35,17 @@ DUMP_PARTITION = 1
 
 CrashSystem = Callable[[Booter, MachineSpec, Crash, Path, Mapping[str, Any], Path | None], Snapshot]
 OnConsole = Callable[[str], None]
+
+
+class MakesDumper(Protocol):
+    def __call__(
+        self,
+        binary: QemuBinary,
+        phases: RunPhases,
+        stall_seconds: float,
+        on_line: OnConsole | None,
+        tool: DumpTool,
+    ) -> Dumper: ...
 
 
 class MakesJudges(Protocol):
@@ -63,7 +75,7 @@ class Machines:
     crash_inputs: Callable[[Images, Plan], CrashInputs] = CrashInputs.prepare
     dump_inputs: Callable[[Images, Plan], DumpInputs] = DumpInputs.prepare
     crash: CrashSystem = crash
-    dumper: Callable[[QemuBinary, RunPhases, float, OnConsole | None], Dumper] = Dumper
+    dumper: MakesDumper = Dumper
     reipl: Callable[[Booter, Snapshot, bytes, Path], ReIplOutcome] = reipl
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
     collect: Callable[[Path, Dump, Path, Progress], Collected] = collect

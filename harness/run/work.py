@@ -62,14 +62,14 @@ class Work:
             crash = self._machines.crash_inputs(self._images, self._plan)
             dump = self._prepare_dump()
         self._describe(crash.identity(), dump.identity())
-        return self._dump_and_verify(self._crash(crash, fresh=fresh))
+        return self._dump_and_verify(self._crash(crash, fresh=fresh), dump)
 
     def dump_stored(self, snapshot: Snapshot) -> CheckedRun:
         """Dump a stored crash, and verify the dump."""
         with self._phases.work(Phase.IMAGES):
             dump = self._prepare_dump()
         self._describe(dump.identity())
-        return self._dump_and_verify(self._place(snapshot))
+        return self._dump_and_verify(self._place(snapshot), dump)
 
     def crash_only(self) -> None:
         """A crash in the store; it is made if it is not there."""
@@ -125,9 +125,9 @@ class Work:
             self._phases.note("stored crash", name=snapshot.name)
             return Snapshots(self._store).take(snapshot, self._directory.crash)
 
-    def _dump_and_verify(self, snapshot: Snapshot) -> CheckedRun:
+    def _dump_and_verify(self, snapshot: Snapshot, inputs: DumpInputs) -> CheckedRun:
         """Dump a crash that is in the evidence, collect the dump, verify it."""
-        outcome = self._dump(snapshot)
+        outcome = self._dump(snapshot, inputs)
         with self._phases.work(Phase.COLLECT):
             self._collect()
         if self._plan.scenario.expect.reipl:
@@ -142,10 +142,14 @@ class Work:
             disk, progress = self._directory.disk, self._progress
             return run_dump.hear(checked, evidence, disk, self._judges, progress)
 
-    def _dump(self, snapshot: Snapshot) -> DumpOutcome:
+    def _dump(self, snapshot: Snapshot, inputs: DumpInputs) -> DumpOutcome:
         dump, directory = self._plan.scenario.dump, self._directory
         dumper = self._machines.dumper(
-            self._binary, self._phases, self._phases.stall_seconds, self._lines_of("dump")
+            self._binary,
+            self._phases,
+            self._phases.stall_seconds,
+            self._lines_of("dump"),
+            inputs.tool.tool,
         )
         busy = self._plan.scenario.faults.sdias_busy
         disk = Disk.for_dump(directory.disk, dump.sector_size)

@@ -20,6 +20,7 @@ from harness.errors import UsageError
 from harness.images.kernel import configuration
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.s390x.disk_layout import DiskLayout
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.zipl import BLOCK_SIZE, SECTOR_SIZES
 from harness.scenario.expect import DumpFormat, Expect
 from harness.scenario.options import Option, Written, options_of
@@ -30,7 +31,7 @@ from harness.triggers.table import trigger_named, workload_named
 
 MIB = 1 << 20
 MIN_MEMORY = 128 * MIB
-MIN_HSA = 16 * MIB
+MIN_HSA, MAX_HSA = 16 * MIB, 2048 * MIB
 # the least HSA that the default dump kernel (6.12, with its ramdisk) was seen to dump from; with
 # 1 MiB less it panics: "System is deadlocked on memory"
 LEAST_HSA, LEAST_HSA_FILE_SYSTEM = 26 * MIB, 28 * MIB
@@ -194,7 +195,7 @@ class Dump(_WithKernel):
         ),
     ] = _CONFIG
     hsa_size: Annotated[Size, Option("--hsa-size", "Size of the HSA, such as 512M or 1G.")] = Field(
-        64 * MIB, ge=MIN_HSA, multiple_of=MIB, description="size of the HSA"
+        64 * MIB, ge=MIN_HSA, le=MAX_HSA, multiple_of=PAGE_SIZE, description="size of the HSA"
     )
     layout: Annotated[DiskLayout, Option("--disk-layout", "Raw dump partition or file system.")] = (
         Field(DiskLayout.PARTITION, description="layout of the dump disk")
@@ -208,6 +209,14 @@ class Dump(_WithKernel):
     sector_size: Annotated[
         SectorSize, Option("--disk-sector-size", "Size of the dump disk's sectors: 512 or 4096.")
     ] = Field(BLOCK_SIZE, description="size of the dump disk's sectors in bytes")
+    tool: Annotated[
+        str | None,
+        Option("--dump-tool", "Dump tool: a name, or a TOML file that describes it.", path=True),
+    ] = Field(None, description="default: the harness's own; one given by a path ends in .toml")
+    initramfs: Annotated[
+        Path | None,
+        Option("--dump-initramfs", "Ramdisk of the dump tool: list, directory or cpio.", path=True),
+    ] = Field(None, description="the dump tool's ramdisk; default: one that is built")
     parmline: Annotated[
         str,
         Option(
@@ -224,7 +233,8 @@ class Dump(_WithKernel):
     @model_validator(mode="after")
     def _default_kernel_fits(self) -> Self:
         least = LEAST_HSA_FILE_SYSTEM if self.layout.is_file_system else LEAST_HSA
-        own = self.kernel or self.source or self.patches or self.config
+        other_tool = self.tool or self.initramfs
+        own = self.kernel or self.source or self.patches or self.config or other_tool
         if not own and self.hsa_size < least:
             raise ValueError(
                 f"hsa_size: the default dump kernel does not run in {format_size(self.hsa_size)}; "
@@ -253,15 +263,6 @@ class Scenario(Strict):
     dump: Dump = Dump()
     faults: Faults = Faults()
     expect: Expect = Expect()
-
-    @model_validator(mode="after")
-    def _hsa_within_memory(self) -> Scenario:
-        if self.dump.hsa_size >= self.crashed.memory:
-            raise ValueError(
-                f"dump.hsa_size: an HSA of {format_size(self.dump.hsa_size)} does not fit a memory "
-                f"of {format_size(self.crashed.memory)}"
-            )
-        return self
 
     @model_validator(mode="after")
     def _system_can_be_loaded_again(self) -> Scenario:

@@ -13,7 +13,9 @@ from typing import Any, Self
 from harness.dump.detect import open_dump
 from harness.dump.disk.zipl_superblock import SUPERBLOCK_BLOCK, FoundSuperblock, Superblock
 from harness.dump.reader import Dump, Range
+from harness.dump_tools.row import recorded
 from harness.dump_tools.table import ZFCPDUMP
+from harness.dump_tools.tool import DumpTool
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
 from harness.evidence.directory import RunDirectory
@@ -110,6 +112,8 @@ class Evidence:
     """What the scenario expects."""
     form: DumpFormat = DumpFormat.ELF
     """The format that the scenario asks for."""
+    tool: DumpTool = ZFCPDUMP
+    """The dump tool of the scenario."""
     limit: int | None = None
     """The bytes of memory to which the scenario limits the dump; None if it asks for all."""
     reipl: ReIpl | None = None
@@ -170,7 +174,8 @@ class Evidence:
         expect = run.plan.scenario.expect
         console = _console(dump_dir / CONSOLE)
         collected = Collected.load(dump_dir)
-        recorded, digest = _recorded_vmlinux(run, machine)
+        tool = recorded(run.inputs.dump_tool)
+        vmlinux_then, digest = _recorded_vmlinux(run, machine)
         with ExitStack() as stack:
             ram = _ram(crash, machine, stack)
             dump, fault = _dump(dump_dir / DUMP, collected, stack)
@@ -188,12 +193,13 @@ class Evidence:
                 boot_seconds=machine.boot_seconds,
                 expect=expect,
                 form=run.plan.scenario.dump.format,
-                limit=ZFCPDUMP.limit(run.plan.scenario.dump.parmline),
+                tool=tool,
+                limit=tool.limit(run.plan.scenario.dump.parmline),
                 reipl=_reipl(paths, ended, expect),
                 content_seed=machine.content_seed,
                 trigger=TRIGGERS.get(str(machine.trigger)),
                 dump_path=dump_dir / DUMP,
-                vmlinux=vmlinux or recorded,
+                vmlinux=vmlinux or vmlinux_then,
                 vmlinux_digest=None if vmlinux else digest,
                 dump_release=run.inputs.dump_release,
             )

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.dump_tools.row import Row
+from harness.dump_tools.table import ZFCPDUMP
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat, Expect
 
@@ -92,6 +94,7 @@ class _Plan(_Part):
 
 
 class _Inputs(_Part):
+    dump_tool: Row = Field(Row(name=ZFCPDUMP.name), alias="dump tool", strict=False)
     crashed_kernel: KernelFile | None = Field(None, alias="crashed kernel")
     dump_kernel: KernelFile | None = Field(None, alias="dump kernel")
 

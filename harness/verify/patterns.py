@@ -1,4 +1,4 @@
-"""A time limit for a scenario's regular expressions, which may come from anybody."""
+"""A time limit for regular expressions of others: a scenario's, and those of a dump tool."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SECONDS = 10.0  # of CPU time, for all patterns of a check
 
 
 @contextmanager
-def time_to_match() -> Iterator[None]:
-    """For a ``with`` block in the main thread that matches patterns of a scenario.
+def time_to_match(whose: str = "expect") -> Iterator[None]:
+    """For a ``with`` block in the main thread that matches the patterns of ``whose``.
 
     Raises EvidenceError after 10 s of CPU time: a few characters of a pattern can make its search
     last for years.
     """
     too_long = EvidenceError(
-        f"run.json: the patterns of expect were not matched to their end in {SECONDS:.0f} s",
+        f"run.json: the patterns of {whose} were not matched to their end in {SECONDS:.0f} s",
         hint="a repetition within a repetition takes this long: write simpler patterns",
     )
     with cpu_time_limit(SECONDS, too_long):

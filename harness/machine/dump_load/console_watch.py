@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness import clock
-from harness.dump_tools.tool import DumpTool
+from harness.dump_tools.tool import DumpTool, Said
 
 
 class ConsoleWatch:
@@ -20,7 +20,7 @@ class ConsoleWatch:
     def line(self, text: str) -> None:
         """Take one line, without line end."""
         self.last_line = clock.now()
-        if self._tool.is_result(text):
-            self.result_line, self.succeeded = text, self._tool.is_success(text)
+        if (said := self._tool.result(text)) is not None:
+            self.result_line, self.succeeded = text, said is Said.COMPLETE
         if self._forward is not None:
             self._forward(text)

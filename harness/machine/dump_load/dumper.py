@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import clock
-from harness.dump_tools.table import ZFCPDUMP
-from harness.dump_tools.tool import DumpTool
+from harness.dump_tools.tool import DumpTool, End
 from harness.errors import HarnessError
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
@@ -28,7 +27,13 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.ipl import BlockDevice, block_device, fcp_block
 from harness.s390x.wiring import DUMP_DISK
 
-# these ends count, even if the tool has printed a result line
+# how a machine may end whose tool is done
+_ENDS = {
+    Ended.POWERED_OFF: End.POWER_OFF,
+    Ended.RE_IPL: End.RE_IPL,
+    Ended.PANICKED: End.DISABLED_WAIT,  # QEMU calls every disabled wait a panic
+}
+# any other end counts, even if the tool has printed a result line
 _OUTCOMES = {
     Ended.PANICKED: Outcome.PANICKED,
     Ended.STALLED: Outcome.STALLED,
@@ -47,8 +52,8 @@ class Dumper:
     binary: QemuBinary
     phases: RunPhases
     stall_seconds: float
-    on_line: Callable[[str], None] | None = None
-    tool: DumpTool = ZFCPDUMP
+    on_line: Callable[[str], None] | None
+    tool: DumpTool
 
     def dump(
         self,
@@ -102,7 +107,7 @@ class Dumper:
             seconds = clock.now() - started
         # the console is complete only now that QEMU has gone
         return DumpOutcome(
-            outcome=_classify(ended, console),
+            outcome=_classify(ended, console, self.tool),
             result_line=console.result_line,
             layout=layout.value,
             hsa_size=hsa_size,
@@ -123,9 +128,9 @@ def _require_dump_disk(snapshot: Snapshot) -> None:
         )
 
 
-def _classify(ended: Ended, console: ConsoleWatch) -> Outcome:
-    if ended in _OUTCOMES:
-        return _OUTCOMES[ended]
+def _classify(ended: Ended, console: ConsoleWatch, tool: DumpTool) -> Outcome:
+    if _ENDS.get(ended) not in tool.ends:
+        return _OUTCOMES.get(ended, Outcome.ENDED_OTHERWISE)
     if console.result_line is None:
-        return Outcome.ENDED_SILENTLY
+        return Outcome.ENDED_SILENTLY if tool.reports else Outcome.FINISHED
     return Outcome.FINISHED if console.succeeded else Outcome.FAILED

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.dump_tools.table import ZFCPDUMP
-from harness.dump_tools.tool import DumpTool
+from harness.dump_tools.tool import Said
 from harness.evidence.names import CONSOLE, DUMP_DIRECTORY
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind, Line
+from harness.verify.patterns import time_to_match
 
 CHECK, UNIT = "console", "lines"
 
@@ -42,8 +43,8 @@ ALARMS = (
 )
 
 
-def check(evidence: Evidence, tool: DumpTool = ZFCPDUMP) -> CheckResult:
-    """Search each line for alarms, and for the result line of the dump ``tool``."""
+def check(evidence: Evidence) -> CheckResult:
+    """Search each line for alarms, and for the result line of the dump tool, if it prints one."""
     findings = [
         Finding(
             CHECK,
@@ -54,14 +55,22 @@ def check(evidence: Evidence, tool: DumpTool = ZFCPDUMP) -> CheckResult:
         for number, line in enumerate(evidence.console, 1)
         if (alarm := alarming(line)) is not None
     ]
-    results = [line for line in evidence.console if tool.is_result(line)]
-    if not results:
-        message = f"no line '{tool.result.strip()} ...' on the console"
-        findings.append(Finding(CHECK, FindingKind.NO_RESULT_LINE, message))
-    elif not tool.is_success(results[-1]):
-        message = f"the dump tool reports: {results[-1]}"
-        findings.append(Finding(CHECK, FindingKind.TOOL_FAILED, message))
+    findings += _result(evidence)
     return CheckResult(CHECK, len(evidence.console), UNIT, tuple(_limited(findings)))
+
+
+def _result(evidence: Evidence) -> Iterator[Finding]:
+    tool, last = evidence.tool, ""
+    with time_to_match(f"the dump tool {tool.name}"):
+        results = [(line, said) for line in evidence.console if (said := tool.result(line))]
+    if results:
+        last, said = results[-1]
+        if said is Said.FAILED:
+            message = f"the dump tool reports: {last}"
+            yield Finding(CHECK, FindingKind.TOOL_FAILED, message)
+    elif tool.reports:
+        message = f"no result line of the dump tool {tool.name} on the console"
+        yield Finding(CHECK, FindingKind.NO_RESULT_LINE, message)
 
 
 def alarming(line: str) -> Pattern | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.dump_tools.table import ZFCPDUMP
 from harness.dump_tools.tool import DumpTool
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.sclp import SDIAS_FIRST_BLOCK
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
+from harness.verify.patterns import time_to_match
 
 CHECK, UNIT = "outcome", "observations"
 FINISHED = "finished"
@@ -18,18 +18,20 @@ _MB = 10**6
 _OBSERVATIONS = 8
 
 
-def check(evidence: Evidence, tool: DumpTool = ZFCPDUMP) -> CheckResult:
+def check(evidence: Evidence) -> CheckResult:
     """The tool finished; the HSA was read, then released, and never asked for again.
 
     The dump system asked for what the HSA has, again if the machine was busy, and it has no memory
     besides what the HSA has saved.
     """
-    faults = (
-        *_faults(evidence),
-        *_hsa_faults(evidence),
-        *_early_faults(evidence, tool),
-        *_memory_faults(evidence, tool),
-    )
+    tool = evidence.tool
+    with time_to_match(f"the dump tool {tool.name}"):
+        faults = (
+            *_faults(evidence),
+            *_hsa_faults(evidence),
+            *_early_faults(evidence, tool),
+            *_memory_faults(evidence, tool),
+        )
     findings = tuple(Finding(CHECK, kind, message) for kind, message in faults)
     limits = evidence.outcome.get("limits")
     notes = tuple(map(str, limits)) if isinstance(limits, list) else ()

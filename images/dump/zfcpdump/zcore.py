@@ -44,6 +44,10 @@ class ZcoreMem:
         """(absolute address, size, offset in the file): one range."""
         return [(0, self.size, PAGE)]
 
+    def place(self, offset):
+        """What is at an offset in the file, in words."""
+        return f"memory at {offset - PAGE:#x}"
+
     def read_memory(self, address, size):
         """None: no registers have to be put into memory, the kernel has done it."""
         return

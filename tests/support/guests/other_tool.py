@@ -10,7 +10,7 @@ OTHER = DumpTool(
     name="other",
     lists=("/other/tool.list",),
     formats={"elf": "", "lkcd": "format=lkcd"},
-    result="Dump ",
-    success=re.compile(r"complete\."),
-    parameters_list="/other/options.list",
+    success=re.compile(r"^Dump complete\."),
+    failure=re.compile("^Dump "),
+    parameters_file="/other/options",
 )

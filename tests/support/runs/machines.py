@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.dump_tools.table import ZFCPDUMP
 from harness.evidence.collected import Collected
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
@@ -81,7 +82,10 @@ class PlayedMachines:
     def dump_inputs(self, images: object, plan: Plan) -> SimpleNamespace:
         self._happens("dump images")
         disk = SimpleNamespace(path=self.prepared)
-        return SimpleNamespace(identity=lambda: {"dump kernel": {"release": "d"}}, disk=disk)
+        tool = SimpleNamespace(tool=ZFCPDUMP)
+        return SimpleNamespace(
+            identity=lambda: {"dump kernel": {"release": "d"}}, disk=disk, tool=tool
+        )
 
     def crash(self, booter, spec, how, directory, kernel, system_disk) -> Snapshot:
         for phase in ("boot", "crash", "snapshot"):
@@ -94,7 +98,7 @@ class PlayedMachines:
                 self._happens(phase, directory.parent)
         return snapshot
 
-    def dumper(self, binary, phases, stall_seconds, on_line) -> SimpleNamespace:
+    def dumper(self, binary, phases, stall_seconds, on_line, tool) -> SimpleNamespace:
         def dump(snapshot, disk, layout, hsa_size, directory, sdias_busy) -> DumpOutcome:
             directory.mkdir()
             (directory / "console.log").write_text(timed(CONSOLE))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.dump_tools.table import ZFCPDUMP
-from harness.dump_tools.tool import Parameters
+from harness.dump_tools.table import S390_TOOLS, TOOLS, UNKNOWN, ZFCPDUMP
+from harness.dump_tools.tool import Parameters, Said
 from harness.errors import UsageError
 from harness.host.paths import data_dir
 from harness.s390x.disk_layout import DiskLayout
@@ -27,12 +27,12 @@ def test_ours_understands_what_asks_for_a_format(form):
     known = tool.Parameters(ZFCPDUMP.formats[form])
     assert known.complaints == []
     written = {("elf", "none"): "elf", ("s390", "none"): "s390", ("s390", "gzip"): "s390_ext"}
-    assert written[known.format, known.compress] == form
+    assert written[known.format or "elf", known.compress] == form
 
 
 @pytest.mark.parametrize("layout", DiskLayout)
 def test_the_lists_of_ours_are_there(layout):
-    for name in ZFCPDUMP.ramdisk_lists(layout, "dump_debug=3"):
+    for name in ZFCPDUMP.ramdisk_lists(layout):
         assert (data_dir() / "images" / name).is_file()
 
 
@@ -41,15 +41,6 @@ def test_only_file_systems_need_e2fsck(layout):
     lists = ZFCPDUMP.ramdisk_lists(layout)
     assert ("dump/e2fsck.list" in lists) == (layout is not DiskLayout.PARTITION)
     assert lists[0] == "dump/zfcpdump.list"
-    assert "dump/parameters.list" not in lists
-
-
-def test_parameters_add_a_list():
-    assert ZFCPDUMP.ramdisk_lists(DiskLayout.PARTITION, "x=1") == (
-        "dump/zfcpdump.list",
-        "dump/parameters.list",
-    )
-    assert OTHER.ramdisk_lists(FILES[0], "x=1") == ("/other/tool.list", "/other/options.list")
 
 
 @pytest.mark.parametrize("layout", FILES)
@@ -73,7 +64,7 @@ def test_on_a_file_system_the_parmline_has_all_parameters(layout):
 def test_on_a_partition_the_ramdisk_has_the_tools_own_parameters():
     told = ZFCPDUMP.parameters("s390", DiskLayout.PARTITION, "quiet dump_mem=65536")
     assert told == Parameters("quiet", "dump_format=s390 dump_mem=65536")
-    for other in (OTHER, replace(ZFCPDUMP, parameters_list="")):
+    for other in (OTHER, replace(ZFCPDUMP, parameters_file="")):
         told = other.parameters("elf", DiskLayout.PARTITION, "dump_mem=65536")
         assert told == Parameters("dump_mem=65536", "")
 
@@ -85,7 +76,7 @@ def test_a_format_that_a_tool_does_not_write_is_refused():
 
 
 def test_a_tool_that_reads_no_file_cannot_be_asked_on_a_partition():
-    other = replace(OTHER, parameters_list="")
+    other = replace(OTHER, parameters_file="")
     assert other.parameters("lkcd", FILES[0]) == Parameters(parmline="format=lkcd")
     assert other.parameters("elf", DiskLayout.PARTITION) == Parameters()
     with pytest.raises(UsageError, match="cannot be asked for a lkcd dump on a partition"):
@@ -93,32 +84,32 @@ def test_a_tool_that_reads_no_file_cannot_be_asked_on_a_partition():
 
 
 @pytest.mark.parametrize(
-    ("line", "result", "success"),
+    ("line", "said"),
     [
-        ("zfcpdump result: ok", True, True),
-        ("zfcpdump result: ok 4 MB in 0.1 s", True, True),
-        ("zfcpdump result: okay", True, False),
-        ("zfcpdump result: failed: ok", True, False),
-        ("zfcpdump result: ", True, False),
-        (" zfcpdump result: ok", False, False),
-        ("zfcpdump result", False, False),
-        ("Dump complete.", False, False),
+        ("zfcpdump result: ok", Said.COMPLETE),
+        ("zfcpdump result: ok 4 MB in 0.1 s", Said.COMPLETE),
+        ("zfcpdump result: okay", Said.FAILED),
+        ("zfcpdump result: failed: ok", Said.FAILED),
+        ("zfcpdump result: ", Said.FAILED),
+        (" zfcpdump result: ok", None),
+        ("zfcpdump result", None),
+        ("Dump complete.", None),
     ],
 )
-def test_our_tools_result_lines(line, result, success):
-    assert (ZFCPDUMP.is_result(line), ZFCPDUMP.is_success(line)) == (result, success)
+def test_our_tools_result_lines(line, said):
+    assert ZFCPDUMP.result(line) is said
 
 
 @pytest.mark.parametrize(
-    ("line", "result", "success"),
+    ("line", "said"),
     [
-        ("Dump complete.", True, True),
-        ("Dump failed", True, False),
-        ("zfcpdump result: ok", False, False),
+        ("Dump complete.", Said.COMPLETE),
+        ("Dump failed", Said.FAILED),
+        ("zfcpdump result: ok", None),
     ],
 )
-def test_another_tools_result_lines(line, result, success):
-    assert (OTHER.is_result(line), OTHER.is_success(line)) == (result, success)
+def test_another_tools_result_lines(line, said):
+    assert OTHER.result(line) is said
 
 
 def test_ours_tells_its_memory_and_its_rate():
@@ -144,3 +135,16 @@ def test_progress_of_our_tool_is_recognised(capfd):
     tool.output.Progress(512_000_000).show()
     (line,) = capfd.readouterr().out.splitlines()
     assert ZFCPDUMP.is_progress(line)
+
+
+@pytest.mark.parametrize("line", ["", "ok", "zfcpdump result: ok", "Dump failed"])
+def test_of_an_unknown_tool_no_line_is_a_result(line):
+    assert UNKNOWN.result(line) is None
+    assert not UNKNOWN.reports
+    assert {tool.reports for tool in TOOLS.values()} == {True}
+
+
+def test_a_layout_to_which_a_tool_does_not_write_is_refused():
+    with pytest.raises(UsageError, match="s390-tools writes no dump to layout ext4") as caught:
+        S390_TOOLS.parameters("elf", DiskLayout.EXT4)
+    assert caught.value.hint == "it writes to: partition"

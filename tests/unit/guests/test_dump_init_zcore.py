@@ -104,3 +104,16 @@ def test_it_is_no_elf_dump(monkeypatch, wanted):
     monkeypatch.setattr(tool.machine, "available_memory", lambda: pytest.fail("went on"))
     with pytest.raises(tool.DumpError, match=r"is not possible .* from /debug/zcore/mem"):
         tool.dump(tool.Parameters(wanted))
+
+
+def test_memory_that_cannot_be_read_is_named(tmp_path, source, monkeypatch):
+    preadv = os.preadv
+
+    def failing(fd, views, offset):
+        if offset > PAGE + HSA:
+            raise OSError(5, "Input/output error")
+        return preadv(fd, views, offset)
+
+    monkeypatch.setattr(os, "preadv", failing)
+    with pytest.raises(tool.DumpError, match="cannot read memory at 0xc000 after the HSA"):
+        write(tmp_path, tool.CopyOfZcoreMem(tool.ZcoreMem(str(source))))

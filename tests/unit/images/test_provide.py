@@ -8,6 +8,7 @@ import pytest
 from harness.errors import HostError, UsageError
 from harness.images import provide as images
 from harness.images.disk import DiskSpec
+from harness.images.initramfs import cpio
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
 from harness.images.kernel.spec import KernelSpec, Role
@@ -38,7 +39,12 @@ class Played:
         self.can_build = True
         self.spec: DiskSpec | None = None
         self.host: Kernel | None = None
-        self.parameters: str | None = None  # of the dump tool, in its initramfs
+
+    def parameters(self, built: Built, file: str = "/etc/zfcpdump.conf") -> str | None:
+        """Those of the dump tool, in its initramfs."""
+        data = (built.path / IMAGE).read_bytes()
+        found = {f"/{entry.name}": entry.data.decode() for entry in cpio.entries(data)}
+        return found.get(file)
 
     def built_kernel(self, store: Store, spec: KernelSpec, progress: Any) -> Kernel:
         self.asked.append(spec.role)
@@ -49,8 +55,7 @@ class Played:
     def initramfs(
         self, store: Store, progress: Any, kind: str, lists: Any, variables: Any = None
     ) -> Built:
-        given = variables and variables.get("PARAMETERS")
-        self.parameters = Path(given).read_text() if given else None
+        (self.directory / IMAGE).touch()
         return Built(kind, "0" * 20, self.directory, {"lists": list(lists)})
 
     def dump_disk(self, store: Store, progress: Any, spec: DiskSpec, host_kernel: Any) -> Built:
@@ -126,17 +131,16 @@ def test_the_parmline_of_a_dump_disk_ends_with_the_users(subject: Images, played
 def test_the_initramfs_has_the_parameters_that_the_parmline_cannot_have(
     subject: Images, played: Played
 ):
-    plain = subject.dump_initramfs(DiskLayout.PARTITION)
-    assert played.parameters is None
     built = subject.dump_initramfs(DiskLayout.PARTITION, "dump_format=s390")
-    assert played.parameters == "dump_format=s390\n"
-    assert built.manifest["lists"] == [*plain.manifest["lists"], "dump/parameters.list"]
+    assert played.parameters(built) == "dump_format=s390\n"
 
 
 def test_the_initramfs_can_be_of_another_tool(subject: Images, played: Played):
     built = subject.dump_initramfs(DiskLayout.PARTITION, "format=lkcd", OTHER)
-    assert played.parameters == "format=lkcd\n"
-    assert built.manifest["lists"] == ["/other/tool.list", "/other/options.list"]
+    assert played.parameters(built, "/other/options") == "format=lkcd\n"
+    assert subject.dump_initramfs(DiskLayout.PARTITION, tool=OTHER).manifest["lists"] == [
+        "/other/tool.list"
+    ]
 
 
 @pytest.mark.parametrize("form", DumpFormat)
@@ -147,11 +151,12 @@ def test_the_dump_tool_is_told_the_format(
     dump: dict[str, str] = {"layout": layout, "format": form}
     if layout.is_file_system:
         dump["parmline"] = "dump_debug=6"
-    DumpInputs.prepare(
+    inputs = DumpInputs.prepare(
         subject, plan_of("x", Scenario.model_validate({"description": "x", "dump": dump}))
     )
     assert played.spec
-    told = f"{played.parameters or ''} {played.spec.parmline}".split()
+    in_ramdisk = played.parameters(inputs.initramfs) if inputs.initramfs.key[0] != "0" else None
+    told = f"{in_ramdisk or ''} {played.spec.parmline}".split()
     wanted = {
         DumpFormat.ELF: [],
         DumpFormat.S390: ["dump_format=s390"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.dump_tools.table import ZFCPDUMP
 from harness.errors import HostError
 from harness.evidence.collected import Collected
 from harness.evidence.snapshot import Snapshot
@@ -55,7 +56,7 @@ class Played:
     def dump_inputs(self, *_: object) -> SimpleNamespace:
         disk = SimpleNamespace(path=self.image.parent)
         (disk.path / DISK).touch()
-        return SimpleNamespace(identity=dict, disk=disk)
+        return SimpleNamespace(identity=dict, disk=disk, tool=SimpleNamespace(tool=ZFCPDUMP))
 
     def dumper(self, *_: object) -> SimpleNamespace:
         def dump(

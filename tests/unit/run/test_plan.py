@@ -99,6 +99,8 @@ ELSEWHERE: dict[str, Any] = {
         "layout": "ext4",
         "disk_size": "1G",
         "sector_size": 4096,
+        "tool": "s390-tools",
+        "initramfs": "/i",
         "kernel": "/k",
         "source": "linux-source-6.1",
         "patches": ["another.patch"],

@@ -370,20 +370,6 @@ class TestIt:
         run(pytester, "--zharness-evidence", "evidence").assert_outcomes(**outcomes)
         assert len(list(kept.iterdir())) == 1
 
-    def test_the_dump_machine_fits_the_snapshot(self, pytester, fake):
-        pytester.makepyfile("""
-            import pytest
-            from dataclasses import replace
-            @pytest.mark.zharness(memory="512M", hsa_size="256M")
-            def test_it(dump_machine, crash_snapshot):
-                machine = {**crash_snapshot.machine, "memory": 256 << 20}
-                dump_machine.dump(replace(crash_snapshot, machine=machine))
-        """)
-        result = run(pytester)
-        result.assert_outcomes(errors=1)
-        what = "dump.hsa_size: an HSA of 256M does not fit a memory of 256M (crash-1)"
-        assert what in text(result)
-
     def test_several_dumps_have_a_directory_each(self, pytester, fake, kept):
         pytester.makepyfile("""
             def test_it(dump, dump_machine, crash_snapshot):

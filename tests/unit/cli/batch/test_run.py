@@ -348,7 +348,12 @@ def test_every_override_is_an_option_and_a_field():
     assert {option.name for option in OPTIONS} < set(parameters)
 
 
-BUILT = ["--dump-source=linux@v6.9", "--dump-patch=a", "--dump-patch=b", "--dump-config=CONFIG_X=y"]
+BUILT = [
+    "--dump-source=linux@v6.9",
+    "--dump-patch=a",
+    "--dump-patch=b",
+    "--dump-config=CONFIG_X=y",
+]
 OVERRIDDEN = [
     "--memory=1G",
     "--smp=4",
@@ -360,8 +365,9 @@ OVERRIDDEN = [
     "--kernel=k",
     "--vmlinux=v",
     "--dump-parmline=dump_debug=6 x",
+    "--dump-tool=s390-tools",
 ]
-GIVEN = ["--dump-kernel=d"]
+GIVEN = ["--dump-kernel=d", "--dump-initramfs=i"]
 
 
 @pytest.mark.parametrize("kernel", [GIVEN, BUILT])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from harness.deadline import Deadline
-from harness.dump_tools.table import ZFCPDUMP
+from harness.dump_tools.table import UNKNOWN, ZFCPDUMP
+from harness.dump_tools.tool import End
 from harness.errors import HostError, ProtocolError, QemuDied
 from harness.evidence.outcome import Outcome
 from harness.firmware.load import dump_load
@@ -285,4 +287,19 @@ def test_a_qemu_that_goes_on_is_given_all_its_time(time_passes):
 def test_every_end_has_its_outcome(ended, line, outcome):
     console = ConsoleWatch(ZFCPDUMP)
     console.line(line)
-    assert _classify(ended, console) is outcome
+    assert _classify(ended, console, ZFCPDUMP) is outcome
+
+
+@pytest.mark.parametrize(
+    ("ended", "outcome"),
+    [
+        (Ended.POWERED_OFF, Outcome.FINISHED),
+        (Ended.RE_IPL, Outcome.ENDED_OTHERWISE),
+        (Ended.PANICKED, Outcome.FINISHED),
+        (Ended.STALLED, Outcome.STALLED),
+        (Ended.OUT_OF_TIME, Outcome.OUT_OF_TIME),
+    ],
+)
+def test_a_tool_that_says_nothing_is_known_by_the_machines_end(ended, outcome):
+    silent = replace(UNKNOWN, ends=frozenset({End.POWER_OFF, End.DISABLED_WAIT}))
+    assert _classify(ended, ConsoleWatch(silent), silent) is outcome

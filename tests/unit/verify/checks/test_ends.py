@@ -78,7 +78,7 @@ def test_last_result_line_counts(tmp_path: Path):
 
 def test_missing_result_line_is_red(tmp_path: Path):
     result = checked(console.check, SyntheticRun(console=CONSOLE[:-1]).write(tmp_path))
-    assert said(result) == "no line 'zfcpdump result: ...' on the console"
+    assert said(result) == "no result line of the dump tool zfcpdump on the console"
 
 
 def test_endless_alarms_are_cut(tmp_path: Path):
@@ -86,7 +86,7 @@ def test_endless_alarms_are_cut(tmp_path: Path):
     result = checked(console.check, run.write(tmp_path))
     assert len(result.findings) == console.MAX_FINDINGS + 1
     assert "more alarming lines" in said(result)
-    assert result.findings[-1].message.startswith("no line")
+    assert result.findings[-1].message.startswith("no result line")
 
 
 # outcome

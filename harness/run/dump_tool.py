@@ -1,0 +1,63 @@
+"""The dump tool of a plan: one that comes with the harness, or a user's row."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.dump_tools.row import Row
+from harness.dump_tools.table import TOOLS, UNKNOWN, ZFCPDUMP, tool_named
+from harness.dump_tools.tool import DumpTool
+from harness.errors import UsageError
+from harness.host.fault import unusable
+from harness.host.paths import require_file
+from harness.scenario.model import Dump
+
+SUFFIX = ".toml"
+
+
+@dataclass(frozen=True)
+class ChosenTool:
+    """A dump tool, and the row that the evidence keeps of it."""
+
+    tool: DumpTool
+    row: Row
+
+    @classmethod
+    def of(cls, dump: Dump) -> ChosenTool:
+        """The tool that ``dump`` names; raises UsageError for one that is not there.
+
+        A given ramdisk without a named tool is one of which nothing is known.
+        """
+        if dump.tool is None:
+            tool = ZFCPDUMP if dump.initramfs is None else UNKNOWN
+            return cls(tool, Row(name=tool.name))
+        if not dump.tool.endswith(SUFFIX):
+            return cls(tool_named(dump.tool), Row(name=dump.tool))
+        row = _read(Path(dump.tool))
+        return cls(row.tool(Path(dump.tool).parent), row)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the evidence: only what is not the default."""
+        return self.row.model_dump(mode="json", exclude_defaults=True)
+
+
+def _read(path: Path) -> Row:
+    require_file(path, "dump tool")
+    try:
+        row = Row.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise unusable(str(path), error) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{path}: {where}: {first['msg']}", hint="docs/tools.md") from error
+    if row.name in TOOLS or row.name == UNKNOWN.name:
+        raise UsageError(f"{path}: name: the dump tool {row.name} comes with the harness")
+    return row

@@ -1,0 +1,79 @@
+"""Dump tools that others made: what is on the disk decides, not what they say."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+TOOLS = Path(__file__).parents[1] / "support" / "tools"
+SHELL = TOOLS / "shell" / "tool.toml"
+ON_EXT4 = ("--dump-tool", SHELL, "--disk-layout", "ext4", "--hsa-size", "64M")
+RUN_SECONDS = 600
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory) -> Path:
+    """A ramdisk, as a directory, with a static program that prints nothing."""
+    root = tmp_path_factory.mktemp("static") / "root"
+    for name in ("proc", "sys", "dev"):
+        (root / name).mkdir(parents=True)
+    flags = ("-march=zEC12", "-O1", "-static", "-nostdlib", "-ffreestanding")
+    source = TOOLS / "static" / "copy.c"
+    subprocess.run(["s390x-linux-gnu-gcc", *flags, "-o", root / "init", source], check=True)
+    return root
+
+
+def found(run) -> dict[str, list[str]]:
+    """Check -> the messages of its findings."""
+    return {
+        check["check"]: [finding["message"] for finding in check["findings"]]
+        for check in run.json["checks"]
+        if check["findings"]
+    }
+
+
+@pytest.fixture(scope="module")
+def by_shell(zharness, images, tmp_path_factory):
+    output = tmp_path_factory.mktemp("shell") / "evidence"
+    return zharness("run", "quick", *ON_EXT4, "--json", "--output", output), output
+
+
+def test_a_shell_script_that_writes_a_file(by_shell):
+    run, _ = by_shell
+    assert run.code == 0, run.out + run.err
+    assert run.json["inputs"]["dump tool"]["name"] == "shell-copy"
+
+
+def test_a_static_program_that_says_nothing_dumps_the_same(zharness, by_shell, program, tmp_path):
+    _, other = by_shell
+    output = tmp_path / "evidence"
+    run = zharness("run", "quick", "--dump-initramfs", program, "--json", "--output", output)
+    assert run.code == 0, run.out + run.err
+    dumps = (each / "dump" / "dump" for each in (output, other))
+    same = zharness("dump", "compare", *dumps)  # of one stored crash
+    assert same.code == 0, same.out + same.err
+
+
+@pytest.mark.parametrize(
+    ("how", "check", "what"),
+    [
+        ("cut", "dump-file", "truncated: of memory"),
+        ("wrong", "pages", "dump 58 00"),
+        ("silent", "console", "no result line of the dump tool shell-copy"),
+    ],
+)
+def test_a_tool_that_lies_is_found_out(zharness, by_shell, tmp_path, how, check, what):
+    output = tmp_path / "evidence"
+    run = zharness(
+        *("run", "quick", *ON_EXT4, "--dump-parmline", f"copy.how={how}"),
+        *("--json", "--output", output),
+        timeout=RUN_SECONDS,
+    )
+    assert run.code == 1, run.out + run.err
+    assert any(what in message for message in found(run)[check]), found(run)
+    console = (output / "dump" / "console.log").read_text()
+    assert ("copy: all is there" in console) is (how != "silent")
