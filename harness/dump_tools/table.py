@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from harness.dump_tools.destination import destination
 from harness.dump_tools.dump_mem import dump_mem
 from harness.dump_tools.tool import DumpTool, End, Need
 from harness.errors import UsageError
@@ -23,6 +24,8 @@ ZFCPDUMP = DumpTool(
     parameters_file="/etc/zfcpdump.conf",
     own_parameters="dump_",
     limit=dump_mem,
+    destination=destination,
+    partition_parameter="dump_part=",
     formats={
         "elf": "",
         "s390": "dump_format=s390",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from harness.dump_tools.destination import Destination
 from harness.errors import UsageError
 from harness.s390x.disk_layout import DiskLayout
 
@@ -60,7 +61,8 @@ class DumpTool:
     from the file ``parameters_file`` of the ramdisk, and from the parmline; "" if only from the
     parmline. A parameter of the tool itself begins with ``own_parameters``; all others are the
     kernel's. ``limit`` reads from the parameters how many bytes of memory the tool dumps, None if
-    all.
+    all. ``destination`` reads from them where it writes a file. ``partition_parameter`` begins the
+    one that names the partition; "" if there is none.
 
     ``formats`` maps each format that the tool writes, by zgetdump's name, to the parameters that
     request it; "" is the default format. It can write to ``layouts``.
@@ -87,6 +89,8 @@ class DumpTool:
     parameters_file: str = ""
     own_parameters: str = ""
     limit: Callable[[str], int | None] = lambda _: None
+    destination: Callable[[str], Destination] = lambda _: Destination()
+    partition_parameter: str = ""
     memory: re.Pattern[str] | None = None
     rate: re.Pattern[str] | None = None
     progress: re.Pattern[str] | None = None

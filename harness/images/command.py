@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from harness.errors import BuildError
 from harness.host.child import dying_with_us
@@ -40,8 +41,11 @@ class Tools:
         *,
         cwd: Path | None = None,
         on_line: Callable[[str], None] | None = None,
+        stdin: str = "",
     ) -> None:
         """Run a tool to its end; ``on_line`` gets each line of its output.
+
+        It reads ``stdin``.
 
         Raises HostError if the tool is missing, BuildError with its first error line if it
         fails.
@@ -49,7 +53,10 @@ class Tools:
         command = dying_with_us([find_tool(argv[0]), *argv[1:]])
         environment = {**os.environ, "LC_ALL": "C", **self.environment}
         reason = _Reason()
-        with self.log.open("a", buffering=1) as log, _spawned(command, cwd, environment) as child:
+        with (
+            self.log.open("a", buffering=1) as log,
+            _spawned(command, cwd, environment, stdin) as child,
+        ):
             log.write(f"$ {' '.join(argv)}\n")
             assert child.stdout is not None
             for line in child.stdout:
@@ -89,20 +96,23 @@ class _Reason:
 
 @contextmanager
 def _spawned(
-    command: Sequence[str], cwd: Path | None, environment: Mapping[str, str]
+    command: Sequence[str], cwd: Path | None, environment: Mapping[str, str], stdin: str
 ) -> Iterator[subprocess.Popen[str]]:
     """A tool in a process group of its own; the whole group is ended afterwards."""
-    child = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        process_group=0,
-    )
+    with TemporaryFile("w+") as source:
+        source.write(stdin)
+        source.seek(0)
+        child = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
     try:
         yield child
     except BaseException:

@@ -12,6 +12,7 @@ from harness.errors import BuildError, UsageError
 from harness.images.command import Tools
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
+from harness.images.partitions import MIB, Placement
 from harness.images.store import Built, Store
 from harness.images.zipl_guest import BootFiles, builder_initramfs, run_zipl
 from harness.progress import Progress
@@ -30,8 +31,8 @@ from harness.s390x.zipl import (
 
 DISK = "disk.img"
 
-MIB = 1 << 20
-PARTITION_START = MIB
+PLAIN = Placement()
+PARTITION_START = PLAIN.start
 # beside the dump: kernel, ramdisk, boot map, ELF headers with the crashed kernel's image a second
 # time (since Linux 6.10); and what zipl keeps, or the tables of a file system.
 # Disk images are sparse, so a large size costs nothing.
@@ -65,14 +66,17 @@ class DiskSpec:
     ramdisk: Built
     parmline: str
     sector_size: int = BLOCK_SIZE
+    place: Placement = PLAIN
 
 
-def size_for(layout: DiskLayout, memory: int, sector_size: int = BLOCK_SIZE) -> int:
+def size_for(
+    layout: DiskLayout, memory: int, sector_size: int = BLOCK_SIZE, place: Placement = PLAIN
+) -> int:
     """The size in bytes, in whole MiB, of a disk that can hold a dump of ``memory`` bytes."""
     extra = PARTITION_EXTRA + RESERVED_SECTORS * sector_size
     if layout.is_file_system:
         extra = FILE_SYSTEM_EXTRA + memory // FILE_SYSTEM_SHARE
-    size = PARTITION_START + memory + extra
+    size = place.beside + memory + extra
     return -(-size // MIB) * MIB
 
 
@@ -98,12 +102,13 @@ def dump_disk(
         disk = directory / DISK
         kernel = host_kernel()
         with progress.task(f"prepare a {spec.layout} {kind} with zipl"):
-            make_partition(disk, spec.size, spec.sector_size)
+            tools = Tools(log, f"a {spec.layout} disk", _FIXED)
+            _make_table(disk, spec, tools)
             if spec.layout.is_file_system:
-                _make_file_system(disk, spec, Tools(log, f"a {spec.layout} disk", _FIXED))
+                _make_file_system(disk, spec, tools)
             shown = Disk(disk, sector_size=spec.sector_size)
-            run_zipl(guest, kernel, shown, spec.layout, boot, log)
-            check_boot_records(disk, spec.layout, spec.sector_size)
+            run_zipl(guest, kernel, shown, spec.layout, boot, log, spec.place.number)
+            check_boot_records(disk, spec.layout, spec.sector_size, spec.place)
         spec.kernel.require_unchanged()
         return {"zipl": _version_of("s390-tools", guest)}
 
@@ -117,12 +122,16 @@ def dump_disk(
     }
     if spec.sector_size != BLOCK_SIZE:
         inputs["sector_size"] = spec.sector_size
+    if not spec.place.is_plain:
+        inputs["partition"] = f"{spec.place.number} of {spec.place.table}"
     return store.get(f"{kind}-{spec.layout}", inputs, build)
 
 
-def check_boot_records(disk: Path, layout: DiskLayout, sector_size: int = BLOCK_SIZE) -> None:
+def check_boot_records(
+    disk: Path, layout: DiskLayout, sector_size: int = BLOCK_SIZE, place: Placement = PLAIN
+) -> None:
     """Raises BuildError unless ``disk`` has the boot records that zipl writes for ``layout``."""
-    problem = _problem(disk, layout, sector_size)
+    problem = _problem(disk, layout, sector_size, place)
     if problem is not None:
         raise BuildError(f"zipl left a {layout} disk that is not right: {problem}")
 
@@ -144,11 +153,20 @@ def make_partition(disk: Path, size: int, sector_size: int = BLOCK_SIZE) -> None
         file.write(table)
 
 
+def _make_table(disk: Path, spec: DiskSpec, tools: Tools) -> None:
+    if spec.place.is_plain:
+        make_partition(disk, spec.size, spec.sector_size)
+        return
+    with disk.open("xb") as file:
+        file.truncate(spec.size)
+    spec.place.write(disk, spec.sector_size, tools)
+
+
 def _check_size(spec: DiskSpec, boot: BootFiles) -> None:
     dump_system = boot.kernel.stat().st_size + boot.ramdisk.stat().st_size
     sector, largest = spec.sector_size, _MOST_SECTORS * spec.sector_size
     beside = dump_system if spec.layout.is_file_system else RESERVED_SECTORS * sector
-    least = PARTITION_START + dump_system + beside
+    least = spec.place.beside + dump_system + beside
     least += -least % sector
     if not least <= spec.size <= largest or spec.size % sector:
         raise UsageError(
@@ -157,7 +175,7 @@ def _check_size(spec: DiskSpec, boot: BootFiles) -> None:
         )
 
 
-def _problem(disk: Path, layout: DiskLayout, sector_size: int) -> str | None:
+def _problem(disk: Path, layout: DiskLayout, sector_size: int, expected: Placement) -> str | None:
     """What is wrong with the boot records; None if nothing is."""
     size = disk.stat().st_size
     with disk.open("rb") as file:
@@ -165,7 +183,7 @@ def _problem(disk: Path, layout: DiskLayout, sector_size: int) -> str | None:
         if mbr.magic != MAGIC:
             return "no zIPL boot record"
         table = mbr.program_table_pointer.blockno * sector_size
-        if not PARTITION_START <= table < size:
+        if not expected.start <= table < size:
             return f"the program table is said to be at byte {table:#x}"
         file.seek(table)
         if file.read(len(MAGIC)) != MAGIC:
@@ -175,14 +193,14 @@ def _problem(disk: Path, layout: DiskLayout, sector_size: int) -> str | None:
             return "it is marked as a dump partition" if is_dump else None
         if not is_dump or mbr.dev_type != BOOT_INFO_SCSI:
             return "the boot record is not that of a SCSI dump partition"
-        if not PARTITION_START <= mbr.sb_off <= size - DUMP_SB_SIZE:
+        if not expected.start <= mbr.sb_off <= size - DUMP_SB_SIZE:
             return f"the dump superblock is said to be at byte {mbr.sb_off:#x}"
         file.seek(mbr.sb_off)
         superblock = c_zipl.scsi_dump_sb(file.read(DUMP_SB_SIZE))
     if superblock.magic != DUMP_SB_MAGIC:
         return f"no dump superblock at byte {mbr.sb_off:#x}"
     place = (superblock.part_start, superblock.part_size)
-    if place != (PARTITION_START, size - PARTITION_START):
+    if place != (expected.start, expected.size(size)):
         return f"the superblock's partition has start and size {place}"
     return None
 
@@ -192,13 +210,13 @@ _FIXED = {"E2FSPROGS_FAKE_TIME": TIME}
 
 def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
     options = (
-        f"offset={PARTITION_START}",
+        f"offset={spec.place.start}",
         "root_owner=0:0",
         f"hash_seed={UUID}",
         "lazy_itable_init=0",  # otherwise the dump kernel would write the tables during the dump
         "lazy_journal_init=1",  # a new image is all zeros anyway
     )
-    kib = (spec.size - PARTITION_START) // 1024
+    kib = spec.place.size(spec.size) // 1024
     # mke2fs takes an image for a disk with sectors of 512 bytes; a block is one or more sectors
     block = () if spec.sector_size == BLOCK_SIZE else ("-b", str(spec.sector_size))
     tools.run(

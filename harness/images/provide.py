@@ -21,7 +21,7 @@ from harness.images.debian.packages import (
     judge_set,
     unpacked,
 )
-from harness.images.disk import DiskSpec, dump_disk, size_for
+from harness.images.disk import PLAIN, DiskSpec, dump_disk, size_for
 from harness.images.initramfs.build import (
     CONTENT,
     CRASH_JUDGE,
@@ -44,6 +44,7 @@ from harness.images.kernel.build import (
 from harness.images.kernel.source import kernel_source
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.needs import Wanted, require
+from harness.images.partitions import Placement
 from harness.images.store import Built, Store
 from harness.progress import Progress
 from harness.s390x.disk_layout import DiskLayout
@@ -194,6 +195,7 @@ class Images:
         *,
         size: int | None = None,
         sector_size: int = BLOCK_SIZE,
+        place: Placement = PLAIN,
     ) -> Built:
         """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides the computed size."""
         if parmline and not layout.is_file_system:
@@ -203,11 +205,12 @@ class Images:
             )
         spec = DiskSpec(
             layout,
-            size_for(layout, memory, sector_size) if size is None else size,
+            size_for(layout, memory, sector_size, place) if size is None else size,
             kernel,
             ramdisk,
             f"{FILE_SYSTEM_PARMLINE} {parmline}".strip() if layout.is_file_system else "",
             sector_size,
+            place,
         )
         return dump_disk(
             self.store, self.progress, spec, host_kernel=lambda: self._builder_kernel(kernel)

@@ -37,9 +37,15 @@ def builder_initramfs(store: Store, progress: Progress) -> Built:
 
 
 def run_zipl(
-    guest: Built, host_kernel: Kernel, disk: Disk, layout: DiskLayout, boot: BootFiles, log: Path
+    guest: Built,
+    host_kernel: Kernel,
+    disk: Disk,
+    layout: DiskLayout,
+    boot: BootFiles,
+    log: Path,
+    number: int = 1,
 ) -> None:
-    """Make the first partition of ``disk`` bootable for ``layout``, in place.
+    """Make partition ``number`` of ``disk`` bootable for ``layout``, in place.
 
     ``host_kernel`` and ``guest`` run in the builder; its console is appended to ``log``.
     Raises BuildError with zipl's own words if it fails or does not end.
@@ -52,7 +58,8 @@ def run_zipl(
             kernel=host_kernel.image,
             initrd=_initrd(guest, boot, directory),
             # the script scans for the one disk: 256 targets take 15 s
-            append=f"console=ttysclp0 panic=0 quiet scsi_mod.scan=manual builder.layout={layout}",
+            append="console=ttysclp0 panic=0 quiet scsi_mod.scan=manual "
+            f"builder.layout={layout} builder.number={number}",
             disks=(disk,),
         )
         try:

@@ -41,6 +41,15 @@ class ChosenTool:
         row = _read(Path(dump.tool))
         return cls(row.tool(Path(dump.tool).parent), row)
 
+    def parmline(self, dump: Dump) -> str:
+        """The parameters of ``dump``, with the number of its partition if the tool must know it."""
+        told = self.tool.destination(dump.parmline).partition
+        if dump.partition == 1 or told is not None or not self.tool.partition_parameter:
+            return dump.parmline
+        if not dump.layout.is_file_system:  # the superblock tells it
+            return dump.parmline
+        return f"{self.tool.partition_parameter}{dump.partition} {dump.parmline}".strip()
+
     def to_json(self) -> dict[str, Any]:
         """For the evidence: only what is not the default."""
         return self.row.model_dump(mode="json", exclude_defaults=True)

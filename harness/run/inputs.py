@@ -105,7 +105,7 @@ class DumpInputs:
         images.provide(cls.wanted(plan))
         dump = plan.scenario.dump
         chosen = ChosenTool.of(dump)
-        told = chosen.tool.parameters(dump.format, dump.layout, dump.parmline)
+        told = chosen.tool.parameters(dump.format, dump.layout, chosen.parmline(dump))
         kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
         initramfs = images.dump_initramfs(
             dump.layout, told.ramdisk, chosen.tool, given=dump.initramfs
@@ -118,6 +118,7 @@ class DumpInputs:
             told.parmline,
             size=dump.disk_size,
             sector_size=dump.sector_size,
+            place=dump.place,
         )
         return cls(kernel, initramfs, disk, chosen)
 

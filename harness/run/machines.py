@@ -25,13 +25,12 @@ from harness.machine.vector_checksum_probe import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
 from harness.qemu.spec import MachineSpec
+from harness.run.dump_tool import ChosenTool
 from harness.run.inputs import CrashInputs, DumpInputs, wanted
 from harness.run.plan import Plan
 from harness.scenario.model import Dump
 from harness.verify.evidence import Evidence
 from harness.verify.run_checks import CheckedRun, run_checks
-
-DUMP_PARTITION = 1
 
 CrashSystem = Callable[[Booter, MachineSpec, Crash, Path, Mapping[str, Any], Path | None], Snapshot]
 OnConsole = Callable[[str], None]
@@ -53,9 +52,13 @@ class MakesJudges(Protocol):
 
 
 def collect(disk: Path, how: Dump, into: Path, progress: Progress) -> Collected:
-    """Collect the dump that was written as ``how`` says; raises what its reader raises."""
+    """Collect the dump from where ``how`` says; raises what its reader raises."""
     if how.layout.is_file_system:
-        return collect_file(disk, DUMP_PARTITION, into, progress, sector_size=how.sector_size)
+        where = ChosenTool.of(how).tool.destination(how.parmline)
+        number = where.partition or how.partition
+        return collect_file(
+            disk, number, into, progress, where.directory, sector_size=how.sector_size
+        )
     return collect_partition(disk, into, progress)
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 from harness.errors import UsageError
 from harness.images.kernel import configuration
 from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.partitions import MOST, PartitionTable, Placement
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.zipl import BLOCK_SIZE, SECTOR_SIZES
@@ -209,6 +210,12 @@ class Dump(_WithKernel):
     sector_size: Annotated[
         SectorSize, Option("--disk-sector-size", "Size of the dump disk's sectors: 512 or 4096.")
     ] = Field(BLOCK_SIZE, description="size of the dump disk's sectors in bytes")
+    partition: Annotated[
+        int, Option("--dump-partition", "Number of the partition that receives the dump.")
+    ] = Field(1, ge=1, le=MOST, description="the dump disk's partition that receives the dump")
+    table: Annotated[
+        PartitionTable, Option("--partition-table", "The dump disk's partition table.")
+    ] = Field(PartitionTable.DOS, description="partition table of the dump disk")
     tool: Annotated[
         str | None,
         Option("--dump-tool", "Dump tool: a name, or a TOML file that describes it.", path=True),
@@ -229,6 +236,20 @@ class Dump(_WithKernel):
     @property
     def kernel_spec(self) -> KernelSpec:
         return self.spec_for(Role.DUMP)
+
+    @property
+    def place(self) -> Placement:
+        """The dump's partition."""
+        return Placement(self.partition, self.table)
+
+    @model_validator(mode="after")
+    def _table_can_be_made(self) -> Self:
+        if self.sector_size != BLOCK_SIZE and not self.place.is_plain:
+            raise ValueError(
+                f"sector_size: a disk with sectors of {self.sector_size} bytes has one partition "
+                "and a DOS table"
+            )
+        return self
 
     @model_validator(mode="after")
     def _default_kernel_fits(self) -> Self:

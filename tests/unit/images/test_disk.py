@@ -183,6 +183,7 @@ class Bench:
         layout: DiskLayout,
         boot: BootFiles,
         log: Path,
+        number: int = 1,
     ) -> None:
         self.builds.append(layout)
         write_boot_records(shown.path, layout, shown.sector_size)

@@ -99,6 +99,8 @@ ELSEWHERE: dict[str, Any] = {
         "layout": "ext4",
         "disk_size": "1G",
         "sector_size": 4096,
+        "partition": 5,
+        "table": "gpt",
         "tool": "s390-tools",
         "initramfs": "/i",
         "kernel": "/k",
