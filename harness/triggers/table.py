@@ -71,6 +71,18 @@ def _zcrash(
     )
 
 
+def _early(kind: str, summary: str, parmline: str, console: str, function: str) -> Trigger:
+    return Trigger(
+        f"early-{kind}",
+        summary,
+        "",
+        console,
+        parmline=parmline,
+        in_boot=True,
+        function=function,
+    )
+
+
 def _on(event: str, action: str) -> tuple[str, ...]:
     """The command that sets what Linux does on panic, restart or halt.
 
@@ -156,6 +168,28 @@ _OTHERS = (
         "",
         PANIC,
         in_boot=True,
+    ),
+    _early(
+        "no-init",
+        "the kernel has booted, and finds no init",
+        "rdinit=/dev init=/no-such-init",
+        PANIC + "Requested init /no-such-init failed",
+        "kernel_init",
+    ),
+    # rcu_fanout_leaf is at least 2; else rcu_init_geometry() warns (kernel/rcu/tree.c)
+    _early(
+        "start-kernel",
+        "the kernel panics in start_kernel, before it has a console",
+        "earlyprintk panic_on_warn=1 rcutree.rcu_fanout_leaf=1",
+        PANIC + r"(kernel: )?panic_on_warn set",
+        "rcu_init",
+    ),
+    _early(
+        "unpack",
+        "the kernel's decompressor finds no room for the kernel",
+        "mem=1M",
+        r"(?m)^ -- System halted\r?$",
+        "",
     ),
     Trigger(
         "init-killed",

@@ -28,6 +28,11 @@ PREFIX_REASON = (
     "Linux leaves CPUs with prefix 0 out of /proc/vmcore (arch/s390/kernel/crash_dump.c, "
     "notes_init): they were never started"
 )
+# as in the decompressor, which runs in the absolute lowcore
+_NONE_STARTED = (
+    f"at the crash every CPU had prefix 0. {PREFIX_REASON}. Those of the IPL CPU are in its status "
+    "area, which the check of pages compares"
+)
 
 COMPARATOR = "clock comparator"
 TOD_PROGRAMMABLE = "TOD programmable register"
@@ -149,12 +154,14 @@ def check(evidence: Evidence) -> CheckResult:
 
 
 def _promised(evidence: Evidence) -> tuple[list[Expected], tuple[str, ...]]:
-    """The CPUs that the dump must show; and what a limited dump need not show, in a line.
+    """The CPUs that the dump must show; and what it need not show, in a line.
 
     A stand-alone dump has registers only where memory has them.
     """
     end, ram = evidence.promised, evidence.ram
     started = [(address, cpu) for address, cpu in enumerate(evidence.cpus) if cpu.prefix]
+    if not started:
+        return [], (_NONE_STARTED,)
     near, withheld = started, ""
     if evidence.withheld is not None and format_named(evidence.form).registers_in_memory:
         near = [

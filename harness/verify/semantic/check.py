@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.dump.linux.early import early
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.files.plain_file import is_file
 from harness.files.vmlinux import build_id_of
@@ -38,6 +39,10 @@ class PartCheck(NamedTuple):
 
 
 _BUILD_ID = b"BUILD-ID="
+_EARLY = (
+    "early: the kernel had not set VMCOREINFO yet, which says which vmlinux is its own (BUILD-ID). "
+    "So CPUs, stacks, log, names, tasks and free memory are not checked"
+)
 _HINT = "zharness verify EVIDENCE --vmlinux FILE takes another one"
 
 
@@ -55,6 +60,8 @@ def check(evidence: Evidence) -> CheckResult:
         return _skipped(f"the crashed kernel's vmlinux is not there any more: {evidence.vmlinux}")
     wanted = build_id(note_in_memory(evidence.ram) or b"")
     if wanted is None:
+        if early(evidence.crashed) is not None:
+            return _skipped(_EARLY)
         return _skipped("the crashed kernel does not say which vmlinux is its own (BUILD-ID)")
     try:
         require_build(evidence.vmlinux, wanted)

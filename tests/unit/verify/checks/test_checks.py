@@ -366,6 +366,25 @@ def test_missing_ipl_cpu_is_told(tmp_path: Path):
     ]
 
 
+@pytest.mark.parametrize("prefixes", [(0, 0), (0, 0x10000)])
+def test_only_a_crash_before_any_cpu_has_a_prefix_leaves_no_registers(
+    tmp_path: Path, prefixes: tuple[int, int]
+):
+    cpus = tuple(replace(make_cpu(at), prefix=prefix) for at, prefix in enumerate(prefixes, 1))
+    run = SyntheticRun(memory=bytes(MEMORY), cpus=cpus, dumped_cpus=[])
+    result = checked(registers.check, run.write(tmp_path))
+    if any(prefixes):
+        assert "CPU 1 (prefix 0x10000) is missing" in said(result)
+    else:
+        assert "at the crash every CPU had prefix 0" in str(result.skipped_reason)
+
+
+def test_a_dump_must_not_make_up_cpus_that_were_not_started(tmp_path: Path):
+    cpus = (replace(make_cpu(1), prefix=0),)
+    run = SyntheticRun(memory=bytes(MEMORY), cpus=cpus, dumped_cpus=[FIRST])
+    assert "is none of the machine's CPUs" in said(checked(registers.check, run.write(tmp_path)))
+
+
 def test_no_cpu_at_all(tmp_path: Path):
     result = dumped(tmp_path)
     assert result.compared == 0

@@ -20,6 +20,7 @@ from harness.verify.semantic.check import check_kernel
 from harness.verify.semantic.facts import FreeList, KernelFacts, SlabCache, Task, Walk
 from tests.support.evidence import (
     VMCORE_INFO_NOTE,
+    VMCORE_INFO_POINTER,
     SyntheticRun,
     collect_again,
     crashed_memory,
@@ -311,6 +312,18 @@ def test_a_kernel_that_has_no_build_id_is_a_reason_to_skip(tmp_path):
     (tmp_path / "vmlinux").write_bytes(vmlinux(ID))
     run = SyntheticRun(machine=recorded(tmp_path / "vmlinux"))
     assert "BUILD-ID" in str(checked(run.write(tmp_path / "run")).skipped_reason)
+
+
+def test_an_early_crash_says_what_is_not_checked(tmp_path):
+    (tmp_path / "vmlinux").write_bytes(vmlinux(ID))
+    memory = bytearray(crashed_memory())
+    memory[VMCORE_INFO_POINTER : VMCORE_INFO_POINTER + 8] = (0x80001).to_bytes(8, "big")
+    run = SyntheticRun(
+        memory=bytes(memory), vmcoreinfo=None, machine=recorded(tmp_path / "vmlinux")
+    )
+    reason = str(checked(run.write(tmp_path / "run")).skipped_reason)
+    assert reason.startswith("early: the kernel had not set VMCOREINFO yet")
+    assert reason.endswith("stacks, log, names, tasks and free memory are not checked")
 
 
 @pytest.mark.parametrize(
