@@ -10,6 +10,7 @@
     +-- BuildError            exit 3   an image could not be built
     +-- ProtocolError         exit 3   a peer (QMP, gdbstub, SCLP) broke its protocol
     +-- QemuDied              exit 3   a QEMU process ended on its own
+    +-- NotLoaded             exit 3   QEMU's boot firmware did not load a disk
     +-- PhaseTimeout          exit 3   a deadline passed; names the phase and what was awaited
     +-- EvidenceError         exit 3   an evidence directory, snapshot or image is damaged
         +-- LimitError                 it exceeds a limit that no genuine one reaches
@@ -87,6 +88,10 @@ class BuildError(HarnessError):
 
 class ProtocolError(HarnessError):
     """A peer sent an answer that its protocol does not allow."""
+
+
+class NotLoaded(HarnessError):
+    """The boot firmware did not load the system on a disk."""
 
 
 class QemuDied(HarnessError):

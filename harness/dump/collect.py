@@ -6,11 +6,12 @@ an ext2/3/4 partition.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from harness.dump.byte_source import ByteSource, File
 from harness.dump.detect import read_dump
-from harness.dump.disk.ext_files import FileSystem
+from harness.dump.disk.ext_files import ExtFile, FileSystem
 from harness.dump.disk.partition import Partition
 from harness.dump.disk.partition_table import partition_at, partition_numbered
 from harness.dump.disk.zipl_superblock import superblock_of_disk
@@ -75,11 +76,13 @@ def collect_file(
     progress: Progress,
     directory: str = "/",
     sector_size: int | None = None,
+    earlier: Collection[ExtFile] = (),
 ) -> Collected:
     """Copy the newest dump.N of an ext partition to ``into``/dump, zero pages as holes.
 
     The partition has the number that Linux gives it. ``sector_size`` in bytes is what the partition
-    table counts in; None to find it out.
+    table counts in; None to find it out. A file that is unchanged since before the run, as
+    ``earlier`` tells, is no dump of it.
 
     Newest is the one modified last; the highest number decides if the clock does not. A
     partition table or a file system that is damaged is one more thing to be found, in debugfs'
@@ -89,18 +92,27 @@ def collect_file(
         image.name = disk.name  # what is found is kept with the evidence, wherever that lies
         try:
             place = partition_numbered(image, partition, sector_size)
-            return _collect_newest(image, place, into, progress, directory)
+            return _collect_newest(image, place, into, progress, directory, earlier)
         except EvidenceError as error:  # they were sound before the dump
             return Collected(None, error.message)
 
 
 def _collect_newest(
-    image: File, partition: Partition, into: Path, progress: Progress, directory: str
+    image: File,
+    partition: Partition,
+    into: Path,
+    progress: Progress,
+    directory: str,
+    earlier: Collection[ExtFile],
 ) -> Collected:
     file_system = FileSystem(image, partition.start, partition.size)
-    files = file_system.dumps(directory)
+    there = file_system.dumps(directory)
+    files = [file for file in there if file not in earlier]
     if not files:
         where = f"{directory} of partition {partition.number}"
+        if there:
+            what = f"no new file dump.N in {where}: {len(there)} are from before the run"
+            return Collected(None, what)
         return Collected(None, f"no file dump.N in {where}")
     newest = files[-1]
     copy_content(file_system.content(newest), into / DUMP, progress)

@@ -10,6 +10,7 @@ from harness.dump.disk import containers
 from harness.dump.formats.kdump.flattened import flattened, is_flattened
 from harness.dump.formats.lkcd.c_lkcd import DF_LKCD_MAGIC
 from harness.dump.formats.table import format_at, format_named
+from harness.dump.given_disk.image import open_image
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.s390x.lowcore import PAGE_SIZE
@@ -35,7 +36,7 @@ def open_dump(path: Path, member: str | None = None, sector_size: int | None = N
     Raises EvidenceError, saying what is there instead, if there is none.
     """
     with ExitStack() as stack:
-        file = stack.enter_context(File.open(path))
+        file = stack.enter_context(open_image(path))
         if not _is_dump(file):
             dump = _in_container(file, containers.Wanted(member, sector_size))
         elif member is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class Outcome(StrEnum):
@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     PANICKED = "panicked"
     STALLED = "stalled"
     OUT_OF_TIME = "out-of-time"
+    NOT_LOADED = "not-loaded"  # the boot firmware did not load it from the disk
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,23 @@ class DumpOutcome:
     sdias_outside_block: int | None = None
     sdias_not_accepted: int = 0
     sdias_given_up: int = 0
+
+    @classmethod
+    def not_loaded(cls, why: str, layout: str, hsa_size: int) -> Self:
+        """No dump system was there, and ``why``."""
+        return cls(
+            outcome=Outcome.NOT_LOADED,
+            result_line=why,
+            layout=layout,
+            hsa_size=hsa_size,
+            hsa_released=False,
+            sdias_requests=0,
+            refused_after_release=0,
+            status_stored=(),
+            old_memory_restored=0,
+            reipl_block=None,
+            seconds=0.0,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -8,7 +8,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.dump.byte_source import File
 from harness.dump.disk import ngdump
 from harness.dump.disk.partition_table import lacks_partition_at
 from harness.dump.disk.zipl_superblock import (
@@ -18,6 +17,7 @@ from harness.dump.disk.zipl_superblock import (
     superblock_of_partition,
 )
 from harness.dump.formats.table import format_named
+from harness.dump.given_disk.image import open_image
 from harness.dump.linux.os_info import crashkernel
 from harness.dump.reader import Dump, Range, Segment
 from harness.errors import EvidenceError, LimitError
@@ -47,7 +47,7 @@ class Check(NamedTuple):
 def superblock_of(path: Path) -> FoundSuperblock | None:
     """The dump superblock, if ``path`` is a disk image that zipl prepared, or its partition."""
     try:
-        with File.open(path) as disk:
+        with open_image(path) as disk:
             if is_dump_disk(disk):
                 on_disk = superblock_of_disk(disk)
                 place = on_disk.superblock.part_start, on_disk.superblock.part_size

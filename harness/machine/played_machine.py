@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from harness import clock
 from harness.deadline import Deadline
-from harness.errors import HarnessError, PhaseTimeout, ProtocolError
+from harness.errors import NotLoaded, PhaseTimeout, ProtocolError
 from harness.firmware.diag308 import GONE
 from harness.firmware.load import Firmware
 from harness.firmware.service_call import (
@@ -107,7 +107,7 @@ class PlayedMachine:
         self._gdb.remove(ENTRY_BREAK)
         if self._gdb.read_register("pswa") != KERNEL_ENTRY:
             said = " / ".join(self._qemu.console.tail(TAIL_LINES)) or "nothing"
-            raise HarnessError(f"QEMU's boot firmware did not load the disk; it said: {said}")
+            raise NotLoaded(f"QEMU's boot firmware did not load the disk; it said: {said}")
 
     def start_playing(self) -> None:
         """At the kernel entry: from here on the firmware plays its functions."""

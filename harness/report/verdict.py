@@ -150,7 +150,7 @@ class _VerdictBase(FileModel):
     checks: list[Any] = Field([])
     """The checks, in the order in which they were made."""
     fidelity: list[dict[str, str]] = Field([])
-    """For each machine function: function, provider (QEMU, harness, absent) and detail."""
+    """For each machine function: function, provider (QEMU, harness, absent, given) and detail."""
     timings: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field({})
     """Seconds by phase."""
     inputs: dict[str, Any] = Field({})

@@ -31,10 +31,10 @@ class ChosenTool:
     def of(cls, dump: Dump) -> ChosenTool:
         """The tool that ``dump`` names; raises UsageError for one that is not there.
 
-        A given ramdisk without a named tool is one of which nothing is known.
+        A given ramdisk or disk without a named tool is one of which nothing is known.
         """
         if dump.tool is None:
-            tool = ZFCPDUMP if dump.initramfs is None else UNKNOWN
+            tool = UNKNOWN if dump.initramfs or dump.disk else ZFCPDUMP
             return cls(tool, Row(name=tool.name))
         if not dump.tool.endswith(SUFFIX):
             return cls(tool_named(dump.tool), Row(name=dump.tool))

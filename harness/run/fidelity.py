@@ -13,11 +13,12 @@ from harness.triggers.trigger import Stopped, Trigger
 
 
 class Provider(StrEnum):
-    """Who provided a machine function."""
+    """Who provided a machine function; ``GIVEN``: the user."""
 
     QEMU = "QEMU"
     HARNESS = "harness"
     ABSENT = "absent"
+    GIVEN = "given"
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,15 @@ STOPS = {
     Stopped.ALL_STOPPED: Function("stopping the crashed system", Provider.QEMU, "stopped CPUs"),
     Stopped.BY_OPERATOR: Function("the operator's stop of all CPUs", Provider.HARNESS, "QMP stop"),
 }
+GIVEN_DISK = Function(
+    "preparing the dump disk",
+    Provider.GIVEN,
+    "by the user: zipl, dump kernel, ramdisk and parmline are the disk's",
+)
 PSW_RESTART = Function("the operator's PSW restart", Provider.QEMU, "QMP inject-nmi, CPU 0")
 
 
-def statement(load: Load, trigger: Trigger) -> list[dict[str, str]]:
+def statement(load: Load, trigger: Trigger, *, given_disk: bool = False) -> list[dict[str, str]]:
     """For ``verdict.json``: the functions that a run with this load and trigger needed."""
     functions = list(FUNCTIONS)
     functions += LOADED_FROM_DISK if load is Load.SCSI else LOADED_BY_QEMU
@@ -122,4 +128,6 @@ def statement(load: Load, trigger: Trigger) -> list[dict[str, str]]:
         functions.append(stop)
     if trigger.restart:
         functions.append(PSW_RESTART)
+    if given_disk:
+        functions.append(GIVEN_DISK)
     return [function.to_json() for function in functions]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.host.paths import require_file
 from harness.images.debian.packages import FOR_ALL_IMAGES
 from harness.images.disk import DISK
 from harness.images.initramfs.build import IMAGE
@@ -86,18 +87,22 @@ class CrashInputs:
 
 @dataclass(frozen=True)
 class DumpInputs:
-    """The images of the dump system; ``disk`` is the prepared one, which is copied."""
+    """The images of the dump system; ``disk`` is the prepared one, which is copied.
 
-    kernel: Kernel
-    initramfs: Built
-    disk: Built
+    If the user gives the disk, there is nothing to prepare.
+    """
+
+    kernel: Kernel | None
+    initramfs: Built | None
+    disk: Built | None
     tool: ChosenTool
 
     @staticmethod
     def wanted(plan: Plan) -> Wanted:
         """What they are built of."""
         dump = plan.scenario.dump
-        return Wanted(() if dump.kernel else (dump.kernel_spec,), FOR_ALL_IMAGES, machine=True)
+        given = dump.kernel or dump.disk
+        return Wanted(() if given else (dump.kernel_spec,), FOR_ALL_IMAGES, machine=True)
 
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> DumpInputs:
@@ -105,6 +110,9 @@ class DumpInputs:
         images.provide(cls.wanted(plan))
         dump = plan.scenario.dump
         chosen = ChosenTool.of(dump)
+        if dump.disk is not None:
+            require_file(dump.disk, "dump disk")
+            return cls(None, None, None, chosen)
         told = chosen.tool.parameters(dump.format, dump.layout, chosen.parmline(dump))
         kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
         initramfs = images.dump_initramfs(
@@ -124,8 +132,11 @@ class DumpInputs:
 
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
+        tool = {"dump tool": self.tool.to_json()}
+        if self.kernel is None or self.initramfs is None or self.disk is None:
+            return tool
         return {
-            "dump tool": self.tool.to_json(),
+            **tool,
             "dump kernel": self.kernel.identity(),
             "dump initramfs": self.initramfs.key,
             "dump disk": self.disk.key,

@@ -26,6 +26,7 @@ from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
 from harness.qemu.spec import MachineSpec
 from harness.run.dump_tool import ChosenTool
+from harness.run.given_disk import DumpDisk
 from harness.run.inputs import CrashInputs, DumpInputs, wanted
 from harness.run.plan import Plan
 from harness.scenario.model import Dump
@@ -51,9 +52,18 @@ class MakesJudges(Protocol):
     def __call__(self, store: Store, progress: Progress, *, time_factor: float) -> Judges: ...
 
 
-def collect(disk: Path, how: Dump, into: Path, progress: Progress) -> Collected:
-    """Collect the dump from where ``how`` says; raises what its reader raises."""
-    if how.layout.is_file_system:
+def collect(
+    disk: Path, how: Dump, into: Path, progress: Progress, given: DumpDisk | None = None
+) -> Collected:
+    """Collect the dump from where ``how`` says, or the ``given`` disk.
+
+    Raises what its reader raises.
+    """
+    if given is not None and given.destination is not None:
+        number, directory = given.destination.partition or 1, given.destination.directory
+        size, earlier = given.sector_size, given.earlier
+        return collect_file(disk, number, into, progress, directory, size, earlier)
+    if given is None and how.layout.is_file_system:
         where = ChosenTool.of(how).tool.destination(how.parmline)
         number = where.partition or how.partition
         return collect_file(
@@ -81,7 +91,7 @@ class Machines:
     dumper: MakesDumper = Dumper
     reipl: Callable[[Booter, Snapshot, bytes, Path], ReIplOutcome] = reipl
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
-    collect: Callable[[Path, Dump, Path, Progress], Collected] = collect
+    collect: Callable[[Path, Dump, Path, Progress, DumpDisk | None], Collected] = collect
     verify: Callable[[Path], CheckedRun] = verify
     judges: MakesJudges = Judges.of
 

@@ -129,4 +129,6 @@ class Record:
 
 def fidelity_of(plan: Plan) -> list[dict[str, str]]:
     """Which machine function is provided by whom in a run of ``plan``."""
-    return statement(plan.scenario.crashed.load, plan.crash.trigger)
+    scenario = plan.scenario
+    given = scenario.dump.disk is not None
+    return statement(scenario.crashed.load, plan.crash.trigger, given_disk=given)

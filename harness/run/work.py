@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-from harness.errors import HarnessError, HostError
+from harness.errors import HarnessError, HostError, NotLoaded, PhaseTimeout
+from harness.evidence.names import CONSOLE
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.files import sparse
@@ -20,6 +21,7 @@ from harness.phase import Phase
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary
 from harness.qemu.disk import Disk
+from harness.run.given_disk import DumpDisk, copy_given
 from harness.run.inputs import CrashInputs, DumpInputs, host_identity
 from harness.run.machines import Machines
 from harness.run.plan import Plan
@@ -52,6 +54,7 @@ class Work:
         self._judges = (
             machines.judges(store, progress, time_factor=plan.time_factor) if judges else None
         )
+        self._disk = DumpDisk.prepared(plan.scenario.dump)
         self.stored_as = ""  # the crash's name in the store, once it is there
 
     def crash_and_dump(self, *, fresh: bool) -> CheckedRun:
@@ -61,14 +64,14 @@ class Work:
             self._images.provide(self._wanted())
             crash = self._machines.crash_inputs(self._images, self._plan)
             dump = self._prepare_dump()
-        self._describe(crash.identity(), dump.identity())
+        self._describe(crash.identity(), dump.identity(), self._disk.identity)
         return self._dump_and_verify(self._crash(crash, fresh=fresh), dump)
 
     def dump_stored(self, snapshot: Snapshot) -> CheckedRun:
         """Dump a stored crash, and verify the dump."""
         with self._phases.work(Phase.IMAGES):
             dump = self._prepare_dump()
-        self._describe(dump.identity())
+        self._describe(dump.identity(), self._disk.identity)
         return self._dump_and_verify(self._place(snapshot), dump)
 
     def crash_only(self) -> None:
@@ -85,8 +88,12 @@ class Work:
 
     def _prepare_dump(self) -> DumpInputs:
         """Everything for the dump, including the disk that it will be written to."""
-        inputs = self._machines.dump_inputs(self._images, self._plan)
-        sparse.copy(inputs.disk.path / DISK, self._directory.disk)
+        inputs, how = self._machines.dump_inputs(self._images, self._plan), self._plan.scenario.dump
+        if how.disk is None:
+            assert inputs.disk is not None
+            sparse.copy(inputs.disk.path / DISK, self._directory.disk)
+        else:
+            self._disk = copy_given(how.disk, how, self._directory.disk)
         if self._judges is not None:
             self._judges.prepare()
         return inputs
@@ -152,13 +159,35 @@ class Work:
             inputs.tool.tool,
         )
         busy = self._plan.scenario.faults.sdias_busy
-        disk = Disk.for_dump(directory.disk, dump.sector_size)
-        outcome = dumper.dump(
-            snapshot, disk, dump.layout, dump.hsa_size, directory.dump, sdias_busy=busy
-        )
+        layout = self._disk.layout
+        disk = Disk.for_dump(directory.disk, self._disk.sector_size)
+        try:
+            outcome = (
+                self._not_loaded(NotLoaded(self._disk.unusable))
+                if self._disk.unusable
+                else dumper.dump(
+                    snapshot, disk, layout, dump.hsa_size, directory.dump, sdias_busy=busy
+                )
+            )
+        except (NotLoaded, PhaseTimeout) as error:
+            outcome = self._not_loaded(error)
         directory.write_json(directory.outcome, outcome.to_json())
         _require_faults(busy, outcome)
         return outcome
+
+    def _not_loaded(self, error: NotLoaded | PhaseTimeout) -> DumpOutcome:
+        """The outcome if it is the fault of the user's disk; raises ``error`` if it is not."""
+        dump, disk = self._plan.scenario.dump, self._disk
+        endless = isinstance(error, PhaseTimeout)
+        if disk.given is None or (
+            endless and not (disk.fault and self._phases.current is Phase.IPL)
+        ):
+            raise error
+        said = error.message.splitlines()[0]
+        why = disk.unusable or "; ".join(filter(None, (disk.fault, f"{dump.disk}: {said}")))
+        self._directory.dump.mkdir(exist_ok=True)
+        (self._directory.dump / CONSOLE).touch()
+        return DumpOutcome.not_loaded(why, disk.layout, dump.hsa_size)
 
     def _reipl(self, snapshot: Snapshot, outcome: DumpOutcome) -> None:
         """Load the original system again, if the dump system asked for that."""
@@ -194,7 +223,8 @@ class Work:
 
     def _collect(self) -> None:
         into, how = self._directory.dump, self._plan.scenario.dump
-        collected = self._machines.collect(self._directory.disk, how, into, self._progress)
+        given = None if self._disk.given is None else self._disk
+        collected = self._machines.collect(self._directory.disk, how, into, self._progress, given)
         collected.save(into)
         self._phases.note("collected", size=collected.size, note=collected.note)
 

@@ -163,6 +163,17 @@ class Crashed(_WithKernel):
         return self
 
 
+# what a disk that is prepared already has
+OF_DISK = frozenset(
+    {
+        *("kernel", "source", "patches", "config", "initramfs", "parmline"),
+        *("layout", "disk_size", "table"),
+    }
+)
+# what is found out if nothing is said
+FOUND_ON_DISK = frozenset({"sector_size", "partition", "format"})
+
+
 class Dump(_WithKernel):
     """The machine and the system that dump it."""
 
@@ -224,6 +235,10 @@ class Dump(_WithKernel):
         Path | None,
         Option("--dump-initramfs", "Ramdisk of the dump tool: list, directory or cpio.", path=True),
     ] = Field(None, description="the dump tool's ramdisk; default: one that is built")
+    disk: Annotated[
+        Path | None,
+        Option("--dump-disk", "Disk that your own zipl prepared: raw or qcow2.", path=True),
+    ] = Field(None, description="a dump disk that is prepared already; it is copied")
     parmline: Annotated[
         str,
         Option(
@@ -237,13 +252,27 @@ class Dump(_WithKernel):
     def kernel_spec(self) -> KernelSpec:
         return self.spec_for(Role.DUMP)
 
+    def given(self, field: str) -> bool:
+        """Whether somebody said it, even if it is the default."""
+        return field in self.model_fields_set
+
     @property
     def place(self) -> Placement:
         """The dump's partition."""
         return Placement(self.partition, self.table)
 
     @model_validator(mode="after")
+    def _given_disk_stays_as_it_is(self) -> Self:
+        if self.disk is None:
+            return self
+        for name in sorted(self.model_fields_set & OF_DISK):
+            raise ValueError(f"{name}: the dump disk is given, and is used as it is prepared")
+        return self
+
+    @model_validator(mode="after")
     def _table_can_be_made(self) -> Self:
+        if self.disk is not None:
+            return self
         if self.sector_size != BLOCK_SIZE and not self.place.is_plain:
             raise ValueError(
                 f"sector_size: a disk with sectors of {self.sector_size} bytes has one partition "
@@ -255,7 +284,7 @@ class Dump(_WithKernel):
     def _default_kernel_fits(self) -> Self:
         least = LEAST_HSA_FILE_SYSTEM if self.layout.is_file_system else LEAST_HSA
         other_tool = self.tool or self.initramfs
-        own = self.kernel or self.source or self.patches or self.config or other_tool
+        own = self.kernel or self.source or self.patches or self.config or other_tool or self.disk
         if not own and self.hsa_size < least:
             raise ValueError(
                 f"hsa_size: the default dump kernel does not run in {format_size(self.hsa_size)}; "

@@ -110,8 +110,8 @@ class Evidence:
     """What the boot of the crashed system took."""
     expect: Expect = field(default_factory=Expect)
     """What the scenario expects."""
-    form: DumpFormat = DumpFormat.ELF
-    """The format that the scenario asks for."""
+    form: DumpFormat | None = DumpFormat.ELF
+    """The format that the scenario asks for; None if any is right."""
     tool: DumpTool = ZFCPDUMP
     """The dump tool of the scenario."""
     limit: int | None = None
@@ -194,7 +194,7 @@ class Evidence:
                 expect=expect,
                 form=run.plan.scenario.dump.format,
                 tool=tool,
-                limit=tool.limit(run.plan.scenario.dump.parmline),
+                limit=tool.limit(run.parmline),
                 reipl=_reipl(paths, ended, expect),
                 content_seed=machine.content_seed,
                 trigger=TRIGGERS.get(str(machine.trigger)),

@@ -80,7 +80,9 @@ class ReIplFile(_Part):
 
 
 class _Dump(_Part):
-    format: Annotated[DumpFormat, Field(strict=False)]
+    """``format`` is None if the scenario asks for none: the dump disk is the user's."""
+
+    format: Annotated[DumpFormat, Field(strict=False)] | None = None
     parmline: str = ""
 
 
@@ -93,10 +95,17 @@ class _Plan(_Part):
     scenario: _Scenario
 
 
+class GivenDiskFile(_Part):
+    """A dump disk that the user gave; ``parmline`` is that in its boot map."""
+
+    parmline: str | None = None
+
+
 class _Inputs(_Part):
     dump_tool: Row = Field(Row(name=ZFCPDUMP.name), alias="dump tool", strict=False)
     crashed_kernel: KernelFile | None = Field(None, alias="crashed kernel")
     dump_kernel: KernelFile | None = Field(None, alias="dump kernel")
+    dump_disk: GivenDiskFile | str | None = Field(None, alias="dump disk")
 
     @property
     def dump_release(self) -> str | None:
@@ -108,3 +117,11 @@ class RunFile(_Part):
 
     plan: _Plan
     inputs: _Inputs = _Inputs()
+
+    @property
+    def parmline(self) -> str:
+        """The dump tool's parameters: those of the scenario, or those on a disk of the user."""
+        disk = self.inputs.dump_disk
+        if isinstance(disk, GivenDiskFile):
+            return disk.parmline or ""
+        return self.plan.scenario.dump.parmline

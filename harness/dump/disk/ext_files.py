@@ -16,6 +16,7 @@ from harness.dump.disk.debugfs import CpuTime, Debugfs
 from harness.dump.disk.fragments import FragmentedSource, Piece
 from harness.errors import EvidenceError
 from harness.limits import limits, require
+from harness.s390x.disk_layout import DiskLayout
 
 ROOT = 2  # EXT2_ROOT_INO
 DUMP_NAME = re.compile(r"dump\.(\d+)")
@@ -27,6 +28,7 @@ _TOLD_OF_FILE, _TOLD_OF_BLOCK = 4096, 32  # bytes, at most
 _INLINE = "Size of inline data:"
 _MAP = re.compile(r"^(?:BLOCKS|EXTENTS):$", re.MULTILINE)
 _MAX_BLOCK = 1 << 48  # of a file, and of a file system (Linux fs/ext4/ext4_extents.h)
+_FEATURES_AT, _COMPAT_JOURNAL, _INCOMPAT_EXTENTS = 0x5C, 0x4, 0x40  # lib/ext2fs/ext2_fs.h
 _LARGEST_BLOCK_SHIFT = 6  # 64 KiB (lib/ext2fs/ext2_fs.h, EXT2_MAX_BLOCK_LOG_SIZE)
 # "(0-11):690-701, (IND):702, (12[u]):703": blocks of the file and on the disk; [u] is uninitialised
 _BLOCKS = re.compile(r"\((\d+)(?:-(\d+))?(\[u\])?\):(\d+)")
@@ -58,6 +60,17 @@ def is_ext(content: ByteSource, start: int = 0) -> bool:
     return c_disk.ext4_super_block(data).s_magic == EXT_SUPER_MAGIC
 
 
+def ext_kind(content: ByteSource, start: int) -> DiskLayout | None:
+    """Which of ext2, ext3 and ext4 begins at byte ``start``, by its features; None if none."""
+    if not is_ext(content, start):
+        return None
+    flags = content.upto(start + EXT_SUPER_AT + _FEATURES_AT, 12)
+    compatible, incompatible, _ = (int.from_bytes(flags[at : at + 4], "little") for at in (0, 4, 8))
+    if incompatible & _INCOMPAT_EXTENTS:
+        return DiskLayout.EXT4
+    return DiskLayout.EXT3 if compatible & _COMPAT_JOURNAL else DiskLayout.EXT2
+
+
 def begins_ext(content: ByteSource, start: int, size: int) -> bool:
     """Whether an ext file system begins at byte ``start``, and is at most ``size`` bytes.
 
@@ -81,7 +94,7 @@ class FileSystem:
     """
 
     def __init__(self, disk: File, start: int, size: int, time: CpuTime | None = None) -> None:
-        self._name, self._partition = disk.name, disk.part(start, size)
+        self._name, self._partition, self._start = disk.name, disk.part(start, size), start
         self._debugfs = Debugfs(disk, start, time or CpuTime())
 
     def dumps(self, directory: str = "/") -> tuple[ExtFile, ...]:
@@ -133,6 +146,12 @@ class FileSystem:
             raise EvidenceError(f"{name}: is kept in its inode, which no dump is")
         pieces = self._pieces(file, told)
         return FragmentedSource(self._partition, pieces, file.size, name)
+
+    def places(self, file: ExtFile) -> Iterator[tuple[int, int]]:
+        """(start, end) in the image of each piece of a file's content."""
+        for piece in self._pieces(file, self._request(f"stat <{file.inode}>", self._told_of(1))):
+            if piece.source + piece.size <= self._partition.size:
+                yield self._start + piece.source, self._start + piece.source + piece.size
 
     def _pieces(self, file: ExtFile, told: str) -> Iterator[Piece]:
         block, blocks = self._block_size(), _MAP.search(told)

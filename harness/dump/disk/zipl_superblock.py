@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.dump.byte_source import ByteSource
 from harness.errors import EvidenceError
 from harness.s390x.layouts.c_zipl import c_zipl
+from harness.s390x.layouts.offsets import offset_of
 from harness.s390x.zipl import (
     BOOT_INFO_DUMP,
     BOOT_INFO_SCSI,
@@ -26,6 +27,7 @@ SUPERBLOCK_BLOCK = 4096  # bytes kept for the evidence
 _SECTOR = 512
 _MBR_SIZE = len(c_zipl.scsi_mbr)
 _BOOT_INFO = 0x70
+CHECKSUM_AT = offset_of(c_zipl.scsi_dump_sb, "csum")
 _DUMP_SB_MAGIC_BYTES = DUMP_SB_MAGIC.to_bytes(8, "big")
 # zipl reserves the end of the partition for kernel, ramdisk, boot map and superblock; it writes
 # these to the beginning of what it reserved

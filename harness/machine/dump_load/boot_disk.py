@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.errors import EvidenceError
+from harness.errors import NotLoaded
 from harness.s390x.layouts.c_zipl import c_zipl
 from harness.s390x.zipl import (
     BLOCK_SIZE,
@@ -57,10 +57,10 @@ class BootDisk:
 
             mbr = block(0)
             if mbr[: len(MAGIC)] != MAGIC:
-                raise EvidenceError(f"{self.path}: no zIPL boot record in block 0")
+                raise NotLoaded(f"{self.path}: no zIPL boot record in block 0")
             programs = block(c_zipl.scsi_mbr(mbr).program_table_pointer.blockno)
             if programs[: len(MAGIC)] != MAGIC:
-                raise EvidenceError(f"{self.path}: the boot record points to no program table")
+                raise NotLoaded(f"{self.path}: the boot record points to no program table")
             entry_size = len(c_zipl.scsi_blockptr)
             for at in range(entry_size, size, entry_size):
                 number = c_zipl.scsi_blockptr(programs[at : at + entry_size]).blockno

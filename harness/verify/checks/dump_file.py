@@ -33,7 +33,7 @@ def check(evidence: Evidence) -> CheckResult:
     findings += [
         Finding(CHECK, FindingKind.CONTRADICTION, message) for message in dump.contradictions
     ]
-    if dump.format != evidence.form:
+    if evidence.form is not None and dump.format != evidence.form:
         message = f"its format is {dump.format}, the scenario asks for {evidence.form}"
         findings.append(Finding(CHECK, FindingKind.WRONG_FORMAT, message))
     return CheckResult(CHECK, len(dump.segments), UNIT, tuple(findings))

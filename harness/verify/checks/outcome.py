@@ -13,7 +13,7 @@ from harness.verify.kinds import FindingKind
 from harness.verify.patterns import time_to_match
 
 CHECK, UNIT = "outcome", "observations"
-FINISHED = "finished"
+FINISHED, NOT_LOADED = "finished", "not-loaded"
 _MB = 10**6
 _OBSERVATIONS = 8
 
@@ -46,6 +46,8 @@ def _faults(evidence: Evidence) -> Iterator[tuple[FindingKind, str]]:
         said = outcome.get("result_line") or "no result line"
         message = f"the dump system did not finish: {outcome.get('outcome')}; {said}"
         yield FindingKind.NOT_FINISHED, message
+    if outcome.get("outcome") == NOT_LOADED:  # so nobody was there to read the HSA
+        return
     if not outcome.get("sdias_requests"):
         yield FindingKind.HSA_NOT_READ, "the dump system never read the HSA (no SDIAS request)"
     if not outcome.get("hsa_released"):

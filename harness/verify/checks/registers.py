@@ -163,7 +163,8 @@ def _promised(evidence: Evidence) -> tuple[list[Expected], tuple[str, ...]]:
     if not started:
         return [], (_NONE_STARTED,)
     near, withheld = started, ""
-    if evidence.withheld is not None and format_named(evidence.form).registers_in_memory:
+    form = evidence.form or (evidence.dump and evidence.dump.format)
+    if evidence.withheld is not None and form and format_named(form).registers_in_memory:
         near = [
             (address, _in_reach(cpu, ram, end))
             for address, cpu in started

@@ -103,6 +103,7 @@ ELSEWHERE: dict[str, Any] = {
         "table": "gpt",
         "tool": "s390-tools",
         "initramfs": "/i",
+        "disk": "/d",
         "kernel": "/k",
         "source": "linux-source-6.1",
         "patches": ["another.patch"],

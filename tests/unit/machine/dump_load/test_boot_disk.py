@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EvidenceError
+from harness.errors import NotLoaded
 from harness.machine.dump_load.boot_disk import BootDisk
 from harness.s390x.layouts.c_zipl import c_zipl
 from harness.s390x.zipl import BLOCK_SIZE, COMPONENT_DUMP, COMPONENT_IPL, MAGIC, SECTOR_SIZES
@@ -84,11 +84,11 @@ def test_a_disk_that_dumps_nothing_stays_as_it_is(tmp_path: Path):
 
 def test_a_disk_without_boot_records_is_refused(tmp_path: Path):
     path = write_disk(tmp_path / "disk.img", {1: DUMP}, mbr=b"GRUB")
-    with pytest.raises(EvidenceError, match=r"disk\.img: no zIPL boot record in block 0"):
+    with pytest.raises(NotLoaded, match=r"disk\.img: no zIPL boot record in block 0"):
         BootDisk(path)
     path = write_disk(tmp_path / "disk.img", {1: DUMP})
     with path.open("r+b") as file:
         file.seek(PROGRAMS * BLOCK_SIZE)
         file.write(b"gone")
-    with pytest.raises(EvidenceError, match="points to no program table"):
+    with pytest.raises(NotLoaded, match="points to no program table"):
         BootDisk(path)

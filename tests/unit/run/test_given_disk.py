@@ -1,0 +1,189 @@
+"""A disk that the user gives: what is read from it, and what of it is no dump of the run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from harness.dump.collect import collect_file
+from harness.dump.detect import open_dump
+from harness.dump.given_disk.earlier import PATTERN
+from harness.errors import UsageError
+from harness.evidence.names import DUMP
+from harness.progress import NoProgress
+from harness.run.dump_tool import ChosenTool
+from harness.run.given_disk import copy_given
+from harness.run.machines import collect
+from harness.s390x.disk_layout import DiskLayout
+from harness.s390x.zipl import cksm
+from harness.scenario.model import Dump
+from tests.support.disks.boot_map import add_boot_map
+from tests.support.disks.dump_partition import SB_AT, disk_with, mbr
+from tests.support.disks.ext import PARTITION_AT, add, make_disk
+from tests.support.dumps import small
+from tests.support.evidence import PAGE, PART_START
+
+PROGRESS = NoProgress()
+
+
+def given(path, target, **fields):
+    how = Dump.model_validate({"disk": path, **fields})
+    return copy_given(path, how, target), how
+
+
+@pytest.fixture
+def partition(tmp_path):
+    """A dump partition with a dump on it."""
+    disk = disk_with(tmp_path, small.written(tmp_path).read_bytes())
+    (tmp_path / DUMP).unlink()
+    add_boot_map(disk, "root=/dev/ram0 dump_mem=1", dump=True)
+    with disk.open("r+b") as file:
+        file.seek(0x70)
+        file.write(mbr()[0x70:0x80])
+    return disk
+
+
+def files_disk(tmp_path, parmline, kind="ext4"):
+    disk = make_disk(tmp_path, kind)
+    with disk.open("rb") as file:
+        table = file.read(512)[0x1BE:]
+    add_boot_map(disk, parmline)
+    with disk.open("r+b") as file:
+        file.seek(0x1BE)
+        file.write(table)
+    return disk
+
+
+def test_a_dump_partition_is_one_by_its_boot_info(partition, tmp_path):
+    found, _ = given(partition, tmp_path / "copy")
+    assert (found.layout, found.sector_size) == (DiskLayout.PARTITION, 512)
+    assert found.given["parmline"] == "root=/dev/ram0 dump_mem=1"
+    assert found.given["sha256"] == subprocess.check_output(["sha256sum", partition]).decode()[:64]
+    assert found.fault is None
+
+
+def test_an_old_dump_on_a_partition_is_none_of_the_run(partition, tmp_path):
+    before, copy = partition.read_bytes(), tmp_path / "copy"
+    found, how = given(partition, copy)
+    assert found.given["overwritten"] > 0
+    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    assert "no complete dump" in collected.note
+    assert (tmp_path / DUMP).stat().st_size == collected.size
+    assert partition.read_bytes() == before, "the original is never written"
+
+
+def test_a_checksum_that_fitted_still_fits(partition, tmp_path):
+    copy = tmp_path / "copy"
+    given(partition, copy)
+    data = copy.read_bytes()
+    assert data[PART_START:].startswith(PATTERN)
+    area = data[PART_START : PART_START + PAGE]
+    assert data[SB_AT + 64 : SB_AT + 72] == cksm(area).to_bytes(8, "big")
+
+
+def test_a_checksum_that_was_wrong_stays_as_it_is(partition, tmp_path):
+    with partition.open("r+b") as file:
+        file.seek(SB_AT + 64)
+        file.write(b"\0" * 7 + b"\x07")
+    given(partition, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes()[SB_AT + 64 :][:8] == b"\0" * 7 + b"\x07"
+
+
+def test_a_room_that_covers_the_dump_system_is_not_loaded(partition, tmp_path):
+    with partition.open("r+b") as file:
+        file.seek(SB_AT + 16)
+        file.write(bytes(8))  # the partition starts at 0
+    found, _ = given(partition, tmp_path / "copy")
+    assert found.unusable.startswith(f"{partition}: the superblock's room for the dump, 0x0 to")
+    assert (tmp_path / "copy").read_bytes()[PART_START:][:4] == b"\x7fELF"
+
+
+@pytest.mark.parametrize("kind", ["ext2", "ext3", "ext4"])
+def test_any_other_disk_has_a_file_system(tmp_path, kind):
+    disk = files_disk(tmp_path, "dump_dir=/x", kind)
+    found, _ = given(disk, tmp_path / "copy")
+    assert found.layout == kind
+    assert (found.destination.partition, found.destination.directory) == (1, "/x")
+
+
+def test_the_dump_is_expected_where_the_parmline_says(tmp_path):
+    disk = files_disk(tmp_path, "dump_part=7 dump_dir=/a/b")
+    told, _ = given(disk, tmp_path / "copy")
+    assert tuple(told.destination) == (7, "/a/b")
+    asked, _ = given(disk, tmp_path / "other", partition=1)
+    assert tuple(asked.destination) == (1, "/a/b")
+
+
+def test_a_file_from_before_the_run_is_no_dump_of_it(tmp_path):
+    disk, copy = files_disk(tmp_path, ""), tmp_path / "copy"
+    content = small.written(tmp_path).read_bytes()
+    (tmp_path / DUMP).unlink()
+    add(disk, "dump.0", content, mtime=1 << 31)
+    found, how = given(disk, copy)
+    assert found.given["dumps before"] == 1
+    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    assert collected.size is None
+    assert collected.note == "no new file dump.N in / of partition 1: 1 are from before the run"
+    add(copy, "dump.1", content, mtime=1)
+    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    assert collected.note.startswith("/dump.1 on sda1")
+    with open_dump(disk, "/dump.0") as original:
+        assert original.content.upto(0, len(content)) == content
+
+
+def test_a_file_from_before_is_no_dump_even_if_its_time_changes(tmp_path):
+    disk, copy = files_disk(tmp_path, ""), tmp_path / "copy"
+    content = small.written(tmp_path).read_bytes()
+    (tmp_path / DUMP).unlink()
+    add(disk, "dump.0", content, mtime=5)
+    given(disk, copy)
+    collect_file(copy, 1, tmp_path, PROGRESS)  # as if all were new
+    assert (tmp_path / DUMP).read_bytes().startswith(PATTERN)
+
+
+def test_a_damaged_boot_map_is_kept_for_the_finding(partition, tmp_path):
+    with partition.open("r+b") as file:
+        file.seek(20 * 512)
+        file.write(b"x")
+    found, _ = given(partition, tmp_path / "copy")
+    assert found.fault == (f"{partition}: boot map: no program table in block 20: 78 49 50 4c")
+
+
+def test_a_disk_that_zipl_did_not_prepare_is_a_mistake(tmp_path):
+    disk = make_disk(tmp_path, "ext4")
+    with pytest.raises(UsageError, match=f"dump disk {disk}: no zIPL boot record in block 0"):
+        given(disk, tmp_path / "copy")
+
+
+def test_what_is_no_file_is_a_mistake(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path, said in (
+        (tmp_path / "fifo", "is not a regular file"),
+        (tmp_path, "is not a regular file"),
+        (tmp_path / "none", "No such file"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            given(path, tmp_path / "copy")
+
+
+def test_a_sparse_image_of_100_tib_is_a_mistake(tmp_path):
+    huge = tmp_path / "huge"
+    with huge.open("wb") as file:
+        try:
+            file.truncate(100 << 40)
+        except OSError:
+            pytest.skip("no file can be so large here")
+    with pytest.raises(UsageError, match="are too many"):
+        given(huge, tmp_path / "copy")
+
+
+def test_nothing_is_known_of_the_tool_on_a_disk():
+    assert ChosenTool.of(Dump.model_validate({"disk": "x"})).tool.name == "unknown"
+    named = ChosenTool.of(Dump.model_validate({"disk": "x", "tool": "zfcpdump"}))
+    assert named.tool.name == "zfcpdump"
+
+
+def test_the_partition_of_the_test_is_a_megabyte_behind_the_start():
+    assert PARTITION_AT == PART_START
