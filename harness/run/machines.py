@@ -24,6 +24,7 @@ from harness.machine.system.reipl import reipl
 from harness.machine.vector_checksum_probe import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
+from harness.qemu.cpu_model import require_cpu_model
 from harness.qemu.spec import MachineSpec
 from harness.run.dump_tool import ChosenTool
 from harness.run.given_disk import DumpDisk
@@ -83,6 +84,7 @@ class Machines:
     """The makers; by default the real ones."""
 
     find_qemu: Callable[[], QemuBinary] = find_qemu
+    require_cpu_model: Callable[[QemuBinary, str], None] = require_cpu_model
     images: Callable[[Store, Progress], Images] = Images
     wanted: Callable[[Plan], Wanted] = wanted
     crash_inputs: Callable[[Images, Plan], CrashInputs] = CrashInputs.prepare

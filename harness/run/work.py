@@ -61,6 +61,7 @@ class Work:
         """Crash a system, dump it, verify the dump; a stored crash is used unless ``fresh``."""
         with self._phases.work(Phase.IMAGES):
             # for both systems, before anything boots: mistakes in the request show here
+            self._require_cpu_model()
             self._images.provide(self._wanted())
             crash = self._machines.crash_inputs(self._images, self._plan)
             dump = self._prepare_dump()
@@ -70,6 +71,7 @@ class Work:
     def dump_stored(self, snapshot: Snapshot) -> CheckedRun:
         """Dump a stored crash, and verify the dump."""
         with self._phases.work(Phase.IMAGES):
+            self._require_cpu_model()
             dump = self._prepare_dump()
         self._describe(dump.identity(), self._disk.identity)
         return self._dump_and_verify(self._place(snapshot), dump)
@@ -77,9 +79,13 @@ class Work:
     def crash_only(self) -> None:
         """A crash in the store; it is made if it is not there."""
         with self._phases.work(Phase.IMAGES):
+            self._require_cpu_model()
             crash = self._machines.crash_inputs(self._images, self._plan)
         self._describe(crash.identity())
         self._crash(crash, fresh=False)
+
+    def _require_cpu_model(self) -> None:
+        self._machines.require_cpu_model(self._binary, self._plan.scenario.crashed.cpu_model)
 
     def _wanted(self) -> Wanted:
         """Everything that this run needs, to find what is missing before a kernel is compiled."""
