@@ -13,12 +13,13 @@ page is written last: a dump that was interrupted has no header and never looks 
 line is ``zfcpdump result: ok ...`` or ``zfcpdump result: failed: why``. Then the original system is
 loaded again, if it has stored a re-IPL block; otherwise the machine powers off.
 
-Kernel parameters, as in the original zfcpdump, and two more:
+Kernel parameters, as in the original zfcpdump, and three more:
 
 dump_dir=/          directory for dump files
 dump_part=1         partition that holds the file system
 dump_mem=all        or a number: dump only so many bytes of memory
 dump_mode=auto      or interactive: ask before the oldest dump is overwritten on a full disk
+dump_wait=120       seconds to wait for an answer; without one the oldest dump is kept
 dump_debug=2        1 (quiet) to 6 (chatty; from 4 on with tracebacks)
 dump_format=elf     or s390: the format of the stand-alone dump tools; always of zcore/mem
 dump_compress=none  or gzip: the compressed form of s390

@@ -1,6 +1,8 @@
 """Dumps in files on a file system, as zfcpdump 1 and 2 wrote them."""
 
 import os
+import select
+import time
 
 from . import machine
 from .machine import SECTOR, DumpError, libc_call, mount, wait_for
@@ -10,6 +12,11 @@ MOUNT_POINT = "/mnt"
 FILE_SYSTEMS = ("ext4", "ext3", "ext2")
 E2FSCK = "/sbin/e2fsck"
 E2FSCK_FAILED = 4  # exit statuses from here on mean that errors remain
+REMIND_SECONDS = 20  # from one question to the next, while there is no answer
+
+
+class DiskFull(DumpError):
+    """There is no room for the dump, and none can be made."""
 
 
 def dump_to_file(disk, parameters, form, buffer, hsa_size, sector):
@@ -17,24 +24,54 @@ def dump_to_file(disk, parameters, form, buffer, hsa_size, sector):
     partition = wait_for(lambda: f"{disk}{parameters.part}", os.path.exists)
     check_file_system(partition)
     mount_any(partition)
-    directory = MOUNT_POINT + parameters.dir.rstrip("/")
-    os.makedirs(directory, exist_ok=True)
-    name = f"{directory}/dump.{next_number(directory)}"
-    progress = write_file(name, form, buffer, hsa_size, parameters.mode, sector)
-    os.sync()
-    libc_call("umount", MOUNT_POINT.encode())
+    try:
+        directory = make_directory(parameters.dir)
+        name = f"{directory}/dump.{next_number(directory)}"
+        progress = write_file(name, form, buffer, hsa_size, parameters, sector)
+    finally:
+        os.sync()
+        libc_call("umount", MOUNT_POINT.encode())
     return progress, f"{partition}:{name[len(MOUNT_POINT) :]}"
 
 
-def write_file(name, form, buffer, hsa_size, mode, sector=SECTOR):
-    """Write a new file; if the disk becomes full, delete an older dump beside it."""
+def make_directory(wanted):
+    """The directory ``wanted`` of the file system, with the mount point before it.
+
+    Nothing may lead out of the file system: what is written there would fill this system's memory.
+    """
+    path = MOUNT_POINT
+    for name in wanted.split("/"):
+        if name in ("", "."):
+            continue
+        path = f"{path}/{name}"
+        if name == "..":
+            raise DumpError(f"dump_dir={wanted}: .. is not allowed in it")
+        if os.path.islink(path):
+            raise DumpError(f"dump_dir={wanted}: {path[len(MOUNT_POINT) :]} is a symbolic link")
+        if not os.path.exists(path):
+            os.mkdir(path)
+        elif not os.path.isdir(path):
+            raise DumpError(f"dump_dir={wanted}: {path[len(MOUNT_POINT) :]} is not a directory")
+    return path
+
+
+def write_file(name, form, buffer, hsa_size, parameters, sector=SECTOR):
+    """Write a new file; if the disk becomes full, delete an older dump beside it.
+
+    If no room can be made, the file is removed: a part of a dump is none.
+    """
     writer = Writer(name, holes=True, flags=os.O_CREAT | os.O_EXCL, sector=sector)
-    writer.on_full = lambda: make_room(os.path.dirname(name), name, mode)
-    if form.size is not None:
-        os.ftruncate(writer.fd, form.size)
-    progress = copy(form, writer, buffer, hsa_size)
-    os.ftruncate(writer.fd, form.size)  # now the size is known
-    writer.close()
+    writer.on_full = lambda: make_room(os.path.dirname(name), name, parameters)
+    try:
+        if form.size is not None:
+            os.ftruncate(writer.fd, form.size)
+        progress = copy(form, writer, buffer, hsa_size)
+        os.ftruncate(writer.fd, form.size)  # now the size is known
+    except DiskFull:
+        os.unlink(name)
+        raise
+    finally:
+        writer.close()
     return progress
 
 
@@ -67,23 +104,40 @@ def next_number(directory):
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
-def make_room(directory, current, mode):
+def make_room(directory, current, parameters):
     """Delete the oldest dump, asking first in interactive mode."""
     dumps = [f"{directory}/dump.{number}" for number in dump_numbers(directory)]
     dumps = sorted((name for name in dumps if name != current), key=os.path.getmtime)
     if not dumps:
-        raise DumpError("no space left on the disk, and no older dump to delete")
+        raise DiskFull("no space left on the disk, and no older dump to delete")
     oldest = dumps[0][len(MOUNT_POINT) :]
-    if mode == "interactive" and not confirmed(f"Disk full. Delete the oldest dump {oldest}?"):
-        raise DumpError("no space left on the disk, and the oldest dump was to be kept")
+    if parameters.mode == "interactive":
+        answer = ask(f"Disk full. Delete the oldest dump {oldest}?", parameters.wait)
+        if answer is None:
+            raise DiskFull(
+                f"no space left on the disk, and no answer within {parameters.wait} s: "
+                f"the oldest dump {oldest} is kept"
+            )
+        if not answer:
+            raise DiskFull("no space left on the disk, and the oldest dump was to be kept")
     machine.say(f"disk full: deleting the oldest dump {oldest}")
     os.unlink(dumps[0])
     os.sync()
 
 
-def confirmed(question):
-    while True:
-        os.write(1, f"zfcpdump: {question} (y/n) ".encode())
+def ask(question, seconds):
+    """Whether the operator agrees; None if there is no answer for so many ``seconds``."""
+    console = select.poll()
+    console.register(0, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        os.write(1, f"zfcpdump: {question} (y/n, {left:.0f} s left) ".encode())
+        if not console.poll(min(left, REMIND_SECONDS) * 1000):
+            os.write(1, b"\n")
+            continue
         answer = os.read(0, 80).strip().lower()
-        if answer in (b"y", b"yes", b"n", b"no", b""):
+        if answer in (b"y", b"yes", b"n", b"no"):
             return answer.startswith(b"y")
+        if not answer:
+            time.sleep(0.1)  # a console that has ended can always be read
+    return None

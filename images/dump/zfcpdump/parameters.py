@@ -11,6 +11,7 @@ class Parameters:
         "dump_part",
         "dump_mem",
         "dump_mode",
+        "dump_wait",
         "dump_debug",
         "dump_format",
         "dump_compress",
@@ -19,6 +20,7 @@ class Parameters:
     def __init__(self, words):
         self.dir, self.part, self.mem, self.mode, self.debug = "/", 1, None, "auto", 2
         self.format, self.compress = None, "none"  # format: that of the source
+        self.wait = 120  # seconds for an answer
         self.complaints = []
         for word in words.split():
             name, equals, value = word.partition("=")
@@ -52,6 +54,9 @@ class Parameters:
 
     def _dump_mode(self, value):
         self.mode = _one_of(value, "auto", "interactive")
+
+    def _dump_wait(self, value):
+        self.wait = _positive(value)
 
     def _dump_debug(self, value):
         level = _positive(value)

@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -293,6 +294,7 @@ def test_a_limit_above_all_memory_changes_nothing(source, pages):
         ("dump_dir=/dumps/", "dir", "/dumps"),
         ("dump_part=2", "part", 2),
         ("dump_mode=interactive", "mode", "interactive"),
+        ("dump_wait=5", "wait", 5),
         ("dump_debug=6", "debug", 6),
         ("dump_format=s390", "format", "s390"),
         ("dump_compress=gzip", "compress", "gzip"),
@@ -314,6 +316,7 @@ def test_parameters(line, field, value):
         "dump_level=31",
         "dump_mode=manual",
         "dump_part=0",
+        "dump_wait=0",
         "dump_debug=7",
         "dump_mem=x",
         "dump_mem=0",
@@ -337,7 +340,7 @@ def test_checksum_is_the_machines(data):
 def test_a_file_has_holes_for_pages_of_zeros(tmp_path, source, released):
     target = tmp_path / "dump.0"
     form = tool.Elf(tool.Core(str(source)))
-    tool.filesystem.write_file(str(target), form, mmap.mmap(-1, 2 * PAGE), HSA, "auto")
+    tool.filesystem.write_file(str(target), form, mmap.mmap(-1, 2 * PAGE), HSA, tool.Parameters(""))
     assert target.read_bytes() == source.read_bytes()
     assert target.stat().st_blocks * 512 < target.stat().st_size
 
@@ -360,27 +363,126 @@ def full_disk(tmp_path, monkeypatch):
     return tmp_path
 
 
+def make_room(directory, words=""):
+    parameters = tool.Parameters(words)
+    tool.filesystem.make_room(str(directory), f"{directory}/dump.2", parameters)
+
+
 def test_a_full_disk_costs_the_oldest_dump(full_disk):
-    tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
+    make_room(full_disk)
     assert {path.name for path in full_disk.iterdir()} == {"dump.1", "dump.2"}
-    tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
-    with pytest.raises(tool.DumpError, match="no older dump"):
-        tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "auto")
+    make_room(full_disk)
+    with pytest.raises(tool.filesystem.DiskFull, match="no older dump"):
+        make_room(full_disk)
     assert (full_disk / "dump.2").exists()
 
 
-@pytest.mark.parametrize(("answer", "deleted"), [(b"y\n", True), (b"n\n", False), (b"", False)])
-def test_interactive_mode_asks_first(full_disk, monkeypatch, answer, deleted):
-    asked: list[bytes] = []
-    monkeypatch.setattr(os, "read", lambda fd, size: answer)
-    monkeypatch.setattr(os, "write", lambda fd, data: asked.append(data) or len(data))
+class Operator:
+    """A console: ``answers`` are what somebody types, None if nobody types for a while."""
+
+    def __init__(self, monkeypatch, *answers):
+        self.answers, self.asked, self.now = list(answers), [], 0.0
+        monkeypatch.setattr(tool.filesystem.select, "poll", lambda: self)
+        monkeypatch.setattr(tool.filesystem.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(tool.filesystem.time, "sleep", self.wait)
+        monkeypatch.setattr(os, "read", lambda fd, size: self.answers.pop(0))
+        monkeypatch.setattr(os, "write", lambda fd, data: self.asked.append(data) or len(data))
+
+    def register(self, fd, events):
+        assert fd == 0
+
+    def wait(self, seconds):
+        self.now += seconds
+
+    def poll(self, milliseconds):
+        if self.answers and self.answers[0] is not None:
+            return [(0, 1)]
+        self.now += milliseconds / 1000
+        if self.answers:
+            self.answers.pop(0)
+        return []
+
+
+@pytest.mark.parametrize(
+    ("answers", "deleted"),
+    [
+        ([b"y\n"], True),
+        ([b"n\n"], False),
+        ([b"what?\n", b"YES\n"], True),
+        ([None, None, b"yes\n"], True),
+        ([b"\n", b"no\n"], False),
+    ],
+)
+def test_interactive_mode_asks_first(full_disk, monkeypatch, answers, deleted):
+    console = Operator(monkeypatch, *answers)
     if deleted:
-        tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "interactive")
+        make_room(full_disk, "dump_mode=interactive")
     else:
-        with pytest.raises(tool.DumpError, match="to be kept"):
-            tool.filesystem.make_room(str(full_disk), f"{full_disk}/dump.2", "interactive")
-    assert b"/dump.7" in asked[0]
+        with pytest.raises(tool.filesystem.DiskFull, match="to be kept"):
+            make_room(full_disk, "dump_mode=interactive")
+    assert b"/dump.7" in console.asked[0]
     assert (full_disk / "dump.7").exists() is not deleted
+
+
+@pytest.mark.parametrize("answers", [[], [b""] * 10000])
+def test_without_an_answer_the_oldest_dump_is_kept_and_the_console_tells(
+    full_disk, monkeypatch, answers
+):
+    console = Operator(monkeypatch, *answers)
+    with pytest.raises(
+        tool.filesystem.DiskFull, match=r"no answer within 50 s: .*/dump\.7 is kept"
+    ):
+        make_room(full_disk, "dump_mode=interactive dump_wait=50")
+    assert (full_disk / "dump.7").exists()
+    assert console.now == pytest.approx(50, abs=1)
+    questions = [text for text in console.asked if b"?" in text]
+    assert len(questions) >= 3, "it asks again: nobody may think that it hangs"
+
+
+def test_a_dump_for_which_there_is_no_room_leaves_no_file(tmp_path, source, released, monkeypatch):
+    def full(fd, data, offset):
+        raise OSError(errno.ENOSPC, "full")
+
+    target = tmp_path / "dump.0"
+    form = tool.Elf(tool.Core(str(source)))
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(tool.filesystem.DiskFull):
+        tool.filesystem.write_file(
+            str(target), form, mmap.mmap(-1, 2 * PAGE), HSA, tool.Parameters("")
+        )
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ("/../etc", r"\.\. is not allowed"),
+        ("/a/../../etc", r"\.\. is not allowed"),
+        ("/link", "/link is a symbolic link"),
+        ("/a/link/b", "/a/link is a symbolic link"),
+        ("/file", "/file is not a directory"),
+        ("/file/below", "/file is not a directory"),
+    ],
+)
+def test_a_directory_outside_the_file_system_is_refused(tmp_path, monkeypatch, wanted, why):
+    root = tmp_path / "mnt"
+    (root / "a").mkdir(parents=True)
+    (root / "file").touch()
+    for link in (root / "link", root / "a/link"):
+        link.symlink_to(tmp_path)
+    monkeypatch.setattr(tool.filesystem, "MOUNT_POINT", str(root))
+    with pytest.raises(tool.DumpError, match=why):
+        tool.filesystem.make_directory(wanted)
+    assert sorted(tmp_path.iterdir()) == [root], "nothing is made outside"
+
+
+@pytest.mark.parametrize("wanted", ["/", "/a", "/new/deep/er", "/a/./b"])
+def test_a_directory_that_is_missing_is_made(tmp_path, monkeypatch, wanted):
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr(tool.filesystem, "MOUNT_POINT", str(tmp_path))
+    made = tool.filesystem.make_directory(wanted)
+    assert Path(made).is_dir()
+    assert Path(made).samefile(f"{tmp_path}{wanted}")
 
 
 def test_writing_goes_on_when_there_is_room_again(tmp_path, monkeypatch):
