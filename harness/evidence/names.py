@@ -24,6 +24,7 @@ DUMP = "dump"
 SUPERBLOCK = "superblock.bin"
 COLLECTED = "collected.json"
 OUTCOME = "outcome.json"  # of the re-IPL, too
+FILES = "files.json"  # of the dump disk, from before the dump
 
 # of several runs
 BATCH = "batch.json"

@@ -63,9 +63,7 @@ class Interceptor:
     def search(self, opcodes: frozenset[Opcode]) -> int:
         """Find ``opcodes`` around the current PSW and break there; returns how many are new.
 
-        Places where the guest has something else now are dropped: what a kernel carries, and what
-        it runs before it is unpacked, is gone when it has been. If there are too many
-        (``MOST_SITES`` in all), the nearest ones to the PSW are taken.
+        If there are too many (``MOST_SITES`` in all), the nearest ones to the PSW are taken.
         """
         pc = self._gdb.read_register("pswa")
         absolute = self.absolute(pc)
@@ -75,7 +73,6 @@ class Interceptor:
         if start >= end:
             return 0
         code = self._ram.read(start, end - start)
-        self._drop_stale(code, pc - absolute + start)
         before = len(self._sites)
         nearest = sorted(
             range(0, len(code), _PIECE), key=lambda at: abs(start + at + _PIECE // 2 - absolute)
@@ -92,31 +89,11 @@ class Interceptor:
                 self._sites[address] = opcode
         return len(self._sites) - before
 
-    def _drop_stale(self, code: bytes, base: int) -> None:
-        """Drop the sites where the guest has other instructions now.
-
-        ``code`` is what is at virtual address ``base``. A site that is not mapped at the moment
-        stays.
-        """
-        for address in list(self._sites):
-            offset = address - base
-            now = code[offset : offset + INSTRUCTION_SIZE] if offset >= 0 else b""
-            if len(now) < INSTRUCTION_SIZE:
-                try:
-                    now = self._gdb.read_memory(address, INSTRUCTION_SIZE)
-                except NotMapped:
-                    continue
-            if decode(now) is None:
-                self._drop(address)
-
     def forget(self, opcode: Opcode) -> None:
         """Stop no more at ``opcode``."""
         for address in [at for at, kind in self._sites.items() if kind is opcode]:
-            self._drop(address)
-
-    def _drop(self, address: int) -> None:
-        self._gdb.remove(_breakpoint(address))
-        del self._sites[address]
+            self._gdb.remove(_breakpoint(address))
+            del self._sites[address]
 
     def current(self) -> AtInstruction | None:
         """The instruction that the stopped CPU is about to execute, if it is one that is played.

@@ -60,8 +60,16 @@ class Console(_Spawn):
         self._looked = False
         self._ended = False
         self._failure: Exception | None = None
+        self._hear: Callable[[str], str] | None = None
         self._reader = threading.Thread(target=self._read, name=f"console {name}", daemon=True)
         self._reader.start()
+
+    def answer_with(self, hear: Callable[[str], str]) -> None:
+        """From now on ``hear`` gets all text as it comes; what it returns is typed.
+
+        It is called from the reading thread, so it must not wait, nor answer without end.
+        """
+        self._hear = hear
 
     def tail(self, count: int) -> tuple[str, ...]:
         """The last ``count`` lines, oldest first, an incomplete one included."""
@@ -166,6 +174,8 @@ class Console(_Spawn):
             for line in self._log.feed(text, ended):
                 if self._on_line is not None and self._failure is None:
                     self._on_line(line)
+            if self._hear is not None and self._failure is None and (say := self._hear(text)):
+                self.send(say)
         except Exception as error:  # whatever on_line raises belongs to the other thread
             self._failure = self._failure or error
         with self._incoming:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.dump.collect import collect_file, collect_partition
+from harness.dump.disk.look_for_files import ext_files
 from harness.dump_tools.tool import DumpTool
 from harness.evidence.collected import Collected
+from harness.evidence.known_files import KnownFiles
 from harness.evidence.outcome import ReIplOutcome
 from harness.evidence.snapshot import Snapshot
 from harness.images.needs import Wanted
@@ -24,7 +26,6 @@ from harness.machine.system.reipl import reipl
 from harness.machine.vector_checksum_probe import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
-from harness.qemu.cpu_model import require_cpu_model
 from harness.qemu.spec import MachineSpec
 from harness.run.dump_tool import ChosenTool
 from harness.run.given_disk import DumpDisk
@@ -67,9 +68,9 @@ def collect(
     if given is None and how.layout.is_file_system:
         where = ChosenTool.of(how).tool.destination(how.parmline)
         number = where.partition or how.partition
-        return collect_file(
-            disk, number, into, progress, where.directory, sector_size=how.sector_size
-        )
+        known = KnownFiles.load(into)
+        earlier = frozenset() if known is None else ext_files(known.older_dumps)
+        return collect_file(disk, number, into, progress, where.directory, how.sector_size, earlier)
     return collect_partition(disk, into, progress)
 
 
@@ -84,7 +85,6 @@ class Machines:
     """The makers; by default the real ones."""
 
     find_qemu: Callable[[], QemuBinary] = find_qemu
-    require_cpu_model: Callable[[QemuBinary, str], None] = require_cpu_model
     images: Callable[[Store, Progress], Images] = Images
     wanted: Callable[[Plan], Wanted] = wanted
     crash_inputs: Callable[[Images, Plan], CrashInputs] = CrashInputs.prepare

@@ -15,6 +15,7 @@ from harness.images.disk import DISK
 from harness.images.needs import Wanted
 from harness.images.store import Store
 from harness.judges import run_dump
+from harness.machine.dump_load.operator import Reply
 from harness.machine.snapshots import Snapshots
 from harness.machine.system.boot import Booter
 from harness.phase import Phase
@@ -26,6 +27,8 @@ from harness.run.inputs import CrashInputs, DumpInputs, host_identity
 from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.run.record import Record
+from harness.run.used_disk.prepare import look_again, prepare
+from harness.scenario.used_disk import parse_answer
 from harness.verify.evidence import Evidence
 from harness.verify.run_checks import CheckedRun
 
@@ -61,7 +64,6 @@ class Work:
         """Crash a system, dump it, verify the dump; a stored crash is used unless ``fresh``."""
         with self._phases.work(Phase.IMAGES):
             # for both systems, before anything boots: mistakes in the request show here
-            self._require_cpu_model()
             self._images.provide(self._wanted())
             crash = self._machines.crash_inputs(self._images, self._plan)
             dump = self._prepare_dump()
@@ -71,7 +73,6 @@ class Work:
     def dump_stored(self, snapshot: Snapshot) -> CheckedRun:
         """Dump a stored crash, and verify the dump."""
         with self._phases.work(Phase.IMAGES):
-            self._require_cpu_model()
             dump = self._prepare_dump()
         self._describe(dump.identity(), self._disk.identity)
         return self._dump_and_verify(self._place(snapshot), dump)
@@ -79,13 +80,9 @@ class Work:
     def crash_only(self) -> None:
         """A crash in the store; it is made if it is not there."""
         with self._phases.work(Phase.IMAGES):
-            self._require_cpu_model()
             crash = self._machines.crash_inputs(self._images, self._plan)
         self._describe(crash.identity())
         self._crash(crash, fresh=False)
-
-    def _require_cpu_model(self) -> None:
-        self._machines.require_cpu_model(self._binary, self._plan.scenario.crashed.cpu_model)
 
     def _wanted(self) -> Wanted:
         """Everything that this run needs, to find what is missing before a kernel is compiled."""
@@ -100,6 +97,7 @@ class Work:
             sparse.copy(inputs.disk.path / DISK, self._directory.disk)
         else:
             self._disk = copy_given(how.disk, how, self._directory.disk)
+        prepare(self._directory.disk, how, self._directory.dump)
         if self._judges is not None:
             self._judges.prepare()
         return inputs
@@ -172,7 +170,13 @@ class Work:
                 self._not_loaded(NotLoaded(self._disk.unusable))
                 if self._disk.unusable
                 else dumper.dump(
-                    snapshot, disk, layout, dump.hsa_size, directory.dump, sdias_busy=busy
+                    snapshot,
+                    disk,
+                    layout,
+                    dump.hsa_size,
+                    directory.dump,
+                    sdias_busy=busy,
+                    replies=[Reply(*parse_answer(answer)) for answer in dump.console],
                 )
             )
         except (NotLoaded, PhaseTimeout) as error:
@@ -232,6 +236,7 @@ class Work:
         given = None if self._disk.given is None else self._disk
         collected = self._machines.collect(self._directory.disk, how, into, self._progress, given)
         collected.save(into)
+        look_again(self._directory.disk, how, into)
         self._phases.note("collected", size=collected.size, note=collected.note)
 
 

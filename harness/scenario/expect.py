@@ -50,6 +50,9 @@ class Expect(Strict):
         description="whether the system crashes before its kernel has set VMCOREINFO, which the "
         "dump then lacks",
     )
+    deleted: int = Field(
+        0, ge=0, description="how many of dump.older_dumps the tool deletes, the oldest first"
+    )
     reipl: bool = Field(False, description="whether the original system is re-IPLed in the end")
     time_limit: float | None = Field(
         None,

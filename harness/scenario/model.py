@@ -27,6 +27,7 @@ from harness.scenario.expect import DumpFormat, Expect
 from harness.scenario.options import Option, Written, options_of
 from harness.scenario.sizes import format_size, parse_size
 from harness.scenario.strict import Strict, refusal
+from harness.scenario.used_disk import Answer, Damage
 from harness.schema_words import did_you_mean
 from harness.triggers.table import trigger_named, workload_named
 
@@ -36,6 +37,7 @@ MIN_HSA, MAX_HSA = 16 * MIB, 2048 * MIB
 # the least HSA that the default dump kernel (6.12, with its ramdisk) was seen to dump from; with
 # 1 MiB less it panics: "System is deadlocked on memory"
 LEAST_HSA, LEAST_HSA_FILE_SYSTEM = 26 * MIB, 28 * MIB
+MOST_OLDER_DUMPS = 8
 MAX_CPUS = 64  # CONFIG_NR_CPUS of the crashed kernel
 
 
@@ -168,6 +170,7 @@ OF_DISK = frozenset(
     {
         *("kernel", "source", "patches", "config", "initramfs", "parmline"),
         *("layout", "disk_size", "table"),
+        *("files", "older_dumps", "damage"),
     }
 )
 # what is found out if nothing is said
@@ -227,6 +230,24 @@ class Dump(_WithKernel):
     table: Annotated[
         PartitionTable, Option("--partition-table", "The dump disk's partition table.")
     ] = Field(PartitionTable.DOS, description="partition table of the dump disk")
+    files: Annotated[
+        int | None, Option("--disk-files", "Seed of files that are on the dump disk before.")
+    ] = Field(
+        None,
+        ge=0,
+        lt=1 << 32,
+        description="seed of files that are on the disk before, and must be there afterwards",
+    )
+    older_dumps: Annotated[
+        int, Option("--older-dumps", "Number of older dumps that fill the dump disk.")
+    ] = Field(0, ge=0, le=MOST_OLDER_DUMPS, description="older dumps that fill the disk")
+    damage: Annotated[
+        tuple[Damage, ...], Option("--disk-damage", "Damage of the dump disk's file system.")
+    ] = Field((), description="damage of the file system before the dump")
+    console: Annotated[
+        tuple[Answer, ...],
+        Option("--dump-answer", "Operator's answer on the dump console: 'REGEX => TEXT'."),
+    ] = Field((), description="what the operator answers at the dump system's console")
     tool: Annotated[
         str | None,
         Option("--dump-tool", "Dump tool: a name, or a TOML file that describes it.", path=True),
@@ -278,6 +299,17 @@ class Dump(_WithKernel):
                 f"sector_size: a disk with sectors of {self.sector_size} bytes has one partition "
                 "and a DOS table"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _files_have_a_place(self) -> Self:
+        if self.files is not None and not self.layout.is_file_system:
+            raise ValueError(f"files: layout {self.layout} has no file system for them")
+        others = [name for name in ("older_dumps", "damage") if getattr(self, name)]
+        if others and self.files is None:
+            raise ValueError(f"{others[0]}: needs dump.files, the seed of what is on the disk")
+        if Damage.JOURNAL in self.damage and self.layout is DiskLayout.EXT2:
+            raise ValueError(f"damage: {self.layout} has no journal")
         return self
 
     @model_validator(mode="after")

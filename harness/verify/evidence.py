@@ -19,6 +19,7 @@ from harness.dump_tools.tool import DumpTool
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
 from harness.evidence.directory import RunDirectory
+from harness.evidence.known_files import KnownFiles
 from harness.evidence.names import (
     CONSOLE,
     CPUS,
@@ -124,6 +125,8 @@ class Evidence:
     """What the disk has instead of a superblock, if it should have one."""
     trigger: Trigger | None = None
     """What made the system crash; None if it is not known any more."""
+    files: KnownFiles | None = None
+    """The files that were on the dump disk before; None if none are known."""
     dump_path: Path | None = None
     vmlinux: Path | None = None
     """The crashed kernel's, which may not exist any more; None if none was recorded."""
@@ -198,6 +201,7 @@ class Evidence:
                 reipl=_reipl(paths, ended, expect),
                 content_seed=machine.content_seed,
                 trigger=TRIGGERS.get(str(machine.trigger)),
+                files=KnownFiles.load(dump_dir),
                 dump_path=dump_dir / DUMP,
                 vmlinux=vmlinux or vmlinux_then,
                 vmlinux_digest=None if vmlinux else digest,

@@ -311,6 +311,11 @@ class FindingKind(StrEnum):
     SUPERBLOCK_COVERED = "superblock-covered"
     SUPERBLOCK_CHECKSUM = "superblock-checksum"
 
+    # files that were on the disk before
+    FILE_GONE = "file-gone"
+    FILE_CHANGED = "file-changed"
+    FILE_NOT_DELETED = "file-not-deleted"
+
     # the memory map
     SEGMENT_MALFORMED = "segment-malformed"
     SEGMENT_EMPTY = "segment-empty"

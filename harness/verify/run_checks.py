@@ -10,6 +10,7 @@ from harness.verify.checks import (
     console,
     dump_file,
     expectations,
+    known_files,
     memory_map,
     outcome,
     pages,
@@ -40,6 +41,7 @@ DUMP_CHECKS: tuple[Check, ...] = (
     statements.check,
     content.check,
     semantic.check,
+    known_files.check,
 )
 # checks of everything else
 OTHER_CHECKS: tuple[Check, ...] = (reipl.check, expectations.check)

@@ -22,7 +22,6 @@ KERNELS = {
     "sdias_absurd": ("out-of-time", "stalled"),
     "reads_interruptions": SILENT,
     "powers_off": ("ended-silently",),
-    "unpacks_itself": ("ended-silently",),  # it got the machine's answer, where it is silent
 }
 
 

@@ -99,7 +99,6 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
         old_memory.restore = lambda _, start: old.restore(ram, start)
         machine = tape.wrap("qemu", qemu, "check")
         machine.gdb, machine.console = qemu.gdb, qemu.console
-        machine.scheduling = lambda: None  # it depends on the host
         machine.monitor = tape.wrap("monitor", qemu.monitor, "execute", "wait_event")
         block = fcp_block(DUMP_DISK, dump=True)
         firmware = dump_load(memory, block, old_memory, snapshot.cpus, HSA)

@@ -15,6 +15,7 @@ from harness.firmware.load import dump_load
 from harness.machine.dump_load.boot_disk import BootDisk
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
+from harness.machine.dump_load.operator import Operator, Reply
 from harness.machine.dump_load.session import DumpSession, Ended
 from harness.machine.run_phases import RunPhases
 from harness.phase import Phase
@@ -63,10 +64,12 @@ class Dumper:
         hsa_size: int,
         directory: Path,
         sdias_busy: Sequence[int] = (),
+        replies: Sequence[Reply] = (),
     ) -> DumpOutcome:
         """IPL ``disk`` (it is written to) over the crash in ``snapshot``.
 
-        The machine is too busy for the SDIAS requests with the numbers ``sdias_busy``.
+        The machine is too busy for the SDIAS requests with the numbers ``sdias_busy``. An operator
+        at the console has these ``replies``.
 
         Console log and QEMU argv go to ``directory``. A dump system that fails, panics, hangs,
         finds no end or says nothing is an outcome; only trouble of our own raises: PhaseTimeout,
@@ -83,7 +86,7 @@ class Dumper:
             paused=True,
             gdb=True,
         )
-        console = ConsoleWatch(self.tool, self.on_line)
+        console, operator = ConsoleWatch(self.tool, self.on_line), Operator(replies)
         boot_disk.show_as_ipl()
         with (
             OldMemory(snapshot) as old_memory,
@@ -92,6 +95,7 @@ class Dumper:
                 self.binary, spec, ram, directory, name="dump", on_line=console.line
             ) as qemu,
         ):
+            qemu.console.answer_with(operator.hear)
             block = snapshot.dump_block or fcp_block(DUMP_DISK, dump=True)
             firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size, sdias_busy)
             session = DumpSession(
@@ -106,6 +110,8 @@ class Dumper:
                 ended = session.run(deadline, self.stall_seconds)
             seconds = clock.now() - started
         # the console is complete only now that QEMU has gone
+        for question, answer in operator.typed:
+            self.phases.note("the operator answered", question=question, answer=answer)
         return DumpOutcome(
             outcome=_classify(ended, console, self.tool),
             result_line=console.result_line,

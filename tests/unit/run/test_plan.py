@@ -109,6 +109,10 @@ ELSEWHERE: dict[str, Any] = {
         "patches": ["another.patch"],
         "config": ["CONFIG_ANOTHER=y"],
         "parmline": "dump_debug=6",
+        "files": 1,
+        "older_dumps": 2,
+        "damage": ["journal"],
+        "console": ["Delete => yes"],
     },
     "faults": {"sdias_busy": (5,)},
     "expect": {
@@ -119,11 +123,14 @@ ELSEWHERE: dict[str, Any] = {
         "reipl": True,
         "time_limit": 2,
         "early": True,
+        "deleted": 1,
     },
 }
 
 
 FAILING = {"verdict": "FAIL", "findings": ["x"]}  # one needs the other
+USED = {"layout": "ext4", "files": 3}
+NEEDED = dict.fromkeys(FAILING, FAILING) | dict.fromkeys(("files", "older_dumps", "damage"), USED)
 
 
 def test_how_it_is_dumped_and_verified_does_not():
@@ -132,7 +139,7 @@ def test_how_it_is_dumped_and_verified_does_not():
         fields = getattr(plan().scenario, section).model_dump()
         assert fields.keys() == ELSEWHERE[section].keys()
         for field, value in ELSEWHERE[section].items():
-            needed = FAILING if field in FAILING else {}
+            needed = NEEDED.get(field, {})
             data = {"description": "a test", "crashed": BASE, section: {**needed, field: value}}
             scenario = Scenario.model_validate(data)
             assert scenario != plan().scenario, field

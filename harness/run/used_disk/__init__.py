@@ -1,0 +1,1 @@
+"""A dump disk that was in use before: known files, older dumps, and damage."""
