@@ -47,6 +47,7 @@ class Row(BaseModel):
     name: str = Field(pattern=r"^[\w.+-]{1,40}$")
     lists: tuple[str, ...] = ()
     lists_for_files: tuple[str, ...] = ()
+    takes_program: bool = False
     formats: dict[str, str] = dict(UNKNOWN.formats)
     layouts: frozenset[DiskLayout] = frozenset(DiskLayout)
     success: Pattern | None = None
@@ -66,6 +67,7 @@ class Row(BaseModel):
             name=self.name,
             lists=tuple(str((beside / name).absolute()) for name in self.lists),
             lists_for_files=tuple(str((beside / name).absolute()) for name in self.lists_for_files),
+            takes_program=self.takes_program,
             formats=self.formats,
             layouts=self.layouts,
             success=_compiled(self.success),

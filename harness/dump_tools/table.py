@@ -55,15 +55,17 @@ ZFCPDUMP = DumpTool(
     ),
 )
 
-# The program of s390-tools: zfcpdump/zfcpdump.c, zfcpdump_part.c, cpioinit.c, Makefile (2.40). Its
-# ramdisk, which has the device nodes of the disk, does not come with the harness.
+# The program of s390-tools: zfcpdump/zfcpdump.c, zfcpdump_part.c, cpioinit.c, Makefile (2.40). It
+# does not come with the harness; images/dump/genuine lets it run without an FCP channel.
 S390_TOOLS = DumpTool(
     name="s390-tools",
-    lists=(),
+    lists=("dump/genuine/genuine.list",),
+    takes_program=True,
     formats={"elf": ""},
     layouts=frozenset({DiskLayout.PARTITION}),
     success=re.compile("^Dump successful"),
     failure=re.compile("^Dump failed"),
+    progress=re.compile(r" *\d+ of \d+ MB"),
     needs=(
         _ELF,
         Need("MSDOS_PARTITION", "the tool looks for the dump partition among the disk's", _GPT),

@@ -57,8 +57,9 @@ class DumpTool:
     """One dump tool.
 
     Its ramdisk is made from ``lists`` (below ``images/``, or absolute paths), unless the user gives
-    one. If the dump goes to a file, ``lists_for_files`` are added. The tool reads its parameters
-    from the file ``parameters_file`` of the ramdisk, and from the parmline; "" if only from the
+    one. If the dump goes to a file, ``lists_for_files`` are added. If the tool ``takes_program``,
+    the lists name a program that the user gives, ``${PROGRAM}``. The tool reads its parameters from
+    the file ``parameters_file`` of the ramdisk, and from the parmline; "" if only from the
     parmline. A parameter of the tool itself begins with ``own_parameters``; all others are the
     kernel's. ``limit`` reads from the parameters how many bytes of memory the tool dumps, None if
     all. ``destination`` reads from them where it writes a file. ``partition_parameter`` begins the
@@ -86,6 +87,7 @@ class DumpTool:
     ends: frozenset[End] = ORDERLY
     layouts: frozenset[DiskLayout] = frozenset(DiskLayout)
     lists_for_files: tuple[str, ...] = ()
+    takes_program: bool = False
     parameters_file: str = ""
     own_parameters: str = ""
     limit: Callable[[str], int | None] = lambda _: None

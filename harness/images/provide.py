@@ -33,6 +33,7 @@ from harness.images.initramfs.build import (
     initramfs,
 )
 from harness.images.initramfs.given import ramdisk, with_file
+from harness.images.initramfs.program import require_program
 from harness.images.kernel.build import (
     Kernel,
     built_kernel,
@@ -147,12 +148,14 @@ class Images:
         tool: DumpTool = ZFCPDUMP,
         *,
         given: Path | None = None,
+        program: Path | None = None,
     ) -> Built:
         """The ramdisk of ``tool`` for dumps to ``layout``; ``given`` is one that the user has.
 
-        ``parameters`` are put into it, if there are any.
+        ``program`` is the tool's, if that does not come with the harness. ``parameters`` are put
+        into the ramdisk, if there are any.
         """
-        base = self._given_ramdisk(given) if given else self._tool_ramdisk(layout, tool)
+        base = self._given_ramdisk(given) if given else self._tool_ramdisk(layout, tool, program)
         if not parameters:
             return base
         archive = (base.path / IMAGE).read_bytes()
@@ -166,14 +169,25 @@ class Images:
         inputs = {"ramdisk": base.key, "file": tool.parameters_file, "parameters": parameters}
         return self.store.get(_DUMP_INITRAMFS, inputs, build)
 
-    def _tool_ramdisk(self, layout: DiskLayout, tool: DumpTool) -> Built:
+    def _tool_ramdisk(self, layout: DiskLayout, tool: DumpTool, program: Path | None) -> Built:
         if not tool.lists:
             raise UsageError(
                 f"the dump tool {tool.name} does not come with the harness",
                 hint="give its ramdisk with --dump-initramfs",
             )
+        variables = {}
+        if program is not None:
+            if not tool.takes_program:
+                raise UsageError(f"the dump tool {tool.name} takes no program ({program})")
+            require_program(program)
+            variables["PROGRAM"] = str(program)
+        elif tool.takes_program:
+            raise UsageError(
+                f"the program of the dump tool {tool.name} does not come with the harness",
+                hint="give it with --dump-program, or a whole ramdisk with --dump-initramfs",
+            )
         lists = tool.ramdisk_lists(layout)
-        return initramfs(self.store, self.progress, _DUMP_INITRAMFS, lists)
+        return initramfs(self.store, self.progress, _DUMP_INITRAMFS, lists, variables)
 
     def _given_ramdisk(self, path: Path) -> Built:
         archive = ramdisk(path)

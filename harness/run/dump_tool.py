@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.dump_tools.row import Row
-from harness.dump_tools.table import TOOLS, UNKNOWN, ZFCPDUMP, tool_named
+from harness.dump_tools.table import S390_TOOLS, TOOLS, UNKNOWN, ZFCPDUMP, tool_named
 from harness.dump_tools.tool import DumpTool
 from harness.errors import UsageError
 from harness.host.fault import unusable
@@ -31,10 +31,12 @@ class ChosenTool:
     def of(cls, dump: Dump) -> ChosenTool:
         """The tool that ``dump`` names; raises UsageError for one that is not there.
 
-        A given ramdisk or disk without a named tool is one of which nothing is known.
+        A given program without a named tool is that of s390-tools. A given ramdisk or disk without
+        one is one of which nothing is known.
         """
         if dump.tool is None:
-            tool = UNKNOWN if dump.initramfs or dump.disk else ZFCPDUMP
+            given = UNKNOWN if dump.initramfs or dump.disk else ZFCPDUMP
+            tool = S390_TOOLS if dump.program else given
             return cls(tool, Row(name=tool.name))
         if not dump.tool.endswith(SUFFIX):
             return cls(tool_named(dump.tool), Row(name=dump.tool))

@@ -116,7 +116,11 @@ class DumpInputs:
         told = chosen.tool.parameters(dump.format, dump.layout, chosen.parmline(dump))
         kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
         initramfs = images.dump_initramfs(
-            dump.layout, told.ramdisk, chosen.tool, given=dump.initramfs
+            dump.layout,
+            told.ramdisk,
+            chosen.tool,
+            given=dump.initramfs,
+            program=dump.program,
         )
         disk = images.dump_disk(
             dump.layout,

@@ -18,7 +18,7 @@ from harness.files.plain_file import is_there
 from harness.machine.system.crash import Crash
 from harness.scenario.faults import located_fault
 from harness.scenario.load import SUFFIX, split_cell
-from harness.scenario.model import FOUND_ON_DISK, OF_DISK, Load, Scenario
+from harness.scenario.model import FOUND_ON_DISK, OF_DISK, OPTIONS, Load, Scenario
 from harness.schema_words import first_fault
 from harness.triggers.table import trigger_named, workload_named
 
@@ -26,7 +26,10 @@ CRASH_PARMLINE = "console=ttysclp0 panic=0"
 # a scan of 255 empty targets would take 15 s; images/crash/init scans for the system's disk
 DISK_PARMLINE = "scsi_mod.scan=manual"
 OF_KERNEL = {"kernel", "vmlinux", "source", "patches", "config"}  # the digest is enough
-FILES = (("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"), ("dump", "disk"))
+FILES = (
+    *(("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"), ("dump", "disk")),
+    *(("dump", "tool"), ("dump", "initramfs"), ("dump", "program")),
+)
 
 
 class _PlanFile(BaseModel):
@@ -72,9 +75,11 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         scenario = self.scenario.model_dump(mode="json")
+        named = {option.key: option for option in OPTIONS}
         for section, field in FILES:
-            if scenario[section][field] is not None:
-                scenario[section][field] = rooted(scenario[section][field])
+            word = scenario[section][field]
+            if word is not None and named[section, field].names_path(word):
+                scenario[section][field] = rooted(word)
         for section in ("crashed", "dump"):
             kernel = scenario[section]
             kernel["source"] = kernel["source"] and rooted_source(kernel["source"])

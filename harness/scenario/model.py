@@ -168,7 +168,7 @@ class Crashed(_WithKernel):
 # what a disk that is prepared already has
 OF_DISK = frozenset(
     {
-        *("kernel", "source", "patches", "config", "initramfs", "parmline"),
+        *("kernel", "source", "patches", "config", "initramfs", "program", "parmline"),
         *("layout", "disk_size", "table"),
         *("files", "older_dumps", "damage"),
     }
@@ -250,7 +250,12 @@ class Dump(_WithKernel):
     ] = Field((), description="what the operator answers at the dump system's console")
     tool: Annotated[
         str | None,
-        Option("--dump-tool", "Dump tool: a name, or a TOML file that describes it.", path=True),
+        Option(
+            "--dump-tool",
+            "Dump tool: a name, or a TOML file that describes it.",
+            path=True,
+            suffix=".toml",
+        ),
     ] = Field(None, description="default: the harness's own; one given by a path ends in .toml")
     initramfs: Annotated[
         Path | None,
@@ -260,6 +265,10 @@ class Dump(_WithKernel):
         Path | None,
         Option("--dump-disk", "Disk that your own zipl prepared: raw or qcow2.", path=True),
     ] = Field(None, description="a dump disk that is prepared already; it is copied")
+    program: Annotated[
+        Path | None,
+        Option("--dump-program", "Program of the dump tool, such as s390-tools' own.", path=True),
+    ] = Field(None, description="the dump tool's program, if it does not come with the harness")
     parmline: Annotated[
         str,
         Option(
@@ -313,9 +322,15 @@ class Dump(_WithKernel):
         return self
 
     @model_validator(mode="after")
+    def _program_is_used(self) -> Self:
+        if self.program is not None and self.initramfs is not None:
+            raise ValueError("program: a whole ramdisk is given, so none is built with a program")
+        return self
+
+    @model_validator(mode="after")
     def _default_kernel_fits(self) -> Self:
         least = LEAST_HSA_FILE_SYSTEM if self.layout.is_file_system else LEAST_HSA
-        other_tool = self.tool or self.initramfs
+        other_tool = self.tool or self.initramfs or self.program
         own = self.kernel or self.source or self.patches or self.config or other_tool or self.disk
         if not own and self.hsa_size < least:
             raise ValueError(

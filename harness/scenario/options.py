@@ -18,12 +18,14 @@ from pydantic import BaseModel
 class Option:
     """Marks a field that ``name`` overrides; ``help`` is a sentence of the command's help.
 
-    ``path``: it may name a file or a directory, which is looked for in the working directory.
+    ``path``: it may name a file or a directory, which is looked for in the working directory. If
+    there is a ``suffix``, only a word that ends so does: others are names.
     """
 
     name: str
     help: str
     path: bool = False
+    suffix: str = ""
     of_kernel: bool = False  # the help has these options behind those of the machine
 
 
@@ -56,6 +58,10 @@ class FieldOption:
     def parameter(self) -> str:
         """As Python writes it: ``hsa_size``."""
         return self.name.removeprefix("--").replace("-", "_")
+
+    def names_path(self, word: str) -> bool:
+        """Whether ``word`` may name a file or a directory."""
+        return self.option.path and word.endswith(self.option.suffix)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.tools.build import TOOLS, static_program
+
 pytestmark = pytest.mark.e2e
 
-TOOLS = Path(__file__).parents[1] / "support" / "tools"
 SHELL = TOOLS / "shell" / "tool.toml"
 ON_EXT4 = ("--dump-tool", SHELL, "--disk-layout", "ext4", "--hsa-size", "64M")
 RUN_SECONDS = 600
@@ -21,10 +21,7 @@ def program(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("static") / "root"
     for name in ("proc", "sys", "dev"):
         (root / name).mkdir(parents=True)
-    flags = ("-march=zEC12", "-O1", "-static", "-nostdlib", "-ffreestanding")
-    source = TOOLS / "static" / "copy.c"
-    subprocess.run(["s390x-linux-gnu-gcc", *flags, "-o", root / "init", source], check=True)
-    return root
+    return static_program("static/copy.c", root / "init").parent
 
 
 def found(run) -> dict[str, list[str]]:
@@ -55,6 +52,19 @@ def test_a_static_program_that_says_nothing_dumps_the_same(zharness, by_shell, p
     assert run.code == 0, run.out + run.err
     dumps = (each / "dump" / "dump" for each in (output, other))
     same = zharness("dump", "compare", *dumps)  # of one stored crash
+    assert same.code == 0, same.out + same.err
+
+
+def test_the_program_of_s390_tools_dumps_the_same(zharness, by_shell, tmp_path):
+    """It insists on a zfcp device; one that does the same stands in for it."""
+    _, other = by_shell
+    output = tmp_path / "evidence"
+    program = static_program("genuine/program.c", tmp_path / "my zfcpdump: a copy")
+    run = zharness("run", "quick", "--dump-program", program, "--json", "--output", output)
+    assert run.code == 0, run.out + run.err
+    assert run.json["inputs"]["dump tool"] == {"name": "s390-tools"}
+    assert "Dump successful" in (output / "dump/console.log").read_text()
+    same = zharness("dump", "compare", output / "dump/dump", other / "dump/dump")
     assert same.code == 0, same.out + same.err
 
 

@@ -56,7 +56,8 @@ class Chosen:
             if value is not None:
                 for each in value if option.many else (value,):
                     word = str(each)
-                    yield from (option.name, rooted_source(word) if option.option.path else word)
+                    path = option.names_path(word)
+                    yield from (option.name, rooted_source(word) if path else word)
 
     def _common(self) -> Iterator[str]:
         if self.store.absolute() != default_store().absolute():

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.dump_tools.row import Row, recorded
-from harness.dump_tools.table import TOOLS, UNKNOWN
+from harness.dump_tools.table import S390_TOOLS, TOOLS, UNKNOWN, ZFCPDUMP
 from harness.dump_tools.tool import End, Parameters, Said
 from harness.errors import UsageError
 from harness.run.dump_tool import ChosenTool
@@ -19,6 +19,7 @@ from harness.scenario.model import Dump
 TEXT = """
 name = "mine"
 lists = ["mine.list"]
+takes_program = true
 formats = { elf = "", s390 = "form=s390" }
 layouts = ["partition"]
 success = "^all written"
@@ -43,11 +44,20 @@ def test_a_row_becomes_a_tool(file: Path):
     assert tool.result("all written") is Said.COMPLETE
     assert tool.result("sorry, all written") is Said.FAILED
     assert tool.ends == {End.DISABLED_WAIT}
+    assert tool.takes_program
     assert tool.needs[0].option == "XFS_FS"
     told = tool.parameters("s390", DiskLayout.PARTITION, "quiet mine_x=1")
     assert told == Parameters("quiet", "form=s390 mine_x=1")
     with pytest.raises(UsageError, match="mine writes no dump to layout ext4"):
         tool.parameters("elf", DiskLayout.EXT4)
+
+
+def test_of_a_given_program_alone_it_is_the_tool_of_s390_tools():
+    chosen = ChosenTool.of(Dump(program=Path("zfcpdump")))
+    assert chosen.tool is S390_TOOLS
+    assert ChosenTool.of(Dump(tool="zfcpdump", program=Path("x"))).tool is ZFCPDUMP
+    with pytest.raises(ValidationError, match="program: a whole ramdisk is given"):
+        Dump(program=Path("zfcpdump"), initramfs=Path("ramdisk"))
 
 
 def test_evidence_has_the_row(file: Path):

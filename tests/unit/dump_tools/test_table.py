@@ -10,6 +10,8 @@ from harness.dump_tools.table import S390_TOOLS, TOOLS, UNKNOWN, ZFCPDUMP
 from harness.dump_tools.tool import Parameters, Said
 from harness.errors import UsageError
 from harness.host.paths import data_dir
+from harness.images.initramfs import cpio
+from harness.images.initramfs.build import cpio_of
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat
 from tests.support.guests.dump_tool import tool
@@ -34,6 +36,19 @@ def test_ours_understands_what_asks_for_a_format(form):
 def test_the_lists_of_ours_are_there(layout):
     for name in ZFCPDUMP.ramdisk_lists(layout):
         assert (data_dir() / "images" / name).is_file()
+
+
+def test_the_list_for_the_program_of_s390_tools(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/busybox").write_bytes(b"shell")
+    (tmp_path / "zfcpdump").write_bytes(b"program")
+    variables = {"ROOT": str(tmp_path), "PROGRAM": str(tmp_path / "zfcpdump")}
+    lists = S390_TOOLS.ramdisk_lists(DiskLayout.PARTITION)
+    found = {each.name: each for each in cpio.entries(cpio_of(lists, variables))}
+    assert found["zfcpdump"].data == b"program"
+    assert b"exec /zfcpdump" in found["init"].data
+    # 15 partitions of the first SCSI disk: Documentation/admin-guide/devices.txt
+    assert [found[f"dev/sda{n}"].device for n in range(1, 16)] == [(8, n) for n in range(1, 16)]
 
 
 @pytest.mark.parametrize("layout", DiskLayout)

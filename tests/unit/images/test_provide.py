@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from harness.dump_tools.table import S390_TOOLS
 from harness.errors import HostError, UsageError
 from harness.images import provide as images
 from harness.images.disk import DiskSpec
@@ -39,6 +40,7 @@ class Played:
         self.can_build = True
         self.spec: DiskSpec | None = None
         self.host: Kernel | None = None
+        self.variables: Any = None
 
     def parameters(self, built: Built, file: str = "/etc/zfcpdump.conf") -> str | None:
         """Those of the dump tool, in its initramfs."""
@@ -55,6 +57,7 @@ class Played:
     def initramfs(
         self, store: Store, progress: Any, kind: str, lists: Any, variables: Any = None
     ) -> Built:
+        self.variables = variables
         (self.directory / IMAGE).touch()
         return Built(kind, "0" * 20, self.directory, {"lists": list(lists)})
 
@@ -133,6 +136,20 @@ def test_the_initramfs_has_the_parameters_that_the_parmline_cannot_have(
 ):
     built = subject.dump_initramfs(DiskLayout.PARTITION, "dump_format=s390")
     assert played.parameters(built) == "dump_format=s390\n"
+
+
+def test_the_initramfs_takes_the_program_of_a_tool(subject: Images, played: Played, tmp_path: Path):
+    program = tmp_path / "zfcpdump"
+    program.write_bytes(b"#!/bin/sh\n")
+    subject.dump_initramfs(DiskLayout.PARTITION, tool=S390_TOOLS, program=program)
+    assert played.variables == {"PROGRAM": str(program)}
+    with pytest.raises(UsageError, match="the program of the dump tool s390-tools does not come"):
+        subject.dump_initramfs(DiskLayout.PARTITION, tool=S390_TOOLS)
+    with pytest.raises(UsageError, match="the dump tool other takes no program"):
+        subject.dump_initramfs(DiskLayout.PARTITION, tool=OTHER, program=program)
+    program.write_bytes(b"")
+    with pytest.raises(UsageError, match="neither a script nor an ELF program"):
+        subject.dump_initramfs(DiskLayout.PARTITION, tool=S390_TOOLS, program=program)
 
 
 def test_the_initramfs_can_be_of_another_tool(subject: Images, played: Played):

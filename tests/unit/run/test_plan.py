@@ -102,6 +102,7 @@ ELSEWHERE: dict[str, Any] = {
         "partition": 5,
         "table": "gpt",
         "tool": "s390-tools",
+        "program": Path("/zfcpdump"),
         "initramfs": "/i",
         "disk": "/d",
         "kernel": "/k",
@@ -158,3 +159,21 @@ def test_people_can_read_it(tmp_path: Path):
     assert NAME.startswith("sysrq-c-2cpu-512M-")
     assert plan(workload="busy").snapshot_name(DIGESTS).startswith("sysrq-c-busy-2cpu-512M-")
     assert (tmp_path / NAME).parent == tmp_path, "it is one component of a path"
+
+
+def test_a_plan_names_the_files_of_a_dump_tool_in_any_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.toml", "ramdisk", "program", "s390-tools"):
+        (tmp_path / name).touch()
+    told = [
+        Plan("one", Scenario.model_validate({"description": "a test", "dump": dump})).to_json()
+        for dump in (
+            {"tool": "mine.toml", "initramfs": "ramdisk"},
+            {"tool": "s390-tools", "program": "program"},  # a name, whatever is in the directory
+        )
+    ]
+    first, second = (each["scenario"]["dump"] for each in told)
+    assert (first["tool"], first["initramfs"]) == (f"{tmp_path}/mine.toml", f"{tmp_path}/ramdisk")
+    assert (second["tool"], second["program"]) == ("s390-tools", f"{tmp_path}/program")

@@ -370,9 +370,10 @@ OVERRIDDEN = [
     "--dump-tool=s390-tools",
 ]
 GIVEN = ["--dump-kernel=d", "--dump-initramfs=i"]
+PROGRAM = ["--dump-kernel=d", "--dump-program=p"]
 
 
-@pytest.mark.parametrize("kernel", [GIVEN, BUILT])
+@pytest.mark.parametrize("kernel", [GIVEN, BUILT, PROGRAM])
 def test_the_command_that_runs_a_scenario_again_means_the_same(
     zharness, asked, engine_runs, kernel
 ):
@@ -388,7 +389,7 @@ def test_the_command_that_runs_a_scenario_again_means_the_same(
         "--fresh",
     )
     (item,) = items_of(zharness, asked, "m.toml", "-j", "1", *given)
-    named = {word.partition("=")[0] for word in (*OVERRIDDEN, *GIVEN, *BUILT)}
+    named = {word.partition("=")[0] for word in (*OVERRIDDEN, *GIVEN, *BUILT, *PROGRAM)}
     assert named == {option.name for option in OPTIONS}
     program, *arguments = shlex.split(item.again)
     assert program == "zharness"
