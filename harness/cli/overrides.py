@@ -16,6 +16,11 @@ from harness.scenario.options import FieldOption, Written
 Overrides = Mapping[str, Mapping[str, Any]]  # section -> field -> value; None if not given
 
 _PARAMETER = "overrides"
+# the dump tool, and what it is asked for
+OF_TOOL = (
+    *("--dump-tool", "--dump-initramfs", "--dump-program", "--dump-parmline"),
+    *("--disk-layout", "--dump-format"),
+)
 
 
 def overriding(

@@ -8,8 +8,18 @@ from typing import Any, Self
 
 from harness.dump_tools.tool import DumpTool
 from harness.images.kernel.configuration import spoken
-from harness.lab.rules import Group, Rule, Severity, Target, Version, needs, rules
+from harness.lab.rules import NO_TOOL, Group, Rule, Severity, Target, Version, needs, rules
+from harness.run.dump_tool import ChosenTool
 from harness.s390x.disk_layout import DiskLayout
+from harness.scenario.model import Dump
+
+
+def chosen_tool(word: str) -> DumpTool | None:
+    """The tool that one of ``TOOL_WORDS``, or a row's file, means.
+
+    Raises UsageError for another word, and for a file that is no row.
+    """
+    return None if word == NO_TOOL else ChosenTool.of(Dump(tool=word)).tool
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from harness.dump_tools.table import TOOLS, ZFCPDUMP, tool_named
+from harness.dump_tools.table import TOOLS, ZFCPDUMP
 from harness.dump_tools.tool import DumpTool
 from harness.host.paths import data_dir
 from harness.images.kernel.configuration import OFF
@@ -130,11 +130,6 @@ def needs(tool: DumpTool) -> tuple[Rule, ...]:
         )
         for need in tool.needs
     )
-
-
-def chosen_tool(word: str) -> DumpTool | None:
-    """The tool that one of ``TOOL_WORDS`` means; raises UsageError for another word."""
-    return None if word == NO_TOOL else tool_named(word)
 
 
 def known_rules() -> tuple[Rule, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from harness.dump_tools.table import ZFCPDUMP
+from harness.dump_tools.tool import DumpTool
 from harness.errors import ExitCode
 from harness.evidence.directory import RunDirectory
 from harness.evidence.names import CONSOLE
@@ -17,8 +17,8 @@ from harness.images.store import Store
 from harness.progress import Progress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
+from harness.run.dump_tool import ChosenTool
 from harness.run.plan import plan_of, plan_of_crash
-from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.load import load
 
 _TIME = re.compile(r"^\+ +[\d.]+ ?")
@@ -30,7 +30,8 @@ SCENARIO = "quick"
 class Trial:
     """``memory_mb`` is what the kernel and its ramdisk left for the dump tool, in MB (10^6 bytes),
     ``mb_per_second`` the tool's own rate; both are None if the tool did not get that far.
-    ``seconds`` are by phase, ``why`` is the first fault, ``console`` what the dump system printed.
+    ``seconds`` are by phase, ``why`` is the first fault, ``console`` what the dump system printed,
+    and ``said`` the same without numbers and progress, which differ between any two dumps.
     """
 
     kernel: str
@@ -42,38 +43,39 @@ class Trial:
     seconds: Mapping[str, float]
     console: tuple[str, ...]
     evidence: str
+    said: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, kernel: str, hsa_size: int, verdict: Verdict) -> Self:
-        """Make one from a verdict and its evidence."""
+    def of(cls, kernel: str, hsa_size: int, verdict: Verdict, tool: DumpTool) -> Self:
+        """Make one from the verdict on a dump by ``tool``, and its evidence."""
         log = RunDirectory(verdict.directory).dump / CONSOLE
         text = log.read_text(errors="replace") if log.exists() else ""
         finding = next(map(str, verdict.findings), None)
+        console = tuple(_TIME.sub("", line) for line in text.splitlines())
         return cls(
             kernel=kernel,
             hsa_size=hsa_size,
             result=verdict.result,
             why=verdict.error or finding,
-            memory_mb=_number(ZFCPDUMP.memory, text),
-            mb_per_second=_number(ZFCPDUMP.rate, text),
+            memory_mb=_number(tool.memory, text),
+            mb_per_second=_number(tool.rate, text),
             seconds=verdict.timings,
-            console=tuple(_TIME.sub("", line) for line in text.splitlines()),
+            console=console,
             evidence=str(verdict.directory),
+            said=tuple(_said(line for line in console if not tool.is_progress(line))),
         )
 
     @property
     def passed(self) -> bool:
         return self.result is Result.PASS
 
-    @property
-    def said(self) -> list[str]:
-        """The console without numbers and progress, which differ between any two dumps."""
-        lines = (line for line in self.console if not ZFCPDUMP.is_progress(line))
-        texts = (_NUMBER.sub("", line).strip() for line in lines)
-        return [text for text in texts if text not in {"", "."}]
-
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "said"}
+
+
+def _said(lines: Iterable[str]) -> Iterator[str]:
+    texts = (_NUMBER.sub("", line).strip() for line in lines)
+    return (text for text in texts if text not in {"", "."})
 
 
 def _number(pattern: re.Pattern[str] | None, text: str) -> float | None:
@@ -88,12 +90,15 @@ def worst(trials: Iterable[Trial]) -> ExitCode:
 
 @dataclass(frozen=True)
 class Laboratory:
-    """Makes trials: one crash, dumped several times. Evidence goes below ``output``."""
+    """Makes trials: one crash, dumped several times. Evidence goes below ``output``.
+
+    ``how`` are fields of the schema's section [dump] that hold for all of them.
+    """
 
     store: Store
     progress: Progress
     output: Path
-    layout: DiskLayout = DiskLayout.PARTITION
+    how: Mapping[str, Any] = field(default_factory=dict)
 
     def crash(self, memory: int | None = None) -> Snapshot:
         """The crash that all trials dump; made once."""
@@ -103,7 +108,7 @@ class Laboratory:
 
     def trial(self, crash: Snapshot, kernel: Path, hsa_size: int, label: str) -> Trial:
         """Dump it with ``kernel``; raises UsageError if that cannot dump at all."""
-        plan = plan_of_crash(crash, {"kernel": kernel, "hsa_size": hsa_size, "layout": self.layout})
+        plan = plan_of_crash(crash, {**self.how, "kernel": kernel, "hsa_size": hsa_size})
         verdict = engine.dump_snapshot(
             crash,
             plan,
@@ -111,4 +116,5 @@ class Laboratory:
             store=self.store,
             progress=self.progress,
         )
-        return Trial.of(str(kernel), hsa_size, verdict)
+        tool = ChosenTool.of(plan.scenario.dump).tool
+        return Trial.of(str(kernel), hsa_size, verdict, tool)

@@ -11,7 +11,7 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.say import say_json, tell
 from harness.errors import ExitCode, UsageError
-from harness.lab.rules import TOOL_WORDS, Target, chosen_tool
+from harness.lab.rules import TOOL_WORDS, Target
 from harness.s390x.disk_layout import DiskLayout
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
@@ -33,7 +33,10 @@ Source = Annotated[
 ]
 OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="Layout of the dump disk.")]
 Tool = Annotated[
-    str, typer.Option("--tool", metavar="TOOL", help=f"The dump tool: {', '.join(TOOL_WORDS)}.")
+    str,
+    typer.Option(
+        "--tool", metavar="TOOL", help=f"The dump tool: {', '.join(TOOL_WORDS)}, or a TOML file."
+    ),
 ]
 
 
@@ -77,7 +80,7 @@ def check(
     from harness.lab.trial import Laboratory, worst
 
     options.one_of(json=json, markdown=markdown)
-    dump_tool = chosen_tool(tool)
+    dump_tool = lab.chosen_tool(tool)
     images = options.images(store, json=json)
     subject = given(images, configuration, source)
     image = subject.image
@@ -91,7 +94,8 @@ def check(
     trials = []
     if measure and image is not None and _can_dump(images, image):
         place = options.output_path(output, "measure")
-        laboratory = Laboratory(images.store, images.progress, place, disk_layout)
+        how = {"layout": disk_layout}
+        laboratory = Laboratory(images.store, images.progress, place, how)
         trials = measuring.measure(laboratory, image)
     if json:
         document: dict[str, Any] = {

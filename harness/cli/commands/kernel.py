@@ -9,6 +9,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.options import examples
+from harness.cli.overrides import OF_TOOL, Overrides, overriding
 from harness.cli.say import say, say_json
 from harness.errors import UsageError
 from harness.images.kernel.spec import KernelSpec, Role, own_patches
@@ -149,11 +150,15 @@ def museum_() -> None:
     epilog=examples(
         "zharness kernel compare kernel-dump-0123 arch/s390/boot/bzImage",
         "zharness kernel compare old/bzImage new/bzImage --hsa-size 32M --hsa-size 512M",
+        "zharness kernel compare old/bzImage new/bzImage --dump-tool mine.toml",
     )
 )
+@overriding("dump", only=OF_TOOL)
 def compare(
     first: KernelName,
     second: KernelName,
+    *,
+    overrides: Overrides,
     hsa_size: HsaSizes = None,
     output: options.Output = None,
     store: options.StorePath = None,
@@ -161,6 +166,8 @@ def compare(
     markdown: options.Markdown = False,
 ) -> int:
     """Dump one crash with two kernels: verdicts, memory left, rates, times and consoles.
+
+    Both dump with the same tool.
 
     Exit code 1: a dump is wrong. Exit code 3: a run has no verdict.
     """
@@ -174,7 +181,8 @@ def compare(
     kernels = (Path(first), Path(second))
     # complains before anything runs
     known = (images.dump_kernel(kernels[0]), images.dump_kernel(kernels[1]))
-    laboratory = Laboratory(images.store, images.progress, options.output_path(output, "compare"))
+    place = options.output_path(output, "compare")
+    laboratory = Laboratory(images.store, images.progress, place, overrides["dump"])
     pairs = compared(laboratory, kernels, sizes)
     if json:
         say_json([pair.to_json() for pair in pairs])

@@ -20,7 +20,7 @@ from harness.images.kernel.dependencies import Loss
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.provide import Images
 from harness.images.store import Built, Store
-from harness.lab.check import Checked, check, dumps
+from harness.lab.check import Checked, check, chosen_tool, dumps
 from harness.lab.difference import differences
 from harness.lab.given import given
 from harness.lab.rules import Group, Rule, Severity, Target, known_rules, needs, rules, version_of
@@ -125,6 +125,18 @@ def test_old_kernels_also_have_zcore_mem():
     assert found == []
     found = check(values, Target.MACHINE, DiskLayout.PARTITION, (4, 5), None)
     assert [remark.rule.option for remark in found] == ["PROC_VMCORE"]
+
+
+def test_a_tool_of_the_users_own_needs_what_its_row_says(tmp_path: Path):
+    row = tmp_path / "mine.toml"
+    row.write_text("name = 'mine'\nneeds = [{ option = 'XFS_FS', why = 'it writes there' }]\n")
+    tool = chosen_tool(str(row))
+    checked = Checked.of(FITTING, NEW, [Target.QEMU], DiskLayout.PARTITION, tool)
+    assert [remark.rule.option for remark in checked.groups[Group.TOOL]] == ["XFS_FS"]
+    assert not checked.holds
+    assert chosen_tool("none") is None
+    with pytest.raises(UsageError):
+        chosen_tool(str(tmp_path / "missing.toml"))
 
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=lambda tool: tool.name)
