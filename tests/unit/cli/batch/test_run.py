@@ -348,38 +348,32 @@ def test_every_override_is_an_option_and_a_field():
     assert {option.name for option in OPTIONS} < set(parameters)
 
 
-BUILT = [
-    "--dump-source=linux@v6.9",
-    "--dump-patch=a",
-    "--dump-patch=b",
-    "--dump-config=CONFIG_X=y",
+MACHINE = ["--memory=1G", "--smp=4", "--hsa-size=32M", "--kernel=k", "--vmlinux=v"]
+PREPARED = [
+    *("--dump-tool=s390-tools", "--dump-parmline=dump_debug=6 x"),
+    *("--disk-layout=ext4", "--dump-format=s390", "--disk-size=2G", "--disk-sector-size=512"),
+    *("--dump-partition=3", "--partition-table=gpt"),
+    *("--disk-files=1", "--older-dumps=1", "--disk-damage=journal", "--dump-answer=a => b"),
 ]
-OVERRIDDEN = [
-    "--memory=1G",
-    "--smp=4",
-    "--hsa-size=32M",
-    "--disk-layout=ext4",
-    "--dump-format=s390",
-    "--disk-size=2G",
-    "--disk-sector-size=512",
-    "--dump-partition=3",
-    "--partition-table=gpt",
-    "--kernel=k",
-    "--vmlinux=v",
-    "--dump-parmline=dump_debug=6 x",
-    "--dump-tool=s390-tools",
+BUILT = [
+    *("--dump-source=linux@v6.9", "--dump-patch=a", "--dump-patch=b"),
+    "--dump-config=CONFIG_X=y",
 ]
 GIVEN = ["--dump-kernel=d", "--dump-initramfs=i"]
 PROGRAM = ["--dump-kernel=d", "--dump-program=p"]
+DUMPS = [[*PREPARED, *GIVEN], [*PREPARED, *BUILT], [*PREPARED, *PROGRAM], ["--dump-disk=x"]]
 
 
-@pytest.mark.parametrize("kernel", [GIVEN, BUILT, PROGRAM])
-def test_the_command_that_runs_a_scenario_again_means_the_same(
-    zharness, asked, engine_runs, kernel
-):
+def test_every_option_is_given_when_a_scenario_is_run_again():
+    named = {word.partition("=")[0] for words in (MACHINE, *DUMPS) for word in words}
+    assert named == {option.name for option in OPTIONS}
+
+
+@pytest.mark.parametrize("dump", DUMPS, ids=["given", "built", "program", "disk"])
+def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs, dump):
     given = (
-        *OVERRIDDEN,
-        *kernel,
+        *MACHINE,
+        *dump,
         "--time-factor",
         "2",
         "--store",
@@ -389,8 +383,6 @@ def test_the_command_that_runs_a_scenario_again_means_the_same(
         "--fresh",
     )
     (item,) = items_of(zharness, asked, "m.toml", "-j", "1", *given)
-    named = {word.partition("=")[0] for word in (*OVERRIDDEN, *GIVEN, *BUILT, *PROGRAM)}
-    assert named == {option.name for option in OPTIONS}
     program, *arguments = shlex.split(item.again)
     assert program == "zharness"
     assert zharness(*arguments) == 0
