@@ -197,6 +197,15 @@ Member = Annotated[
         show_default=False,
     ),
 ]
+Members = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--member",
+        metavar="PATH",
+        help="On a disk: take this file of a file system. Twice: one for each dump.",
+        show_default=False,
+    ),
+]
 SectorSize = Annotated[
     int | None,
     typer.Option(

@@ -40,6 +40,12 @@ def open_image(path: Path) -> File:
         return File(path, os.fdopen(os.dup(file.fileno()), "rb"))
 
 
+def in_qcow2(path: Path) -> bool:
+    """Whether a file is a qcow2 image; raises EvidenceError if it cannot be read."""
+    with File.open(path) as image:
+        return is_qcow2(image)
+
+
 def copy_image(source: Path, target: Path) -> str:
     """Copy the disk in an image to the new raw file ``target``; returns the image's format.
 

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from harness.cli.commands.dump.extract import hex_lines
+from harness.cli.commands.dump.judge import for_judges
 from harness.dump.describe import describe
 from harness.dump.detect import open_dump
 from harness.dump.formats.table import writers
 from harness.errors import ExitCode
+from harness.progress import NoProgress
 from tests.support.command_line.zharness import command, zharness
 from tests.support.disks.ext import add, make_disk
+from tests.support.disks.qcow2 import qcow2
 from tests.support.evidence import MEMORY, written
 from tests.support.kernels.crashed_kernel import PANIC, PREFIXES, CrashedKernel, vmcoreinfo
 from tests.support.kernels.vmlinux import vmlinux
@@ -123,6 +126,33 @@ def test_what_a_partition_table_counts_in_can_be_forced(disk: Path):
     done = zharness(*named, "513")
     assert done.returncode == ExitCode.USAGE
     assert "'513' is no size of a sector: 512 or 4096" in done.stderr
+
+
+def test_files_on_disks_are_compared(disk: Path, dump_file: Path):
+    member = ("--member", "dump.elf")
+    done = zharness("dump", "compare", disk, dump_file, *member, "--member", "")
+    assert done.returncode == ExitCode.PASS, done.stderr
+    assert zharness("dump", "compare", disk, disk, *member).returncode == ExitCode.PASS
+    counted = zharness("dump", "compare", disk, disk, *member, "--sector-size", "4096")
+    assert counted.returncode == ExitCode.ERROR
+    done = zharness("dump", "compare", disk, dump_file, *member, *member, *member)
+    assert done.returncode == ExitCode.USAGE
+    assert "--member: there are two dumps, not 3" in done.stderr
+
+
+def test_judges_get_a_file_of_a_disk_as_a_file(disk: Path, dump_file: Path):
+    with for_judges(disk, "dump.elf", None, NoProgress()) as (plain, _):
+        assert plain.read_bytes() == dump_file.read_bytes()
+    assert not plain.exists()
+
+
+def test_judges_get_a_qcow2_image_as_a_plain_one(disk: Path, tmp_path: Path):
+    image = tmp_path / "disk.qcow2"
+    image.write_bytes(qcow2(disk.read_bytes()))
+    with for_judges(image, None, 512, NoProgress()) as (plain, size):
+        assert (plain.read_bytes(), size) == (disk.read_bytes(), 512)
+    with for_judges(disk, None, None, NoProgress()) as (plain, _):
+        assert plain == disk
 
 
 def test_info_as_json(dump_file: Path):

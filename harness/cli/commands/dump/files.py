@@ -29,6 +29,7 @@ INFO_EXAMPLES = examples(
 COMPARE_EXAMPLES = examples(
     "zharness dump compare dump.elf dump.s390  # the same crash in another format",
     "zharness dump compare a.elf b.elf --json > differences.json",
+    "zharness dump compare disk.img b.elf --member /dump.0 --member ''",
 )
 CHECK_EXAMPLES = examples(
     "zharness dump check dump.elf",
@@ -89,20 +90,24 @@ def info(
 def compare(
     one: Annotated[Path, options.path_argument(metavar="A", help="A dump, in any known format.")],
     other: Annotated[Path, options.path_argument(metavar="B", help="Another dump, in any format.")],
+    member: options.Members = None,
+    sector_size: options.SectorSize = None,
     json: options.Json = False,
     limit_factor: options.LimitFactor = 1,
 ) -> int:
     """Compare two dumps: memory map, every page, every CPU's registers, VMCOREINFO.
 
+    One --member is for both dumps, two are for A and B; '' is for a dump that needs none.
     Exit codes: 0 they are the same, 1 they differ, 3 one of them cannot be read.
     """
     from harness.dump.detect import open_dump
     from harness.inspect.compare import compare
 
+    members = _two(member)
     with (
         _limited(limit_factor, one, other),
-        open_dump(one) as first,
-        open_dump(other) as second,
+        open_dump(one, members[0], sector_size) as first,
+        open_dump(other, members[1], sector_size) as second,
     ):
         results = compare(first, second, progress_for(json=json, verbose=False))
         what = {"first": _identity(first), "second": _identity(second)}
@@ -146,6 +151,8 @@ def judge(
             show_default=False,
         ),
     ] = None,
+    member: options.Member = None,
+    sector_size: options.SectorSize = None,
     store: options.StorePath = None,
     json: options.Json = False,
 ) -> int:
@@ -155,14 +162,17 @@ def judge(
     2 none of them knows this kind of dump, 3 the dump cannot be opened, or a guest does not come
     up.
     """
-    from harness.cli.commands.dump.judge import opinions
+    from harness.cli.commands.dump.judge import for_judges, opinions
     from harness.dump.detect import open_dump
     from harness.images.store import Store
 
     progress = progress_for(json=json, verbose=False)
     images = Store(options.store_path(store), progress)
-    with open_dump(file) as dump:
-        results = opinions(file, dump, vmlinux, suite, images, progress)
+    with (
+        for_judges(file, member, sector_size, progress) as (plain, size),
+        open_dump(plain, sector_size=size) as dump,
+    ):
+        results = opinions(plain, dump, vmlinux, suite, images, progress)
         what = {"dump": _identity(dump)}
     return _show(what, results, ("they agree", "not all agree"), json)
 
@@ -213,6 +223,16 @@ def convert(
         say_json({"file": str(target), "format": to, "size": target.stat().st_size})
     else:
         say(f"{target}: {to}, {target.stat().st_size} bytes")
+
+
+def _two(members: list[str] | None) -> tuple[str | None, str | None]:
+    """The members of two dumps; raises UsageError for more than two."""
+    from harness.errors import UsageError
+
+    given = [member or None for member in members or [""]]
+    if len(given) > 2:
+        raise UsageError(f"--member: there are two dumps, not {len(given)}")
+    return given[0], given[-1]
 
 
 @contextmanager

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from harness.dump.detect import open_dump
+from harness.dump.given_disk.image import copy_image, in_qcow2
 from harness.dump.reader import Dump
+from harness.dump.sparse_writer import copy_content
 from harness.errors import UsageError
 from harness.host.paths import require_file
 from harness.images.store import Store
@@ -14,6 +20,27 @@ from harness.judges.crash.guest import Crash
 from harness.judges.zgetdump import Zgetdump
 from harness.progress import Progress
 from harness.verify.findings import CheckResult
+
+
+@contextmanager
+def for_judges(
+    file: Path, member: str | None, sector_size: int | None, progress: Progress
+) -> Iterator[tuple[Path, int | None]]:
+    """The file that the judges get, and the size of its sectors, if that is to be told.
+
+    They know no qcow2 and no file systems, so these are copied out of their image.
+    """
+    with TemporaryDirectory(prefix="judge-") as scratch:
+        plain = Path(scratch) / file.name
+        if member is not None:
+            with open_dump(file, member, sector_size) as dump:
+                copy_content(dump.content, plain, progress)
+            yield plain, None
+        elif in_qcow2(file):
+            copy_image(file, plain)
+            yield plain, sector_size
+        else:
+            yield file, sector_size
 
 
 def opinions(
