@@ -102,10 +102,11 @@ def dump_disk(
         disk = directory / DISK
         kernel = host_kernel()
         with progress.task(f"prepare a {spec.layout} {kind} with zipl"):
-            tools = Tools(log, f"a {spec.layout} disk", _FIXED)
+            tools = Tools(log, f"a {spec.layout} disk", FIXED)
             _make_table(disk, spec, tools)
             if spec.layout.is_file_system:
-                _make_file_system(disk, spec, tools)
+                start, size = spec.place.start, spec.place.size(spec.size)
+                make_file_system(disk, spec.layout, start, size, spec.sector_size, tools)
             shown = Disk(disk, sector_size=spec.sector_size)
             run_zipl(guest, kernel, shown, spec.layout, boot, log, spec.place.number)
             check_boot_records(disk, spec.layout, spec.sector_size, spec.place)
@@ -124,6 +125,8 @@ def dump_disk(
         inputs["sector_size"] = spec.sector_size
     if not spec.place.is_plain:
         inputs["partition"] = f"{spec.place.number} of {spec.place.table}"
+    if spec.place.neighbour is not None:
+        inputs["neighbour"] = str(spec.place.neighbour)
     return store.get(f"{kind}-{spec.layout}", inputs, build)
 
 
@@ -205,31 +208,33 @@ def _problem(disk: Path, layout: DiskLayout, sector_size: int, expected: Placeme
     return None
 
 
-_FIXED = {"E2FSPROGS_FAKE_TIME": TIME}
+FIXED = {"E2FSPROGS_FAKE_TIME": TIME}
 
 
-def _make_file_system(disk: Path, spec: DiskSpec, tools: Tools) -> None:
+def make_file_system(
+    disk: Path, layout: DiskLayout, start: int, size: int, sector_size: int, tools: Tools
+) -> None:
+    """Make a file system of ``size`` bytes at byte ``start`` of an image; raises BuildError."""
     options = (
-        f"offset={spec.place.start}",
+        f"offset={start}",
         "root_owner=0:0",
         f"hash_seed={UUID}",
         "lazy_itable_init=0",  # otherwise the dump kernel would write the tables during the dump
         "lazy_journal_init=1",  # a new image is all zeros anyway
     )
-    kib = spec.place.size(spec.size) // 1024
     # mke2fs takes an image for a disk with sectors of 512 bytes; a block is one or more sectors
-    block = () if spec.sector_size == BLOCK_SIZE else ("-b", str(spec.sector_size))
+    block = () if sector_size == BLOCK_SIZE else ("-b", str(sector_size))
     tools.run(
         [
             "mke2fs",
             *("-q", "-F"),
-            *("-t", str(spec.layout)),
+            *("-t", str(layout)),
             *("-m", "0"),  # no blocks are reserved for root: the dump may use all
             *("-U", UUID),
             *block,
             *("-E", ",".join(options)),
             str(disk),
-            f"{kib}k",
+            f"{size // 1024}k",
         ]
     )
 

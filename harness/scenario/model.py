@@ -19,7 +19,7 @@ from pydantic import (
 from harness.errors import UsageError
 from harness.images.kernel import configuration
 from harness.images.kernel.spec import KernelSpec, Role
-from harness.images.partitions import MOST, PartitionTable, Placement
+from harness.images.partitions import MOST, Neighbour, PartitionTable, Placement
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.zipl import BLOCK_SIZE, SECTOR_SIZES
@@ -170,7 +170,7 @@ OF_DISK = frozenset(
     {
         *("kernel", "source", "patches", "config", "initramfs", "program", "parmline"),
         *("layout", "disk_size", "table"),
-        *("files", "older_dumps", "damage"),
+        *("files", "older_dumps", "damage", "beside"),
     }
 )
 # what is found out if nothing is said
@@ -230,6 +230,10 @@ class Dump(_WithKernel):
     table: Annotated[
         PartitionTable, Option("--partition-table", "The dump disk's partition table.")
     ] = Field(PartitionTable.DOS, description="partition table of the dump disk")
+    beside: Annotated[
+        Neighbour | None,
+        Option("--dump-beside", "Where a partition with a file system is: before or after."),
+    ] = Field(None, description="a file system with files, beside a raw dump partition")
     files: Annotated[
         int | None, Option("--disk-files", "Seed of files that are on the dump disk before.")
     ] = Field(
@@ -289,7 +293,7 @@ class Dump(_WithKernel):
     @property
     def place(self) -> Placement:
         """The dump's partition."""
-        return Placement(self.partition, self.table)
+        return Placement(self.partition, self.table, self.beside)
 
     @model_validator(mode="after")
     def _given_disk_stays_as_it_is(self) -> Self:
@@ -312,6 +316,8 @@ class Dump(_WithKernel):
 
     @model_validator(mode="after")
     def _files_have_a_place(self) -> Self:
+        if self.beside is not None:
+            return self._require_only_files_beside()
         if self.files is not None and not self.layout.is_file_system:
             raise ValueError(f"files: layout {self.layout} has no file system for them")
         others = [name for name in ("older_dumps", "damage") if getattr(self, name)]
@@ -319,6 +325,18 @@ class Dump(_WithKernel):
             raise ValueError(f"{others[0]}: needs dump.files, the seed of what is on the disk")
         if Damage.JOURNAL in self.damage and self.layout is DiskLayout.EXT2:
             raise ValueError(f"damage: {self.layout} has no journal")
+        return self
+
+    def _require_only_files_beside(self) -> Self:
+        if self.layout.is_file_system:
+            raise ValueError(f"beside: layout {self.layout} is a file system itself")
+        if self.files is None:
+            raise ValueError("beside: needs dump.files, the seed of what is there")
+        others = [name for name in ("older_dumps", "damage") if getattr(self, name)]
+        if others:
+            raise ValueError(f"{others[0]}: no dump goes to the file system beside the dump's")
+        if self.place.fault is not None:
+            raise ValueError(f"beside: {self.place.fault}")
         return self
 
     @model_validator(mode="after")

@@ -15,8 +15,9 @@ from harness.dump.disk.partition_table import partition_numbered
 from harness.errors import HarnessError
 from harness.evidence.known_files import KnownFile
 from harness.images.command import Tools
-from harness.images.disk import TIME
+from harness.images.disk import FIXED, make_file_system
 from harness.run.used_disk.content import LINK, LINKED, Content
+from harness.s390x.disk_layout import DiskLayout
 
 _ANSWER = 1 << 20  # bytes
 _FREE = re.compile(r"^Free blocks: +(\d+)$", re.MULTILINE)
@@ -30,9 +31,17 @@ class Editor:
     """
 
     def __init__(self, disk: Path, number: int, sector_size: int, log: Path) -> None:
-        self.disk, self._tools = disk, Tools(log, "a used dump disk", {"E2FSPROGS_FAKE_TIME": TIME})
+        self.disk, self._tools = disk, Tools(log, "a used dump disk", FIXED)
+        self._sector_size = sector_size
         with File.open(disk) as image:
-            self.start = partition_numbered(image, number, sector_size).start
+            place = partition_numbered(image, number, sector_size)
+        self.start, self._size = place.start, place.size
+
+    def make_file_system(self) -> None:
+        """Make an ext4 file system, where none is needed to load the dump system."""
+        make_file_system(
+            self.disk, DiskLayout.EXT4, self.start, self._size, self._sector_size, self._tools
+        )
 
     def change(self, requests: Sequence[str]) -> None:
         """Carry out requests of debugfs; it does not tell whether they succeeded."""

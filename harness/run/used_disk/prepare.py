@@ -32,6 +32,8 @@ def prepare(disk: Path, dump: Dump, into: Path) -> None:
     number = files_partition(dump)
     with TemporaryDirectory(prefix="log-", dir=disk.parent) as logs:
         editor = Editor(disk, number, dump.sector_size, Path(logs) / "log")
+        if dump.beside is not None:
+            editor.make_file_system()
         known = editor.write(known_files(dump.files))
         editor.link()
         if dump.older_dumps:
@@ -59,6 +61,8 @@ def look_again(disk: Path, dump: Dump, into: Path) -> None:
 
 def files_partition(dump: Dump) -> int:
     """The number of the partition with the known files."""
+    if (beside := dump.place.neighbour_number) is not None:
+        return beside
     where = ChosenTool.of(dump).tool.destination(dump.parmline)
     return where.partition or dump.partition
 

@@ -110,6 +110,7 @@ ELSEWHERE: dict[str, Any] = {
         "patches": ["another.patch"],
         "config": ["CONFIG_ANOTHER=y"],
         "parmline": "dump_debug=6",
+        "beside": "after",
         "files": 1,
         "older_dumps": 2,
         "damage": ["journal"],
@@ -131,7 +132,10 @@ ELSEWHERE: dict[str, Any] = {
 
 FAILING = {"verdict": "FAIL", "findings": ["x"]}  # one needs the other
 USED = {"layout": "ext4", "files": 3}
-NEEDED = dict.fromkeys(FAILING, FAILING) | dict.fromkeys(("files", "older_dumps", "damage"), USED)
+NEEDED: dict[str, dict[str, Any]] = dict.fromkeys(FAILING, FAILING) | dict.fromkeys(
+    ("files", "older_dumps", "damage"), USED
+)
+NEEDED["beside"] = {"files": 3}
 
 
 def test_how_it_is_dumped_and_verified_does_not():

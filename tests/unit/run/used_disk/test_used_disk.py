@@ -13,6 +13,7 @@ from harness.dump.disk.look_for_files import ext_files
 from harness.errors import HarnessError, UsageError
 from harness.evidence.known_files import KnownFile, KnownFiles
 from harness.host.tools import find_tool
+from harness.images.command import Tools
 from harness.progress import NoProgress
 from harness.run.used_disk import content, prepare
 from harness.run.used_disk.editor import Editor
@@ -172,3 +173,22 @@ def test_nothing_is_done_to_a_disk_without_known_files(tmp_path):
     prepare.look_again(disk, Dump(layout="ext4"), tmp_path)
     assert disk.read_bytes() == before
     assert KnownFiles.load(tmp_path) is None
+
+
+@pytest.mark.parametrize(("neighbour", "number"), [("before", 2), ("after", 1)])
+def test_a_file_system_beside_the_dump_has_its_files(tmp_path, neighbour, number):
+    fields = {"files": 1, "beside": neighbour, "partition": number, "table": "gpt"}
+    dump = Dump.model_validate(fields)
+    disk = tmp_path / "disk.img"
+    with disk.open("xb") as file:
+        file.truncate(64 << 20)
+    dump.place.write(disk, 512, Tools(tmp_path / "log", "a disk"))
+    prepare.prepare(disk, dump, tmp_path)
+    assert changed(disk, dump, tmp_path) == set()
+    with disk.open("r+b") as file:  # as a tool would that takes the disk for its partition
+        file.seek(dump.place.start)
+        file.write(bytes(dump.place.size(64 << 20)))
+    assert changed(disk, dump, tmp_path) == set()
+    with disk.open("r+b") as file:
+        file.write(bytes(64 << 20))
+    assert len(changed(disk, dump, tmp_path)) == len(content.FILES)
