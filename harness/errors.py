@@ -8,6 +8,7 @@
     |   +-- UnknownNameError           nothing has this name
     +-- HostError             exit 3   this host lacks a tool, a version, memory or space
     +-- BuildError            exit 3   an image could not be built
+    |   +-- ZiplRefused                a zipl that is under test did not prepare a disk
     +-- ProtocolError         exit 3   a peer (QMP, gdbstub, SCLP) broke its protocol
     +-- QemuDied              exit 3   a QEMU process ended on its own
     +-- NotLoaded             exit 3   QEMU's boot firmware did not load a disk
@@ -84,6 +85,10 @@ class HostError(HarnessError):
 
 class BuildError(HarnessError):
     """An image could not be built; the message names the image and the log."""
+
+
+class ZiplRefused(BuildError):
+    """A zipl that is under test did not prepare a disk; the message has its own words."""
 
 
 class ProtocolError(HarnessError):

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BuildError, UsageError
+from harness.errors import BuildError, UsageError, ZiplRefused
 from harness.images.command import Tools
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
 from harness.images.partitions import MIB, Placement
 from harness.images.store import Built, Store
+from harness.images.zipl.chosen import Zipl
 from harness.images.zipl_guest import BootFiles, builder_initramfs, run_zipl
 from harness.progress import Progress
 from harness.qemu.disk import Disk
@@ -57,7 +58,8 @@ _SIGNATURE = b"\x55\xaa"
 class DiskSpec:
     """A disk of ``size`` bytes that loads ``kernel`` with ``ramdisk`` and ``parmline``.
 
-    ``sector_size`` is in bytes; partition table and boot records count in sectors.
+    ``sector_size`` is in bytes; partition table and boot records count in sectors. ``zipl`` is
+    one that is under test.
     """
 
     layout: DiskLayout
@@ -67,6 +69,7 @@ class DiskSpec:
     parmline: str
     sector_size: int = BLOCK_SIZE
     place: Placement = PLAIN
+    zipl: Zipl | None = None  # default: that of the images' own packages
 
 
 def size_for(
@@ -92,11 +95,11 @@ def dump_disk(
     ``host_kernel`` gives the kernel of the builder guest; it is called only if a guest must run.
 
     Raises UsageError for a size that cannot hold kernel and ramdisk, BuildError if zipl
-    fails, HostError if the kernel changes meanwhile.
+    fails (ZiplRefused if it is under test), HostError if the kernel changes meanwhile.
     """
     boot = BootFiles(spec.kernel.image, spec.ramdisk.path / IMAGE, spec.parmline)
     _check_size(spec, boot)
-    guest = builder_initramfs(store, progress)
+    guest = builder_initramfs(store, progress, spec.zipl)
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         disk = directory / DISK
@@ -108,9 +111,11 @@ def dump_disk(
                 start, size = spec.place.start, spec.place.size(spec.size)
                 make_file_system(disk, spec.layout, start, size, spec.sector_size, tools)
             shown = Disk(disk, sector_size=spec.sector_size)
-            run_zipl(guest, kernel, shown, spec.layout, boot, log, spec.place.number)
-            check_boot_records(disk, spec.layout, spec.sector_size, spec.place)
+            run_zipl(guest, kernel, shown, spec.layout, boot, log, spec.place.number, spec.zipl)
+            _check_work(disk, spec)
         spec.kernel.require_unchanged()
+        if spec.zipl is not None:
+            return {"zipl": dict(spec.zipl.identity)}
         return {"zipl": _version_of("s390-tools", guest)}
 
     inputs = {
@@ -137,6 +142,15 @@ def check_boot_records(
     problem = _problem(disk, layout, sector_size, place)
     if problem is not None:
         raise BuildError(f"zipl left a {layout} disk that is not right: {problem}")
+
+
+def _check_work(disk: Path, spec: DiskSpec) -> None:
+    try:
+        check_boot_records(disk, spec.layout, spec.sector_size, spec.place)
+    except BuildError as error:
+        if spec.zipl is None:
+            raise
+        raise ZiplRefused(f"{spec.zipl.name}: {error.message}") from error
 
 
 def make_partition(disk: Path, size: int, sector_size: int = BLOCK_SIZE) -> None:

@@ -47,6 +47,7 @@ from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.needs import Wanted, require
 from harness.images.partitions import Placement
 from harness.images.store import Built, Store
+from harness.images.zipl.chosen import chosen_zipl
 from harness.progress import Progress
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.zipl import BLOCK_SIZE
@@ -210,8 +211,12 @@ class Images:
         size: int | None = None,
         sector_size: int = BLOCK_SIZE,
         place: Placement = PLAIN,
+        zipl: str | None = None,
     ) -> Built:
-        """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides the computed size."""
+        """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides the computed size.
+
+        ``zipl`` is a suite or a path; see ``chosen_zipl``.
+        """
         if parmline and not layout.is_file_system:
             raise UsageError(
                 f"zipl -d takes no kernel parameters for a dump partition: {parmline}",
@@ -225,6 +230,7 @@ class Images:
             f"{FILE_SYSTEM_PARMLINE} {parmline}".strip() if layout.is_file_system else "",
             sector_size,
             place,
+            None if zipl is None else chosen_zipl(self.store, self.progress, zipl),
         )
         return dump_disk(
             self.store, self.progress, spec, host_kernel=lambda: self._builder_kernel(kernel)

@@ -348,7 +348,7 @@ class Store:
         """A failed build's error as the user shall see it."""
         if says_disk_is_full(error.message):
             return self._no_space(name)
-        return BuildError(error.message, hint=error.hint or f"see {log}")
+        return type(error)(error.message, hint=error.hint or f"see {log}")
 
     def _no_space(self, name: str) -> HostError:
         return HostError(

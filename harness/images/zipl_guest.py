@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.errors import BuildError
+from harness.errors import BuildError, ZiplRefused
 from harness.images.guest_job import run_job
 from harness.images.initramfs.build import BUILDER, IMAGE, PAYLOAD, cpio_of, initramfs
 from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store
+from harness.images.zipl.chosen import Zipl
 from harness.progress import Progress
 from harness.qemu.disk import Disk
 from harness.qemu.process import console_path
@@ -31,9 +32,13 @@ class BootFiles:
     parmline: str
 
 
-def builder_initramfs(store: Store, progress: Progress) -> Built:
-    """The initramfs of the builder guest; ``key`` identifies zipl and how it is called."""
-    return initramfs(store, progress, "initramfs-builder", BUILDER)
+def builder_initramfs(store: Store, progress: Progress, zipl: Zipl | None = None) -> Built:
+    """The initramfs of the builder guest; ``key`` identifies zipl and how it is called.
+
+    Without ``zipl`` it has that of the images' own packages.
+    """
+    files = () if zipl is None else zipl.files
+    return initramfs(store, progress, "initramfs-builder", BUILDER, more=files)
 
 
 def run_zipl(
@@ -44,11 +49,13 @@ def run_zipl(
     boot: BootFiles,
     log: Path,
     number: int = 1,
+    zipl: Zipl | None = None,
 ) -> None:
     """Make partition ``number`` of ``disk`` bootable for ``layout``, in place.
 
     ``host_kernel`` and ``guest`` run in the builder; its console is appended to ``log``.
-    Raises BuildError with zipl's own words if it fails or does not end.
+    Raises BuildError with zipl's own words if it fails or does not end: ZiplRefused if that is
+    ``zipl``, which ``guest`` was made with.
     """
     with TemporaryDirectory(prefix="builder-", dir=log.parent) as name:
         directory = Path(name)
@@ -66,6 +73,8 @@ def run_zipl(
             complaint = run_job(spec, directory, JOB, SECONDS)
         finally:
             _keep_console(console_path(directory), log)
+    if complaint is not None and zipl is not None:
+        raise ZiplRefused(f"{zipl.name} refused to prepare the {layout} disk: {complaint}")
     if complaint is not None:
         raise BuildError(f"zipl did not prepare the {layout} disk: {complaint}")
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from harness import __version__
 from harness.host.paths import require_file
-from harness.images.debian.packages import FOR_ALL_IMAGES
+from harness.images.debian.packages import FOR_ALL_IMAGES, zipl_set
 from harness.images.disk import DISK
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
 from harness.images.needs import Wanted
 from harness.images.provide import Images
 from harness.images.store import Built
+from harness.images.zipl.choice import is_path
 from harness.qemu.binary import QemuBinary
 from harness.qemu.spec import MachineSpec
 from harness.run.dump_tool import ChosenTool
@@ -101,8 +102,9 @@ class DumpInputs:
     def wanted(plan: Plan) -> Wanted:
         """What they are built of."""
         dump = plan.scenario.dump
-        given = dump.kernel or dump.disk
-        return Wanted(() if given else (dump.kernel_spec,), FOR_ALL_IMAGES, machine=True)
+        kernels = () if dump.kernel or dump.disk else (dump.kernel_spec,)
+        zipl = () if dump.zipl is None or is_path(dump.zipl) else (zipl_set(dump.zipl),)
+        return Wanted(kernels, (*FOR_ALL_IMAGES, *zipl), machine=True)
 
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> DumpInputs:
@@ -131,6 +133,7 @@ class DumpInputs:
             size=dump.disk_size,
             sector_size=dump.sector_size,
             place=dump.place,
+            zipl=dump.zipl,
         )
         return cls(kernel, initramfs, disk, chosen)
 
@@ -144,6 +147,7 @@ class DumpInputs:
             "dump kernel": self.kernel.identity(),
             "dump initramfs": self.initramfs.key,
             "dump disk": self.disk.key,
+            "zipl": self.disk.manifest["zipl"],
         }
 
 

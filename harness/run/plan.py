@@ -15,6 +15,7 @@ from harness.errors import EvidenceError, OverrideError, UsageError
 from harness.evidence.snapshot import FORMAT, Snapshot
 from harness.files.json_file import as_model
 from harness.files.plain_file import is_there
+from harness.images.zipl.choice import is_path
 from harness.machine.system.crash import Crash
 from harness.scenario.faults import located_fault
 from harness.scenario.load import SUFFIX, split_cell
@@ -84,6 +85,9 @@ class Plan:
             kernel = scenario[section]
             kernel["source"] = kernel["source"] and rooted_source(kernel["source"])
             kernel["patches"] = list(map(rooted, kernel["patches"]))
+        zipl = self.scenario.dump.zipl
+        if zipl is not None and is_path(zipl):
+            scenario["dump"]["zipl"] = rooted(zipl)
         if self.scenario.dump.disk is not None:  # what is not said, is the disk's
             for field in OF_DISK | FOUND_ON_DISK:
                 if not self.scenario.dump.given(field):

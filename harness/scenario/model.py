@@ -20,6 +20,7 @@ from harness.errors import UsageError
 from harness.images.kernel import configuration
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.partitions import MOST, Neighbour, PartitionTable, Placement
+from harness.images.zipl.choice import require_choice
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.zipl import BLOCK_SIZE, SECTOR_SIZES
@@ -62,6 +63,13 @@ def _configuration_line(line: str) -> str:
     except UsageError as error:
         raise refusal(f"{error.message}; {error.hint}") from None
     return line
+
+
+def _zipl(choice: str) -> str:
+    try:
+        return require_choice(choice)
+    except UsageError as error:
+        raise refusal(f"{error.message}; {error.hint}") from None
 
 
 Size = Annotated[
@@ -169,7 +177,7 @@ class Crashed(_WithKernel):
 OF_DISK = frozenset(
     {
         *("kernel", "source", "patches", "config", "initramfs", "program", "parmline"),
-        *("layout", "disk_size", "table"),
+        *("layout", "disk_size", "table", "zipl"),
         *("files", "older_dumps", "damage", "beside"),
     }
 )
@@ -252,6 +260,10 @@ class Dump(_WithKernel):
         tuple[Answer, ...],
         Option("--dump-answer", "Operator's answer on the dump console: 'REGEX => TEXT'."),
     ] = Field((), description="what the operator answers at the dump system's console")
+    zipl: Annotated[
+        Annotated[str, AfterValidator(_zipl)] | None,
+        Option("--zipl", "zipl that prepares the dump disk: a Debian suite, or a path.", path=True),
+    ] = Field(None, description="the zipl that prepares the dump disk: a suite, or a path")
     tool: Annotated[
         str | None,
         Option(

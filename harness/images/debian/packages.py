@@ -109,6 +109,15 @@ _CRASH_SUITE = "forky"
 FOR_ALL_IMAGES = (USER_SPACE, PYTHON)
 
 
+def zipl_set(suite: str) -> PackageSet:
+    """What a suite's zipl needs: s390-tools, and a libc.
+
+    That libc is the suite's own, as its cross compilers have it: unlike libc6 it is not replaced
+    by a point release, so a mirror that is being updated has it, too.
+    """
+    return PackageSet("packages-zipl", suite, ("libc6-s390x-cross", "s390-tools"))
+
+
 def judge_set(suite: str | None) -> PackageSet:
     """The packages that only zgetdump needs: of the images' suite, or of trixie or a later one."""
     return JUDGE if suite is None else PackageSet("packages-judge", suite, _NEWER_JUDGE)

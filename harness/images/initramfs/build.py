@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -34,16 +35,19 @@ def initramfs(
     kind: str,
     lists: Sequence[str],
     variables: Mapping[str, str] = MappingProxyType({}),
+    more: Iterable[cpio.Entry] = (),
 ) -> Built:
     """A gzip-compressed initramfs from ``lists`` (below ``images/``), in that order.
 
     A list may have an absolute path; if it names an entry again, it replaces that entry.
-    ``variables`` as in ``cpio_of``, beside ${ROOT}.
+    ``variables`` as in ``cpio_of``, beside ${ROOT}. The entries ``more`` come last.
     The same lists and files give the same bytes. Raises UsageError naming list, line and field.
     """
     packages = unpacked(store, progress, USER_SPACE)
     entries = _entries(lists, {"ROOT": str(packages.path / ROOT), **variables})
-    archive = cpio.archive(precompiled(entries, lambda: images_python(store, progress)))
+    archive = cpio.archive(
+        precompiled(chain(entries, more), lambda: images_python(store, progress))
+    )
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         (directory / IMAGE).write_bytes(compress(archive))

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from harness.dump.byte_source import File
 from harness.dump.disk.partition import Partition
 from harness.dump.disk.partition_table import partition_numbered
-from harness.errors import BuildError, UsageError
+from harness.errors import BuildError, UsageError, ZiplRefused
 from harness.images import disk
 from harness.images.disk import DISK, PARTITION_START, DiskSpec, check_boot_records, size_for
 from harness.images.guest_job import complaint_in
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store
+from harness.images.zipl.chosen import Zipl
 from harness.images.zipl_guest import BootFiles
 from harness.progress import NoProgress
 from harness.qemu.disk import Disk
@@ -184,6 +185,7 @@ class Bench:
         boot: BootFiles,
         log: Path,
         number: int = 1,
+        zipl: Zipl | None = None,
     ) -> None:
         self.builds.append(layout)
         write_boot_records(shown.path, layout, shown.sector_size)
@@ -237,6 +239,13 @@ def test_other_inputs_other_disk(bench: Bench, change: Callable[[Bench], dict[st
     assert len(bench.builds) == 2
 
 
+GIVEN = Zipl("zipl 2.40 of sid", (), {"version": "2.40", "suite": "sid"})
+
+
+def test_a_disk_tells_which_zipl_prepared_it(bench: Bench):
+    assert bench.disk(zipl=GIVEN).manifest["zipl"] == {"version": "2.40", "suite": "sid"}
+
+
 def test_other_zipl_other_disk(bench: Bench):
     first = bench.disk()
     bench.guest = bench.image("initramfs-builder", "newer zipl", version="2.17")
@@ -273,6 +282,14 @@ def test_a_disk_that_zipl_left_unfinished_is_not_kept(
     with pytest.raises(BuildError, match="no zIPL boot record"):
         bench.disk()
     assert bench.store.find("disk") == []
+
+
+def test_a_zipl_under_test_that_leaves_a_wrong_disk_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(disk, "run_zipl", lambda *_: None)
+    with pytest.raises(ZiplRefused, match=r"^zipl 2\.40 of sid: .*no zIPL boot record"):
+        bench.disk(zipl=GIVEN)
 
 
 @pytest.mark.parametrize("layout", DiskLayout)

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cli.commands.images import verify
-from harness.errors import BuildError, EvidenceError, HostError
+from harness.errors import BuildError, EvidenceError, HostError, ZiplRefused
 from harness.images import store as store_module
 from harness.images.store import Built, Store
 from harness.progress import NoProgress, Task
@@ -300,6 +300,14 @@ def test_a_failed_build_keeps_its_log(store: Store) -> None:
     assert leftovers(store) == []
     store.get("thing", {}, a_file)
     assert not log.exists()
+
+
+def test_a_failed_build_keeps_the_kind_of_its_error(store: Store) -> None:
+    def refusing(directory: Path, log: Path) -> dict[str, Any]:
+        raise ZiplRefused("no")
+
+    with pytest.raises(ZiplRefused):
+        store.get("thing", {}, refusing)
 
 
 def test_a_hint_of_the_builder_is_kept(store: Store) -> None:

@@ -1,0 +1,1 @@
+"""The zipl that prepares disks, if it is under test itself."""
