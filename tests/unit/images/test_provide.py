@@ -210,3 +210,13 @@ def test_export_to_what_is_no_directory(subject: Images, played: Played, tmp_pat
     (tmp_path / "boot" / "zfcpdump.image").mkdir(parents=True)
     with pytest.raises(HostError, match=r"cannot write .*/zfcpdump\.image: Is a directory"):
         subject.export(DiskLayout.PARTITION, tmp_path / "boot")
+
+
+def test_a_suites_zipl_is_fetched_with_everything_else():
+    def packages(**dump: str) -> set[str]:
+        data = {"description": "x", "dump": dump}
+        wanted = DumpInputs.wanted(plan_of("x", Scenario.model_validate(data)))
+        return {f"{each.kind} of {each.suite}" for each in wanted.packages}
+
+    assert packages(zipl="sid") - packages() == {"packages-zipl of sid"}
+    assert packages(zipl="./tree") == packages()

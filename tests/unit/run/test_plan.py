@@ -100,6 +100,7 @@ ELSEWHERE: dict[str, Any] = {
         "disk_size": "1G",
         "sector_size": 4096,
         "partition": 5,
+        "zipl": "sid",
         "table": "gpt",
         "tool": "s390-tools",
         "program": Path("/zfcpdump"),
@@ -181,3 +182,18 @@ def test_a_plan_names_the_files_of_a_dump_tool_in_any_working_directory(
     first, second = (each["scenario"]["dump"] for each in told)
     assert (first["tool"], first["initramfs"]) == (f"{tmp_path}/mine.toml", f"{tmp_path}/ramdisk")
     assert (second["tool"], second["program"]) == ("s390-tools", f"{tmp_path}/program")
+
+
+def zipl_in_file(choice: str) -> str:
+    data = {"description": "a test", "dump": {"zipl": choice}}
+    written = Plan("one", Scenario.model_validate(data)).to_json()
+    return str(written["scenario"]["dump"]["zipl"])
+
+
+def test_a_zipl_given_by_path_is_found_from_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "sid").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert zipl_in_file("./sid") == str(tmp_path / "sid")
+    assert zipl_in_file("sid") == "sid"  # the suite

@@ -352,7 +352,7 @@ MACHINE = ["--memory=1G", "--smp=4", "--hsa-size=32M", "--kernel=k", "--vmlinux=
 PREPARED = [
     *("--dump-tool=s390-tools", "--dump-parmline=dump_debug=6 x"),
     *("--disk-layout=ext4", "--dump-format=s390", "--disk-size=2G", "--disk-sector-size=512"),
-    *("--dump-partition=3", "--partition-table=gpt"),
+    *("--dump-partition=3", "--partition-table=gpt", "--zipl=sid"),
     *("--disk-files=1", "--older-dumps=1", "--disk-damage=journal", "--dump-answer=a => b"),
 ]
 BUILT = [
