@@ -87,6 +87,6 @@ TOOLS = {tool.name: tool for tool in (ZFCPDUMP, S390_TOOLS)}
 def tool_named(name: str) -> DumpTool:
     """Raises UsageError if there is none of this name."""
     if name not in TOOLS:
-        hint = did_you_mean(name, TOOLS) or f"there are: {', '.join(TOOLS)}"
+        hint = did_you_mean(name, TOOLS) or f"there are: {', '.join(TOOLS)}; a file ends in .toml"
         raise UsageError(f"there is no dump tool '{name}'", hint=hint)
     return TOOLS[name]

@@ -32,7 +32,7 @@ from harness.images.initramfs.build import (
     NEWER_JUDGE,
     initramfs,
 )
-from harness.images.initramfs.given import ramdisk, with_file
+from harness.images.initramfs.given import LARGEST, ramdisk, with_file
 from harness.images.initramfs.program import require_program
 from harness.images.kernel.build import (
     Kernel,
@@ -150,13 +150,18 @@ class Images:
         *,
         given: Path | None = None,
         program: Path | None = None,
+        room: int = LARGEST,
+        with_init: bool = True,
     ) -> Built:
         """The ramdisk of ``tool`` for dumps to ``layout``; ``given`` is one that the user has.
 
         ``program`` is the tool's, if that does not come with the harness. ``parameters`` are put
-        into the ramdisk, if there are any.
+        into the ramdisk, if there are any. ``room`` and ``with_init`` say what ``given`` must be.
         """
-        base = self._given_ramdisk(given) if given else self._tool_ramdisk(layout, tool, program)
+        if given is not None:
+            base = self._given_ramdisk(given, room, with_init=with_init)
+        else:
+            base = self._tool_ramdisk(layout, tool, program)
         if not parameters:
             return base
         archive = (base.path / IMAGE).read_bytes()
@@ -190,8 +195,8 @@ class Images:
         lists = tool.ramdisk_lists(layout)
         return initramfs(self.store, self.progress, _DUMP_INITRAMFS, lists, variables)
 
-    def _given_ramdisk(self, path: Path) -> Built:
-        archive = ramdisk(path)
+    def _given_ramdisk(self, path: Path, room: int, *, with_init: bool) -> Built:
+        archive = ramdisk(path, room=room, with_init=with_init)
 
         def build(directory: Path, log: Path) -> dict[str, Any]:
             (directory / IMAGE).write_bytes(archive)

@@ -24,6 +24,8 @@ from harness.run.dump_tool import ChosenTool
 from harness.run.plan import Plan
 from harness.scenario.model import Load
 
+_RDINIT = "rdinit="  # the kernel's parameter that names another program than /init
+
 
 @dataclass(frozen=True)
 class CrashInputs:
@@ -123,6 +125,8 @@ class DumpInputs:
             chosen.tool,
             given=dump.initramfs,
             program=dump.program,
+            room=dump.hsa_size,
+            with_init=_RDINIT not in dump.parmline,
         )
         disk = images.dump_disk(
             dump.layout,

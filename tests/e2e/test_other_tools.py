@@ -87,3 +87,26 @@ def test_a_tool_that_lies_is_found_out(zharness, by_shell, tmp_path, how, check,
     assert any(what in message for message in found(run)[check]), found(run)
     console = (output / "dump" / "console.log").read_text()
     assert ("copy: all is there" in console) is (how != "silent")
+
+
+@pytest.mark.parametrize(
+    ("option", "what"),
+    [
+        ("--dump-tool=s390-tools", "the program of the dump tool s390-tools does not come"),
+        ("--dump-tool={}/a row: mine", "there is no dump tool"),
+        ("--dump-initramfs={}/empty", "has no /init"),
+        ("--dump-initramfs={}/large", "has more than 33554432 bytes"),
+        ("--dump-program={}/a row: mine", "neither a script nor an ELF program"),
+    ],
+)
+def test_a_mistake_is_one_line(zharness, images, tmp_path, option, what):
+    (tmp_path / "a row: mine").touch()
+    for name in ("empty", "large"):
+        (tmp_path / name).mkdir()
+    with (tmp_path / "large/init").open("wb") as file:
+        file.truncate(300 << 20)
+    run = zharness("run", "quick", option.format(tmp_path), "--output", tmp_path / "evidence")
+    assert run.code == 2, run.out + run.err
+    (line,) = [line for line in run.err.splitlines() if "zharness: " in line and "hint" not in line]
+    assert what in line
+    assert "Traceback" not in run.err

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import os
+import re
 import stat
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
 from hypothesis import given as with_values
 from hypothesis import strategies as st
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, HostError, UsageError
 from harness.images.initramfs import cpio, given
 
 ENTRIES = (
@@ -91,6 +96,74 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path.write_bytes(bytes(2 << 20))
     with pytest.raises(UsageError, match="no ramdisk of a dump system"):
         given.ramdisk(path)
+
+
+@pytest.mark.parametrize("pack", [bytes, lzma.compress, zstandard.compress])
+def test_without_init_nothing_starts(tmp_path: Path, pack: Callable[[bytes], bytes]):
+    path = tmp_path / "ramdisk"
+    path.write_bytes(pack(cpio.archive(ENTRIES[1:])))
+    with pytest.raises(UsageError, match="has no /init"):
+        given.ramdisk(path)
+    assert unpacked(given.ramdisk(path, with_init=False)) == [*ENTRIES[1:]]
+
+
+def test_a_directory_or_a_list_without_init(tmp_path: Path):
+    (tmp_path / "root/init").mkdir(parents=True)
+    (tmp_path / "root/init").rename(tmp_path / "root/proc")
+    (tmp_path / "list").write_text("dir /proc 0755 0 0\n")
+    for name in ("root", "list"):
+        with pytest.raises(UsageError, match="has no /init"):
+            given.ramdisk(tmp_path / name)
+
+
+@pytest.mark.parametrize("prefix", ["", "./", "/"])
+def test_init_may_be_in_another_archive_behind_the_first(tmp_path: Path, prefix: str):
+    path = tmp_path / "ramdisk"
+    named = replace(ENTRIES[0], name=f"{prefix}init")
+    path.write_bytes(cpio.archive([named]))
+    given.ramdisk(path)
+    path.write_bytes(cpio.archive(ENTRIES[1:]) + cpio.archive([named]))
+    given.ramdisk(path)
+
+
+def test_what_does_not_fit_into_the_hsa_is_refused_before_it_is_read(tmp_path: Path):
+    root = tmp_path / "a root: large"
+    root.mkdir()
+    with (root / "init").open("wb") as file:
+        file.truncate(1 << 40)  # sparse
+    (tmp_path / "large").write_bytes(b"x" * 2000)
+    (tmp_path / "list").write_text(f"file /init {tmp_path}/large 0755 0 0\n")
+    (tmp_path / "cpio").write_bytes(lzma.compress(ARCHIVE + bytes(2000)))
+    for path in (root, tmp_path / "large", tmp_path / "list", tmp_path / "cpio"):
+        with pytest.raises(UsageError, match=re.escape(f"{path} has more than 1000 bytes")):
+            given.ramdisk(path, room=1000)
+
+
+def test_a_loop_of_links_is_no_loop(tmp_path: Path):
+    (tmp_path / "init").touch()
+    (tmp_path / "self").symlink_to(".")
+    (tmp_path / "away").symlink_to("away")
+    assert {e.name for e in unpacked(given.ramdisk(tmp_path))} == {"init", "self", "away"}
+
+
+def test_an_unreadable_directory_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "secret").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("secret"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(HostError, match="secret: Permission denied"):
+        given.ramdisk(tmp_path, with_init=False)
+
+
+def test_a_fifo_is_refused(tmp_path: Path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(UsageError, match="fifo is not a regular file"):
+        given.ramdisk(tmp_path / "fifo")
 
 
 def test_it_is_not_there(tmp_path: Path):
