@@ -15,6 +15,7 @@ from harness.dump.disk.ext_files import ExtFile, FileSystem
 from harness.dump.disk.partition import Partition
 from harness.dump.disk.partition_table import partition_at, partition_numbered
 from harness.dump.disk.zipl_superblock import superblock_of_disk
+from harness.dump.given_disk.earlier import PATTERN
 from harness.dump.sparse_writer import SparseFile, copy_content
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
@@ -50,6 +51,9 @@ def _collect_raw(disk: ByteSource, into: Path, progress: Progress) -> Collected:
     room = min(superblock.dump_size, disk.size - superblock.dump_start)
     if room <= 0:
         what = f"the superblock puts the dump at {superblock.dump_start:#x}, off the disk"
+        return Collected(None, what, at_byte)
+    if disk.upto(superblock.dump_start, len(PATTERN)) == PATTERN:
+        what = "the room for the dump begins with what was there before the run"
         return Collected(None, what, at_byte)
     size, note = _dump_length(disk.part(superblock.dump_start, room), room)
     copy_content(disk.part(superblock.dump_start, size), into / DUMP, progress)

@@ -69,9 +69,23 @@ def test_an_old_dump_on_a_partition_is_none_of_the_run(partition, tmp_path):
     found, how = given(partition, copy)
     assert found.given["overwritten"] > 0
     collected = collect(copy, how, tmp_path, PROGRESS, found)
-    assert "no complete dump" in collected.note
-    assert (tmp_path / DUMP).stat().st_size == collected.size
+    assert collected.size is None
+    assert collected.note == "the room for the dump begins with what was there before the run"
+    assert collected.superblock_offset == SB_AT
+    assert not (tmp_path / DUMP).exists(), "the evidence needs no copy of it"
     assert partition.read_bytes() == before, "the original is never written"
+
+
+def test_parts_of_an_old_dump_do_not_look_like_memory(partition, tmp_path):
+    content, copy = bytearray(small.written(tmp_path).read_bytes()), tmp_path / "copy"
+    (tmp_path / DUMP).unlink()
+    found, how = given(partition, copy)
+    with copy.open("r+b") as file:  # the tool writes the first page only
+        file.seek(PART_START)
+        file.write(content[:PAGE])
+    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    assert collected.size == len(content)
+    assert PATTERN in (tmp_path / DUMP).read_bytes()[PAGE:]
 
 
 def test_a_checksum_that_fitted_still_fits(partition, tmp_path):
