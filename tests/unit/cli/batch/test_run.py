@@ -361,7 +361,8 @@ BUILT = [
 ]
 GIVEN = ["--dump-kernel=d", "--dump-initramfs=i"]
 PROGRAM = ["--dump-kernel=d", "--dump-program=p"]
-DUMPS = [[*PREPARED, *GIVEN], [*PREPARED, *BUILT], [*PREPARED, *PROGRAM], ["--dump-disk=x"]]
+BESIDE = ["--dump-beside=after", "--disk-files=1"]
+DUMPS = [[*PREPARED, *GIVEN], [*PREPARED, *BUILT], [*PREPARED, *PROGRAM], ["--dump-disk=x"], BESIDE]
 
 
 def test_every_option_is_given_when_a_scenario_is_run_again():
@@ -369,7 +370,7 @@ def test_every_option_is_given_when_a_scenario_is_run_again():
     assert named == {option.name for option in OPTIONS}
 
 
-@pytest.mark.parametrize("dump", DUMPS, ids=["given", "built", "program", "disk"])
+@pytest.mark.parametrize("dump", DUMPS, ids=["given", "built", "program", "disk", "beside"])
 def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs, dump):
     given = (
         *MACHINE,
