@@ -42,7 +42,11 @@ ZFCPDUMP = DumpTool(
     needs=(
         _ELF,
         Need("BINFMT_SCRIPT", "/init begins with #!"),
-        Need("DEVTMPFS", "nothing else makes the device nodes of the disk"),
+        Need(
+            "DEVTMPFS",
+            "without it there are only nodes for the first SCSI disk, those of the ramdisk",
+            essential=False,
+        ),
         Need("FUTEX", "Python's locks"),
         Need("PROC_VMCORE", "the tool reads /proc/vmcore, or zcore/mem", ("ZFCPDUMP",)),
         Need("RD_GZIP", "the ramdisk of the harness is compressed with gzip"),

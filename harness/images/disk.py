@@ -58,6 +58,7 @@ _SIGNATURE = b"\x55\xaa"
 class DiskSpec:
     """A disk of ``size`` bytes that loads ``kernel`` with ``ramdisk`` and ``parmline``.
 
+    Without a ramdisk the kernel has its initramfs built in.
     ``sector_size`` is in bytes; partition table and boot records count in sectors. ``zipl`` is
     one that is under test.
     """
@@ -65,7 +66,7 @@ class DiskSpec:
     layout: DiskLayout
     size: int
     kernel: Kernel
-    ramdisk: Built
+    ramdisk: Built | None
     parmline: str
     sector_size: int = BLOCK_SIZE
     place: Placement = PLAIN
@@ -97,7 +98,8 @@ def dump_disk(
     Raises UsageError for a size that cannot hold kernel and ramdisk, BuildError if zipl
     fails (ZiplRefused if it is under test), HostError if the kernel changes meanwhile.
     """
-    boot = BootFiles(spec.kernel.image, spec.ramdisk.path / IMAGE, spec.parmline)
+    ramdisk = None if spec.ramdisk is None else spec.ramdisk.path / IMAGE
+    boot = BootFiles(spec.kernel.image, ramdisk, spec.parmline)
     _check_size(spec, boot)
     guest = builder_initramfs(store, progress, spec.zipl)
 
@@ -122,7 +124,7 @@ def dump_disk(
         "layout": str(spec.layout),
         "size": spec.size,
         "kernel": spec.kernel.sha256,
-        "ramdisk": spec.ramdisk.key,
+        "ramdisk": None if spec.ramdisk is None else spec.ramdisk.key,
         "parmline": spec.parmline,
         "builder": guest.key,  # zipl, and how it is called
     }
@@ -180,7 +182,7 @@ def _make_table(disk: Path, spec: DiskSpec, tools: Tools) -> None:
 
 
 def _check_size(spec: DiskSpec, boot: BootFiles) -> None:
-    dump_system = boot.kernel.stat().st_size + boot.ramdisk.stat().st_size
+    dump_system = sum(file.stat().st_size for file in (boot.kernel, boot.ramdisk) if file)
     sector, largest = spec.sector_size, _MOST_SECTORS * spec.sector_size
     beside = dump_system if spec.layout.is_file_system else RESERVED_SECTORS * sector
     least = spec.place.beside + dump_system + beside

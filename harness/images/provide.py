@@ -210,7 +210,7 @@ class Images:
         layout: DiskLayout,
         memory: int,
         kernel: Kernel,
-        ramdisk: Built,
+        ramdisk: Built | None,
         parmline: str = "",
         *,
         size: int | None = None,
@@ -220,7 +220,8 @@ class Images:
     ) -> Built:
         """A disk for dumps of ``memory`` bytes; ``size`` in bytes overrides the computed size.
 
-        ``zipl`` is a suite or a path; see ``chosen_zipl``.
+        Without a ramdisk, ``kernel`` has it built in. ``zipl`` is a suite or a path; see
+        ``chosen_zipl``.
         """
         if parmline and not layout.is_file_system:
             raise UsageError(

@@ -8,7 +8,14 @@ from tempfile import TemporaryDirectory
 
 from harness.errors import BuildError, ZiplRefused
 from harness.images.guest_job import run_job
-from harness.images.initramfs.build import BUILDER, IMAGE, PAYLOAD, cpio_of, initramfs
+from harness.images.initramfs.build import (
+    BUILDER,
+    IMAGE,
+    PAYLOAD,
+    PAYLOAD_RAMDISK,
+    cpio_of,
+    initramfs,
+)
 from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store
 from harness.images.zipl.chosen import Zipl
@@ -25,10 +32,10 @@ JOB = "builder"
 
 @dataclass(frozen=True)
 class BootFiles:
-    """What the disk will load."""
+    """What the disk will load; there is no ramdisk if the kernel has an initramfs built in."""
 
     kernel: Path
-    ramdisk: Path
+    ramdisk: Path | None
     parmline: str
 
 
@@ -88,7 +95,8 @@ def _initrd(guest: Built, boot: BootFiles, directory: Path) -> Path:
         "RAMDISK": str(boot.ramdisk),
         "PARMFILE": str(parmfile),
     }
-    initrd.write_bytes((guest.path / IMAGE).read_bytes() + cpio_of(PAYLOAD, variables))
+    lists = PAYLOAD if boot.ramdisk is None else PAYLOAD + PAYLOAD_RAMDISK
+    initrd.write_bytes((guest.path / IMAGE).read_bytes() + cpio_of(lists, variables))
     return initrd
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.dump_tools.tool import DumpTool
+from harness.errors import UsageError
 from harness.host.paths import require_file
 from harness.images.debian.packages import FOR_ALL_IMAGES, zipl_set
 from harness.images.disk import DISK
@@ -22,7 +24,7 @@ from harness.qemu.binary import QemuBinary
 from harness.qemu.spec import MachineSpec
 from harness.run.dump_tool import ChosenTool
 from harness.run.plan import Plan
-from harness.scenario.model import Load
+from harness.scenario.model import Dump, Load
 
 _RDINIT = "rdinit="  # the kernel's parameter that names another program than /init
 
@@ -92,7 +94,8 @@ class CrashInputs:
 class DumpInputs:
     """The images of the dump system; ``disk`` is the prepared one, which is copied.
 
-    If the user gives the disk, there is nothing to prepare.
+    ``initramfs`` is on the disk or in the kernel; None if a kernel that is given has its own. If
+    the user gives the disk, there is nothing to prepare.
     """
 
     kernel: Kernel | None
@@ -118,21 +121,16 @@ class DumpInputs:
             require_file(dump.disk, "dump disk")
             return cls(None, None, None, chosen)
         told = chosen.tool.parameters(dump.format, dump.layout, chosen.parmline(dump))
-        kernel = images.dump_kernel(dump.kernel, dump.kernel_spec)
-        initramfs = images.dump_initramfs(
-            dump.layout,
-            told.ramdisk,
-            chosen.tool,
-            given=dump.initramfs,
-            program=dump.program,
-            room=dump.hsa_size,
-            with_init=_RDINIT not in dump.parmline,
-        )
+        initramfs = _ramdisk(images, dump, chosen.tool, told.ramdisk)
+        spec = dump.kernel_spec
+        if dump.built_in and initramfs is not None:
+            spec = replace(spec, built_in=initramfs.path / IMAGE)
+        kernel = images.dump_kernel(dump.kernel, spec)
         disk = images.dump_disk(
             dump.layout,
             plan.scenario.crashed.memory,
             kernel,
-            initramfs,
+            None if dump.built_in else initramfs,
             told.parmline,
             size=dump.disk_size,
             sector_size=dump.sector_size,
@@ -144,15 +142,35 @@ class DumpInputs:
     def identity(self) -> dict[str, Any]:
         """JSON: digests and versions."""
         tool = {"dump tool": self.tool.to_json()}
-        if self.kernel is None or self.initramfs is None or self.disk is None:
+        if self.kernel is None or self.disk is None:
             return tool
         return {
             **tool,
             "dump kernel": self.kernel.identity(),
-            "dump initramfs": self.initramfs.key,
+            "dump initramfs": None if self.initramfs is None else self.initramfs.key,
             "dump disk": self.disk.key,
             "zipl": self.disk.manifest["zipl"],
         }
+
+
+def _ramdisk(images: Images, dump: Dump, tool: DumpTool, parameters: str) -> Built | None:
+    """The tool's ramdisk; None if it is in the kernel that is given."""
+    if not dump.built_in or dump.kernel is None:
+        return images.dump_initramfs(
+            dump.layout,
+            parameters,
+            tool,
+            given=dump.initramfs,
+            program=dump.program,
+            room=dump.hsa_size,
+            with_init=_RDINIT not in dump.parmline,
+        )
+    if parameters:
+        raise UsageError(
+            f"the dump tool cannot be told {parameters}: its ramdisk is in {dump.kernel}",
+            hint="choose a file system layout, such as --disk-layout ext4",
+        )
+    return None
 
 
 def wanted(plan: Plan) -> Wanted:

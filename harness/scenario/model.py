@@ -176,8 +176,8 @@ class Crashed(_WithKernel):
 # what a disk that is prepared already has
 OF_DISK = frozenset(
     {
-        *("kernel", "source", "patches", "config", "initramfs", "program", "parmline"),
-        *("layout", "disk_size", "table", "zipl"),
+        *("kernel", "source", "patches", "config", "initramfs", "program", "built_in"),
+        *("parmline", "layout", "disk_size", "table", "zipl"),
         *("files", "older_dumps", "damage", "beside"),
     }
 )
@@ -277,6 +277,9 @@ class Dump(_WithKernel):
         Path | None,
         Option("--dump-initramfs", "Ramdisk of the dump tool: list, directory or cpio.", path=True),
     ] = Field(None, description="the dump tool's ramdisk; default: one that is built")
+    built_in: Annotated[
+        bool, Option("--built-in", "Build the ramdisk into the dump kernel's image.")
+    ] = Field(False, description="whether the ramdisk is a part of the dump kernel's image")
     disk: Annotated[
         Path | None,
         Option("--dump-disk", "Disk that your own zipl prepared: raw or qcow2.", path=True),
@@ -358,9 +361,16 @@ class Dump(_WithKernel):
         return self
 
     @model_validator(mode="after")
+    def _one_ramdisk(self) -> Self:
+        others = [name for name in ("initramfs", "program") if getattr(self, name)]
+        if self.built_in and self.kernel and others:
+            raise ValueError(f"{others[0]}: the kernel is given, and has its ramdisk built in")
+        return self
+
+    @model_validator(mode="after")
     def _default_kernel_fits(self) -> Self:
         least = LEAST_HSA_FILE_SYSTEM if self.layout.is_file_system else LEAST_HSA
-        other_tool = self.tool or self.initramfs or self.program
+        other_tool = self.tool or self.initramfs or self.program or self.built_in
         own = self.kernel or self.source or self.patches or self.config or other_tool or self.disk
         if not own and self.hsa_size < least:
             raise ValueError(

@@ -6,7 +6,7 @@ that a report tells to repeat a run, and the names in messages all follow from i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -62,6 +62,14 @@ class FieldOption:
     def names_path(self, word: str) -> bool:
         """Whether ``word`` may name a file or a directory."""
         return self.option.path and word.endswith(self.option.suffix)
+
+    def words(self, value: Any, show: Callable[[Any], str]) -> Iterator[str]:
+        """The option with its values as a command line has it; ``show`` writes one value."""
+        if self.type is bool:
+            yield from (self.name,) if value else ()
+            return
+        for each in value if self.many else (value,):
+            yield from (self.name, show(each))
 
     @property
     def key(self) -> tuple[str, str]:

@@ -66,10 +66,9 @@ def dump_again(crash: Path, dump: Dump, store: Path | None) -> str:
     given = dump.model_dump(exclude_defaults=True)
     for option in OPTIONS:
         if option.section == "dump" and option.field in given:
-            value = given[option.field]
-            for each in value if option.many else (value,):
-                shown = str(each) if option.written is None else option.written.show(each)
-                options += [option.name, rooted_source(shown) if option.option.path else shown]
+            show = str if option.written is None else option.written.show
+            words = list(option.words(given[option.field], show))
+            options += map(rooted_source, words) if option.option.path else words
     return command("dump", f"{crash}{os.sep}", *options, store=store)
 
 

@@ -6,6 +6,7 @@ import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from harness.run.options import RunOptions
 from harness.run.plan import rooted_source
 from harness.scenario.load import Concrete
 from harness.scenario.model import OPTIONS
+from harness.scenario.options import FieldOption
 from harness.scenario.select import word_for
 
 
@@ -54,10 +56,7 @@ class Chosen:
         for option in OPTIONS:
             value = self.overrides.get(option.section, {}).get(option.field)
             if value is not None:
-                for each in value if option.many else (value,):
-                    word = str(each)
-                    path = option.names_path(word)
-                    yield from (option.name, rooted_source(word) if path else word)
+                yield from option.words(value, partial(_word, option))
 
     def _common(self) -> Iterator[str]:
         if self.store.absolute() != default_store().absolute():
@@ -68,6 +67,11 @@ class Chosen:
             yield "--keep"
         if self.options.judges:
             yield "--judges"
+
+
+def _word(option: FieldOption, value: object) -> str:
+    word = str(value)
+    return rooted_source(word) if option.names_path(word) else word
 
 
 def run_many(

@@ -27,6 +27,7 @@ JUDGE = ("builder/builder.list", "judge/judge.list", "judge/libraries.list")
 NEWER_JUDGE = ("builder/builder.list", "judge/judge.list", "judge/newer.list")
 CRASH_JUDGE = ("builder/builder.list", "judge/crash.list")
 PAYLOAD = ("builder/payload.list",)
+PAYLOAD_RAMDISK = ("builder/payload-ramdisk.list",)
 
 
 def initramfs(

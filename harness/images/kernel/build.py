@@ -93,6 +93,8 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
         expected = _objects(store, spec.role)
         with progress.task(f"compile the {spec.role} kernel", expected, "objects") as task:
             done = make.compile(task.update)
+            if spec.built_in is not None:
+                make.build_in(spec.built_in)
             if crashed:
                 make.compile_module(images / "crash" / "zcrash", MODULE)
         shutil.move(make.objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
@@ -129,7 +131,7 @@ def _patches(spec: KernelSpec) -> tuple[Path, ...]:
 
 def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
     """JSON: what determines a kernel."""
-    return {
+    inputs = {
         "source": source.identity,
         "patches": [
             [patch.name, patch.read_bytes().decode(errors="backslashreplace")]
@@ -139,6 +141,9 @@ def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
         "configuration": _texts(data_dir() / "images", spec),
         "changed": list(spec.configuration),
     }
+    if spec.built_in is not None:
+        inputs["built in"] = sha256(spec.built_in)
+    return inputs
 
 
 def _texts(images: Path, spec: KernelSpec) -> dict[str, str]:

@@ -22,6 +22,9 @@ NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
 # path of the source in debug information: with paths of this host, builds would differ
 SOURCE_PREFIX = "/linux"
 
+# a name that kbuild takes for an archive that is compressed already (Linux usr/Makefile)
+_BUILT_IN = "initramfs.cpio.gz"
+
 _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
 
 
@@ -60,6 +63,10 @@ class Make:
         asked = configuration.parse(fragment)
         wanted = {option: value for option, value in asked.items() if option in known}
         self._tools.run([*self._make, base])
+        self._change(wanted)
+        return sorted(option for option in asked.keys() - known if asked[option] != "n")
+
+    def _change(self, wanted: Mapping[str, str]) -> None:
         config = self.objects / ".config"
         with config.open("a") as file:
             file.write(configuration.render(wanted))
@@ -72,7 +79,6 @@ class Make:
                 f"{first.why}",
                 hint=f"nor does {', '.join(loss.line for loss in others)}" if others else None,
             )
-        return sorted(option for option in asked.keys() - known if asked[option] != "n")
 
     def complete(self, partial: str) -> str:
         """The full configuration of a partial one, such as a defconfig."""
@@ -115,6 +121,17 @@ class Make:
         jobs = f"-j{len(os.sched_getaffinity(0))}"
         self._tools.run([*self._make, jobs, "bzImage"], on_line=on_line)
         return done
+
+    def build_in(self, archive: Path) -> None:
+        """Build the compiled image again, with an initramfs in it: cpio, compressed with gzip.
+
+        Only what depends on the initramfs is made again. So all other objects are those of the
+        same kernel without it, and ccache may have them. Raises BuildError if this kernel takes
+        no initramfs.
+        """
+        shutil.copyfile(archive, self.objects / _BUILT_IN)
+        self._change({"CONFIG_INITRAMFS_SOURCE": f'"{_BUILT_IN}"'})
+        self.compile(lambda _: None)
 
     def compile_module(self, source: Path, module: str) -> None:
         """An external module of one file, into the directory of the objects."""

@@ -21,7 +21,7 @@ class DiskFull(DumpError):
 
 def dump_to_file(disk, parameters, form, buffer, hsa_size, sector):
     """Write dump.N into the file system on ``disk``; returns Progress and the file's name."""
-    partition = wait_for(lambda: f"{disk}{parameters.part}", os.path.exists)
+    partition = wait_for(lambda: f"{disk}{parameters.part}", machine.can_be_opened)
     check_file_system(partition)
     mount_any(partition)
     try:

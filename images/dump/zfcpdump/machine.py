@@ -27,13 +27,11 @@ class DumpError(Exception):
 
 
 def set_up():
-    for what, where in (
-        ("proc", "/proc"),
-        ("sysfs", "/sys"),
-        ("devtmpfs", "/dev"),
-        ("debugfs", "/sys/kernel/debug"),
-    ):
+    for what, where in (("proc", "/proc"), ("sysfs", "/sys"), ("debugfs", "/sys/kernel/debug")):
         mount(what, where, what)
+    # a kernel without it uses the nodes that are in the ramdisk
+    if "devtmpfs" in read_text("/proc/filesystems").split():
+        mount("devtmpfs", "/dev", "devtmpfs")
 
 
 def source():

@@ -514,6 +514,16 @@ def test_the_ramdisk_has_every_module():
         assert f"file /usr/lib/python3.11/{path} ${{IMAGES}}/dump/{path} 0644 0 0\n" in listed
 
 
+@pytest.mark.parametrize("devtmpfs", [True, False])
+def test_without_devtmpfs_the_nodes_of_the_ramdisk_stay(monkeypatch, devtmpfs):
+    texts = {"/proc/filesystems": "nodev\tproc\n\text4\n" + "nodev\tdevtmpfs\n" * devtmpfs}
+    mounted: list[str] = []
+    monkeypatch.setattr(tool.machine, "read_text", texts.get)
+    monkeypatch.setattr(tool.machine, "mount", lambda what, where, kind: mounted.append(where))
+    tool.machine.set_up()
+    assert mounted == ["/proc", "/sys", "/sys/kernel/debug", *["/dev"] * devtmpfs]
+
+
 def test_the_configuration_counts_less_than_the_parmline(monkeypatch):
     texts = {"/etc/zfcpdump.conf": "dump_format=s390 dump_debug=3", "/proc/cmdline": "dump_debug=5"}
     given: list[Any] = []

@@ -229,6 +229,7 @@ CHANGES: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "size": lambda _: {"size": 2 * SIZE},
     "kernel": lambda bench: {"kernel": bench.kernel("other", b"other")},
     "ramdisk": lambda bench: {"ramdisk": bench.image("initramfs-dump", "other")},
+    "no ramdisk": lambda _: {"ramdisk": None},
     "parmline": lambda _: {"parmline": "dump_debug=6"},
 }
 

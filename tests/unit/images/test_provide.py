@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from harness.dump_tools.table import S390_TOOLS
 from harness.errors import HostError, UsageError
 from harness.images import provide as images
 from harness.images.disk import DiskSpec
 from harness.images.initramfs import cpio
-from harness.images.initramfs.build import IMAGE
+from harness.images.initramfs.build import IMAGE, PAYLOAD, PAYLOAD_RAMDISK, cpio_of
 from harness.images.kernel.build import Kernel
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.provide import EXPORT_NAMES, Images
@@ -37,6 +38,7 @@ class Played:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.asked: list[Role] = []
+        self.specs: list[KernelSpec] = []
         self.can_build = True
         self.spec: DiskSpec | None = None
         self.host: Kernel | None = None
@@ -50,6 +52,7 @@ class Played:
 
     def built_kernel(self, store: Store, spec: KernelSpec, progress: Any) -> Kernel:
         self.asked.append(spec.role)
+        self.specs.append(spec)
         if not self.can_build:
             raise HostError("no linux-source")
         return kernel(f"{self.directory}/{spec.role}")
@@ -182,6 +185,68 @@ def test_the_dump_tool_is_told_the_format(
     mine = [word for word in told if word.startswith("dump_")]
     assert mine == wanted + (["dump_debug=6"] if layout.is_file_system else [])
     assert tool.Parameters(" ".join(told)).complaints == []
+
+
+def prepared(subject: Images, **dump: Any) -> DumpInputs:
+    data = {"description": "x", "dump": dump}
+    return DumpInputs.prepare(subject, plan_of("x", Scenario.model_validate(data)))
+
+
+@pytest.mark.parametrize("layout", DiskLayout)
+def test_a_ramdisk_that_is_built_in_is_not_on_the_disk(
+    subject: Images, played: Played, layout: DiskLayout
+):
+    built = prepared(subject, layout=layout, format="s390", built_in=True).initramfs
+    assert built is not None
+    assert played.specs == [
+        KernelSpec(Role.DUMP, built_in=built.path / IMAGE),
+        KernelSpec(Role.DUMP),  # the builder's
+    ]
+    assert played.spec
+    assert played.spec.ramdisk is None
+    if not layout.is_file_system:
+        assert played.parameters(built) == "dump_format=s390\n"
+    on_disk = prepared(subject, layout=layout, format="s390").initramfs
+    assert played.spec.ramdisk == on_disk
+
+
+def test_a_kernel_that_is_given_has_its_ramdisk_built_in_already(
+    subject: Images, played: Played, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Images, "dump_kernel", lambda self, image, spec: kernel(str(image)))
+    given: dict[str, Any] = {"kernel": "image", "built_in": True}
+    inputs = prepared(subject, **given)
+    assert inputs.initramfs is None
+    assert inputs.identity()["dump initramfs"] is None
+    assert played.spec
+    assert played.spec.ramdisk is None
+    with pytest.raises(UsageError, match="cannot be told dump_format=s390"):
+        prepared(subject, **given, format="s390")
+    assert prepared(subject, **given, format="s390", layout="ext2").initramfs is None
+    with pytest.raises(ValidationError, match="has its ramdisk built in"):
+        prepared(subject, **given, initramfs="mine.list")
+
+
+def test_zipl_finds_kernel_and_ramdisk_under_old_and_new_names(tmp_path: Path):
+    for name in ("kernel", "ramdisk", "parmfile"):
+        (tmp_path / name).write_text(name)
+    variables = {name.upper(): str(tmp_path / name) for name in ("kernel", "ramdisk", "parmfile")}
+    old, new = "usr/share/zfcpdump/zfcpdump", "lib/s390-tools/zfcpdump/zfcpdump"
+    places = {f"{old}.image", f"{old}.rd", f"{new}-image", f"{new}-initrd"}
+    for lists, left_out in (
+        (PAYLOAD + PAYLOAD_RAMDISK, set()),
+        (PAYLOAD, {f"{old}.rd", f"{new}-initrd"}),
+    ):
+        entries = {
+            entry.name: entry.data.decode() for entry in cpio.entries(cpio_of(lists, variables))
+        }
+        files = {name for name in entries if name.startswith((f"{old}.", f"{new}-"))}
+        assert files == places - left_out
+        for name in files:
+            data = entries.get(
+                entries[name].lstrip("/"), entries[name]
+            )  # a symbolic link, or a file
+            assert data == ("kernel" if "image" in name else "ramdisk")
 
 
 def test_export_under_old_and_new_names(subject: Images, played: Played, tmp_path: Path):

@@ -36,6 +36,15 @@ def test_a_marked_field_has_its_option():
     assert (room.written.parse, room.written.show) == (parse_size, format_size)
 
 
+def test_an_option_is_written_as_a_command_line_has_it():
+    options = {option.name: option for option in OPTIONS}
+    assert list(options["--smp"].words(2, str)) == ["--smp", "2"]
+    patches = ["--dump-patch", "a", "--dump-patch", "b"]
+    assert list(options["--dump-patch"].words(("a", "b"), str)) == patches
+    assert list(options["--built-in"].words(True, str)) == ["--built-in"]
+    assert list(options["--built-in"].words(False, str)) == []
+
+
 def test_an_option_overrides_one_field():
     assert len({option.name for option in OPTIONS}) == len(OPTIONS)
     assert len({option.parameter for option in OPTIONS}) == len(OPTIONS)

@@ -124,6 +124,7 @@ APPENDED_TO = {
     "judge": "builder/builder.list",
     "libraries": "builder/builder.list",
     "newer": "builder/builder.list",
+    "payload-ramdisk": "builder/payload.list",
 }
 
 
