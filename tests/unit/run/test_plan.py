@@ -105,6 +105,7 @@ ELSEWHERE: dict[str, Any] = {
         "tool": "s390-tools",
         "program": Path("/zfcpdump"),
         "initramfs": "/i",
+        "built_in": True,
         "disk": "/d",
         "kernel": "/k",
         "source": "linux-source-6.1",
