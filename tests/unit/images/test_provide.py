@@ -66,7 +66,7 @@ class Played:
 
     def dump_disk(self, store: Store, progress: Any, spec: DiskSpec, host_kernel: Any) -> Built:
         self.spec, self.host = spec, host_kernel()
-        return Built("disk", "0" * 20, self.directory, {})
+        return Built("disk", "0" * 20, self.directory, {"zipl": "2.16"})
 
 
 @pytest.fixture
