@@ -34,7 +34,8 @@ class DumpOutcome:
     ``old_memory_restored`` counts the pages that the boot firmware had overwritten.
     ``reipl_block`` is the IPL parameter block (hexadecimal) with which the dump system requested
     another load. ``seconds`` is the time from the kernel entry to the end of the dump system.
-    ``limits`` names what was not played or not kept because a limit was reached.
+    ``limits`` names what was not played or not kept because a limit was reached. ``other_disks``
+    are LUNs of disks beside the dump disk, ``other_disks_changed`` of those that are not as before.
     """
 
     outcome: Outcome
@@ -53,6 +54,8 @@ class DumpOutcome:
     sdias_outside_block: int | None = None
     sdias_not_accepted: int = 0
     sdias_given_up: int = 0
+    other_disks: tuple[int, ...] = ()
+    other_disks_changed: tuple[int, ...] = ()
 
     @classmethod
     def not_loaded(cls, why: str, layout: str, hsa_size: int) -> Self:

@@ -17,7 +17,8 @@ class MachineSpec:
     ``kernel``, ``initrd`` and ``append`` boot directly; without a kernel the boot disk is IPLed.
     ``disks`` are on one virtio-scsi HBA (see ``harness.s390x.wiring``). A ``paused`` machine waits
     for its first resume. ``gdb`` gives it a gdbstub, which must resume the machine itself, so it
-    needs ``paused``.
+    needs ``paused``. ``loadparm`` tells the boot firmware which program to load; by default the
+    first one.
     """
 
     memory: int
@@ -29,6 +30,7 @@ class MachineSpec:
     disks: tuple[Disk, ...] = ()
     paused: bool = False
     gdb: bool = False
+    loadparm: str = ""
 
     def __post_init__(self) -> None:
         if self.gdb and not self.paused:
@@ -59,7 +61,7 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
         "-nodefaults",
         "-nographic",
         # guest memory is a shared memory file, so that the harness can read and write it
-        *("-machine", f"{MACHINE_TYPE},memory-backend=ram0"),
+        *("-machine", f"{MACHINE_TYPE},memory-backend=ram0{_loadparm(spec)}"),
         *("-object", _ram_backend(spec, fds)),
         *("-m", f"size={spec.memory}B"),
         # TCG has read watchpoints and is the same on every host
@@ -81,6 +83,10 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
         argv += ["-chardev", f"socket,id=gdb,fd={fds.gdb}"]
         argv += ["-gdb", "chardev:gdb"]
     return argv + _boot_options(spec) + _disk_options(spec)
+
+
+def _loadparm(spec: MachineSpec) -> str:
+    return f",loadparm={spec.loadparm}" if spec.loadparm else ""
 
 
 def _ram_backend(spec: MachineSpec, fds: Endpoints) -> str:

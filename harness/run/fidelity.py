@@ -41,6 +41,12 @@ FUNCTIONS = (
         "s390-ccw.img follows zipl's boot map; a dump component table is shown to it as an IPL one",
     ),
     Function(
+        "boot program, block of the boot record",
+        Provider.HARNESS,
+        "the boot program is s390-ccw.img's load parameter; it reads block 0 only, and is shown "
+        "the asked boot record there",
+    ),
+    Function(
         "preserving old memory",
         Provider.HARNESS,
         "a copy of the crashed machine's memory; pages that s390-ccw.img overwrote are put back",

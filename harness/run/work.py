@@ -16,6 +16,7 @@ from harness.images.needs import Wanted
 from harness.images.store import Store
 from harness.judges import run_dump
 from harness.machine.dump_load.operator import Reply
+from harness.machine.dump_load.request import LoadRequest
 from harness.machine.snapshots import Snapshots
 from harness.machine.system.boot import Booter
 from harness.phase import Phase
@@ -177,6 +178,7 @@ class Work:
                     directory.dump,
                     sdias_busy=busy,
                     replies=[Reply(*parse_answer(answer)) for answer in dump.console],
+                    request=LoadRequest(dump.lun, dump.wwpn, dump.load_parameters, dump.other_luns),
                 )
             )
         except (NotLoaded, PhaseTimeout) as error:

@@ -16,6 +16,7 @@ IPL_BLOCK_VERSION = 0  # IPL_MAX_SUPPORTED_VERSION: Linux refuses anything newer
 IPL_PBT_FCP = 0
 IPL_PB0_FCP_OPT_IPL = 0x10
 IPL_PB0_FCP_OPT_DUMP = 0x20
+SCP_DATA_BYTES = 256  # a block has more room, but no panel of a machine takes more
 LOADPARM_BLANK = b"\x40" * 8  # EBCDIC blanks
 
 
@@ -49,10 +50,30 @@ class FcpDevice:
     lun: int
 
 
-def fcp_block(device: FcpDevice, *, dump: bool) -> bytes:
+@dataclass(frozen=True)
+class LoadParameters:
+    """What an FCP IPL parameter block says besides the device.
+
+    ``bootprog`` is the number of the program in zipl's program table, 0 the default one; ``br_lba``
+    the block that has the boot record. ``scp_data`` is for the operating system, at most
+    ``SCP_DATA_BYTES``: Linux appends it to its kernel parameters, or takes it instead of them if it
+    begins with ``=`` (Linux 6.12 ``arch/s390/boot/ipl_parm.c``).
+    """
+
+    bootprog: int = 0
+    br_lba: int = 0
+    scp_data: bytes = b""
+
+
+DEFAULT_PARAMETERS = LoadParameters()
+
+
+def fcp_block(
+    device: FcpDevice, *, dump: bool, parameters: LoadParameters = DEFAULT_PARAMETERS
+) -> bytes:
     """An FCP IPL parameter block for ``device``, for a dump IPL or an ordinary one."""
     hdr_len = len(c_ipl.ipl_pl_hdr)
-    total = len(c_ipl.ipl_fcp_block)
+    total = len(c_ipl.ipl_fcp_block) + len(parameters.scp_data)
     block = c_ipl.ipl_fcp_block(
         hdr=c_ipl.ipl_pl_hdr(len=total, version=IPL_BLOCK_VERSION),
         fcp=c_ipl.ipl_pb0_fcp(
@@ -63,9 +84,12 @@ def fcp_block(device: FcpDevice, *, dump: bool) -> bytes:
             devno=device.devno,
             wwpn=device.wwpn,
             lun=device.lun,
+            bootprog=parameters.bootprog,
+            br_lba=parameters.br_lba,
+            scp_data_len=len(parameters.scp_data),
         ),
     )
-    return block.dumps()
+    return block.dumps() + parameters.scp_data
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,13 @@ class BlockDevice:
 
     device: FcpDevice
     dump: bool
+
+
+def load_parameters(block: bytes) -> LoadParameters:
+    """What a whole FCP IPL parameter block says besides the device."""
+    size = len(c_ipl.ipl_fcp_block)
+    fcp = c_ipl.ipl_fcp_block(block.ljust(size, b"\0")).fcp
+    return LoadParameters(fcp.bootprog, fcp.br_lba, block[size : size + fcp.scp_data_len])
 
 
 def block_device(block: bytes) -> BlockDevice | None:

@@ -22,7 +22,9 @@ from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.partitions import MOST, Neighbour, PartitionTable, Placement
 from harness.images.zipl.choice import require_choice
 from harness.s390x.disk_layout import DiskLayout
+from harness.s390x.ipl import SCP_DATA_BYTES, LoadParameters
 from harness.s390x.lowcore import PAGE_SIZE
+from harness.s390x.wiring import DUMP_LUN, MOST_LUN
 from harness.s390x.zipl import BLOCK_SIZE, SECTOR_SIZES
 from harness.scenario.expect import DumpFormat, Expect
 from harness.scenario.options import Option, Written, options_of
@@ -47,6 +49,13 @@ def _size(value: object) -> int:
         return parse_size(str(value))
     except ValueError as error:
         raise refusal(str(error)) from None
+
+
+def _wwpn(value: object) -> int:
+    try:
+        return int(str(value), 0)
+    except ValueError:
+        raise refusal(f"'{value}' is no WWPN; write 0x500507630300c562") from None
 
 
 def _known(name: str, find: Callable[[str], object]) -> str:
@@ -77,6 +86,12 @@ Size = Annotated[
     BeforeValidator(_size),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
     Written(parse_size, format_size, "SIZE"),
+]
+Wwpn = Annotated[
+    int,
+    BeforeValidator(_wwpn),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["0x500507630300c562"]}),
+    Written(lambda text: int(text, 0), hex, "WWPN"),
 ]
 ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
 TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
@@ -288,6 +303,30 @@ class Dump(_WithKernel):
         Path | None,
         Option("--dump-program", "Program of the dump tool, such as s390-tools' own.", path=True),
     ] = Field(None, description="the dump tool's program, if it does not come with the harness")
+    lun: Annotated[
+        int | None, Option("--dump-lun", "QEMU's number of the dump disk on its adapter.")
+    ] = Field(None, ge=0, le=MOST_LUN, description="QEMU's number of the dump disk; default: 0")
+    wwpn: Annotated[
+        Wwpn | None, Option("--dump-wwpn", "Port of the dump disk, for the IPL parameter block.")
+    ] = Field(None, ge=1, lt=1 << 63, description="port of the dump disk; QEMU has no such thing")
+    other_luns: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=MOST_LUN)], ...],
+        Option("--other-lun", "Number of another disk on the dump disk's adapter."),
+    ] = Field((), max_length=16, description="other disks on the adapter, which must not change")
+    bootprog: Annotated[
+        int, Option("--bootprog", "Number of the program to load from the dump disk.")
+    ] = Field(0, ge=0, le=30, description="number of the program that is loaded")
+    br_lba: Annotated[
+        int, Option("--br-lba", "Block of the dump disk that has its boot record.")
+    ] = Field(0, ge=0, lt=1 << 32, description="block that has the boot record")
+    scp_data: Annotated[
+        str, Option("--scp-data", "Kernel parameters in the IPL parameter block.")
+    ] = Field(
+        "",
+        max_length=SCP_DATA_BYTES,
+        pattern="^[ -~]*$",
+        description="kernel parameters in the IPL parameter block",
+    )
     parmline: Annotated[
         str,
         Option(
@@ -309,6 +348,18 @@ class Dump(_WithKernel):
     def place(self) -> Placement:
         """The dump's partition."""
         return Placement(self.partition, self.table, self.beside)
+
+    @property
+    def load_parameters(self) -> LoadParameters:
+        """What the IPL parameter block says besides the device."""
+        return LoadParameters(self.bootprog, self.br_lba, self.scp_data.encode("ascii"))
+
+    @model_validator(mode="after")
+    def _disks_have_luns_of_their_own(self) -> Self:
+        luns = [self.lun or DUMP_LUN, *self.other_luns]
+        if len(set(luns)) < len(luns):
+            raise ValueError("other_luns: each disk has a LUN of its own, also the dump disk")
+        return self
 
     @model_validator(mode="after")
     def _given_disk_stays_as_it_is(self) -> Self:

@@ -294,6 +294,7 @@ class FindingKind(StrEnum):
     SDIAS_AFTER_RELEASE = "sdias-after-release"
     SDIAS_OUTSIDE_HSA = "sdias-outside-hsa"
     SDIAS_NOT_REPEATED = "sdias-not-repeated"
+    OTHER_DISK_CHANGED = "other-disk-changed"  # one beside the dump disk
     MEMORY_BEYOND_HSA = "memory-beyond-hsa"  # the dump system has more than the HSA has saved
     CONSOLE_ALARM = "console-alarm", Line
     NO_RESULT_LINE = "no-result-line"

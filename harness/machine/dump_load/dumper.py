@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import clock
 from harness.dump_tools.tool import DumpTool, End
-from harness.errors import HarnessError
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.firmware.load import dump_load
@@ -16,6 +15,8 @@ from harness.machine.dump_load.boot_disk import BootDisk
 from harness.machine.dump_load.console_watch import ConsoleWatch
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.dump_load.operator import Operator, Reply
+from harness.machine.dump_load.other_disks import OtherDisks
+from harness.machine.dump_load.request import OPERATOR, LoadRequest
 from harness.machine.dump_load.session import DumpSession, Ended
 from harness.machine.run_phases import RunPhases
 from harness.phase import Phase
@@ -25,8 +26,7 @@ from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.disk_layout import DiskLayout
-from harness.s390x.ipl import BlockDevice, block_device, fcp_block
-from harness.s390x.wiring import DUMP_DISK
+from harness.s390x.ipl import load_parameters
 
 # how a machine may end whose tool is done
 _ENDS = {
@@ -65,24 +65,50 @@ class Dumper:
         directory: Path,
         sdias_busy: Sequence[int] = (),
         replies: Sequence[Reply] = (),
+        request: LoadRequest = OPERATOR,
     ) -> DumpOutcome:
         """IPL ``disk`` (it is written to) over the crash in ``snapshot``.
 
         The machine is too busy for the SDIAS requests with the numbers ``sdias_busy``. An operator
-        at the console has these ``replies``.
+        at the console has these ``replies``. ``request`` is what is asked for, unless the crashed
+        system has asked itself.
 
         Console log and QEMU argv go to ``directory``. A dump system that fails, panics, hangs,
         finds no end or says nothing is an outcome; only trouble of our own raises: PhaseTimeout,
         HarnessError, QemuDied, HostError.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        _require_dump_disk(snapshot)
-        boot_disk = BootDisk(disk.path, disk.sector_size)
+        block = request.block(snapshot)
+        disk = replace(disk, lun=request.lun_in(block))
+        with OtherDisks(directory, request.other_luns) as others:
+            disks = (disk, *others.disks)
+            outcome = self._load(
+                snapshot, block, disks, layout, hsa_size, directory, sdias_busy, replies
+            )
+            return replace(
+                outcome, other_disks=request.other_luns, other_disks_changed=others.changed()
+            )
+
+    def _load(
+        self,
+        snapshot: Snapshot,
+        block: bytes,
+        disks: tuple[Disk, ...],
+        layout: DiskLayout,
+        hsa_size: int,
+        directory: Path,
+        sdias_busy: Sequence[int],
+        replies: Sequence[Reply],
+    ) -> DumpOutcome:
+        """The load from the first of ``disks``, as ``block`` asks for it."""
+        disk, parameters = disks[0], load_parameters(block)
+        boot_disk = BootDisk(disk.path, disk.sector_size, parameters)
         spec = MachineSpec(
             memory=snapshot.memory,
             cpus=len(snapshot.cpus),
             cpu_model=str(snapshot.machine["cpu_model"]),
-            disks=(disk,),
+            disks=disks,
+            loadparm=str(parameters.bootprog) if parameters.bootprog else "",
             paused=True,
             gdb=True,
         )
@@ -96,7 +122,6 @@ class Dumper:
             ) as qemu,
         ):
             qemu.console.answer_with(operator.hear)
-            block = snapshot.dump_block or fcp_block(DUMP_DISK, dump=True)
             firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size, sdias_busy)
             session = DumpSession(
                 qemu, ram, firmware, old_memory, snapshot, hsa_size, self.phases, console
@@ -121,16 +146,6 @@ class Dumper:
             seconds=round(seconds, 3),
             limits=snapshot.limits + session.limits + qemu.console.limits,
             **session.observations(),
-        )
-
-
-def _require_dump_disk(snapshot: Snapshot) -> None:
-    """A system that asked for its dump itself must have named the disk that is there."""
-    block = snapshot.dump_block
-    if block is not None and block_device(block) != BlockDevice(DUMP_DISK, dump=True):
-        raise HarnessError(
-            f"the crashed system asked for a dump by {block_device(block)}, but the dump disk is "
-            f"{DUMP_DISK}"
         )
 
 

@@ -29,6 +29,7 @@ def check(evidence: Evidence) -> CheckResult:
         faults = (
             *_faults(evidence),
             *_hsa_faults(evidence),
+            *_disk_faults(evidence),
             *_early_faults(evidence, tool),
             *_memory_faults(evidence, tool),
         )
@@ -37,6 +38,8 @@ def check(evidence: Evidence) -> CheckResult:
     notes = tuple(map(str, limits)) if isinstance(limits, list) else ()
     if busy := evidence.outcome.get("sdias_not_accepted"):
         notes += (f"the machine did not accept {busy} SDIAS requests, as the scenario asks",)
+    if others := evidence.outcome.get("other_disks"):
+        notes += (f"other disks on the adapter, by LUN: {_listed(others)}",)
     return CheckResult(CHECK, _OBSERVATIONS, UNIT, findings, notes=notes)
 
 
@@ -72,6 +75,16 @@ def _hsa_faults(evidence: Evidence) -> Iterator[tuple[FindingKind, str]]:
             f"{given_up} SDIAS requests that the machine was too busy to accept were not repeated"
         )
         yield FindingKind.SDIAS_NOT_REPEATED, message
+
+
+def _disk_faults(evidence: Evidence) -> Iterator[tuple[FindingKind, str]]:
+    if changed := evidence.outcome.get("other_disks_changed"):
+        message = f"the dump system has written to other disks than its own: LUN {_listed(changed)}"
+        yield FindingKind.OTHER_DISK_CHANGED, message
+
+
+def _listed(values: object) -> str:
+    return ", ".join(map(str, values)) if isinstance(values, list) else str(values)
 
 
 def _early_faults(evidence: Evidence, tool: DumpTool) -> Iterator[tuple[FindingKind, str]]:

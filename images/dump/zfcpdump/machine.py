@@ -90,8 +90,17 @@ def ipl_disk():
     wanted = read_text(f"{IPL}/wwpn"), read_text(f"{IPL}/lun")
     adapter = f"/sys/bus/ccw/devices/{device}"
     scan_first_target(adapter)
+    say_how_loaded()
     name = wait_for(lambda: find_disk(adapter, wanted), bool, f"a disk on {device}")
     return wait_for(lambda: f"/dev/{name}", can_be_opened)
+
+
+def say_how_loaded():
+    """What the IPL parameter block says besides the device, if it says anything."""
+    asked = [f"{name} {read_text(f'{IPL}/{name}')}" for name in ("bootprog", "br_lba")]
+    data = read_text(f"{IPL}/scp_data")
+    if asked != ["bootprog 0", "br_lba 0"] or data:
+        say(f"loaded with {', '.join(asked)}, SCPDATA '{data}'")
 
 
 def can_be_opened(path):
@@ -104,18 +113,22 @@ def can_be_opened(path):
 
 
 def scan_first_target(adapter):
-    """Ask SCSI hosts for target 0, LUN 0; images/kernel/dump.bootconfig turns off the full scan."""
+    """Ask SCSI hosts for target 0; images/kernel/dump.bootconfig turns off the full scan."""
     if read_text("/sys/module/scsi_mod/parameters/scan") != "manual":
         return
     for path, directories, _ in os.walk(os.path.realpath(adapter)):
         if os.path.basename(path) == "scsi_host":
             for host in directories:
-                write_text(f"{path}/{host}/scan", "0 0 0")
+                write_text(f"{path}/{host}/scan", "0 0 -")
             directories.clear()
 
 
 def find_disk(adapter, wanted):
-    """Name of a disk below an adapter: the one with this WWPN and LUN, otherwise the first."""
+    """Name of a disk below an adapter: the one with this WWPN and LUN, otherwise with this LUN.
+
+    Other SCSI devices than zfcp's have no WWPN. Their names end in the LUN (include/scsi/scsi.h,
+    scsilun_to_int), of which the first 16 bits are the number here.
+    """
     disks = []
     for path, directories, _ in os.walk(os.path.realpath(adapter)):
         if os.path.basename(path) == "block":
@@ -126,7 +139,9 @@ def find_disk(adapter, wanted):
         scsi = os.path.dirname(path)
         if (read_text(f"{scsi}/wwpn"), read_text(f"{scsi}/fcp_lun")) == wanted:
             return name
-    return min(disks)[1] if disks else None
+    number = int(wanted[1] or "0", 16) >> 48
+    same = [name for path, name in sorted(disks) if path.split("/")[-2].endswith(f":{number}")]
+    return same[0] if same else None
 
 
 def wait_for(value, good, what=None):

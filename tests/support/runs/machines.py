@@ -99,7 +99,9 @@ class PlayedMachines:
         return snapshot
 
     def dumper(self, binary, phases, stall_seconds, on_line, tool) -> SimpleNamespace:
-        def dump(snapshot, disk, layout, hsa_size, directory, sdias_busy, replies) -> DumpOutcome:
+        def dump(
+            snapshot, disk, layout, hsa_size, directory, sdias_busy, replies, request
+        ) -> DumpOutcome:
             directory.mkdir()
             (directory / "console.log").write_text(timed(CONSOLE))
             for phase in ("ipl", "dump"):

@@ -353,6 +353,8 @@ PREPARED = [
     *("--dump-tool=s390-tools", "--dump-parmline=dump_debug=6 x"),
     *("--disk-layout=ext4", "--dump-format=s390", "--disk-size=2G", "--disk-sector-size=512"),
     *("--dump-partition=3", "--partition-table=gpt", "--zipl=sid"),
+    *("--dump-lun=7", "--dump-wwpn=0x500507630300c562", "--other-lun=1", "--other-lun=2"),
+    *("--bootprog=3", "--br-lba=8", "--scp-data=x y"),
     *("--disk-files=1", "--older-dumps=1", "--disk-damage=journal", "--dump-answer=a => b"),
 ]
 BUILT = [

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import NotLoaded
 from harness.machine.dump_load.boot_disk import BootDisk
+from harness.s390x.ipl import LoadParameters
 from harness.s390x.layouts.c_zipl import c_zipl
 from harness.s390x.zipl import BLOCK_SIZE, COMPONENT_DUMP, COMPONENT_IPL, MAGIC, SECTOR_SIZES
 
@@ -92,3 +93,36 @@ def test_a_disk_without_boot_records_is_refused(tmp_path: Path):
         file.write(b"gone")
     with pytest.raises(NotLoaded, match="points to no program table"):
         BootDisk(path)
+
+
+def test_the_asked_boot_record_is_in_block_0_while_the_firmware_reads(tmp_path: Path):
+    disk = write_disk(tmp_path / "disk", {1: DUMP})
+    content = bytearray(disk.read_bytes())
+    record = content[:BLOCK_SIZE]
+    content[2 * BLOCK_SIZE : 3 * BLOCK_SIZE] = record
+    content[:BLOCK_SIZE] = bytes(BLOCK_SIZE)
+    disk.write_bytes(content)
+    boot = BootDisk(disk, parameters=LoadParameters(br_lba=2))
+    boot.show_as_ipl()
+    assert disk.read_bytes()[:BLOCK_SIZE] == record
+    boot.show_as_written()
+    assert disk.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        (LoadParameters(br_lba=3), "no zIPL boot record in block 3"),
+        (LoadParameters(br_lba=(1 << 64) - 1), "no zIPL boot record in block 18446744073709551615"),
+        (LoadParameters(bootprog=1), "no boot program 1: the program table has 0, 4"),
+        (LoadParameters(bootprog=0xFFFFFFFF), "no boot program 4294967295"),
+    ],
+)
+def test_a_disk_without_what_is_asked_for_is_not_loaded(
+    tmp_path: Path, parameters: LoadParameters, why: str
+):
+    disk = write_disk(tmp_path / "disk", {1: DUMP, 5: ANOTHER})
+    with pytest.raises(NotLoaded) as refused:
+        BootDisk(disk, parameters=parameters)
+    assert why in refused.value.message
+    BootDisk(disk, parameters=LoadParameters(bootprog=4))

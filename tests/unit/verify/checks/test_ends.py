@@ -107,6 +107,10 @@ WRONG_OUTCOMES: dict[str, tuple[dict[str, object], str]] = {
         "2 SDIAS requests were for blocks that the HSA does not have, the first for block 1: it "
         "has the blocks 2-257",
     ),
+    "wrote to others": (
+        {"other_disks": [1, 2], "other_disks_changed": [2]},
+        "the dump system has written to other disks than its own: LUN 2",
+    ),
     "not repeated": (
         {"sdias_not_accepted": 3, "sdias_given_up": 1},
         "1 SDIAS requests that the machine was too busy to accept were not repeated",
