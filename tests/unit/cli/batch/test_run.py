@@ -358,6 +358,7 @@ PREPARED = [
     *("--disk-files=1", "--older-dumps=1", "--disk-damage=journal", "--dump-answer=a => b"),
 ]
 BUILT = [
+    "--built-in",
     *("--dump-source=linux@v6.9", "--dump-patch=a", "--dump-patch=b"),
     "--dump-config=CONFIG_X=y",
 ]
