@@ -117,6 +117,12 @@ ELSEWHERE: dict[str, Any] = {
         "older_dumps": 2,
         "damage": ["journal"],
         "console": ["Delete => yes"],
+        "lun": 5,
+        "wwpn": "0x500507630300c562",
+        "other_luns": [7],
+        "bootprog": 3,
+        "br_lba": 40,
+        "scp_data": "dump_debug=6",
     },
     "faults": {"sdias_busy": (5,)},
     "expect": {
