@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +67,11 @@ class Tools:
             status = child.wait()
         if status:
             raise self.failure(argv[0], reason.line or _status(status))
+
+    def note(self, lines: Iterable[str]) -> None:
+        """Write lines of our own into the log."""
+        with self.log.open("a") as log:
+            log.writelines(f"# {line}\n" for line in lines)
 
     def failure(self, tool: str, line: str) -> BuildError:
         """The error for a tool that printed ``line`` and failed; the store adds the log's path."""

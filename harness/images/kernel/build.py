@@ -78,7 +78,7 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
     source = kernel_source(store, progress, spec.source)
     images = data_dir() / "images"
     role = Template("".join(path.read_text() for path in spec.fragments))
-    fragment = "\n".join([role.substitute(IMAGES=images), *spec.configuration])
+    fragment, changes = role.substitute(IMAGES=images), "\n".join(spec.configuration)
     crashed = spec.role is Role.CRASHED
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
@@ -89,7 +89,10 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
         for patch in patches:
             apply(patch, tree, tools)
         make = Make(tree, tools)
-        unknown = make.configure(BASE_CONFIG, fragment)
+        configured = make.configure(BASE_CONFIG, fragment, changes)
+        for line in configured.lines():
+            with progress.task(f"the {spec.role} kernel: {line}"):
+                pass
         expected = _objects(store, spec.role)
         with progress.task(f"compile the {spec.role} kernel", expected, "objects") as task:
             done = make.compile(task.update)
@@ -107,7 +110,8 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
             "source": spec.source,
             "compiler": compiler(),
             "objects": done,
-            "options unknown to this source": unknown,
+            "options unknown to this source": list(configured.unknown),
+            "options that gave way": dict(configured.given_way),
         }
 
     return kernel_from_store(store.get(kind_of(spec.role), _inputs(spec, source), build))

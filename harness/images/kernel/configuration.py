@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -12,6 +12,10 @@ from harness.errors import UsageError
 _SET = re.compile(r"(CONFIG_\w+)=(.*)")
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 _DEFINED = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
+# a choice may have a name (Linux before 6.9); a line of a help text has other words, too
+_CHOICE = re.compile(
+    r"^\s*choice(?:[ \t]+\w+)?[ \t]*(?:#.*)?\n((?:.*\n)*?)\s*endchoice\b", re.MULTILINE
+)
 OFF = "n"
 
 
@@ -58,6 +62,32 @@ def lost(wanted: Mapping[str, str], final: Mapping[str, str]) -> list[str]:
 def defined(tree: Path) -> set[str]:
     """Every option that the Kconfig files of a source tree define, as ``CONFIG_X``."""
     return {f"CONFIG_{name}" for file in _kconfigs(tree) for name in _names(file)}
+
+
+def choices(tree: Path) -> list[frozenset[str]]:
+    """Every choice of a source tree: options of which only one can be set, as ``CONFIG_X``."""
+    return [
+        frozenset(f"CONFIG_{name}" for name in _DEFINED.findall(members))
+        for file in _kconfigs(tree)
+        for members in _CHOICE.findall(file.read_text(errors="replace"))
+    ]
+
+
+def giving_way(
+    base: Mapping[str, str], changes: Mapping[str, str], choices: Iterable[frozenset[str]]
+) -> dict[str, str]:
+    """Each option that ``base`` sets in vain -> the one of its choice that ``changes`` set.
+
+    Of the members of a choice only one can be set, so the line of ``base`` cannot hold.
+    """
+    return {
+        option: chosen
+        for members in choices
+        for chosen in sorted(members & changes.keys())
+        if changes[chosen] == "y"
+        for option in sorted((members & base.keys()) - changes.keys())
+        if base[option] == "y"
+    }
 
 
 def _kconfigs(tree: Path) -> Iterator[Path]:

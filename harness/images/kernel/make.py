@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BuildError
@@ -26,6 +27,29 @@ SOURCE_PREFIX = "/linux"
 _BUILT_IN = "initramfs.cpio.gz"
 
 _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What was left out of a configuration.
+
+    ``unknown``: options that the source does not define. ``given_way``: an option of the fragment
+    -> the one that was asked for in its place, because only one of their choice can be set.
+    """
+
+    unknown: tuple[str, ...]
+    given_way: Mapping[str, str]
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [
+            f"{old} gives way to {new} of the same choice" for old, new in self.given_way.items()
+        ]
+        if self.unknown:
+            lines.append(
+                f"left out, because this source does not define it: {', '.join(self.unknown)}"
+            )
+        return lines
 
 
 class Make:
@@ -53,18 +77,28 @@ class Make:
             f"KAFLAGS={prefixes}",
         )
 
-    def configure(self, base: str, fragment: str) -> list[str]:
-        """Base configuration, changed by a fragment; returns options that this source lacks.
+    def configure(self, base: str, fragment: str, changes: str = "") -> Configured:
+        """Base configuration, changed by a fragment and then by ``changes``, which override it.
 
-        An option that the source does not define cannot be set, so it is left out. Raises
-        BuildError if any other line does not hold in the final configuration.
+        An option that the source does not define cannot be set, so it is left out. So is a line
+        of the fragment that sets another member of a choice than the changes do. Raises BuildError
+        if any other line does not hold in the final configuration.
         """
         known = configuration.defined(self._tree)
-        asked = configuration.parse(fragment)
-        wanted = {option: value for option, value in asked.items() if option in known}
+        asked, changed = configuration.parse(fragment), configuration.parse(changes)
+        existing = {option: value for option, value in changed.items() if option in known}
+        given_way = configuration.giving_way(asked, existing, configuration.choices(self._tree))
+        wanted = {
+            option: value
+            for option, value in (asked | changed).items()
+            if option in known and option not in given_way
+        }
+        unknown = [name for name, value in (asked | changed).items() if value != configuration.OFF]
+        configured = Configured(tuple(sorted({*unknown} - known)), given_way)
+        self._tools.note(configured.lines())
         self._tools.run([*self._make, base])
         self._change(wanted)
-        return sorted(option for option in asked.keys() - known if asked[option] != "n")
+        return configured
 
     def _change(self, wanted: Mapping[str, str]) -> None:
         config = self.objects / ".config"
