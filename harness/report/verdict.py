@@ -67,7 +67,7 @@ class Verdict:
         context |= {"checks": checked.results, "expected_wrong": checked.expected_wrong}
         if checked.passed:
             return cls(Result.PASS, **context)
-        return cls(Result.FAIL, phase=_phase(checked), **context)
+        return cls(Result.FAIL, phase=_phase(checked), hint=checked.hint, **context)
 
     @classmethod
     def trouble(cls, error: HarnessError, phase: Phase | None, **context: Any) -> Verdict:
@@ -144,7 +144,7 @@ class _VerdictBase(FileModel):
     error: str | None = None
     """What happened, if it is an ERROR or INTERRUPTED."""
     hint: str | None = None
-    """What to do about an error."""
+    """What to do about an error, or about a dump system that ran out of memory."""
     cause: str | None = None
     """The kind of an error, or the signal that interrupted the run."""
     checks: list[Any] = Field([])

@@ -52,12 +52,14 @@ VERDICT, VERDICT_UNIT = "verdict", "verdicts"
 class CheckedRun:
     """The results of the ``dump`` checks and of the ``rest``, in the order of the checks.
 
-    ``expected_wrong``: the dump of this scenario must be wrong.
+    ``expected_wrong``: the dump of this scenario must be wrong. ``hint``: what may help a dump that
+    is wrong.
     """
 
     dump: tuple[CheckResult, ...]
     rest: tuple[CheckResult, ...] = ()
     expected_wrong: bool = False
+    hint: str | None = None
 
     @property
     def results(self) -> tuple[CheckResult, ...]:
@@ -90,12 +92,13 @@ def run_checks(evidence: Evidence, checks: tuple[Check, ...] = DUMP_CHECKS) -> C
     dump = tuple(check(evidence).explained() for check in checks)
     rest = tuple(check(evidence).explained() for check in OTHER_CHECKS)
     _raise_trouble(evidence, dump)
+    hint = console.hint(evidence)
     if evidence.expect.verdict == "PASS":
-        return CheckedRun(dump, rest)
+        return CheckedRun(dump, rest, hint=hint)
     with time_to_match():
         wrong = tuple(_not_as_wrong(evidence, dump))
     verdict = CheckResult(VERDICT, 1 + len(evidence.expect.findings), VERDICT_UNIT, wrong)
-    return CheckedRun(dump, (*rest, verdict), expected_wrong=True)
+    return CheckedRun(dump, (*rest, verdict), expected_wrong=True, hint=hint)
 
 
 def _raise_trouble(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from harness.dump_tools.tool import Said
 from harness.evidence.names import CONSOLE, DUMP_DIRECTORY
+from harness.scenario.sizes import format_size
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind, Line
@@ -42,6 +43,21 @@ ALARMS = (
     Pattern("error in the dump tool", re.compile(r"^Traceback \(most recent call last\)")),
 )
 
+# What a dump system prints that has too little memory. Linux 6.12: mm/oom_kill.c ("System is
+# deadlocked on memory"; before 4.19 "Out of memory and no killable processes"), mm/page_alloc.c,
+# arch/s390/boot/physmem_info.c, init/initramfs.c, mm/vmscan.c (so early in the boot a thread cannot
+# be created only for lack of memory, which also limits the number of threads)
+OUT_OF_MEMORY = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"invoked oom-killer|[Oo]ut of memory\b",
+        r"System is deadlocked on memory",
+        r"page allocation failure",
+        r"Initramfs unpacking failed: write error",
+        r"Krnl PSW : .*\(kswapd_run\+",
+    )
+)
+
 
 def check(evidence: Evidence) -> CheckResult:
     """Search each line for alarms, and for the result line of the dump tool, if it prints one."""
@@ -71,6 +87,18 @@ def _result(evidence: Evidence) -> Iterator[Finding]:
     elif tool.reports:
         message = f"no result line of the dump tool {tool.name} on the console"
         yield Finding(CHECK, FindingKind.NO_RESULT_LINE, message)
+
+
+def hint(evidence: Evidence) -> str | None:
+    """What helps the dump system, if its console tells."""
+    size = evidence.outcome.get("hsa_size")
+    starved = any(pattern.search(line) for line in evidence.console for pattern in OUT_OF_MEMORY)
+    if not starved or not isinstance(size, int):
+        return None
+    return (
+        f"the dump system ran out of memory in an HSA of {format_size(size)}; "
+        "give it more with --hsa-size"
+    )
 
 
 def alarming(line: str) -> Pattern | None:

@@ -17,6 +17,7 @@ from harness.phase import Phase
 from harness.report.verdict import VERSION, Result, Verdict, VerdictFile, schema
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.kinds import NO_DETAILS, DifferingPages, FindingKind
+from harness.verify.run_checks import CheckedRun
 
 HERE = Path("/evidence")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -62,6 +63,13 @@ def written(verdict: Verdict) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(text)
     assert told == verdict.to_json(), "JSON has no other form of it"
     return told
+
+
+@pytest.mark.parametrize(("expected", "hint"), [(False, "more memory"), (True, None)])
+def test_only_what_is_not_as_expected_has_a_hint(expected: bool, hint: str | None) -> None:
+    checked = CheckedRun(WRONG.checks, expected_wrong=expected, hint="more memory")
+    verdict = Verdict.of(checked, directory=HERE)
+    assert verdict.hint == written(verdict)["hint"] == hint
 
 
 @given(VERDICTS)

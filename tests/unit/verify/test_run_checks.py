@@ -75,6 +75,17 @@ def test_verdict_is_json(tmp_path: Path):
     }
 
 
+@pytest.mark.parametrize("expect", [{}, {"verdict": "FAIL", "findings": ["^registers: "]}])
+def test_a_dump_system_without_memory_has_a_hint(tmp_path: Path, expect: dict[str, object]):
+    console = ("Kernel panic - not syncing: System is deadlocked on memory",)
+    run = SyntheticRun(console=console, expect=expect)
+    with Evidence.open(run.write(tmp_path)) as evidence:
+        hint = run_checks(evidence).hint
+    assert hint == (
+        "the dump system ran out of memory in an HSA of 1M; give it more with --hsa-size"
+    )
+
+
 def test_checking_twice_says_the_same(tmp_path: Path):
     root = SyntheticRun().write(tmp_path)
     os.truncate(root / "dump/dump", 3 << 20)

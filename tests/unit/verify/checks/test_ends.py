@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.verify.checks import console, outcome
+from harness.verify.evidence import Evidence
 from harness.verify.kinds import FindingKind
 from tests.support.checked import checked, said
 from tests.support.evidence import (
@@ -57,6 +58,47 @@ def test_sound_console(tmp_path: Path):
 def test_alarming_console(tmp_path: Path, line: str):
     result = checked(console.check, SyntheticRun(console=(line, *CONSOLE)).write(tmp_path))
     assert [finding.message for finding in result.findings] == [f"{ALARMING[line]}, line 1: {line}"]
+
+
+STARVED = {
+    "python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0": 0,
+    "Out of memory: Killed process 31 (init) total-vm:1kB": 0,
+    "Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled": 0,
+    "Out of memory allocating 4000 bytes 4000 aligned in range 0:1000000": 0,
+    "Kernel panic - not syncing: System is deadlocked on memory": 1,
+    "init: page allocation failure: order:4": 2,
+    "Initramfs unpacking failed: write error": 3,
+    "Krnl PSW : 0704d00180000000 000003ffe05353b8 (kswapd_run+0x80/0xa8)": 4,
+}
+
+
+@pytest.mark.parametrize("line", STARVED)
+def test_a_console_without_memory_has_a_hint(tmp_path: Path, line: str):
+    run = SyntheticRun(console=(line, *CONSOLE), outcome={"hsa_size": 16 << 20})
+    with Evidence.open(run.write(tmp_path)) as evidence:
+        assert console.hint(evidence) == (
+            "the dump system ran out of memory in an HSA of 16M; give it more with --hsa-size"
+        )
+    assert console.OUT_OF_MEMORY[STARVED[line]].search(line)
+
+
+def test_every_pattern_of_a_hint_has_an_example():
+    assert set(STARVED.values()) == set(range(len(console.OUT_OF_MEMORY)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *HARMLESS,
+        *(line for line in ALARMING if line not in STARVED),
+        "zfcpdump: 12.5 MB memory available",
+        "Initramfs unpacking failed: no cpio magic",
+    ],
+)
+def test_other_lines_have_no_hint(tmp_path: Path, line: str):
+    run = SyntheticRun(console=(line, *CONSOLE))
+    with Evidence.open(run.write(tmp_path)) as evidence:
+        assert console.hint(evidence) is None
 
 
 def test_every_alarm_has_an_example():
