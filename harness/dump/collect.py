@@ -1,7 +1,7 @@
 """Take the dump out of a dump disk's image.
 
 zfcpdump 3 writes it to a raw partition that ``zipl -d`` prepared, zfcpdump 1 and 2 wrote files on
-an ext2/3/4 partition.
+an ext2/3/4 partition. So does ngdump, whose ngdump.meta names the file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.dump.byte_source import ByteSource, File
 from harness.dump.detect import read_dump
 from harness.dump.disk.ext_files import ExtFile, FileSystem
+from harness.dump.disk.ngdump import META, Meta, find_named, parse_meta
 from harness.dump.disk.partition import Partition
 from harness.dump.disk.partition_table import partition_at, partition_numbered
 from harness.dump.disk.zipl_superblock import superblock_of_disk
@@ -82,7 +83,9 @@ def collect_file(
     sector_size: int | None = None,
     earlier: Collection[ExtFile] = (),
 ) -> Collected:
-    """Copy the newest dump.N of an ext partition to ``into``/dump, zero pages as holes.
+    """Copy the dump on an ext partition to ``into``/dump, zero pages as holes.
+
+    It is the file that a new ngdump.meta names, else the newest dump.N in ``directory``.
 
     The partition has the number that Linux gives it. ``sector_size`` in bytes is what the partition
     table counts in; None to find it out. A file that is unchanged since before the run, as
@@ -110,15 +113,43 @@ def _collect_newest(
     earlier: Collection[ExtFile],
 ) -> Collected:
     file_system = FileSystem(image, partition.start, partition.size)
+    meta = file_system.find(META)
+    told = None
+    if meta is not None and meta not in earlier:
+        told = parse_meta(file_system.content(meta))
+        if told.file is not None:
+            return _collect_named(file_system, told, partition, into, progress, earlier)
     there = file_system.dumps(directory)
     files = [file for file in there if file not in earlier]
     if not files:
         where = f"{directory} of partition {partition.number}"
+        what = f"no file dump.N in {where}"
         if there:
             what = f"no new file dump.N in {where}: {len(there)} are from before the run"
-            return Collected(None, what)
-        return Collected(None, f"no file dump.N in {where}")
+        if meta is not None:
+            what += f"; {META} {'is from before the run' if told is None else 'names no dump'}"
+        return Collected(None, what)
     newest = files[-1]
     copy_content(file_system.content(newest), into / DUMP, progress)
     note = f"{newest.path} on {partition.place}, the newest of {len(files)}"
     return Collected(newest.size, note)
+
+
+def _collect_named(
+    file_system: FileSystem,
+    meta: Meta,
+    partition: Partition,
+    into: Path,
+    progress: Progress,
+    earlier: Collection[ExtFile],
+) -> Collected:
+    """Copy the file that ngdump.meta names; its checksum is not compared here."""
+    file = find_named(file_system, meta)
+    named = f"{META} of partition {partition.number} names {meta.file}"
+    if file is None:
+        return Collected(None, f"{named}, which is not there")
+    if file in earlier:
+        return Collected(None, f"{named}, which is from before the run")
+    copy_content(file_system.content(file), into / DUMP, progress)
+    note = f"{file.path} on {partition.place}, which {META} names"
+    return Collected(file.size, note, sha256sum=meta.sha256sum)

@@ -25,11 +25,13 @@ class Collected:
     ``note`` tells what was taken and why, or what was found on the disk instead.
     ``superblock_offset`` is where superblock.bin begins, in bytes from the disk's start. It is None
     if no superblock was found, which is correct only for file systems.
+    ``sha256sum`` is what ngdump.meta says of the dump, unchecked; None if no ngdump.meta names it.
     """
 
     size: _Count | None
     note: StrictStr
     superblock_offset: _Count | None = None
+    sha256sum: StrictStr | None = None
 
     def save(self, directory: Path) -> None:
         """Write it beside the dump: from here on the dump has been collected."""

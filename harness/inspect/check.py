@@ -25,7 +25,7 @@ from harness.inspect import check_linux, compare, page_statistics
 from harness.progress import Progress
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify import differing
-from harness.verify.checks import memory_map, registers, superblock
+from harness.verify.checks import dump_file, memory_map, registers, superblock
 from harness.verify.checks.crashed_kernel import statements
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind, MemoryRange, MissingMemory, Page
@@ -250,7 +250,7 @@ def sha256_alone(dump: Dump, progress: Progress) -> CheckResult:
     fits = ngdump.checksum_fits(dump, progress)
     if fits is None:
         return CheckResult.skipped(SHA256, "bytes", "no ngdump.meta was read that states it")
-    messages = [] if fits else ["the dump is not the one of which ngdump.meta has the SHA-256"]
+    messages = [] if fits else [dump_file.OTHER_CHECKSUM]
     findings = _findings(SHA256, FindingKind.CHECKSUM_WRONG, messages)
     return _result(SHA256, dump.content.size, "bytes", findings)
 

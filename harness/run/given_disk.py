@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from harness.dump.byte_source import ByteSource, File
 from harness.dump.disk.ext_files import ExtFile, ext_kind
+from harness.dump.disk.ngdump import META
 from harness.dump.disk.partition_table import partition_numbered, read_table
 from harness.dump.disk.zipl_superblock import is_dump_disk, program_table_at
 from harness.dump.given_disk.boot_map import BootMap, has_boot_record, read_boot_map
@@ -121,7 +122,7 @@ class _Seen:
             given |= {"partition": number, "directory": self.destination.directory}
             where, size = self.destination, self.sector_size
             earlier = overwrite_files(target, where, size, self.boot_map)
-            given["dumps before"] = len(earlier)
+            given["dumps before"] = sum(file.path != f"/{META}" for file in earlier)
         return DumpDisk(
             layout,
             self.sector_size,

@@ -128,6 +128,8 @@ class Evidence:
     files: KnownFiles | None = None
     """The files that were on the dump disk before; None if none are known."""
     dump_path: Path | None = None
+    sha256sum: str | None = None
+    """What ngdump.meta says of the dump; None if no ngdump.meta names it."""
     vmlinux: Path | None = None
     """The crashed kernel's, which may not exist any more; None if none was recorded."""
     vmlinux_digest: str | None = None
@@ -203,6 +205,7 @@ class Evidence:
                 trigger=TRIGGERS.get(str(machine.trigger)),
                 files=KnownFiles.load(dump_dir),
                 dump_path=dump_dir / DUMP,
+                sha256sum=collected.sha256sum,
                 vmlinux=vmlinux or vmlinux_then,
                 vmlinux_digest=None if vmlinux else digest,
                 dump_release=run.inputs.dump_release,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from harness.dump.byte_source import ByteSource, File
 from harness.dump.disk.debugfs import CpuTime
 from harness.dump.disk.ext_files import ExtFile, FileSystem, is_ext
-from harness.dump.disk.ngdump import META, Meta, parse_meta
+from harness.dump.disk.ngdump import META, Meta, find_named, read_meta
 from harness.dump.disk.partition import Partition, Table
 from harness.dump.disk.partition_table import partition_at, read_table
 from harness.dump.disk.zipl_superblock import (
@@ -185,9 +185,9 @@ class _Search:
         return _Candidate(system, file, where, place.facts)
 
     def _newest(self, system: FileSystem, place: _Place) -> _Candidate | None:
-        meta = _meta(system)
+        meta = read_meta(system)
         if meta is not None and meta.file is not None:
-            file = system.find(meta.file)
+            file = find_named(system, meta)
             if file is None:
                 what = f"{META} on {place.where} names {meta.file}, which is not there"
                 raise EvidenceError(f"{self._disk.name}: {what}")
@@ -199,14 +199,9 @@ class _Search:
         return None
 
 
-def _meta(file_system: FileSystem) -> Meta | None:
-    file = file_system.find(META)
-    return None if file is None else parse_meta(file_system.content(file))
-
-
 def _meta_if_sound(file_system: FileSystem) -> Meta | None:
     try:
-        return _meta(file_system)
+        return read_meta(file_system)
     except EvidenceError:
         return None
 

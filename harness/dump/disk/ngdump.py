@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from harness.dump.byte_source import ByteSource
+from harness.dump.disk.ext_files import ExtFile, FileSystem
 from harness.dump.reader import Dump
 from harness.errors import EvidenceError
 from harness.progress import Progress
@@ -33,6 +34,19 @@ class Meta:
 
     file: str | None
     sha256sum: str | None
+
+
+def read_meta(file_system: FileSystem) -> Meta | None:
+    """None without an ngdump.meta; raises EvidenceError as ``parse_meta``."""
+    file = file_system.find(META)
+    return None if file is None else parse_meta(file_system.content(file))
+
+
+def find_named(file_system: FileSystem, meta: Meta) -> ExtFile | None:
+    """The file that ``meta`` names; None if it is not there, or may be outside of the partition."""
+    if meta.file is None or ".." in meta.file.split("/"):
+        return None
+    return file_system.find(meta.file)
 
 
 def parse_meta(content: ByteSource) -> Meta:
@@ -60,9 +74,14 @@ def checksum_fits(dump: Dump, progress: Progress) -> bool | None:
     expected = dump.container_facts.get(SHA256SUM)
     if expected is None:
         return None
-    digest, content = hashlib.sha256(), dump.content
+    return has_sha256(dump.content, str(expected), progress)
+
+
+def has_sha256(content: ByteSource, expected: str, progress: Progress) -> bool:
+    """Whether this is the SHA-256, in hexadecimal, of all content."""
+    digest = hashlib.sha256()
     with progress.task("check the dump's SHA-256", content.size, "B") as task:
         for at in range(0, content.size, _CHUNK):
             digest.update(content.read(at, min(_CHUNK, content.size - at)))
             task.update(at)
-    return digest.hexdigest() == str(expected).lower()
+    return digest.hexdigest() == expected.lower()

@@ -4,18 +4,21 @@ What is already in the room of a dump partition is overwritten with a pattern, i
 run's dump has only what the run wrote, also if the same crash has been dumped to the disk before.
 zfcpdump refuses a disk whose checksum does not fit the room's beginning, so a checksum that fitted
 before does so afterwards.
-So is what the files dump.N have; and one that the run leaves as it was is known by its inode, time
-and size.
+So is what the files dump.N have, and the file that ngdump.meta names; and one that the run leaves
+as it was is known by its inode, time and size. So is ngdump.meta, which keeps its content: the dump
+system may need it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from harness.dump.byte_source import File
 from harness.dump.disk.ext_files import ExtFile, FileSystem
+from harness.dump.disk.ngdump import META, find_named, read_meta
 from harness.dump.disk.partition_table import partition_numbered
 from harness.dump.disk.zipl_superblock import (
     CHECKSUM_AT,
@@ -92,20 +95,36 @@ def _fill(fd: int, start: int, end: int) -> int:
 def overwrite_files(
     disk: Path, destination: Destination, sector_size: int, boot_map: BootMap | None
 ) -> frozenset[ExtFile]:
-    """Overwrite every dump.N where the dump will be written with a pattern; returns these files.
+    """Overwrite every dump where the new one will be written with a pattern.
 
-    There are none if there is no such directory: the check of the dump will say it.
+    Returns these files, and ngdump.meta. There are none if there is no such directory: the check of
+    the dump will say it.
     """
     loaded = [(0, BLOCK_SIZE), *_loaded(boot_map)]
     with File.open(disk) as image, disk.open("r+b") as file:
         try:
             place = partition_numbered(image, destination.partition or 1, sector_size)
             system = FileSystem(image, place.start, place.size)
-            found = system.dumps(destination.directory)
-            for dump in found:
+        except EvidenceError:
+            return frozenset()
+        found = frozenset(_dumps(system, destination.directory))
+        for dump in found:
+            with suppress(EvidenceError):  # of a damaged one: it is known all the same
                 for start, end in system.places(dump):
                     if not any(first < end and start < last for first, last in loaded):
                         _overwrite(image, file.fileno(), start, end)
-        except EvidenceError:
-            return frozenset()
-    return frozenset(found)
+        with suppress(EvidenceError):
+            meta = system.find(META)
+            return found if meta is None else found | {meta}
+    return found
+
+
+def _dumps(system: FileSystem, directory: str) -> Iterator[ExtFile]:
+    """Every dump.N, and the file that ngdump.meta names."""
+    with suppress(EvidenceError):
+        yield from system.dumps(directory)
+    with suppress(EvidenceError):
+        meta = read_meta(system)
+        named = None if meta is None else find_named(system, meta)
+        if named is not None:
+            yield named
