@@ -32,9 +32,10 @@ _MOST_HASHED = 16 << 30  # bytes of an image, holes included: some ten seconds
 class DumpDisk:
     """The disk that is loaded and written to, and where the dump is expected.
 
-    ``earlier`` are dumps that it had before the run. ``given`` tells of a user's disk, for the
-    evidence; None if the harness prepared the disk. ``fault`` is what is wrong with its boot map,
-    ``unusable`` why it is not loaded at all.
+    ``earlier`` are dumps that it had before the run, and ngdump.meta. ``given`` tells of a user's
+    disk, for the evidence; None if the harness prepared the disk. ``fault`` is what is wrong with
+    its boot map, ``unusable`` why it is not loaded at all. ``under_test``: the user's zipl
+    prepared it.
     """
 
     layout: DiskLayout
@@ -44,6 +45,7 @@ class DumpDisk:
     given: Mapping[str, Any] | None = None
     fault: str | None = None
     unusable: str | None = None
+    under_test: bool = False
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -51,9 +53,14 @@ class DumpDisk:
         return {} if self.given is None else {"dump disk": self.given}
 
     @classmethod
-    def prepared(cls, how: Dump) -> Self:
-        """One that the harness prepared."""
-        return cls(how.layout, how.sector_size)
+    def prepared(cls, how: Dump, path: Path) -> Self:
+        """One that the harness prepared, at ``path``: with its own zipl, or the user's."""
+        if how.zipl is None:
+            return cls(how.layout, how.sector_size)
+        with File.open(path) as disk:
+            disk.name = f"the disk of {how.zipl}"
+            _, fault = _boot_map(disk, how.sector_size)
+        return cls(how.layout, how.sector_size, fault=fault, under_test=True)
 
 
 def copy_given(path: Path, how: Dump, target: Path) -> DumpDisk:
@@ -92,11 +99,7 @@ class _Seen:
     @classmethod
     def of(cls, disk: ByteSource, how: Dump) -> Self:
         size = how.sector_size if how.given("sector_size") else _sector_size(disk)
-        boot_map, fault = None, None
-        try:
-            boot_map = read_boot_map(disk, size)
-        except EvidenceError as error:  # zipl is under test, too: the IPL decides
-            fault = error.message
+        boot_map, fault = _boot_map(disk, size)
         told = destination(boot_map.parmline or "" if boot_map else "")
         number = how.partition if how.given("partition") else told.partition
         where = Destination(number or 1, told.directory)
@@ -131,7 +134,16 @@ class _Seen:
             given | {"layout": str(layout), "fault": self.fault},
             self.fault,
             unusable,
+            under_test=True,
         )
+
+
+def _boot_map(disk: ByteSource, sector_size: int) -> tuple[BootMap | None, str | None]:
+    """The boot map, or what is wrong with it. zipl is under test, too: the IPL decides."""
+    try:
+        return read_boot_map(disk, sector_size), None
+    except EvidenceError as error:
+        return None, error.message
 
 
 def _sector_size(disk: ByteSource) -> int:

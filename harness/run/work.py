@@ -58,7 +58,7 @@ class Work:
         self._judges = (
             machines.judges(store, progress, time_factor=plan.time_factor) if judges else None
         )
-        self._disk = DumpDisk.prepared(plan.scenario.dump)
+        self._disk = DumpDisk(plan.scenario.dump.layout, plan.scenario.dump.sector_size)
         self.stored_as = ""  # the crash's name in the store, once it is there
 
     def crash_and_dump(self, *, fresh: bool) -> CheckedRun:
@@ -96,6 +96,7 @@ class Work:
         if how.disk is None:
             assert inputs.disk is not None
             sparse.copy(inputs.disk.path / DISK, self._directory.disk)
+            self._disk = DumpDisk.prepared(how, self._directory.disk)
         else:
             self._disk = copy_given(how.disk, how, self._directory.disk)
         prepare(self._directory.disk, how, self._directory.dump)
@@ -188,15 +189,17 @@ class Work:
         return outcome
 
     def _not_loaded(self, error: NotLoaded | PhaseTimeout) -> DumpOutcome:
-        """The outcome if it is the fault of the user's disk; raises ``error`` if it is not."""
+        """The outcome if it is the fault of the user's disk or zipl; raises ``error`` if not."""
         dump, disk = self._plan.scenario.dump, self._disk
         endless = isinstance(error, PhaseTimeout)
-        if disk.given is None or (
+        if not disk.under_test or (
             endless and not (disk.fault and self._phases.current is Phase.IPL)
         ):
             raise error
         said = error.message.splitlines()[0]
-        why = disk.unusable or "; ".join(filter(None, (disk.fault, f"{dump.disk}: {said}")))
+        why = disk.unusable or "; ".join(
+            filter(None, (disk.fault, f"{dump.disk or dump.zipl}: {said}"))
+        )
         self._directory.dump.mkdir(exist_ok=True)
         (self._directory.dump / CONSOLE).touch()
         return DumpOutcome.not_loaded(why, disk.layout, dump.hsa_size)

@@ -27,11 +27,13 @@ from harness.evidence.outcome import Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.host.signals import Interrupted
 from harness.images.disk import DISK
+from harness.machine.dump_load.boot_disk import BootDisk
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.fidelity import statement
 from harness.run.plan import Plan
+from tests.support.disks.boot_map import add_boot_map
 from tests.support.runs.machines import (
     ASKED,
     PlayedMachines,
@@ -200,6 +202,46 @@ def test_a_disk_that_the_dump_system_wrecked_is_a_wrong_dump(
     assert said in finding.message
     again = engine.verify(evidence, progress=NoProgress())
     assert again.to_json() == verdict.to_json() | {"phase": again.phase}
+
+
+def unprepared(disk: Path) -> Path:
+    with disk.open("r+b") as file:
+        file.write(bytes(512))
+    return disk
+
+
+@pytest.mark.parametrize(
+    ("zipl", "result", "phase"), [(None, Result.ERROR, "ipl"), ("sid", Result.FAIL, "dump")]
+)
+def test_a_disk_that_is_not_loaded_is_a_fault_of_the_zipl_that_is_under_test(
+    machines, options, evidence, zipl, result, phase
+):
+    made = machines(at={"ipl": lambda evidence: BootDisk(evidence / "disk.img")})
+    unprepared(made.prepared / "disk.img")
+    verdict = engine.run(plan(dump={"zipl": zipl}), **options)
+    assert (verdict.result, verdict.phase) == (result, phase)
+    if zipl is None:
+        assert "no zIPL boot record in block 0" in str(verdict.error)
+        return
+    (finding,) = [each for each in verdict.findings if each.check == "outcome"]
+    assert finding.message.startswith(
+        "the dump system did not finish: not-loaded; the disk of sid: no zIPL boot record in "
+        "block 0; sid: "
+    )
+    assert "dump-file" in red(verdict)
+    assert engine.verify(evidence, progress=NoProgress()).result is Result.FAIL
+
+
+@pytest.mark.parametrize(
+    ("damage", "result"), [(unprepared, Result.FAIL), (lambda disk: disk, Result.ERROR)]
+)
+def test_a_load_without_an_end_is_a_fault_of_a_damaged_boot_map_alone(
+    machines, options, damage, result
+):
+    made = machines(at={"ipl": fail(PhaseTimeout("ipl", "the boot firmware", 3.0))})
+    add_boot_map(made.prepared / "disk.img", "root=/dev/ram0", dump=True)
+    damage(made.prepared / "disk.img")
+    assert engine.run(plan(dump={"zipl": "sid"}), **options).result is result
 
 
 def test_verifying_again_needs_no_verdict(machines, options, evidence):
