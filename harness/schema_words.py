@@ -42,6 +42,7 @@ _WORDS = {
     "path_type": "must be a path, in quotes",
     "tuple_type": "must be a list",
     "list_type": "must be a list",
+    "frozen_set_type": "must be a list",
     "dict_type": "must be a table",
     "model_type": "must be a table",
     "model_attributes_type": "must be a table",

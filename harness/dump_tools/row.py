@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from harness.dump_tools.table import TOOLS, UNKNOWN
 from harness.dump_tools.tool import ORDERLY, DumpTool, End, Need
 from harness.s390x.disk_layout import DiskLayout
+from harness.schema_words import UNKNOWN_KEY, did_you_mean, first_fault, typos_first
 
 _LONGEST = 1000  # characters of a pattern
 
@@ -85,6 +86,16 @@ class Row(BaseModel):
 def recorded(row: Row) -> DumpTool:
     """The tool that evidence names: one that comes with the harness, or the row itself."""
     return (TOOLS | {UNKNOWN.name: UNKNOWN}).get(row.name) or row.tool()
+
+
+def row_fault(error: ValidationError) -> str:
+    """The field of a row and what is wrong with it; misspelt names come first."""
+    fault = typos_first(error)[0]
+    if fault["type"] != UNKNOWN_KEY:
+        return first_fault(error)
+    *table, key = map(str, fault["loc"])
+    near = did_you_mean(key, (NeedRow if table else Row).model_fields)
+    return first_fault(error) + (f"; {near}" if near else "")
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:

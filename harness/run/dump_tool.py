@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from harness.dump_tools.row import Row
+from harness.dump_tools.row import Row, row_fault
 from harness.dump_tools.table import S390_TOOLS, TOOLS, UNKNOWN, ZFCPDUMP, tool_named
 from harness.dump_tools.tool import DumpTool
 from harness.errors import UsageError
 from harness.host.fault import unusable
 from harness.host.paths import require_file
+from harness.scenario.faults import parsed
 from harness.scenario.model import Dump
 
 SUFFIX = ".toml"
@@ -60,15 +60,13 @@ class ChosenTool:
 def _read(path: Path) -> Row:
     require_file(path, "dump tool")
     try:
-        row = Row.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        row = Row.model_validate(parsed(path, path.read_text(encoding="utf-8")))
     except OSError as error:
         raise unusable(str(path), error) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: byte {error.start} is not UTF-8") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{path}: {where}: {first['msg']}", hint="docs/tools.md") from error
+        raise UsageError(f"{path}: {row_fault(error)}", hint="docs/tools.md") from error
     if row.name in TOOLS or row.name == UNKNOWN.name:
         raise UsageError(f"{path}: name: the dump tool {row.name} comes with the harness")
     return row

@@ -1,13 +1,16 @@
-"""Messages about mistakes in a scenario, in the words of docs/scenarios.md."""
+"""Messages about mistakes in a TOML file of the user's, in the words of docs/scenarios.md."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from harness.errors import UsageError
 from harness.scenario.model import SECTIONS, ScenarioFile
 from harness.scenario.sizes import format_size
 from harness.schema_words import UNKNOWN_KEY, did_you_mean, typos_first, words
@@ -50,6 +53,17 @@ def unknown(names: Sequence[str], *, is_table: bool = False) -> str:
         return f"no such key here; it belongs to {' or '.join(f'[{name}]' for name in others)}"
     near = did_you_mean(key, model.model_fields)
     return "no such key" + (f"; {near}" if near else "")
+
+
+def parsed(path: Path, text: str) -> dict[str, Any]:
+    """The TOML in a file; raises UsageError with line and column of an error."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, column, what = syntax(error, text)
+        raise UsageError(f"{path}:{line}:{column}: not TOML: {what}") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply") from error
 
 
 def syntax(error: tomllib.TOMLDecodeError, text: str) -> tuple[int, int, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 from harness.errors import OverrideError, UsageError
 from harness.host.fault import unusable
 from harness.host.paths import data_dir, require_file
-from harness.scenario.faults import located_fault, syntax
+from harness.scenario.faults import located_fault, parsed
 from harness.scenario.model import SECTIONS, Scenario, section_of
 from harness.schema_words import did_you_mean
 
@@ -109,7 +108,7 @@ class _File:
             raise unusable(str(path), error) from error
         except UnicodeDecodeError as error:
             raise UsageError(f"{path}: byte {error.start} is not UTF-8") from error
-        data = _parsed(path, text)
+        data = parsed(path, text)
         parent, matrix = data.pop("extends", None), data.pop("matrix", {})
         if parent is None:
             return cls(path, data, _checked_matrix(path, matrix))
@@ -171,17 +170,6 @@ class _File:
             if isinstance(written, dict):  # or else it is refused
                 data[section] = {**written, field: value}
         return Scenario.model_validate(data)
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    """The TOML in a file; raises UsageError with line and column of an error."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line, column, what = syntax(error, text)
-        raise UsageError(f"{path}:{line}:{column}: not TOML: {what}") from error
-    except RecursionError as error:
-        raise UsageError(f"{path}: nested too deeply") from error
 
 
 def _checked_matrix(path: Path, matrix: Any) -> dict[str, list[Any]]:
