@@ -40,6 +40,39 @@ def _complete_snapshot(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def complete_dump_tool(incomplete: str) -> list[str]:
+    """Names of dump tools, TOML files, and directories that may have some."""
+    from harness.run.dump_tool import NAMES, SUFFIX
+
+    names = [name for name in NAMES if name.startswith(incomplete)]
+    return names + _paths(incomplete, SUFFIX)
+
+
+def complete_zipl(incomplete: str) -> list[str]:
+    """Suites of Debian, or paths."""
+    from harness.images.zipl.choice import KNOWN_SUITES, is_path
+
+    if is_path(incomplete):
+        return _paths(incomplete)
+    return [suite for suite in KNOWN_SUITES if suite.startswith(incomplete)]
+
+
+def _paths(incomplete: str, suffix: str = "") -> list[str]:
+    """Files that end in ``suffix``, and directories, which end in a slash, as they are written."""
+    start = incomplete.rpartition("/")[2]
+    directory = incomplete.removesuffix(start)
+    try:
+        entries = sorted(Path(directory).iterdir())
+    except (OSError, ValueError):
+        return []
+    words = [
+        f"{directory}{entry.name}{'/' if entry.is_dir() else ''}"
+        for entry in entries
+        if entry.name.startswith(start)
+    ]
+    return [word for word in words if word.endswith(("/", suffix))]
+
+
 def _job_count(text: str) -> int:
     from harness.run.batch.capacity import usable_cpus
 

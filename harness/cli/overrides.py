@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.options import complete_dump_tool, complete_zipl
 from harness.scenario.model import OPTIONS
 from harness.scenario.options import FieldOption, Written
 
 Overrides = Mapping[str, Mapping[str, Any]]  # section -> field -> value; None if not given
 
 _PARAMETER = "overrides"
+_COMPLETIONS = {"--dump-tool": complete_dump_tool, "--zipl": complete_zipl}
 # the dump tool, and what it is asked for
 OF_TOOL = (
     *("--dump-tool", "--dump-initramfs", "--dump-program", "--dump-parmline"),
@@ -69,6 +71,8 @@ def _replaced(
 def _parameter(option: FieldOption) -> inspect.Parameter:
     """For Typer. Of a path it checks nothing: a file that cannot be read is no usage error."""
     settings: dict[str, Any] = {"help": option.option.help}
+    if option.name in _COMPLETIONS:
+        settings["autocompletion"] = _COMPLETIONS[option.name]
     if option.written is not None:
         settings |= {"parser": _parser(option.written), "metavar": option.written.metavar}
     if option.type is Path:

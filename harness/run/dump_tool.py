@@ -18,6 +18,7 @@ from harness.scenario.faults import parsed
 from harness.scenario.model import Dump
 
 SUFFIX = ".toml"
+NAMES = tuple(TOOLS)  # of those that come with the harness
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,10 @@ OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="Layout of 
 Tool = Annotated[
     str,
     typer.Option(
-        "--tool", metavar="TOOL", help=f"The dump tool: {', '.join(TOOL_WORDS)}, or a TOML file."
+        "--tool",
+        metavar="TOOL",
+        help=f"The dump tool: {', '.join(TOOL_WORDS)}, or a TOML file.",
+        autocompletion=options.complete_dump_tool,
     ),
 ]
 

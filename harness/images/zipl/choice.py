@@ -7,6 +7,7 @@ import re
 from harness.errors import UsageError
 
 _SUITE = re.compile(r"[a-z][a-z0-9.-]{0,40}")
+KNOWN_SUITES = ("bookworm", "trixie", "sid")  # whose zipl the project's scenarios use
 EXAMPLES = "write a Debian suite, such as trixie, or a path with a slash, such as ./s390-tools"
 
 

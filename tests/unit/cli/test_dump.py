@@ -71,6 +71,23 @@ def test_completion_knows_commands_snapshots_and_options(tmp_path: Path):
     assert "--json" in completed("zharness dump info --js", **cache)
 
 
+def test_completion_knows_dump_tools_and_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.toml", "more.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "my").mkdir()
+    (tmp_path / "my/other.toml").touch()
+    assert "s390-tools" in completed("zharness run --dump-tool ")
+    assert completed("zharness run --dump-tool zf") == ["zfcpdump"]
+    assert completed("zharness run --dump-tool m") == ["mine.toml", "my/"]
+    assert completed("zharness run --dump-tool my/o") == ["my/other.toml"]
+    assert completed(f"zharness run --dump-tool {tmp_path}/mi") == [f"{tmp_path}/mine.toml"]
+    assert completed("zharness run --dump-tool nowhere/") == []
+    assert completed("zharness config check --tool zf") == ["zfcpdump"]
+    assert completed("zharness run --zipl t") == ["trixie"]
+    assert completed("zharness run --zipl ./m") == ["./mine.toml", "./more.txt", "./my/"]
+
+
 # info
 
 
