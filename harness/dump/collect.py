@@ -16,7 +16,7 @@ from harness.dump.disk.ngdump import META, Meta, find_named, parse_meta
 from harness.dump.disk.partition import Partition
 from harness.dump.disk.partition_table import partition_at, partition_numbered
 from harness.dump.disk.zipl_superblock import superblock_of_disk
-from harness.dump.given_disk.earlier import PATTERN
+from harness.dump.given_disk.earlier import PATTERN, end_of_new
 from harness.dump.sparse_writer import SparseFile, copy_content
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
@@ -57,6 +57,8 @@ def _collect_raw(disk: ByteSource, into: Path, progress: Progress) -> Collected:
         what = "the room for the dump begins with what was there before the run"
         return Collected(None, what, at_byte)
     size, note = _dump_length(disk.part(superblock.dump_start, room), room)
+    if not size:
+        return Collected(None, note, at_byte)
     copy_content(disk.part(superblock.dump_start, size), into / DUMP, progress)
     named = partition_at(disk, superblock.part_start, superblock.part_size)
     where = f"on {named[0].place}, " if named else ""
@@ -68,7 +70,11 @@ def _dump_length(content: ByteSource, room: int) -> tuple[int, str]:
     try:
         length = read_dump(content).length
     except EvidenceError as error:
-        return room, f"all that the superblock allows, for there is no complete dump: {error}"
+        end = end_of_new(content)
+        if not end:
+            return 0, "the room for the dump has nothing but what was there before the run"
+        what = "that the superblock allows" if end == room else "before what was there already"
+        return end, f"all {what}, for there is no complete dump: {error}"
     if length > room:
         return room, f"the dump's headers describe {length} bytes, the partition has only {room}"
     return length, "as long as the dump's headers say"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from harness.dump.byte_source import File
+from harness.dump.byte_source import ByteSource, File
 from harness.dump.disk.ext_files import ExtFile, FileSystem
 from harness.dump.disk.ngdump import META, find_named, read_meta
 from harness.dump.disk.partition_table import partition_numbered
@@ -30,9 +30,11 @@ from harness.dump.given_disk.boot_map import BootMap
 from harness.dump.sparse_writer import nonzero_runs
 from harness.dump_tools.destination import Destination
 from harness.errors import EvidenceError
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.zipl import BLOCK_SIZE, DUMP_SB_CSUM_SIZE, cksm
 
 PATTERN = b"not of this run\n"
+_PAGE = PATTERN * (PAGE_SIZE // len(PATTERN))
 _CHUNK = 1 << 20
 
 
@@ -90,6 +92,27 @@ def _written(image: File, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _fill(fd: int, start: int, end: int) -> int:
     os.pwrite(fd, (PATTERN * ((end - start) // len(PATTERN) + 1))[: end - start], start)
     return end - start
+
+
+def end_of_new(room: ByteSource) -> int:
+    """Where what the run wrote ends, to a page; the room's size if nothing was there before."""
+    end, old = 0, False
+    for at, page in _pages(room):
+        if page == _PAGE[: len(page)]:
+            old = True
+        else:
+            end = at + len(page)
+    return end if old else room.size
+
+
+def _pages(room: ByteSource) -> Iterator[tuple[int, bytes]]:
+    """(offset, content) of the pages that are not zero."""
+    for extent, size in room.data_extents():
+        for at in range(extent, extent + size, _CHUNK):
+            data = room.upto(at, min(_CHUNK, extent + size - at))
+            for first, last in nonzero_runs(data):
+                for page in range(first, last, PAGE_SIZE):
+                    yield at + page, data[page : min(page + PAGE_SIZE, last)]
 
 
 def overwrite_files(

@@ -23,9 +23,10 @@ from tests.support.disks.boot_map import add_boot_map
 from tests.support.disks.dump_partition import SB_AT, disk_with, mbr
 from tests.support.disks.ext import PARTITION_AT, add, make_disk
 from tests.support.dumps import small
-from tests.support.evidence import PAGE, PART_START
+from tests.support.evidence import DUMP_SIZE_LIMIT, PAGE, PART_START
 
 PROGRESS = NoProgress()
+MIB = 1 << 20
 
 
 def given(path, target, **fields):
@@ -86,6 +87,60 @@ def test_parts_of_an_old_dump_do_not_look_like_memory(partition, tmp_path):
     collected = collect(copy, how, tmp_path, PROGRESS, found)
     assert collected.size == len(content)
     assert PATTERN in (tmp_path / DUMP).read_bytes()[PAGE:]
+
+
+FAR = 3 << 20  # bytes behind the beginning of the room
+
+
+@pytest.fixture
+def full(partition):
+    """A dump partition with old data far behind the dump, too."""
+    with partition.open("r+b") as file:
+        file.seek(PART_START + FAR)
+        file.write(bytes(range(256)) * 1024)
+    return partition
+
+
+@pytest.mark.parametrize(("at", "written"), [(0, PAGE), (FAR + PAGE, FAR + 2 * PAGE)])
+def test_old_data_behind_a_torn_dump_is_not_collected(full, tmp_path, at, written):
+    copy = tmp_path / "copy"
+    found, how = given(full, copy)
+    with copy.open("r+b") as file:
+        file.seek(PART_START)
+        file.write(b"torn".ljust(PAGE, b"\1") + bytes(MIB - PAGE))
+        file.seek(PART_START + at)
+        file.write(b"torn".ljust(PAGE, b"\1"))
+    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    assert collected.size == written
+    assert collected.note.startswith("all before what was there already, for there is no complete")
+    whole = copy.read_bytes()[PART_START:][:written]
+    assert (tmp_path / DUMP).read_bytes() == whole
+
+
+def test_a_torn_dump_where_nothing_was_is_all_of_the_room(partition, tmp_path):
+    with partition.open("r+b") as file:  # as nobody has dumped to it
+        file.seek(PART_START)
+        file.write(bytes(MIB))
+    copy = tmp_path / "copy"
+    found, how = given(partition, copy)
+    with copy.open("r+b") as file:
+        file.seek(PART_START)
+        file.write(b"torn")
+    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    assert collected.size == DUMP_SIZE_LIMIT
+    assert collected.note.startswith("all that the superblock allows, for there is no complete")
+
+
+def test_a_room_that_begins_with_zeros_and_has_old_data_only_is_no_dump(full, tmp_path):
+    with full.open("r+b") as file:
+        file.seek(PART_START)
+        file.write(bytes(MIB))
+    found, how = given(full, tmp_path / "copy")
+    collected = collect(tmp_path / "copy", how, tmp_path, PROGRESS, found)
+    assert collected.size is None
+    assert collected.note == "the room for the dump has nothing but what was there before the run"
+    assert collected.superblock_offset == SB_AT
+    assert not (tmp_path / DUMP).exists()
 
 
 def test_a_checksum_that_fitted_still_fits(partition, tmp_path):
