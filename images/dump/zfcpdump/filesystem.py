@@ -9,7 +9,10 @@ from .machine import SECTOR, DumpError, libc_call, mount, wait_for
 from .output import Writer, copy
 
 MOUNT_POINT = "/mnt"
-FILE_SYSTEMS = ("ext4", "ext3", "ext2")
+EXT = ("ext4", "ext3", "ext2")
+# byte, and what is there: XFS_SB_MAGIC; BTRFS_SUPER_INFO_OFFSET and its magic
+EXT_MAGIC = (0x438, b"\x53\xef")
+OTHERS = {"xfs": (0, b"XFSB"), "btrfs": (0x10040, b"_BHRfS_M")}
 E2FSCK = "/sbin/e2fsck"
 E2FSCK_FAILED = 4  # exit statuses from here on mean that errors remain
 REMIND_SECONDS = 20  # from one question to the next, while there is no answer
@@ -22,8 +25,10 @@ class DiskFull(DumpError):
 def dump_to_file(disk, parameters, form, buffer, hsa_size, sector):
     """Write dump.N into the file system on ``disk``; returns Progress and the file's name."""
     partition = wait_for(lambda: f"{disk}{parameters.part}", machine.can_be_opened)
-    check_file_system(partition)
-    mount_any(partition)
+    kinds = file_systems(partition)
+    if kinds == EXT:
+        check_file_system(partition)
+    mount_any(partition, kinds)
     try:
         directory = make_directory(parameters.dir)
         name = f"{directory}/dump.{next_number(directory)}"
@@ -82,8 +87,25 @@ def check_file_system(partition):
         raise DumpError(f"e2fsck cannot repair {partition} (status {status})")
 
 
-def mount_any(partition):
-    for file_system in FILE_SYSTEMS:
+def file_systems(partition):
+    """The kinds that may be on ``partition``.
+
+    e2fsck is for EXT. What OTHERS must repair, such as their journal, the mount itself repairs.
+    """
+    with open(partition, "rb", buffering=0) as content:
+
+        def has(place):
+            at, magic = place
+            content.seek(at)
+            return content.read(len(magic)) == magic
+
+        if has(EXT_MAGIC):  # mke2fs leaves what was there before
+            return EXT
+        return next(((kind,) for kind, place in OTHERS.items() if has(place)), EXT)
+
+
+def mount_any(partition, kinds):
+    for file_system in kinds:
         try:
             mount(partition, MOUNT_POINT, file_system)
         except OSError as error:

@@ -505,6 +505,36 @@ def test_writing_goes_on_when_there_is_room_again(tmp_path, monkeypatch):
     assert (tmp_path / "dump.0").read_bytes()[:4] == b"data"
 
 
+@pytest.mark.parametrize(
+    ("at", "magic", "kinds"),
+    [
+        (0, b"XFSB", ("xfs",)),
+        (0x10040, b"_BHRfS_M", ("btrfs",)),
+        (0x438, b"\x53\xef", ("ext4", "ext3", "ext2")),
+        (0x438, b"\x53\xef" + bytes(0x10040 - 0x43A) + b"_BHRfS_M", ("ext4", "ext3", "ext2")),
+        (0, b"XFS", ("ext4", "ext3", "ext2")),
+        (0, b"", ("ext4", "ext3", "ext2")),
+    ],
+)
+def test_only_an_ext_file_system_is_checked_before_it_is_mounted(
+    tmp_path, monkeypatch, at, magic, kinds
+):
+    partition = tmp_path / "sda1"
+    partition.write_bytes(bytes(at) + magic)
+    done: list[Any] = []
+
+    def mount(what, where, kind):
+        done.append(kind)
+        raise OSError(19, "No such device")
+
+    monkeypatch.setattr(tool.filesystem, "wait_for", lambda *_: str(partition))
+    monkeypatch.setattr(tool.filesystem, "check_file_system", lambda _: done.append("e2fsck"))
+    monkeypatch.setattr(tool.filesystem, "mount", mount)
+    with pytest.raises(tool.DumpError, match=r"cannot mount .*No such device"):
+        tool.filesystem.dump_to_file("sda", tool.Parameters(""), None, None, 0, 512)
+    assert done == ([] if len(kinds) == 1 else ["e2fsck"]) + list(kinds)
+
+
 def test_the_ramdisk_has_every_module():
     listed = (IMAGES / "zfcpdump.list").read_text()
     modules = sorted((IMAGES / "zfcpdump").glob("*.py"))
