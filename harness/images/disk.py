@@ -10,9 +10,11 @@ from typing import Any
 
 from harness.errors import BuildError, UsageError, ZiplRefused
 from harness.images.command import Tools
+from harness.images.ext import FIXED, make_file_system
+from harness.images.file_systems import files_guest, make_in_guest
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
-from harness.images.partitions import MIB, Placement
+from harness.images.partitions import MIB, NEIGHBOUR_SIZE, Placement
 from harness.images.store import Built, Store
 from harness.images.zipl.chosen import Zipl
 from harness.images.zipl_guest import BootFiles, builder_initramfs, run_zipl
@@ -41,10 +43,7 @@ PARTITION_EXTRA = 96 << 20
 FILE_SYSTEM_EXTRA = 128 << 20
 FILE_SYSTEM_SHARE = 32  # this part of the size, as 1/n
 
-# the same disk for the same inputs
-UUID = "7a686172-6e65-7373-2064-756d70206469"
-TIME = "1"  # seconds since 1970; 0 would mean the current time (lib/ext2fs, fs->now)
-
+_EXT4_OWN = 3 * MIB  # what a small ext4 takes for its journal and tables, and zipl's boot map
 _MOST_SECTORS = (1 << 32) - 1  # a DOS partition table has 32 bits for them
 
 _PARTITION_ENTRY = struct.Struct("<B3sB3sII")  # status, CHS, type, CHS, first block, blocks
@@ -59,8 +58,8 @@ class DiskSpec:
     """A disk of ``size`` bytes that loads ``kernel`` with ``ramdisk`` and ``parmline``.
 
     Without a ramdisk the kernel has its initramfs built in.
-    ``sector_size`` is in bytes; partition table and boot records count in sectors. ``zipl`` is
-    one that is under test.
+    A layout that boots from beside has a ``place`` with a neighbour. ``sector_size`` is in bytes;
+    partition table and boot records count in sectors. ``zipl`` is one that is under test.
     """
 
     layout: DiskLayout
@@ -71,6 +70,15 @@ class DiskSpec:
     sector_size: int = BLOCK_SIZE
     place: Placement = PLAIN
     zipl: Zipl | None = None  # default: that of the images' own packages
+
+    @property
+    def boot_partition(self) -> tuple[int, int, int]:
+        """Number, start and size of the partition that zipl writes to; bytes."""
+        place = self.place
+        if not self.layout.boots_from_beside:
+            return place.number, place.start, place.size(self.size)
+        assert place.neighbour_number is not None
+        return place.neighbour_number, place.neighbour_start(self.size), NEIGHBOUR_SIZE
 
 
 def size_for(
@@ -102,6 +110,7 @@ def dump_disk(
     boot = BootFiles(spec.kernel.image, ramdisk, spec.parmline)
     _check_size(spec, boot)
     guest = builder_initramfs(store, progress, spec.zipl)
+    maker = files_guest(store, progress) if spec.layout.boots_from_beside else None
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         disk = directory / DISK
@@ -109,11 +118,16 @@ def dump_disk(
         with progress.task(f"prepare a {spec.layout} {kind} with zipl"):
             tools = Tools(log, f"a {spec.layout} disk", FIXED)
             _make_table(disk, spec, tools)
+            number, start, size = spec.boot_partition
             if spec.layout.is_file_system:
-                start, size = spec.place.start, spec.place.size(spec.size)
-                make_file_system(disk, spec.layout, start, size, spec.sector_size, tools)
+                make_file_system(
+                    disk, spec.layout.of_boot_files, start, size, spec.sector_size, tools
+                )
+            if maker is not None:
+                make_in_guest(maker, kernel, disk, spec.layout, spec.place.number, log)
             shown = Disk(disk, sector_size=spec.sector_size)
-            run_zipl(guest, kernel, shown, spec.layout, boot, log, spec.place.number, spec.zipl)
+            layout = spec.layout.of_boot_files
+            run_zipl(guest, kernel, shown, layout, boot, log, number, spec.zipl)
             _check_work(disk, spec)
         spec.kernel.require_unchanged()
         if spec.zipl is not None:
@@ -132,6 +146,8 @@ def dump_disk(
         inputs["sector_size"] = spec.sector_size
     if not spec.place.is_plain:
         inputs["partition"] = f"{spec.place.number} of {spec.place.table}"
+    if maker is not None:
+        inputs["maker"] = maker.key
     if spec.place.neighbour is not None:
         inputs["neighbour"] = str(spec.place.neighbour)
     return store.get(f"{kind}-{spec.layout}", inputs, build)
@@ -184,6 +200,12 @@ def _make_table(disk: Path, spec: DiskSpec, tools: Tools) -> None:
 def _check_size(spec: DiskSpec, boot: BootFiles) -> None:
     dump_system = sum(file.stat().st_size for file in (boot.kernel, boot.ramdisk) if file)
     sector, largest = spec.sector_size, _MOST_SECTORS * spec.sector_size
+    if spec.layout.boots_from_beside and dump_system > NEIGHBOUR_SIZE - _EXT4_OWN:
+        raise UsageError(
+            f"kernel and ramdisk have {dump_system} bytes; on a {spec.layout} disk they can have "
+            f"{NEIGHBOUR_SIZE - _EXT4_OWN}",
+            hint="choose layout ext4, or a smaller ramdisk",
+        )
     beside = dump_system if spec.layout.is_file_system else RESERVED_SECTORS * sector
     least = spec.place.beside + dump_system + beside
     least += -least % sector
@@ -222,37 +244,6 @@ def _problem(disk: Path, layout: DiskLayout, sector_size: int, expected: Placeme
     if place != (expected.start, expected.size(size)):
         return f"the superblock's partition has start and size {place}"
     return None
-
-
-FIXED = {"E2FSPROGS_FAKE_TIME": TIME}
-
-
-def make_file_system(
-    disk: Path, layout: DiskLayout, start: int, size: int, sector_size: int, tools: Tools
-) -> None:
-    """Make a file system of ``size`` bytes at byte ``start`` of an image; raises BuildError."""
-    options = (
-        f"offset={start}",
-        "root_owner=0:0",
-        f"hash_seed={UUID}",
-        "lazy_itable_init=0",  # otherwise the dump kernel would write the tables during the dump
-        "lazy_journal_init=1",  # a new image is all zeros anyway
-    )
-    # mke2fs takes an image for a disk with sectors of 512 bytes; a block is one or more sectors
-    block = () if sector_size == BLOCK_SIZE else ("-b", str(sector_size))
-    tools.run(
-        [
-            "mke2fs",
-            *("-q", "-F"),
-            *("-t", str(layout)),
-            *("-m", "0"),  # no blocks are reserved for root: the dump may use all
-            *("-U", UUID),
-            *block,
-            *("-E", ",".join(options)),
-            str(disk),
-            f"{size // 1024}k",
-        ]
-    )
 
 
 def _version_of(package: str, initramfs: Built) -> str:

@@ -10,7 +10,7 @@ import pexpect
 from harness.deadline import Deadline
 from harness.errors import QemuDied
 from harness.qemu.binary import find_qemu
-from harness.qemu.process import Qemu
+from harness.qemu.process import Qemu, console_path
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 
@@ -43,6 +43,14 @@ def run_job(spec: MachineSpec, directory: Path, job: str, seconds: float) -> str
         if qemu.monitor.wait_event(("SHUTDOWN", "GUEST_PANICKED"), deadline) is None:
             return f"the guest did not power off within {seconds:.0f} s"
     return None
+
+
+def keep_console(directory: Path, log: Path) -> None:
+    """Append the console of the guest that ran in ``directory`` to ``log``."""
+    console = console_path(directory)
+    if console.is_file():
+        with log.open("a", encoding="utf-8") as out:
+            out.write(console.read_text(encoding="utf-8"))
 
 
 def complaint_in(lines: Iterable[str]) -> str:

@@ -82,6 +82,10 @@ class Placement:
     def _is_behind_neighbour(self) -> bool:
         return self.neighbour is Neighbour.BEFORE and self.number > 1
 
+    def neighbour_start(self, disk: int) -> int:
+        """Where the partition for a file system begins, on a disk of so many bytes."""
+        return MIB if self._is_behind_neighbour else self.start + self.size(disk)
+
     def size(self, disk: int) -> int:
         """Its size in bytes, on a disk of so many bytes; a GPT has a copy at the disk's end."""
         return disk - self._behind - self.start
@@ -122,7 +126,7 @@ class Placement:
                 length = NEIGHBOUR_SIZE
             lines.append(_line(number, place.start, length, self._kind(number)))
         if self.neighbour is Neighbour.AFTER:
-            number, start = self.number + 1, self.start + self.size(size)
+            number, start = self.number + 1, self.neighbour_start(size)
             lines.append(_line(number, start, NEIGHBOUR_SIZE, self._kind(number)))
         return "\n".join(lines) + "\n"
 

@@ -22,6 +22,7 @@ from harness.images.debian.packages import (
     unpacked,
 )
 from harness.images.disk import PLAIN, DiskSpec, dump_disk, size_for
+from harness.images.file_systems import copy_dumps, files_guest
 from harness.images.initramfs.build import (
     CONTENT,
     CRASH_JUDGE,
@@ -43,7 +44,7 @@ from harness.images.kernel.build import (
     require_crash_dump,
 )
 from harness.images.kernel.source import kernel_source
-from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.kernel.spec import KernelSpec, Role, reading_kernel
 from harness.images.needs import Wanted, require
 from harness.images.partitions import Placement
 from harness.images.store import Built, Store
@@ -241,6 +242,18 @@ class Images:
         return dump_disk(
             self.store, self.progress, spec, host_kernel=lambda: self._builder_kernel(kernel)
         )
+
+    def copy_dumps(
+        self, disk: Path, layout: DiskLayout, place: Placement, directory: str, into: Path
+    ) -> str | None:
+        """Copy the dumps on a file system that only Linux reads to a new disk image with ext4.
+
+        Returns what is wrong with the file system; see ``file_systems.copy_dumps``.
+        """
+        guest = files_guest(self.store, self.progress)
+        kernel = self.own_kernel(reading_kernel(layout))
+        with self.progress.task(f"copy the dumps from the {layout} file system"):
+            return copy_dumps(guest, kernel, disk, layout, place, directory, into)
 
     def judge_initramfs(self, suite: str | None = None) -> Built:
         """The guest in which zgetdump judges dumps: Debian 12's, or another ``suite``'s."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.errors import BuildError, ZiplRefused
-from harness.images.guest_job import run_job
+from harness.images.guest_job import keep_console, run_job
 from harness.images.initramfs.build import (
     BUILDER,
     IMAGE,
@@ -21,7 +21,6 @@ from harness.images.store import Built, Store
 from harness.images.zipl.chosen import Zipl
 from harness.progress import Progress
 from harness.qemu.disk import Disk
-from harness.qemu.process import console_path
 from harness.qemu.spec import MachineSpec
 from harness.s390x.disk_layout import DiskLayout
 
@@ -79,7 +78,7 @@ def run_zipl(
         try:
             complaint = run_job(spec, directory, JOB, SECONDS)
         finally:
-            _keep_console(console_path(directory), log)
+            keep_console(directory, log)
     if complaint is not None and zipl is not None:
         raise ZiplRefused(f"{zipl.name} refused to prepare the {layout} disk: {complaint}")
     if complaint is not None:
@@ -98,9 +97,3 @@ def _initrd(guest: Built, boot: BootFiles, directory: Path) -> Path:
     lists = PAYLOAD if boot.ramdisk is None else PAYLOAD + PAYLOAD_RAMDISK
     initrd.write_bytes((guest.path / IMAGE).read_bytes() + cpio_of(lists, variables))
     return initrd
-
-
-def _keep_console(console: Path, log: Path) -> None:
-    if console.is_file():
-        with log.open("a", encoding="utf-8") as out:
-            out.write(console.read_text(encoding="utf-8"))

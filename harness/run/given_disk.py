@@ -25,6 +25,8 @@ from harness.s390x.zipl import SECTOR_SIZES
 from harness.scenario.model import Dump
 
 _CHUNK = 1 << 20
+# XFS_SB_MAGIC; BTRFS_SUPER_INFO_OFFSET and its magic
+_OTHERS = {DiskLayout.XFS: (0, b"XFSB"), DiskLayout.BTRFS: (0x10040, b"_BHRfS_M")}
 _MOST_HASHED = 16 << 30  # bytes of an image, holes included: some ten seconds
 
 
@@ -103,8 +105,14 @@ class _Seen:
         told = destination(boot_map.parmline or "" if boot_map else "")
         number = how.partition if how.given("partition") else told.partition
         where = Destination(number or 1, told.directory)
-        kind = _kind(disk, where.partition or 1, size)
-        return cls(size, where, is_dump_disk(disk), kind, boot_map, fault)
+        kind, raw = _kind(disk, where.partition or 1, size), is_dump_disk(disk)
+        if not raw and kind.boots_from_beside:
+            raise UsageError(
+                f"dump disk {disk.name}: its dump goes to {kind}, where an old dump cannot be told "
+                "from a new one",
+                hint="choose a file system of ext2, ext3 or ext4, or a raw dump partition",
+            )
+        return cls(size, where, raw, kind, boot_map, fault)
 
     def disk(self, path: Path, form: str, how: Dump, target: Path) -> DumpDisk:
         content, unusable = sparse.digest(target), None
@@ -164,7 +172,12 @@ def _kind(disk: ByteSource, number: int, sector_size: int) -> DiskLayout:
         place = partition_numbered(disk, number, sector_size)
     except EvidenceError:
         return DiskLayout.EXT4
-    return ext_kind(disk, place.start) or DiskLayout.EXT4
+    if (kind := ext_kind(disk, place.start)) is not None:
+        return kind
+    for kind, (at, magic) in _OTHERS.items():
+        if disk.upto(place.start + at, len(magic)) == magic:
+            return kind
+    return DiskLayout.EXT4
 
 
 def _sha256(path: Path) -> str | None:

@@ -12,10 +12,11 @@ from harness import __version__
 from harness.dump_tools.tool import DumpTool
 from harness.errors import UsageError
 from harness.host.paths import require_file
-from harness.images.debian.packages import FOR_ALL_IMAGES, zipl_set
+from harness.images.debian.packages import FILE_SYSTEMS, FOR_ALL_IMAGES, zipl_set
 from harness.images.disk import DISK
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
+from harness.images.kernel.spec import reading_kernel
 from harness.images.needs import Wanted
 from harness.images.provide import Images
 from harness.images.store import Built
@@ -109,7 +110,10 @@ class DumpInputs:
         dump = plan.scenario.dump
         kernels = () if dump.kernel or dump.disk else (dump.kernel_spec,)
         zipl = () if dump.zipl is None or is_path(dump.zipl) else (zipl_set(dump.zipl),)
-        return Wanted(kernels, (*FOR_ALL_IMAGES, *zipl), machine=True)
+        files = (FILE_SYSTEMS,) if dump.layout.boots_from_beside else ()
+        reading = (reading_kernel(dump.layout),) if dump.layout.boots_from_beside else ()
+        kernels = tuple(dict.fromkeys((*kernels, *reading)))
+        return Wanted(kernels, (*FOR_ALL_IMAGES, *zipl, *files), machine=True)
 
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> DumpInputs:

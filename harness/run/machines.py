@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from harness.dump.collect import collect_file, collect_partition
@@ -15,6 +16,7 @@ from harness.evidence.known_files import KnownFiles
 from harness.evidence.outcome import ReIplOutcome
 from harness.evidence.snapshot import Snapshot
 from harness.images.needs import Wanted
+from harness.images.partitions import Placement
 from harness.images.provide import Images
 from harness.images.store import Store
 from harness.judges.run_dump import Judges
@@ -55,11 +57,16 @@ class MakesJudges(Protocol):
 
 
 def collect(
-    disk: Path, how: Dump, into: Path, progress: Progress, given: DumpDisk | None = None
+    disk: Path,
+    how: Dump,
+    into: Path,
+    progress: Progress,
+    given: DumpDisk | None,
+    images: Images,
 ) -> Collected:
     """Collect the dump from where ``how`` says, or the ``given`` disk.
 
-    Raises what its reader raises.
+    ``images`` reads file systems that only Linux reads. Raises what a reader raises.
     """
     if given is not None and given.destination is not None:
         number, directory = given.destination.partition or 1, given.destination.directory
@@ -68,10 +75,26 @@ def collect(
     if given is None and how.layout.is_file_system:
         where = ChosenTool.of(how).tool.destination(how.parmline)
         number = where.partition or how.partition
+        if how.layout.boots_from_beside:
+            return _collect_copied(disk, how, number, where.directory, into, images)
         known = KnownFiles.load(into)
         earlier = frozenset() if known is None else ext_files(known.older_dumps)
         return collect_file(disk, number, into, progress, where.directory, how.sector_size, earlier)
     return collect_partition(disk, into, progress)
+
+
+def _collect_copied(
+    disk: Path, how: Dump, number: int, directory: str, into: Path, images: Images
+) -> Collected:
+    with TemporaryDirectory(prefix="copy-", dir=disk.parent) as name:
+        copy = Path(name) / disk.name
+        complaint = images.copy_dumps(
+            disk, how.layout, Placement(number, how.table), directory, copy
+        )
+        if complaint is not None:  # it was sound before the dump
+            what = f"{how.layout} on partition {number} cannot be read: {complaint}"
+            return Collected(None, what)
+        return collect_file(copy, number, into, images.progress, directory)
 
 
 def verify(root: Path) -> CheckedRun:
@@ -93,7 +116,7 @@ class Machines:
     dumper: MakesDumper = Dumper
     reipl: Callable[[Booter, Snapshot, bytes, Path], ReIplOutcome] = reipl
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
-    collect: Callable[[Path, Dump, Path, Progress, DumpDisk | None], Collected] = collect
+    collect: Callable[[Path, Dump, Path, Progress, DumpDisk | None, Images], Collected] = collect
     verify: Callable[[Path], CheckedRun] = verify
     judges: MakesJudges = Judges.of
 

@@ -239,7 +239,9 @@ class Work:
     def _collect(self) -> None:
         into, how = self._directory.dump, self._plan.scenario.dump
         given = None if self._disk.given is None else self._disk
-        collected = self._machines.collect(self._directory.disk, how, into, self._progress, given)
+        collected = self._machines.collect(
+            self._directory.disk, how, into, self._progress, given, self._images
+        )
         collected.save(into)
         look_again(self._directory.disk, how, into)
         self._phases.note("collected", size=collected.size, note=collected.note)

@@ -18,7 +18,7 @@ from pydantic import (
 
 from harness.errors import UsageError
 from harness.images.kernel import configuration
-from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.kernel.spec import KernelSpec, Role, driver_of
 from harness.images.partitions import MOST, Neighbour, PartitionTable, Placement
 from harness.images.zipl.choice import require_choice
 from harness.s390x.disk_layout import DiskLayout
@@ -347,7 +347,8 @@ class Dump(_WithKernel):
     @property
     def place(self) -> Placement:
         """The dump's partition."""
-        return Placement(self.partition, self.table, self.beside)
+        beside = Neighbour.AFTER if self.layout.boots_from_beside else self.beside
+        return Placement(self.partition, self.table, beside)
 
     @property
     def load_parameters(self) -> LoadParameters:
@@ -384,8 +385,12 @@ class Dump(_WithKernel):
     def _files_have_a_place(self) -> Self:
         if self.beside is not None:
             return self._require_only_files_beside()
+        if self.layout.boots_from_beside and self.place.fault is not None and self.disk is None:
+            raise ValueError(f"partition: the boot files need one, too: {self.place.fault}")
         if self.files is not None and not self.layout.is_file_system:
             raise ValueError(f"files: layout {self.layout} has no file system for them")
+        if self.files is not None and self.layout.boots_from_beside:
+            raise ValueError(f"files: nothing can be put on {self.layout} before the dump")
         others = [name for name in ("older_dumps", "damage") if getattr(self, name)]
         if others and self.files is None:
             raise ValueError(f"{others[0]}: needs dump.files, the seed of what is on the disk")
@@ -416,6 +421,13 @@ class Dump(_WithKernel):
         others = [name for name in ("initramfs", "program") if getattr(self, name)]
         if self.built_in and self.kernel and others:
             raise ValueError(f"{others[0]}: the kernel is given, and has its ramdisk built in")
+        return self
+
+    @model_validator(mode="after")
+    def _built_kernel_has_the_driver(self) -> Self:
+        line, given = driver_of(self.layout), self.kernel or self.disk
+        if self.layout.boots_from_beside and not given and line not in self.config:
+            raise ValueError(f"layout: the dump kernel needs {self.layout}: add {line} to config")
         return self
 
     @model_validator(mode="after")

@@ -78,6 +78,12 @@ PYTHON = PackageSet(
     ("libc6", "libexpat1", "libpython3.11-minimal", "python3.11-minimal", "zlib1g"),
     native=True,
 )
+# mkfs of file systems that e2fsprogs does not make, and its libraries
+FILE_SYSTEMS = PackageSet(
+    "packages-file-systems",
+    "bookworm",
+    ("btrfs-progs", "libinih1", "libudev1", "liburcu8", "xfsprogs"),
+)
 JUDGE = PackageSet("packages-judge", "bookworm", ("libfuse2",))
 _NEWER_JUDGE = (
     "libatomic1",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.host.paths import data_dir
+from harness.s390x.disk_layout import DiskLayout
 from harness.schema_words import did_you_mean
 
 PATCH_SUFFIX = ".patch"
@@ -50,6 +51,16 @@ class KernelSpec:
     def patch_files(self) -> tuple[Path, ...]:
         """Raises UsageError for a name that is not a patch of the harness."""
         return tuple(map(_patch_file, self.patches))
+
+
+def driver_of(layout: DiskLayout) -> str:
+    """The line of a configuration that gives a kernel the file system."""
+    return f"CONFIG_{layout.upper()}_FS=y"
+
+
+def reading_kernel(layout: DiskLayout) -> KernelSpec:
+    """The harness's own dump kernel with a driver for the file system, whatever wrote to it."""
+    return KernelSpec(Role.DUMP, configuration=(driver_of(layout),))
 
 
 def museum() -> dict[str, Path]:

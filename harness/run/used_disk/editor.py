@@ -15,7 +15,7 @@ from harness.dump.disk.partition_table import partition_numbered
 from harness.errors import HarnessError
 from harness.evidence.known_files import KnownFile
 from harness.images.command import Tools
-from harness.images.disk import FIXED, make_file_system
+from harness.images.ext import FIXED, make_file_system
 from harness.run.used_disk.content import LINK, LINKED, Content
 from harness.s390x.disk_layout import DiskLayout
 

@@ -33,7 +33,7 @@ def test_help_has_a_short_name(arguments):
         (("run", "--hsa-siz", "1"), "--hsa-siz", "did you mean --hsa-size"),
         (("run", "--smp", "two"), "'--smp': must be a whole number", "zharness run --help"),
         (("run", "--repeat", "0"), "'--repeat': must be at least 1", "zharness run --help"),
-        (("run", "--disk-layout", "xfs"), "'--disk-layout': 'xfs' is not one of", "run --help"),
+        (("run", "--disk-layout", "jfs"), "'--disk-layout': 'jfs' is not one of", "run --help"),
     ],
 )
 def test_a_usage_error_names_what_was_meant_and_the_right_help(tmp_path, arguments, said, hint):

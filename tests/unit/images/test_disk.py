@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.dump.byte_source import File
+from harness.dump.disk.ext_files import ext_kind, is_ext
 from harness.dump.disk.partition import Partition
 from harness.dump.disk.partition_table import partition_numbered
 from harness.errors import BuildError, UsageError, ZiplRefused
@@ -22,6 +23,7 @@ from harness.images.disk import DISK, PARTITION_START, DiskSpec, check_boot_reco
 from harness.images.guest_job import complaint_in
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
+from harness.images.partitions import NEIGHBOUR_SIZE, Neighbour, Placement
 from harness.images.store import Built, Store
 from harness.images.zipl.chosen import Zipl
 from harness.images.zipl_guest import BootFiles
@@ -160,8 +162,11 @@ class Bench:
         self.store = Store(directory / "store", NoProgress())
         self.directory = directory
         self.builds: list[DiskLayout] = []
+        self.numbers: list[int] = []
+        self.made: list[tuple[DiskLayout, int]] = []
         self.asked = 0
         self.guest = self.image("initramfs-builder", "guest", version="2.16")
+        self.maker = self.image("initramfs-files", "mkfs")
         self.host = self.kernel("host", b"host")
 
     def image(self, kind: str, content: str, version: str = "") -> Built:
@@ -188,7 +193,14 @@ class Bench:
         zipl: Zipl | None = None,
     ) -> None:
         self.builds.append(layout)
+        self.numbers.append(number)
         write_boot_records(shown.path, layout, shown.sector_size)
+
+    def make_in_guest(
+        self, guest: Built, kernel: Kernel, disk: Path, layout: DiskLayout, number: int, log: Path
+    ) -> None:
+        assert (guest, kernel) == (self.maker, self.host)
+        self.made.append((layout, number))
 
     def disk(self, **changes: Any) -> Built:
         fields = {
@@ -211,6 +223,8 @@ class Bench:
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(tmp_path)
     monkeypatch.setattr(disk, "run_zipl", bench.run_zipl)
+    monkeypatch.setattr(disk, "make_in_guest", bench.make_in_guest)
+    monkeypatch.setattr(disk, "files_guest", lambda *_: bench.maker)
     monkeypatch.setattr(disk, "builder_initramfs", lambda *_: bench.guest)
     return bench
 
@@ -293,7 +307,7 @@ def test_a_zipl_under_test_that_leaves_a_wrong_disk_is_named(
         bench.disk(zipl=GIVEN)
 
 
-@pytest.mark.parametrize("layout", DiskLayout)
+@pytest.mark.parametrize("layout", [each for each in DiskLayout if not each.boots_from_beside])
 def test_a_disk_with_sectors_of_4096_bytes(bench: Bench, layout: DiskLayout):
     built = bench.disk(layout=layout, sector_size=4096, size=5 * SIZE)
     assert built.key != bench.disk(layout=layout, size=5 * SIZE).key
@@ -304,6 +318,32 @@ def test_a_disk_with_sectors_of_4096_bytes(bench: Bench, layout: DiskLayout):
             assert content.read(block_size_at, 4) == (2).to_bytes(4, "little")
     with pytest.raises(UsageError, match=f"cannot have {SIZE + 512} bytes"):
         bench.disk(layout=layout, sector_size=4096, size=SIZE + 512)
+
+
+@pytest.mark.parametrize("layout", [DiskLayout.XFS, DiskLayout.BTRFS])
+@pytest.mark.parametrize("number", [1, 3])
+def test_boot_files_are_on_ext4_behind_a_file_system_that_zipl_does_not_know(
+    bench: Bench, layout: DiskLayout, number: int
+):
+    place = Placement(number, neighbour=Neighbour.AFTER)
+    built = bench.disk(layout=layout, place=place, size=512 * MIB)
+    assert bench.made == [(layout, number)]
+    assert (bench.builds, bench.numbers) == ([DiskLayout.EXT4], [number + 1])
+    with File.open(built.path / DISK) as content:
+        boot = partition_numbered(content, number + 1)
+        assert (boot.start, boot.size) == (512 * MIB - NEIGHBOUR_SIZE, NEIGHBOUR_SIZE)
+        assert ext_kind(content, boot.start) is DiskLayout.EXT4
+        assert not is_ext(content, partition_numbered(content, number).start)
+    bench.maker = bench.image("initramfs-files", "newer mkfs")
+    assert bench.disk(layout=layout, place=place, size=512 * MIB).key != built.key
+
+
+def test_boot_files_that_are_too_large_for_their_partition_are_refused(bench: Bench):
+    kernel = bench.kernel("large", bytes(NEIGHBOUR_SIZE))
+    place = Placement(neighbour=Neighbour.AFTER)
+    with pytest.raises(UsageError, match="on a xfs disk they can have 13631488"):
+        bench.disk(layout=DiskLayout.XFS, place=place, size=512 * MIB, kernel=kernel)
+    assert bench.builds == []
 
 
 @pytest.mark.parametrize("layout", [DiskLayout.EXT4, DiskLayout.EXT3, DiskLayout.EXT2])

@@ -13,7 +13,7 @@ from harness.images.disk import DiskSpec
 from harness.images.initramfs import cpio
 from harness.images.initramfs.build import IMAGE, PAYLOAD, PAYLOAD_RAMDISK, cpio_of
 from harness.images.kernel.build import Kernel
-from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.kernel.spec import KernelSpec, Role, driver_of
 from harness.images.provide import EXPORT_NAMES, Images
 from harness.images.store import Built, Store
 from harness.progress import NoProgress
@@ -163,12 +163,16 @@ def test_the_initramfs_can_be_of_another_tool(subject: Images, played: Played):
     ]
 
 
+def with_driver(layout: DiskLayout) -> list[str]:
+    return [driver_of(layout)] if layout.boots_from_beside else []
+
+
 @pytest.mark.parametrize("form", DumpFormat)
 @pytest.mark.parametrize("layout", DiskLayout)
 def test_the_dump_tool_is_told_the_format(
     subject: Images, played: Played, layout: DiskLayout, form: DumpFormat
 ):
-    dump: dict[str, str] = {"layout": layout, "format": form}
+    dump: dict[str, Any] = {"layout": layout, "format": form, "config": with_driver(layout)}
     if layout.is_file_system:
         dump["parmline"] = "dump_debug=6"
     inputs = DumpInputs.prepare(
@@ -196,17 +200,19 @@ def prepared(subject: Images, **dump: Any) -> DumpInputs:
 def test_a_ramdisk_that_is_built_in_is_not_on_the_disk(
     subject: Images, played: Played, layout: DiskLayout
 ):
-    built = prepared(subject, layout=layout, format="s390", built_in=True).initramfs
+    how: dict[str, Any] = {"layout": layout, "format": "s390", "config": with_driver(layout)}
+    built = prepared(subject, **how, built_in=True).initramfs
     assert built is not None
+    config = tuple(how["config"])
     assert played.specs == [
-        KernelSpec(Role.DUMP, built_in=built.path / IMAGE),
+        KernelSpec(Role.DUMP, configuration=config, built_in=built.path / IMAGE),
         KernelSpec(Role.DUMP),  # the builder's
     ]
     assert played.spec
     assert played.spec.ramdisk is None
     if not layout.is_file_system:
         assert played.parameters(built) == "dump_format=s390\n"
-    on_disk = prepared(subject, layout=layout, format="s390").initramfs
+    on_disk = prepared(subject, **how).initramfs
     assert played.spec.ramdisk == on_disk
 
 

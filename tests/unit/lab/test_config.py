@@ -56,6 +56,14 @@ def test_each_rule_turns_red(rule: Rule):
     assert rule.severity in severities
 
 
+@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+def test_a_file_system_needs_its_driver_only_where_it_receives_the_dump(kind: str):
+    option = f"{kind.upper()}_FS"
+    values = {**FITTING, f"CONFIG_{option}": "n"}
+    assert said(values, layout=DiskLayout(kind)) == [option]
+    assert said(values, layout=DiskLayout.EXT4) == []
+
+
 def test_a_module_is_not_built_in():
     assert said({**FITTING, "CONFIG_BLK_DEV_SD": "m"}) == ["BLK_DEV_SD"]
 
@@ -138,10 +146,10 @@ def test_later_kernels_may_have_it_from_a_patch():
 
 def test_a_tool_of_the_users_own_needs_what_its_row_says(tmp_path: Path):
     row = tmp_path / "mine.toml"
-    row.write_text("name = 'mine'\nneeds = [{ option = 'XFS_FS', why = 'it writes there' }]\n")
+    row.write_text("name = 'mine'\nneeds = [{ option = 'JFS_FS', why = 'it writes there' }]\n")
     tool = chosen_tool(str(row))
     checked = Checked.of(FITTING, NEW, [Target.QEMU], DiskLayout.PARTITION, tool)
-    assert [remark.rule.option for remark in checked.groups[Group.TOOL]] == ["XFS_FS"]
+    assert [remark.rule.option for remark in checked.groups[Group.TOOL]] == ["JFS_FS"]
     assert not checked.holds
     assert chosen_tool("none") is None
     with pytest.raises(UsageError):

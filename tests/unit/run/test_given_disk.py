@@ -12,6 +12,8 @@ from harness.dump.detect import open_dump
 from harness.dump.given_disk.earlier import PATTERN
 from harness.errors import UsageError
 from harness.evidence.names import DUMP
+from harness.images.provide import Images
+from harness.images.store import Store
 from harness.progress import NoProgress
 from harness.run.dump_tool import ChosenTool
 from harness.run.given_disk import copy_given
@@ -27,6 +29,10 @@ from tests.support.evidence import DUMP_SIZE_LIMIT, PAGE, PART_START
 
 PROGRESS = NoProgress()
 MIB = 1 << 20
+
+
+def no_images(tmp_path):
+    return Images(Store(tmp_path / "store", PROGRESS), PROGRESS)
 
 
 def given(path, target, **fields):
@@ -69,7 +75,7 @@ def test_an_old_dump_on_a_partition_is_none_of_the_run(partition, tmp_path):
     before, copy = partition.read_bytes(), tmp_path / "copy"
     found, how = given(partition, copy)
     assert found.given["overwritten"] > 0
-    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    collected = collect(copy, how, tmp_path, PROGRESS, found, no_images(tmp_path))
     assert collected.size is None
     assert collected.note == "the room for the dump begins with what was there before the run"
     assert collected.superblock_offset == SB_AT
@@ -84,7 +90,7 @@ def test_parts_of_an_old_dump_do_not_look_like_memory(partition, tmp_path):
     with copy.open("r+b") as file:  # the tool writes the first page only
         file.seek(PART_START)
         file.write(content[:PAGE])
-    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    collected = collect(copy, how, tmp_path, PROGRESS, found, no_images(tmp_path))
     assert collected.size == len(content)
     assert PATTERN in (tmp_path / DUMP).read_bytes()[PAGE:]
 
@@ -110,7 +116,7 @@ def test_old_data_behind_a_torn_dump_is_not_collected(full, tmp_path, at, writte
         file.write(b"torn".ljust(PAGE, b"\1") + bytes(MIB - PAGE))
         file.seek(PART_START + at)
         file.write(b"torn".ljust(PAGE, b"\1"))
-    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    collected = collect(copy, how, tmp_path, PROGRESS, found, no_images(tmp_path))
     assert collected.size == written
     assert collected.note.startswith("all before what was there already, for there is no complete")
     whole = copy.read_bytes()[PART_START:][:written]
@@ -126,7 +132,7 @@ def test_a_torn_dump_where_nothing_was_is_all_of_the_room(partition, tmp_path):
     with copy.open("r+b") as file:
         file.seek(PART_START)
         file.write(b"torn")
-    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    collected = collect(copy, how, tmp_path, PROGRESS, found, no_images(tmp_path))
     assert collected.size == DUMP_SIZE_LIMIT
     assert collected.note.startswith("all that the superblock allows, for there is no complete")
 
@@ -136,7 +142,7 @@ def test_a_room_that_begins_with_zeros_and_has_old_data_only_is_no_dump(full, tm
         file.seek(PART_START)
         file.write(bytes(MIB))
     found, how = given(full, tmp_path / "copy")
-    collected = collect(tmp_path / "copy", how, tmp_path, PROGRESS, found)
+    collected = collect(tmp_path / "copy", how, tmp_path, PROGRESS, found, no_images(tmp_path))
     assert collected.size is None
     assert collected.note == "the room for the dump has nothing but what was there before the run"
     assert collected.superblock_offset == SB_AT
@@ -192,11 +198,11 @@ def test_a_file_from_before_the_run_is_no_dump_of_it(tmp_path):
     add(disk, "dump.0", content, mtime=1 << 31)
     found, how = given(disk, copy)
     assert found.given["dumps before"] == 1
-    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    collected = collect(copy, how, tmp_path, PROGRESS, found, no_images(tmp_path))
     assert collected.size is None
     assert collected.note == "no new file dump.N in / of partition 1: 1 are from before the run"
     add(copy, "dump.1", content, mtime=1)
-    collected = collect(copy, how, tmp_path, PROGRESS, found)
+    collected = collect(copy, how, tmp_path, PROGRESS, found, no_images(tmp_path))
     assert collected.note.startswith("/dump.1 on sda1")
     with open_dump(disk, "/dump.0") as original:
         assert original.content.upto(0, len(content)) == content
@@ -224,6 +230,23 @@ def test_a_disk_that_zipl_did_not_prepare_is_a_mistake(tmp_path):
     disk = make_disk(tmp_path, "ext4")
     with pytest.raises(UsageError, match=f"dump disk {disk}: no zIPL boot record in block 0"):
         given(disk, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "magic"), [("xfs", 0, b"XFSB"), ("btrfs", 0x10040, b"_BHRfS_M")]
+)
+def test_a_file_system_on_which_old_dumps_cannot_be_marked_is_a_mistake(tmp_path, kind, at, magic):
+    disk = files_disk(tmp_path, "")
+    with disk.open("r+b") as file:
+        file.seek(PARTITION_AT + at)
+        file.write(magic)
+    found, _ = given(disk, tmp_path / "copy")
+    assert found.layout is DiskLayout.EXT4, "mke2fs leaves what was there before"
+    with disk.open("r+b") as file:
+        file.seek(PARTITION_AT + 0x438)
+        file.write(bytes(2))
+    with pytest.raises(UsageError, match=f"disk.img: its dump goes to {kind}"):
+        given(disk, tmp_path / "another copy")
 
 
 def test_what_is_no_file_is_a_mistake(tmp_path):

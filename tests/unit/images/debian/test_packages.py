@@ -7,6 +7,7 @@ import pytest
 
 from harness.images.debian import packages
 from harness.images.debian.packages import (
+    FILE_SYSTEMS,
     FOR_ALL_IMAGES,
     JUDGE,
     PackageSet,
@@ -69,7 +70,9 @@ def test_a_package_set_is_unpacked_and_pinned(apt: FakeApt, store: Store, tmp_pa
     assert get() == image, "a warm store needs no network"
 
 
-@pytest.mark.parametrize("wanted", [*FOR_ALL_IMAGES, JUDGE, judge_set("sid"), crash_set(None)])
+@pytest.mark.parametrize(
+    "wanted", [*FOR_ALL_IMAGES, FILE_SYSTEMS, JUDGE, judge_set("sid"), crash_set(None)]
+)
 def test_what_a_set_is_does_not_follow_from_the_hosts_release(
     wanted: PackageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

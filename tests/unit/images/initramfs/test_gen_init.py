@@ -121,6 +121,7 @@ APPENDED_TO = {
     "content": "crash/crashed.list",
     "crash": "builder/builder.list",
     "e2fsck": "dump/zfcpdump.list",
+    "files": "builder/builder.list",
     "judge": "builder/builder.list",
     "libraries": "builder/builder.list",
     "newer": "builder/builder.list",
