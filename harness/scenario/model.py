@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     Field,
-    WithJsonSchema,
     model_validator,
 )
 
-from harness.errors import UsageError
-from harness.images.kernel import configuration
 from harness.images.kernel.spec import KernelSpec, Role, driver_of
 from harness.images.partitions import MOST, Neighbour, PartitionTable, Placement
-from harness.images.zipl.choice import require_choice
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.ipl import SCP_DATA_BYTES, LoadParameters
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.wiring import DUMP_LUN, MOST_LUN
-from harness.s390x.zipl import BLOCK_SIZE, SECTOR_SIZES
+from harness.s390x.zipl import BLOCK_SIZE
 from harness.scenario.expect import DumpFormat, Expect
-from harness.scenario.options import Option, Written, options_of
-from harness.scenario.sizes import format_size, parse_size
-from harness.scenario.strict import Strict, refusal
+from harness.scenario.fields import (
+    ConfigurationLine,
+    SectorSize,
+    Size,
+    TriggerName,
+    WorkloadName,
+    Wwpn,
+    ZiplChoice,
+)
+from harness.scenario.options import Option, options_of
+from harness.scenario.sizes import format_size
+from harness.scenario.strict import Strict
 from harness.scenario.used_disk import Answer, Damage
 from harness.schema_words import did_you_mean
-from harness.triggers.table import trigger_named, workload_named
+from harness.triggers.table import trigger_named
 
 MIB = 1 << 20
 MIN_MEMORY = 128 * MIB
@@ -42,69 +44,6 @@ MIN_HSA, MAX_HSA = 16 * MIB, 2048 * MIB
 LEAST_HSA, LEAST_HSA_FILE_SYSTEM = 26 * MIB, 28 * MIB
 MOST_OLDER_DUMPS = 8
 MAX_CPUS = 64  # CONFIG_NR_CPUS of the crashed kernel
-
-
-def _size(value: object) -> int:
-    try:
-        return parse_size(str(value))
-    except ValueError as error:
-        raise refusal(str(error)) from None
-
-
-def _wwpn(value: object) -> int:
-    try:
-        return int(str(value), 0)
-    except ValueError:
-        raise refusal(f"'{value}' is no WWPN; write 0x500507630300c562") from None
-
-
-def _known(name: str, find: Callable[[str], object]) -> str:
-    try:
-        find(name)
-    except UsageError as error:
-        raise refusal(f"{error.message}; {error.hint}") from None
-    return name
-
-
-def _configuration_line(line: str) -> str:
-    try:
-        configuration.parse(line)
-    except UsageError as error:
-        raise refusal(f"{error.message}; {error.hint}") from None
-    return line
-
-
-def _zipl(choice: str) -> str:
-    try:
-        return require_choice(choice)
-    except UsageError as error:
-        raise refusal(f"{error.message}; {error.hint}") from None
-
-
-Size = Annotated[
-    int,
-    BeforeValidator(_size),
-    WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
-    Written(parse_size, format_size, "SIZE"),
-]
-Wwpn = Annotated[
-    int,
-    BeforeValidator(_wwpn),
-    WithJsonSchema({"type": ["string", "integer"], "examples": ["0x500507630300c562"]}),
-    Written(lambda text: int(text, 0), hex, "WWPN"),
-]
-ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
-TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
-WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_named))]
-
-
-def _sector_size(size: int) -> int:
-    if size not in SECTOR_SIZES:
-        raise refusal(f"{size} is no size of a sector: {' or '.join(map(str, SECTOR_SIZES))}")
-    return size
-
-
-SectorSize = Annotated[int, AfterValidator(_sector_size)]
 
 
 class Load(StrEnum):
@@ -276,7 +215,7 @@ class Dump(_WithKernel):
         Option("--dump-answer", "Operator's answer on the dump console: 'REGEX => TEXT'."),
     ] = Field((), description="what the operator answers at the dump system's console")
     zipl: Annotated[
-        Annotated[str, AfterValidator(_zipl)] | None,
+        ZiplChoice | None,
         Option("--zipl", "zipl that prepares the dump disk: a Debian suite, or a path.", path=True),
     ] = Field(None, description="the zipl that prepares the dump disk: a suite, or a path")
     tool: Annotated[

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 PAGE = 4096
+LOADS = [(0, 64 * PAGE), (16 * PAGE, 4 * PAGE)]  # of a core: the second is in the first
 IMAGES = Path(__file__).parents[3] / "images/dump"
 
 

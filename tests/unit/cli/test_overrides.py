@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from harness.cli import overrides as cli_overrides
 from harness.cli.app import app
 from harness.cli.overrides import Overrides, overriding
-from harness.scenario.model import OPTIONS, Crashed, Dump, Size
+from harness.scenario.fields import Size
+from harness.scenario.model import OPTIONS, Crashed, Dump
 from harness.scenario.options import Option, options_of
 
 

@@ -6,7 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from harness.scenario.model import OPTIONS, SECTIONS, Dump, Size
+from harness.scenario.fields import Size
+from harness.scenario.model import OPTIONS, SECTIONS, Dump
 from harness.scenario.options import FieldOption, Option, options_of
 from harness.scenario.sizes import format_size, parse_size
 from harness.scenario.strict import Strict

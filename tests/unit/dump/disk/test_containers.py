@@ -27,7 +27,6 @@ from tests.support.disks.ext import (
     make_file_system,
     partition_table,
 )
-from tests.support.disks.qcow2 import qcow2
 from tests.support.disks.tables import (
     EXTENDED,
     LINUX,
@@ -37,8 +36,6 @@ from tests.support.disks.tables import (
     gpt_parts,
     write_at,
 )
-from tests.support.dumps import small
-from tests.support.dumps.kdump import whole_kdump
 from tests.support.evidence import PAGE, PART_SIZE, PART_START, Load, flip, superblock, vmcore
 
 MEMORY = bytes(range(256)) * 512  # 128 KiB, with the zero page that a sparse file gets in between
@@ -492,21 +489,3 @@ def test_ngdump_names_no_file_outside_of_its_file_system(tmp_path: Path):
     disk = ngdump_disk(tmp_path, f"version=1\nfile=../../..{outside}\nsha256sum={SHA256}\n")
     with pytest.raises(EvidenceError, match="which is not there"):
         open_dump(disk)
-
-
-@pytest.mark.parametrize("form", ["raw", "qcow2"])
-def test_a_kdump_of_ngdump_on_a_gpt_disk(tmp_path: Path, form: str):
-    elf = small.written(tmp_path)
-    with open_dump(elf) as dump:
-        content = whole_kdump(dump, small.CPUS)
-    disk = gpt_disk(tmp_path / "nvme.img", 16 << 20, 512, {4: (2048, (9 << 11) - 1)})
-    make_file_system(disk, "ext4", 1 << 20, 8 << 20)
-    checksum = hashlib.sha256(content).hexdigest()
-    add(disk, "dump.kdump", content, 1)
-    add(disk, "ngdump.meta", f"version=1\nfile=dump.kdump\nsha256sum={checksum}\n".encode(), 1)
-    if form == "qcow2":
-        disk.write_bytes(qcow2(disk.read_bytes(), packed=True))
-    with open_dump(disk) as dump:
-        assert dump.format == "kdump"
-        assert dump.container == "ngdump's /dump.kdump on sda4 at 0x100000 of a disk"
-        assert sha256_alone(dump, NoProgress()).passed

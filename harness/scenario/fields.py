@@ -1,0 +1,79 @@
+"""Types of single fields of a scenario: how they are written, and which values they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from harness.errors import UsageError
+from harness.images.kernel import configuration
+from harness.images.zipl.choice import require_choice
+from harness.s390x.zipl import SECTOR_SIZES
+from harness.scenario.options import Written
+from harness.scenario.sizes import format_size, parse_size
+from harness.scenario.strict import refusal
+from harness.triggers.table import trigger_named, workload_named
+
+
+def _size(value: object) -> int:
+    try:
+        return parse_size(str(value))
+    except ValueError as error:
+        raise refusal(str(error)) from None
+
+
+def _wwpn(value: object) -> int:
+    try:
+        return int(str(value), 0)
+    except ValueError:
+        raise refusal(f"'{value}' is no WWPN; write 0x500507630300c562") from None
+
+
+def _known(name: str, find: Callable[[str], object]) -> str:
+    try:
+        find(name)
+    except UsageError as error:
+        raise refusal(f"{error.message}; {error.hint}") from None
+    return name
+
+
+def _configuration_line(line: str) -> str:
+    try:
+        configuration.parse(line)
+    except UsageError as error:
+        raise refusal(f"{error.message}; {error.hint}") from None
+    return line
+
+
+def _zipl(choice: str) -> str:
+    try:
+        return require_choice(choice)
+    except UsageError as error:
+        raise refusal(f"{error.message}; {error.hint}") from None
+
+
+def _sector_size(size: int) -> int:
+    if size not in SECTOR_SIZES:
+        raise refusal(f"{size} is no size of a sector: {' or '.join(map(str, SECTOR_SIZES))}")
+    return size
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["512M", "1G"]}),
+    Written(parse_size, format_size, "SIZE"),
+]
+Wwpn = Annotated[
+    int,
+    BeforeValidator(_wwpn),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["0x500507630300c562"]}),
+    Written(lambda text: int(text, 0), hex, "WWPN"),
+]
+ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
+TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
+WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_named))]
+SectorSize = Annotated[int, AfterValidator(_sector_size)]
+ZiplChoice = Annotated[str, AfterValidator(_zipl)]
