@@ -48,6 +48,7 @@ class CrashInputs:
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> CrashInputs:
         """Build, or take from the store; raises BuildError, HostError or UsageError."""
+        plan.crash.identity()  # a mistake in the workload shows here
         images.provide(cls.wanted(plan))
         crashed = plan.scenario.crashed
         kernel = images.crashed_kernel(crashed.kernel, crashed.vmlinux, crashed.kernel_spec)

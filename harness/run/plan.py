@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from harness.scenario.faults import located_fault
 from harness.scenario.load import SUFFIX, split_cell
 from harness.scenario.model import FOUND_ON_DISK, OF_DISK, OPTIONS, Load, Scenario
 from harness.schema_words import first_fault
-from harness.triggers.table import trigger_named, workload_named
+from harness.triggers.table import trigger_named
+from harness.triggers.workloads import WORKLOADS, workload_of
 
 CRASH_PARMLINE = "console=ttysclp0 panic=0"
 # a scan of 255 empty targets would take 15 s; images/crash/init scans for the system's disk
 DISK_PARMLINE = "scsi_mod.scan=manual"
 OF_KERNEL = {"kernel", "vmlinux", "source", "patches", "config"}  # the digest is enough
+_AS_NAME = re.compile(r"[^A-Za-z0-9._-]")  # what no file name of ours has
 FILES = (
     *(("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"), ("dump", "disk")),
     *(("dump", "tool"), ("dump", "initramfs"), ("dump", "program")),
@@ -57,7 +60,7 @@ class Plan:
         crashed = self.scenario.crashed
         return Crash(
             trigger_named(crashed.trigger),
-            None if crashed.workload is None else workload_named(crashed.workload),
+            None if crashed.workload is None else workload_of(crashed.workload),
             crashed.content,
         )
 
@@ -85,6 +88,9 @@ class Plan:
             kernel = scenario[section]
             kernel["source"] = kernel["source"] and rooted_source(kernel["source"])
             kernel["patches"] = list(map(rooted, kernel["patches"]))
+        workload = self.scenario.crashed.workload
+        if workload is not None and workload not in WORKLOADS:
+            scenario["crashed"]["workload"] = rooted(workload)
         zipl = self.scenario.dump.zipl
         if zipl is not None and is_path(zipl):
             scenario["dump"]["zipl"] = rooted(zipl)
@@ -115,7 +121,7 @@ class Plan:
                 mode="json", exclude=None if digests is None else OF_KERNEL
             ),
             "parmline": self.parmline,
-            "how": {**asdict(self.crash), "trigger": repr(self.crash.trigger)},
+            "how": self.crash.identity(),
             "format": FORMAT,
             **(digests or {}),
         }
@@ -128,7 +134,8 @@ class Plan:
         """
         crashed = self.scenario.crashed
         key = self.crash_key(digests)[:10]
-        busy = f"-{crashed.workload}" if crashed.workload else ""
+        workload = self.crash.workload
+        busy = "" if workload is None else f"-{_AS_NAME.sub('-', workload.name)[:40]}"
         return f"{crashed.trigger}{busy}-{crashed.smp}cpu-{crashed.memory >> 20}M-{key}"
 
 
@@ -158,8 +165,10 @@ def plan_of_crash(snapshot: Snapshot, dump: Mapping[str, Any], *, time_factor: f
     Raises UsageError or OverrideError, naming the field.
     """
     given = {field: value for field, value in dump.items() if value is not None}
-    same = ("memory", "cpu_model", "trigger", "workload")
+    same = ("memory", "cpu_model", "trigger")
+    workload = snapshot.machine.get("workload")  # None for the user's own, which is not here
     crashed = {field: snapshot.machine.get(field) for field in same} | {
+        "workload": workload if workload in WORKLOADS else None,
         "smp": len(snapshot.cpus),
         "content": snapshot.machine.get("content_seed"),
         "load": Load.DIRECT if snapshot.system_disk is None else Load.SCSI,

@@ -14,7 +14,8 @@ from harness.s390x.zipl import SECTOR_SIZES
 from harness.scenario.options import Written
 from harness.scenario.sizes import format_size, parse_size
 from harness.scenario.strict import refusal
-from harness.triggers.table import trigger_named, workload_named
+from harness.triggers.table import trigger_named
+from harness.triggers.workloads import workload_of
 
 
 def _size(value: object) -> int:
@@ -74,6 +75,6 @@ Wwpn = Annotated[
 ]
 ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
 TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
-WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_named))]
+WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_of))]
 SectorSize = Annotated[int, AfterValidator(_sector_size)]
 ZiplChoice = Annotated[str, AfterValidator(_zipl)]

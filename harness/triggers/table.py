@@ -6,15 +6,11 @@ who stops the machine. Every trigger was tested with Linux 6.12.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
-from harness.errors import UsageError
 from harness.s390x.wiring import DUMP_DISK
-from harness.schema_words import did_you_mean
 from harness.triggers.lkdtm import LKDTM
-from harness.triggers.lockup import LOCK_LAST_CPU, VACATE_LAST_CPU
+from harness.triggers.rows import named
 from harness.triggers.trigger import (
     PANIC,
     PANIC_ON_OOPS,
@@ -24,37 +20,6 @@ from harness.triggers.trigger import (
     Trigger,
     sysctl,
 )
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What the system does when it crashes; ``command`` ends when the workload is running."""
-
-    name: str
-    summary: str
-    command: str
-
-
-def _spin(cpus: str) -> str:
-    return (
-        f"for cpu in $(seq 0 $(({cpus} - 1))); do "
-        "taskset $(printf %x $((1 << cpu))) sh -c 'while :; do :; done' & done; "
-    )
-
-
-WORKLOADS = {
-    workload.name: workload
-    for workload in (
-        Workload("busy", "every CPU computes", _spin("$(nproc)") + "echo busy: $(nproc) CPUs"),
-        Workload(
-            "irqs-off",
-            "the last CPU loops with interrupts off, every other one computes",
-            # kernel messages on the console, and all output after them, would wait for a timer
-            # of the CPU that takes no interruptions (drivers/s390/char/sclp_vt220.c)
-            f"{VACATE_LAST_CPU}; " + _spin("last") + f"dmesg -n 1; usleep 300000; {LOCK_LAST_CPU}",
-        ),
-    )
-}
 
 
 def _zcrash(
@@ -267,19 +232,4 @@ TRIGGERS = {trigger.name: trigger for trigger in (*_OTHERS, *LKDTM)}
 
 def trigger_named(name: str) -> Trigger:
     """The trigger called ``name``; raises UsageError that lists all triggers."""
-    return _named(name, "trigger", TRIGGERS)
-
-
-def workload_named(name: str) -> Workload:
-    """The workload called ``name``; raises UsageError that lists all workloads."""
-    return _named(name, "workload", WORKLOADS)
-
-
-_Row = TypeVar("_Row")
-
-
-def _named(name: str, what: str, table: Mapping[str, _Row]) -> _Row:
-    if name in table:
-        return table[name]
-    hint = did_you_mean(name, table) or f"there are: {', '.join(sorted(table))}"
-    raise UsageError(f"no {what} '{name}'", hint=hint)
+    return named(name, "trigger", TRIGGERS)

@@ -121,7 +121,8 @@ def _quoted(text: str) -> str:
 def triggers(json: options.Json = False) -> None:
     """Show every trigger and workload that a scenario can name."""
     from harness.cli.show.verdict import table
-    from harness.triggers.table import TRIGGERS, WORKLOADS
+    from harness.triggers.table import TRIGGERS
+    from harness.triggers.workloads import WORKLOADS
 
     rows = [(each.name, each.stopped.value, each.summary) for each in TRIGGERS.values()]
     rows += [(each.name, "workload", each.summary) for each in WORKLOADS.values()]

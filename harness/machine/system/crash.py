@@ -19,12 +19,13 @@ from harness.machine.system.proof import must_prove
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.shell import Shell
 from harness.machine.system.stop import stop
+from harness.machine.system.workload import AtWork, digest_of, start
 from harness.phase import Phase
 from harness.qemu.process import Qemu
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
-from harness.triggers.table import Workload
 from harness.triggers.trigger import Trigger
+from harness.triggers.workloads import Workload
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,25 @@ class Crash:
     workload: Workload | None = None
     content_seed: int | None = None
 
-    def prepare(self, shell: Shell, deadline: Deadline) -> None:
-        """Do everything that comes before the trigger; raises what ``Shell.run`` raises."""
+    def identity(self) -> dict[str, Any]:
+        """JSON: what determines the crash; raises UsageError if a script cannot be read."""
+        workload = self.workload
+        return {
+            "trigger": repr(self.trigger),
+            "workload": None if workload is None else workload.identity(digest_of(workload)),
+            "content_seed": self.content_seed,
+        }
+
+    def prepare(self, shell: Shell, deadline: Deadline) -> AtWork | None:
+        """Do everything that comes before the trigger; returns the proof of the workload.
+
+        Raises what ``Shell.run`` raises; HarnessError if the system is not at work.
+        """
         for command in self.trigger.setup:
             shell.run(command, deadline)
         if self.content_seed is not None:
             shell.run(f"plant {self.content_seed}", deadline)
-        if self.workload is not None:
-            shell.run(self.workload.command, deadline)
+        return None if self.workload is None else start(self.workload, shell, deadline)
 
 
 def crash(
@@ -82,19 +94,21 @@ def crash_booted(
     then console log and system disk are complete. Raises as ``crash`` does.
     """
     with booter.phases.phase(Phase.CRASH) as deadline:
-        how.prepare(system.shell, deadline)
+        at_work = how.prepare(system.shell, deadline)
         panic = stop(system, how.trigger, booter.phases, deadline)
     with booter.phases.phase(Phase.SNAPSHOT) as deadline:
         cpus = cpu_states(system.qemu, directory, deadline)
         system.ram.save(directory / RAM)
         must_prove(how.trigger, system.ram, cpus)
-    facts = {
+    facts: dict[str, Any] = {
         "kernel": dict(kernel),
         "qemu": booter.binary.release,
         "boot_seconds": round(boot_seconds, 3),
         "panic": dict(panic),
         "limits": list(system.qemu.console.limits),
     }
+    if at_work is not None:
+        facts |= at_work.to_json()
     return cpus, _machine(spec, how, system.requested_block()) | facts
 
 

@@ -10,8 +10,9 @@ import pytest
 from harness.errors import UsageError
 from harness.scenario.load import load, load_all, scenario_files
 from harness.triggers.lkdtm import CRASHES, KINDS, LKDTM, NO_CRASH
-from harness.triggers.table import TRIGGERS, WORKLOADS, trigger_named, workload_named
+from harness.triggers.table import TRIGGERS, trigger_named
 from harness.triggers.trigger import Stopped
+from tests.support.command_line.documents import documented
 
 DOCUMENT = (Path(__file__).parents[3] / "docs/triggers.md").read_text()
 
@@ -59,36 +60,20 @@ def test_every_trigger_has_a_scenario():
     assert used == set(TRIGGERS)
 
 
-def test_every_workload_has_a_scenario():
-    used = {each.scenario.crashed.workload for name in scenario_files() for each in load_all(name)}
-    assert used >= set(WORKLOADS)
-
-
-def documented(heading: str) -> list[tuple[str, ...]]:
-    """The rows of the documentation's table that begins with ``heading``."""
-    rows = DOCUMENT.partition(f"| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
-    return [tuple(cell.strip(" `") for cell in row.strip("| ").split(" | ")) for row in rows]
-
-
 def test_the_documentation_has_every_trigger():
     others = [trigger for trigger in TRIGGERS.values() if trigger not in LKDTM]
-    assert documented("trigger") == [
+    assert documented(DOCUMENT, "trigger") == [
         (trigger.name, trigger.summary, trigger.stopped.value) for trigger in others
     ]
 
 
-def test_the_documentation_has_every_workload():
-    rows = [(workload.name, workload.summary) for workload in WORKLOADS.values()]
-    assert documented("workload") == rows
-
-
 def test_the_documentation_has_every_type_of_lkdtm_that_crashes():
     rows = [(kind.name, kind.ending.summary, kind.mark) for kind in KINDS]
-    assert documented("type | how it ends") == rows
+    assert documented(DOCUMENT, "type | how it ends") == rows
 
 
 def test_the_documentation_has_every_type_of_lkdtm_that_does_not():
-    assert documented("type | why") == list(NO_CRASH.items())
+    assert documented(DOCUMENT, "type | why") == list(NO_CRASH.items())
 
 
 def test_every_lkdtm_type_is_in_exactly_one_table():
@@ -101,8 +86,6 @@ def test_unknown_names_are_refused_with_what_is_near():
     with pytest.raises(UsageError) as caught:
         trigger_named("lkdtm-bugs")
     assert caught.value.hint == "did you mean 'lkdtm-bug'?"
-    with pytest.raises(UsageError):
-        workload_named("lazy")
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.deadline import Deadline
-from harness.errors import HarnessError, PhaseTimeout, QemuDied
+from harness.errors import HarnessError, PhaseTimeout, ProtocolError, QemuDied
 from harness.machine.system.console import SystemConsole
 from harness.machine.system.shell import ConsoleShell
-from tests.support.runs.running_system import SECONDS
+from tests.support.runs.running_system import SECONDS, Guest
 
 SOON = 0.2  # in which what does not come does not come
 
@@ -90,3 +96,60 @@ def test_a_machine_that_stands_is_played_no_more(guest):
     assert console.expect(["nothing"], Deadline(SOON)) is None
     assert console.stands
     assert played == [1]
+
+
+class Busybox:
+    """Types back what busybox would print; ``damaged`` outputs have a kernel message inside."""
+
+    def __init__(self, guest, content: bytes = b"", damaged: int = 0) -> None:
+        self.content, self._damaged, self._guest = content, damaged, guest
+        guest.console.sendline = self._typed
+
+    def _typed(self, line: str) -> None:
+        command = line.partition("; echo")[0]
+        out = ""
+        if command.startswith(": >"):
+            self.content = b""
+        elif command.startswith("echo "):
+            self.content += base64.b64decode(command.split()[1])
+        elif command.startswith("sha256sum"):
+            out = hashlib.sha256(self.content).hexdigest()
+        elif command.startswith("base64 "):
+            out = base64.encodebytes(self.content).decode().replace("\n", "\r\n")
+        if out and self._damaged:
+            self._damaged -= 1
+            out = f"{out[:5]}[ 1.0] a message\r\n{out[5:]}"
+        self._guest.say(f"[ 0.1] a message\r\n{out}\r\nzharness: status 0\r\nzharness# ")
+
+
+@given(content=st.binary(max_size=2000))
+def test_a_file_goes_into_the_system_and_out_of_it(content):
+    with tempfile.TemporaryDirectory() as name, Guest.living(Path(name) / "log") as guest:
+        local, back = Path(name) / "local", Path(name) / "back"
+        local.write_bytes(content)
+        system = Busybox(guest)
+        shell = ConsoleShell(SystemConsole(guest, None))
+        shell.put(local, "/there", Deadline(SECONDS))
+        assert system.content == content
+        shell.get("/there", back, Deadline(SECONDS))
+        assert back.read_bytes() == content
+
+
+def test_a_kernel_message_in_the_middle_does_no_harm(guest, shell, tmp_path):
+    Busybox(guest, b"x" * 500, damaged=2)
+    shell.get("/there", tmp_path / "back", Deadline(SECONDS))
+    assert (tmp_path / "back").read_bytes() == b"x" * 500
+
+
+def test_a_file_that_does_not_arrive_is_an_error(guest, shell, tmp_path):
+    Busybox(guest, b"x" * 500, damaged=99)
+    with pytest.raises(ProtocolError, match="damaged 3 times"):
+        shell.get("/there", tmp_path / "back", Deadline(SECONDS))
+    assert not (tmp_path / "back").exists()
+    local = tmp_path / "local"
+    local.write_bytes(b"y")
+    Busybox(guest)
+    typed = guest.console.sendline
+    guest.console.sendline = lambda line: typed("true" if "base64 -d" in line else line)
+    with pytest.raises(ProtocolError, match="did not arrive whole in the system, as /there"):
+        shell.put(local, "/there", Deadline(SECONDS))
