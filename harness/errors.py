@@ -12,6 +12,7 @@
     +-- ProtocolError         exit 3   a peer (QMP, gdbstub, SCLP) broke its protocol
     +-- QemuDied              exit 3   a QEMU process ended on its own
     +-- NotLoaded             exit 3   QEMU's boot firmware did not load a disk
+    +-- SshError              exit 3   an SSH server is gone or refuses (harness/ssh/errors.py)
     +-- PhaseTimeout          exit 3   a deadline passed; names the phase and what was awaited
     +-- EvidenceError         exit 3   an evidence directory, snapshot or image is damaged
         +-- LimitError                 it exceeds a limit that no genuine one reaches

@@ -1,0 +1,1 @@
+"""SSH to a guest: keys, one connection, its commands and its files."""
