@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from harness.scenario.model import Load
+from harness.scenario.crashed import Load
 from harness.triggers.trigger import Stopped, Trigger
 
 

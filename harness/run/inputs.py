@@ -25,7 +25,8 @@ from harness.qemu.binary import QemuBinary
 from harness.qemu.spec import MachineSpec
 from harness.run.dump_tool import ChosenTool
 from harness.run.plan import Plan
-from harness.scenario.model import Dump, Load
+from harness.scenario.crashed import Load
+from harness.scenario.model import Dump
 
 _RDINIT = "rdinit="  # the kernel's parameter that names another program than /init
 

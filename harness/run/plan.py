@@ -18,9 +18,11 @@ from harness.files.json_file import as_model
 from harness.files.plain_file import is_there
 from harness.images.zipl.choice import is_path
 from harness.machine.system.crash import Crash
+from harness.scenario.crashed import IN_IMAGE, Load
 from harness.scenario.faults import located_fault
+from harness.scenario.fields import file_into, parse_file_into
 from harness.scenario.load import SUFFIX, split_cell
-from harness.scenario.model import FOUND_ON_DISK, OF_DISK, OPTIONS, Load, Scenario
+from harness.scenario.model import FOUND_ON_DISK, OF_DISK, OPTIONS, Scenario
 from harness.schema_words import first_fault
 from harness.triggers.table import trigger_named
 from harness.triggers.workloads import WORKLOADS, workload_of
@@ -33,6 +35,7 @@ _AS_NAME = re.compile(r"[^A-Za-z0-9._-]")  # what no file name of ours has
 FILES = (
     *(("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"), ("dump", "disk")),
     *(("dump", "tool"), ("dump", "initramfs"), ("dump", "program")),
+    ("crashed", "first_boot"),
 )
 
 
@@ -73,7 +76,7 @@ class Plan:
     def parmline(self) -> str:
         """The crashed system's kernel parameters."""
         crashed = self.scenario.crashed
-        from_disk = DISK_PARMLINE if crashed.load is Load.SCSI else ""
+        from_disk = DISK_PARMLINE if crashed.load is Load.SCSI and not crashed.is_full else ""
         parts = (CRASH_PARMLINE, from_disk, self.crash.trigger.parmline, crashed.parmline)
         return " ".join(filter(None, parts))
 
@@ -84,6 +87,7 @@ class Plan:
             word = scenario[section][field]
             if word is not None and named[section, field].names_path(word):
                 scenario[section][field] = rooted(word)
+        _root_system(scenario["crashed"])
         for section in ("crashed", "dump"):
             kernel = scenario[section]
             kernel["source"] = kernel["source"] and rooted_source(kernel["source"])
@@ -118,7 +122,7 @@ class Plan:
         """
         crash = {
             **self.scenario.crashed.model_dump(
-                mode="json", exclude=None if digests is None else OF_KERNEL
+                mode="json", exclude=None if digests is None else OF_KERNEL | IN_IMAGE
             ),
             "parmline": self.parmline,
             "how": self.crash.identity(),
@@ -142,6 +146,15 @@ class Plan:
 def rooted(path: str) -> str:
     """A path that is valid in any working directory; a name does not change."""
     return str(Path(path).resolve()) if is_there(Path(path)) else path
+
+
+def _root_system(crashed: dict[str, Any]) -> None:
+    """Make the paths of a full system's files valid in any working directory, in place."""
+    files = [parse_file_into(each) for each in crashed["files"]]
+    crashed["files"] = [file_into(rooted(str(host)), guest) for host, guest in files]
+    crashed["disk"] = crashed["disk"] and rooted(crashed["disk"])
+    if (ssh := crashed["ssh"]) is not None:
+        ssh["key"], ssh["host_key"] = rooted(ssh["key"]), rooted(ssh["host_key"])
 
 
 def rooted_source(source: str) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.images.kernel.spec import own_patches
 from harness.run.plan import Plan
-from harness.scenario.model import Crashed, Dump
+from harness.scenario.crashed import Crashed
+from harness.scenario.model import Dump
 
 # of the distribution, which signs it
 _PACKAGE = re.compile(r"linux-source-[\d.]+(@[a-z][a-z-]*)?")

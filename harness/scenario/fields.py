@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -55,6 +57,56 @@ def _zipl(choice: str) -> str:
         raise refusal(f"{error.message}; {error.hint}") from None
 
 
+_SUITE = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_ARROW = " => "
+
+
+def parse_file_into(text: str) -> tuple[Path, PurePosixPath]:
+    """``HOST-PATH => GUEST-PATH`` as its two parts; raises ValueError."""
+    host, arrow, guest = text.rpartition(_ARROW)
+    if not arrow or not host:
+        raise ValueError(f"'{text}' is not of the form 'HOST-PATH{_ARROW}GUEST-PATH'")
+    path = PurePosixPath(guest)
+    if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/"):
+        raise ValueError(f"'{guest}' is no absolute path of a file, without '..'")
+    if not guest.isprintable():
+        raise ValueError("the path in the guest has a character that cannot be printed")
+    return Path(host), path
+
+
+def file_into(host: str, guest: PurePosixPath) -> str:
+    """The inverse of :func:`parse_file_into`."""
+    return f"{host}{_ARROW}{guest}"
+
+
+def _file_into(text: str) -> str:
+    try:
+        parse_file_into(text)
+    except ValueError as error:
+        raise refusal(str(error)) from None
+    return text
+
+
+def _suite(name: str) -> str:
+    if not _SUITE.fullmatch(name):
+        raise refusal(f"'{name}' is no name of a suite, such as bookworm")
+    return name
+
+
+def _host_key(text: str) -> str:
+    """A public key line, or the path of a file: ``ssh-...`` and ``ecdsa-...`` begin a line."""
+    if not text.strip() or "\n" in text.strip():
+        raise refusal("is one line: 'ssh-ed25519 AAAA...', or the path of the file that has it")
+    return text.strip()
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise refusal(f"{path}: {error}") from None
+
+
 def _sector_size(size: int) -> int:
     if size not in SECTOR_SIZES:
         raise refusal(f"{size} is no size of a sector: {' or '.join(map(str, SECTOR_SIZES))}")
@@ -76,5 +128,9 @@ Wwpn = Annotated[
 ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
 TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
 WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_of))]
+Suite = Annotated[str, AfterValidator(_suite)]
+FileInto = Annotated[str, AfterValidator(_file_into)]
+PathAtHome = Annotated[Path, AfterValidator(_at_home)]
+HostKey = Annotated[str, AfterValidator(_host_key)]
 SectorSize = Annotated[int, AfterValidator(_sector_size)]
 ZiplChoice = Annotated[str, AfterValidator(_zipl)]

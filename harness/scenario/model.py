@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -19,13 +18,12 @@ from harness.s390x.ipl import SCP_DATA_BYTES, LoadParameters
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.wiring import DUMP_LUN, MOST_LUN
 from harness.s390x.zipl import BLOCK_SIZE
+from harness.scenario.crashed import MIB, Crashed, Load
 from harness.scenario.expect import DumpFormat, Expect
 from harness.scenario.fields import (
     ConfigurationLine,
     SectorSize,
     Size,
-    TriggerName,
-    WorkloadName,
     Wwpn,
     ZiplChoice,
 )
@@ -33,99 +31,14 @@ from harness.scenario.options import Option, options_of
 from harness.scenario.sizes import format_size
 from harness.scenario.strict import Strict
 from harness.scenario.used_disk import Answer, Damage
+from harness.scenario.with_kernel import CONFIG, KERNEL, PATCHES, SOURCE, WithKernel
 from harness.schema_words import did_you_mean
-from harness.triggers.table import trigger_named
 
-MIB = 1 << 20
-MIN_MEMORY = 128 * MIB
 MIN_HSA, MAX_HSA = 16 * MIB, 2048 * MIB
 # the least HSA that the default dump kernel (6.12, with its ramdisk) was seen to dump from; with
 # 1 MiB less it panics: "System is deadlocked on memory"
 LEAST_HSA, LEAST_HSA_FILE_SYSTEM = 26 * MIB, 28 * MIB
 MOST_OLDER_DUMPS = 8
-MAX_CPUS = 64  # CONFIG_NR_CPUS of the crashed kernel
-
-
-class Load(StrEnum):
-    """How the system that crashes was loaded: by QEMU itself, or from its own SCSI disk."""
-
-    DIRECT = "direct"
-    SCSI = "scsi"
-
-
-_KERNEL: Any = Field(None, description="kernel image; default: one that is built")
-_SOURCE: Any = Field(
-    None, description="its source: linux-source-X.Y[@SUITE], archive, or REPOSITORY@REVISION"
-)
-_PATCHES: Any = Field((), description="changes to the source: names or paths")
-_CONFIG: Any = Field((), description="changes to its configuration")
-
-
-class _WithKernel(Strict):
-    """A section with a kernel: an image given by path, or one that is built."""
-
-    kernel: Path | None = _KERNEL
-    source: str | None = _SOURCE
-    patches: tuple[str, ...] = _PATCHES
-    config: tuple[ConfigurationLine, ...] = _CONFIG
-
-    @model_validator(mode="after")
-    def _built_or_given(self) -> Self:
-        built = [name for name in ("source", "patches", "config") if getattr(self, name)]
-        if self.kernel is not None and built:
-            raise ValueError(f"{built[0]}: the kernel is given, so none is built")
-        return self
-
-    def spec_for(self, role: Role) -> KernelSpec:
-        """The kernel to build, if no image is given."""
-        return KernelSpec(role, self.source, self.patches, self.config)
-
-
-class Crashed(_WithKernel):
-    """The system that crashes."""
-
-    kernel: Annotated[
-        Path | None,
-        Option("--kernel", "Kernel image of the system to be crashed.", path=True, of_kernel=True),
-    ] = _KERNEL
-    memory: Annotated[
-        Size, Option("--memory", "Memory of the crashed system, such as 512M or 1G.")
-    ] = Field(512 * MIB, ge=MIN_MEMORY, multiple_of=MIB, description="main storage")
-    smp: Annotated[int, Option("--smp", "CPUs of the crashed system.")] = Field(
-        2, ge=1, le=MAX_CPUS, description="number of CPUs"
-    )
-    cpu_model: str = Field("max", description="QEMU CPU model")
-    load: Load = Field(Load.DIRECT, description="by QEMU, or from the system's own SCSI disk")
-    trigger: TriggerName = Field("sysrq-c", description="how it is made to crash")
-    workload: WorkloadName | None = Field(None, description="what it is doing when that happens")
-    content: int | None = Field(
-        None, ge=0, lt=1 << 32, description="seed of what it plants in its memory before"
-    )
-    vmlinux: Annotated[
-        Path | None,
-        Option(
-            "--vmlinux", "vmlinux of the kernel given with --kernel.", path=True, of_kernel=True
-        ),
-    ] = Field(None, description="that kernel's vmlinux")
-    parmline: str = Field("", description="added to the crashed system's kernel parameters")
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        return self.spec_for(Role.CRASHED)
-
-    @model_validator(mode="after")
-    def _trigger_can_be_pulled(self) -> Crashed:
-        trigger = trigger_named(self.trigger)
-        if self.smp < trigger.cpus:
-            raise ValueError(f"smp: trigger {self.trigger} needs {trigger.cpus} CPUs")
-        others = [name for name in ("workload", "content") if getattr(self, name) is not None]
-        if trigger.in_boot and (others or self.load is not Load.DIRECT):
-            what = others[0] if others else "load"
-            raise ValueError(f"{what}: trigger {self.trigger} leaves no time for it")
-        if trigger.from_disk and self.load is not Load.SCSI:
-            raise ValueError(f"load: trigger {self.trigger} needs a system loaded by '{Load.SCSI}'")
-        return self
-
 
 # what a disk that is prepared already has
 OF_DISK = frozenset(
@@ -139,12 +52,12 @@ OF_DISK = frozenset(
 FOUND_ON_DISK = frozenset({"sector_size", "partition", "format"})
 
 
-class Dump(_WithKernel):
+class Dump(WithKernel):
     """The machine and the system that dump it."""
 
     kernel: Annotated[
         Path | None, Option("--dump-kernel", "Kernel image that dumps.", path=True, of_kernel=True)
-    ] = _KERNEL
+    ] = KERNEL
     source: Annotated[
         str | None,
         Option(
@@ -153,7 +66,7 @@ class Dump(_WithKernel):
             path=True,
             of_kernel=True,
         ),
-    ] = _SOURCE
+    ] = SOURCE
     patches: Annotated[
         tuple[str, ...],
         Option(
@@ -162,7 +75,7 @@ class Dump(_WithKernel):
             path=True,
             of_kernel=True,
         ),
-    ] = _PATCHES
+    ] = PATCHES
     config: Annotated[
         tuple[ConfigurationLine, ...],
         Option(
@@ -170,7 +83,7 @@ class Dump(_WithKernel):
             "Line of the dump kernel's configuration: CONFIG_X=y.",
             of_kernel=True,
         ),
-    ] = _CONFIG
+    ] = CONFIG
     hsa_size: Annotated[Size, Option("--hsa-size", "Size of the HSA, such as 512M or 1G.")] = Field(
         64 * MIB, ge=MIN_HSA, le=MAX_HSA, multiple_of=PAGE_SIZE, description="size of the HSA"
     )

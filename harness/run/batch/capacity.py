@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import HostError
 from harness.run.batch.schedule import Job, Schedule, Tokens
-from harness.scenario.model import Crashed
+from harness.scenario.crashed import Crashed
 
 OVERHEAD = 512 << 20  # bytes that QEMU and the harness need in addition to the guest's memory
 RESERVE = 512 << 20  # bytes that stay free for the rest of the host

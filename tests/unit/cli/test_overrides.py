@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from harness.cli import overrides as cli_overrides
 from harness.cli.app import app
 from harness.cli.overrides import Overrides, overriding
+from harness.scenario.crashed import Crashed
 from harness.scenario.fields import Size
-from harness.scenario.model import OPTIONS, Crashed, Dump
+from harness.scenario.model import OPTIONS, Dump
 from harness.scenario.options import Option, options_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.run.fidelity import FUNCTIONS, Provider, statement
-from harness.scenario.model import Load
+from harness.scenario.crashed import Load
 from harness.triggers.table import TRIGGERS
 from harness.triggers.trigger import Stopped
 

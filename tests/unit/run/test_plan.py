@@ -11,7 +11,8 @@ import pytest
 from harness.evidence import snapshot
 from harness.run import plan as plan_module
 from harness.run.plan import Plan
-from harness.scenario.model import Crashed, Scenario
+from harness.scenario.crashed import Crashed
+from harness.scenario.model import Scenario
 
 DIGESTS = {"kernel": "k", "initramfs": "i", "disk": "d", "qemu": "q"}
 BASE: dict[str, Any] = {
@@ -29,6 +30,14 @@ BASE: dict[str, Any] = {
     "source": None,
     "patches": [],
     "config": [],
+    "system": "minimal",
+    "suite": None,
+    "packages": [],
+    "files": [],
+    "first_boot": None,
+    "debug_symbols": False,
+    "disk": None,
+    "ssh": None,
 }
 OTHER = {
     "memory": "1G",
@@ -44,8 +53,22 @@ OTHER = {
     "source": "linux-source-6.1",
     "patches": ["another.patch"],
     "config": ["CONFIG_ANOTHER=y"],
+    "system": "debian",
+    "suite": "trixie",
+    "packages": ["stress"],
+    "files": ["/etc/hosts => /etc/hosts"],
+    "first_boot": "/a/script",
+    "debug_symbols": True,
+    "disk": "/a/disk",
+    "ssh": {"key": "/another/key", "host_key": "ssh-ed25519 AAAA"},
 }
-BY_CONTENT = {"kernel", "vmlinux", "source", "patches", "config"}
+FULL = {"system": "debian"}
+GIVEN = {"disk": "/the/disk", "ssh": {"key": "/a/key", "host_key": "/a/host.pub"}}
+AROUND: dict[str, dict[str, Any]] = {  # the fields that another one needs beside it
+    **dict.fromkeys(("suite", "packages", "files", "first_boot", "debug_symbols"), FULL),
+    **dict.fromkeys(("disk", "ssh"), GIVEN),
+}
+BY_CONTENT = {"kernel", "vmlinux", "source", "patches", "config", *AROUND}
 
 
 def plan(name: str = "one", **crashed: Any) -> Plan:
@@ -62,14 +85,16 @@ def test_every_field_of_the_schema_is_looked_at():
 
 @pytest.mark.parametrize("field", OTHER)
 def test_fields_that_determine_the_crash_change_its_name(field: str):
-    changed = plan(**{field: OTHER[field]}).snapshot_name(DIGESTS)
-    assert (changed != NAME) is (field not in BY_CONTENT)
+    around = AROUND.get(field, {})
+    changed = plan(**{**around, field: OTHER[field]}).snapshot_name(DIGESTS)
+    assert (changed != plan(**around).snapshot_name(DIGESTS)) is (field not in BY_CONTENT)
 
 
 @pytest.mark.parametrize("field", OTHER)
 def test_before_anything_is_built_every_field_tells_crashes_apart(field: str):
-    changed = plan(**{field: OTHER[field]}).crash_key()
-    assert changed != plan().crash_key()
+    around = AROUND.get(field, {})
+    changed = plan(**{**around, field: OTHER[field]}).crash_key()
+    assert changed != plan(**around).crash_key()
 
 
 @pytest.mark.parametrize("what", DIGESTS)
@@ -171,6 +196,24 @@ def test_people_can_read_it(tmp_path: Path):
     assert NAME.startswith("sysrq-c-2cpu-512M-")
     assert plan(workload="busy").snapshot_name(DIGESTS).startswith("sysrq-c-busy-2cpu-512M-")
     assert (tmp_path / NAME).parent == tmp_path, "it is one component of a path"
+
+
+def test_a_plan_names_the_files_of_a_full_system_in_any_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("disk", "key", "host.pub", "first", "hosts"):
+        (tmp_path / name).touch()
+    login = {"key": "key", "host_key": "host.pub"}
+    given = plan(disk="disk", ssh=login).to_json()["scenario"]["crashed"]
+    assert given["disk"] == f"{tmp_path}/disk"
+    assert given["ssh"]["key"] == f"{tmp_path}/key"
+    assert given["ssh"]["host_key"] == f"{tmp_path}/host.pub"
+    made = plan(system="debian", first_boot="first", files=["hosts => /etc/hosts"]).to_json()
+    assert made["scenario"]["crashed"]["first_boot"] == f"{tmp_path}/first"
+    assert made["scenario"]["crashed"]["files"] == [f"{tmp_path}/hosts => /etc/hosts"]
+    again = Plan.from_json(made, tmp_path / "run.json")
+    assert again.scenario.crashed.first_boot == tmp_path / "first"
 
 
 def test_a_plan_names_the_files_of_a_dump_tool_in_any_working_directory(

@@ -349,6 +349,17 @@ def test_every_override_is_an_option_and_a_field():
 
 
 MACHINE = ["--memory=1G", "--smp=4", "--hsa-size=32M", "--kernel=k", "--vmlinux=v"]
+FULL = [
+    *(
+        "--memory=1G",
+        "--hsa-size=32M",
+        "--load=scsi",
+        "--system=debian",
+        "--suite=trixie",
+        "--debug-symbols",
+    ),
+    *("--package=stress", "--package=vim", "--file=a b => /etc/a", "--first-boot=x"),
+]
 PREPARED = [
     *("--dump-tool=s390-tools", "--dump-parmline=dump_debug=6 x"),
     *("--disk-layout=ext4", "--dump-format=s390", "--disk-size=2G", "--disk-sector-size=512"),
@@ -369,15 +380,18 @@ DUMPS = [[*PREPARED, *GIVEN], [*PREPARED, *BUILT], [*PREPARED, *PROGRAM], ["--du
 
 
 def test_every_option_is_given_when_a_scenario_is_run_again():
-    named = {word.partition("=")[0] for words in (MACHINE, *DUMPS) for word in words}
+    named = {word.partition("=")[0] for words in (MACHINE, FULL, *DUMPS) for word in words}
     assert named == {option.name for option in OPTIONS}
 
 
-@pytest.mark.parametrize("dump", DUMPS, ids=["given", "built", "program", "disk", "beside"])
-def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs, dump):
+@pytest.mark.parametrize(
+    "given",
+    [FULL, *([*MACHINE, *dump] for dump in DUMPS)],
+    ids=["full", "given", "built", "program", "disk", "beside"],
+)
+def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs, given):
     given = (
-        *MACHINE,
-        *dump,
+        *given,
         "--time-factor",
         "2",
         "--store",

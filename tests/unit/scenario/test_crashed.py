@@ -1,0 +1,86 @@
+"""The section [crashed]: full systems, and what contradicts them."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from harness.scenario.crashed import Crashed
+from harness.scenario.fields import file_into, parse_file_into
+from harness.schema_words import first_fault
+
+SSH = {"key": "key", "host_key": "ssh-ed25519 AAAA"}
+OWN = {"disk": "disk.qcow2", "ssh": SSH, "load": "scsi"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "full"),
+    [
+        ({}, False),
+        ({"system": "debian"}, True),
+        ({"system": "debian", "suite": "trixie", "packages": ["stress"]}, True),
+        ({"system": "debian", "files": ["a => /etc/a"], "first_boot": "b"}, True),
+        ({"system": "debian", "debug_symbols": True}, True),
+        ({"system": "debian", "source": "linux-source-6.1"}, True),
+        ({"system": "debian", "kernel": "bzImage", "load": "scsi"}, True),
+        (OWN, True),
+        ({**OWN, "load": "direct", "kernel": "bzImage"}, True),
+    ],
+)
+def test_systems(fields: dict[str, Any], full: bool):
+    assert Crashed.model_validate(fields).is_full is full
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"system": "fedora"}, "system"),
+        ({"suite": "trixie"}, "suite: needs a full system"),
+        ({"packages": ["stress"]}, "packages: needs a full system"),
+        ({"files": ["a => /b"]}, "files: needs a full system"),
+        ({"first_boot": "a"}, "first_boot: needs a full system"),
+        ({"debug_symbols": True}, "debug_symbols: needs a full system"),
+        ({"ssh": SSH}, "ssh: needs a full system"),
+        ({"system": "debian", "ssh": SSH}, "ssh: belongs to a disk of your own"),
+        ({"system": "debian", "memory": "256M"}, "memory: a full system needs 512M"),
+        ({"system": "debian", "content": 1}, "content: only the minimal system"),
+        ({"system": "debian", "suite": "../etc"}, "no name of a suite"),
+        ({"system": "debian", "files": ["a"]}, "not of the form"),
+        ({"system": "debian", "files": ["a => b"]}, "no absolute path"),
+        ({"system": "debian", "files": ["a => /b/../c"]}, "no absolute path"),
+        ({"system": "debian", "files": ["a => /"]}, "no absolute path"),
+        ({"system": "debian", "files": ["a => /b\x1b"]}, "cannot be printed"),
+        ({"system": "debian", "debug_symbols": True, "kernel": "k"}, "debug_symbols: are those"),
+        ({"disk": "d", "load": "scsi"}, "disk: needs crashed.ssh"),
+        ({**OWN, "system": "debian"}, "system: the disk is given"),
+        ({**OWN, "packages": ["x"]}, "packages: the disk is given"),
+        ({**OWN, "source": "linux-source-6.1"}, "kernel: the disk is given"),
+        ({**OWN, "kernel": "k"}, "kernel: the disk is given"),
+        ({**OWN, "load": "direct"}, "load: a disk of your own"),
+        ({**OWN, "ssh": {"key": "key"}}, "host_key"),
+        ({**OWN, "ssh": {**SSH, "user": "a b"}}, "user"),
+        ({**OWN, "ssh": {**SSH, "host_key": "a\nb"}}, "is one line"),
+    ],
+)
+def test_contradictions(fields: dict[str, Any], what: str):
+    with pytest.raises(ValidationError) as raised:
+        Crashed.model_validate(fields)
+    assert what in first_fault(raised.value)
+
+
+NAMES = st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), min_size=1).filter(
+    lambda name: name not in (".", "..") and "/" not in name
+)
+
+
+@given(NAMES, st.lists(NAMES, min_size=1, max_size=4))
+def test_a_file_for_the_guest_is_read_as_it_is_written(host: str, parts: list[str]):
+    guest = PurePosixPath("/", *parts)
+    if " => " in str(guest):
+        return
+    assert parse_file_into(file_into(host, guest)) == (Path(host), guest)
