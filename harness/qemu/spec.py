@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.qemu.binary import MACHINE_TYPE, SANDBOX, QemuBinary
 from harness.qemu.disk import Disk
+from harness.qemu.network import network_options
 from harness.s390x.wiring import HBA_DEVNO
 
 
@@ -18,7 +19,7 @@ class MachineSpec:
     ``disks`` are on one virtio-scsi HBA (see ``harness.s390x.wiring``). A ``paused`` machine waits
     for its first resume. ``gdb`` gives it a gdbstub, which must resume the machine itself, so it
     needs ``paused``. ``loadparm`` tells the boot firmware which program to load; by default the
-    first one.
+    first one. ``network`` gives it the way to its SSH server (see ``harness.qemu.network``).
     """
 
     memory: int
@@ -31,6 +32,7 @@ class MachineSpec:
     paused: bool = False
     gdb: bool = False
     loadparm: str = ""
+    network: bool = False
 
     def __post_init__(self) -> None:
         if self.gdb and not self.paused:
@@ -51,7 +53,7 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
     """QEMU's argument list for ``spec``, of a machine that waits for its first resume.
 
     Pure: opens and checks nothing.
-    Written for QEMU 7.2 (qemu-options.hx); nothing in it names a socket, port or memory file.
+    Written for QEMU 7.2 (qemu-options.hx); nothing in it names a socket or memory file.
     """
     argv = [
         str(binary.path),
@@ -82,6 +84,7 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
     if fds.gdb is not None:
         argv += ["-chardev", f"socket,id=gdb,fd={fds.gdb}"]
         argv += ["-gdb", "chardev:gdb"]
+    argv += network_options() if spec.network else []
     return argv + _boot_options(spec) + _disk_options(spec)
 
 

@@ -104,3 +104,20 @@ def test_the_disks_of_a_dump_and_of_a_system_hang_where_the_ipl_blocks_say():
     assert (fcp_device(dump.lun), fcp_device(system.lun)) == (DUMP_DISK, SYSTEM_DISK)
     assert dump.boot
     assert system.boot
+
+
+def test_a_network_leads_only_from_one_port_of_this_host_to_the_guests_ssh():
+    argv = qemu_argv(BINARY, replace(PLAIN, network=True), FDS)
+    (netdev,) = values(argv, "-netdev")
+    assert netdev.split(",") == [
+        "user",
+        "id=n0",
+        "restrict=on",
+        "ipv6=off",
+        "hostfwd=tcp:127.0.0.1:0-10.0.2.15:22",
+    ]
+    assert values(argv, "-device") == ["virtio-net-ccw,netdev=n0,devno=fe.0.0000"]
+
+
+def test_a_machine_has_no_network_by_default():
+    assert not {"-netdev", "-nic", "-net"} & set(qemu_argv(BINARY, PLAIN, FDS))
