@@ -7,19 +7,28 @@ who stops the machine. Every trigger was tested with Linux 6.12.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from harness.s390x.wiring import DUMP_DISK
 from harness.triggers.lkdtm import LKDTM
 from harness.triggers.rows import named
+from harness.triggers.system_kind import EVERYWHERE, FULL, SystemKind
 from harness.triggers.trigger import (
     PANIC,
     PANIC_ON_OOPS,
     SHELL,
     ZCRASH,
     Stopped,
+    SystemFile,
     Trigger,
     sysctl,
 )
+
+
+def _everywhere(trigger: Trigger, **on_full: Any) -> Trigger:
+    """A trigger for all systems; ``on_full`` is what differs on a full one."""
+    full = replace(trigger, systems=EVERYWHERE, **on_full) if on_full else None
+    return replace(trigger, systems=EVERYWHERE, full=full)
 
 
 def _zcrash(
@@ -33,6 +42,7 @@ def _zcrash(
         PANIC_ON_OOPS + ZCRASH,
         function=function,
         task=task,
+        systems=EVERYWHERE,
     )
 
 
@@ -72,6 +82,7 @@ def _restart(
         stopped=stopped,
         restart=True,
         function=function,
+        systems=EVERYWHERE,
     )
 
 
@@ -85,6 +96,7 @@ _DUMP_DEVICE = (
 )
 
 
+_CONSOLE = "/dev/console"  # where SSH is the shell, nothing that it prints is there
 _SYSRQ_CRASH = "sysrq_handle_crash"  # drivers/tty/sysrq.c
 
 
@@ -98,6 +110,50 @@ def _panic_dump(action: str, summary: str) -> Trigger:
         stopped=Stopped.DUMP_REQUEST,
         function=_SYSRQ_CRASH,
         task=SHELL,
+        systems=EVERYWHERE,
+    )
+
+
+_CONFIGURATION = "/etc/zharness/dump.conf"
+_SERVICE = "zharness-dumpconf.service"
+_DUMPCONF_FILES = (
+    SystemFile(
+        "system/dumpconf/zharness-dumpconf", "/usr/local/sbin/zharness-dumpconf", mode=0o755
+    ),
+    SystemFile(f"system/dumpconf/{_SERVICE}", f"/etc/systemd/system/{_SERVICE}"),
+)
+
+
+def _configured(action: str) -> tuple[str, ...]:
+    """The commands that make the system dump by itself, now and after each boot."""
+    lines = (
+        f"device=0.0.{DUMP_DISK.devno:04x}",
+        f"wwpn={DUMP_DISK.wwpn:#018x}",
+        f"lun={DUMP_DISK.lun:#018x}",
+        "bootprog=0",
+        "br_lba=0",
+        f"on_panic={action}",
+        f"on_restart={action}",
+    )
+    return (
+        f"mkdir -p {_CONFIGURATION.rpartition('/')[0]}",
+        f"printf '%s\\n' {' '.join(lines)} > {_CONFIGURATION}",
+        "systemctl daemon-reload",
+        f"systemctl enable --now {_SERVICE}",
+        "sync",  # the system is to have it when it is loaded again
+    )
+
+
+def _by_configuration(trigger: Trigger, name: str, action: str, summary: str) -> Trigger:
+    """``trigger``, if the system was told by a file in /etc to dump by itself."""
+    return replace(
+        trigger,
+        name=name,
+        summary=summary,
+        setup=_configured(action),
+        stopped=Stopped.DUMP_REQUEST,
+        systems=FULL,
+        files=_DUMPCONF_FILES,
     )
 
 
@@ -115,18 +171,23 @@ def _registers(first: str) -> Trigger:
         cpus=4,
         stopped=Stopped.BY_OPERATOR,
         registers=True,
+        systems=EVERYWHERE,
     )
 
 
+_SYSRQ_C = Trigger(
+    "sysrq-c",
+    "sysrq c",
+    "echo c > /proc/sysrq-trigger",
+    PANIC + "sysrq triggered crash",
+    function=_SYSRQ_CRASH,
+    task=SHELL,
+    systems=EVERYWHERE,
+)
+_RESTART_DUMP = _restart("dump", "", _DUMP_DEVICE, Stopped.DUMP_REQUEST, "diag308_dump")
+
 _OTHERS = (
-    Trigger(
-        "sysrq-c",
-        "sysrq c",
-        "echo c > /proc/sysrq-trigger",
-        PANIC + "sysrq triggered crash",
-        function=_SYSRQ_CRASH,
-        task=SHELL,
-    ),
+    _SYSRQ_C,
     Trigger(
         "boot-panic",
         "the kernel panics during its boot, before there is a shell",
@@ -164,13 +225,21 @@ _OTHERS = (
         function="do_exit",
         task=SHELL,
     ),
-    Trigger(
-        "out-of-memory",
-        "no memory left, with panic_on_oom",
-        "cat /dev/zero > /tmp/all",
-        PANIC + "Out of memory: system-wide panic_on_oom is enabled",
-        (sysctl("vm.panic_on_oom", 1), "mount -o remount,size=100% /tmp"),
-        function="out_of_memory",
+    _everywhere(
+        Trigger(
+            "out-of-memory",
+            "no memory left, with panic_on_oom",
+            "cat /dev/zero > /tmp/all",
+            PANIC + "Out of memory: system-wide panic_on_oom is enabled",
+            (sysctl("vm.panic_on_oom", 1), "mount -o remount,size=100% /tmp"),
+            function="out_of_memory",
+        ),
+        command="cat /dev/zero > /run/zharness-all/all",
+        setup=(
+            sysctl("vm.panic_on_oom", 1),
+            "mkdir /run/zharness-all",
+            "mount -t tmpfs -o size=100% tmpfs /run/zharness-all",
+        ),
     ),
     _zcrash("oops", "an oops in process context", PANIC + "Fatal exception"),
     _zcrash(
@@ -194,35 +263,73 @@ _OTHERS = (
         cpus=2,
     ),
     _restart("stop", ""),
-    _restart("dump", "", _DUMP_DEVICE, Stopped.DUMP_REQUEST, "diag308_dump"),
+    _RESTART_DUMP,
     _panic_dump("dump", "the panicking system loads the dump disk itself"),
     _panic_dump("dump_reipl", "the same, and the original system is to be loaded afterwards"),
-    Trigger(
-        "halt",
-        "the system halts: every CPU is stopped",
-        "halt -f",
-        "",
-        _on("halt", "stop"),
-        stopped=Stopped.ALL_STOPPED,
-        log=r"(?<!\x010)reboot: System halted",  # in the kernel's text its level comes first
-        function="do_machine_halt",
-        task="halt",
+    _by_configuration(
+        _SYSRQ_C,
+        "configured-panic",
+        "dump",
+        "panic-dump, as a service has set it at the boot, by a file in /etc",
+    ),
+    _by_configuration(
+        _SYSRQ_C,
+        "configured-panic-reipl",
+        "dump_reipl",
+        "the same, and the original system is to be loaded afterwards",
+    ),
+    _by_configuration(
+        _RESTART_DUMP,
+        "configured-restart",
+        "dump",
+        "restart-dump, set in the same way",
+    ),
+    _everywhere(
+        Trigger(
+            "halt",
+            "the system halts: every CPU is stopped",
+            "halt -f",
+            "",
+            _on("halt", "stop"),
+            stopped=Stopped.ALL_STOPPED,
+            log=r"(?<!\x010)reboot: System halted",  # in the kernel's text its level comes first
+            function="do_machine_halt",
+            task="halt",
+        ),
+        command="systemctl halt",
+        task="systemd-shutdow",  # the first 15 characters: proc_pid_comm(5)
+    ),
+    _everywhere(
+        Trigger(
+            "operator",
+            "the operator loads the dump disk; nothing crashed",
+            "echo running",
+            r"(?m)^running\r?\n",
+            stopped=Stopped.BY_OPERATOR,
+        ),
+        command=f"echo running > {_CONSOLE}",
+    ),
+    _everywhere(
+        Trigger(
+            "operator-cpu-stopped",
+            "the operator loads the dump disk while CPU 1 is stopped (offline)",
+            "cat /sys/devices/system/cpu/online",
+            # with the line end, because the rest of a longer list may follow
+            r"(?m)^0(,2\S*)?\r?\n",
+            ("echo 0 > /sys/devices/system/cpu/cpu1/online",),
+            cpus=2,
+            stopped=Stopped.BY_OPERATOR,
+        ),
+        command=f"cat /sys/devices/system/cpu/online > {_CONSOLE}",
     ),
     Trigger(
-        "operator",
-        "the operator loads the dump disk; nothing crashed",
-        "echo running",
-        r"(?m)^running\r?\n",
+        "hung",
+        "the root file system is frozen, who writes hangs; the operator loads the dump disk",
+        "fsfreeze -f /; touch /hung & "
+        f"until grep -q 'State:.D' /proc/$!/status; do :; done; echo hung > {_CONSOLE}",
+        r"(?m)^hung\r?\n",
         stopped=Stopped.BY_OPERATOR,
-    ),
-    Trigger(
-        "operator-cpu-stopped",
-        "the operator loads the dump disk while CPU 1 is stopped (offline)",
-        "cat /sys/devices/system/cpu/online",
-        r"(?m)^0(,2\S*)?\r?\n",  # with the line end, because the rest of a longer list may follow
-        ("echo 0 > /sys/devices/system/cpu/cpu1/online",),
-        cpus=2,
-        stopped=Stopped.BY_OPERATOR,
+        systems=FULL,
     ),
     *map(_registers, _FIRST_CPU),
 )
@@ -233,3 +340,12 @@ TRIGGERS = {trigger.name: trigger for trigger in (*_OTHERS, *LKDTM)}
 def trigger_named(name: str) -> Trigger:
     """The trigger called ``name``; raises UsageError that lists all triggers."""
     return named(name, "trigger", TRIGGERS)
+
+
+def require_trigger(trigger: Trigger, system: SystemKind) -> None:
+    """Raises ValueError, beginning with the field of the schema, if it does not work there."""
+    if system not in trigger.systems:
+        there = ", ".join(each.name for each in TRIGGERS.values() if system in each.systems)
+        raise ValueError(
+            f"trigger: {trigger.name} does not work on a {system.value} system; there are: {there}"
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from harness.triggers.system_kind import MINIMAL, SystemKind
+
 PANIC = r"Kernel panic - not syncing: "
 STALL_SECONDS = 3  # the shortest that kernel/rcu/tree_stall.h allows
 
@@ -16,6 +18,15 @@ class Stopped(Enum):
     ALL_STOPPED = "all CPUs stopped"
     BY_OPERATOR = "stopped by the operator"  # nothing crashed
     DUMP_REQUEST = "dump load requested"  # by the system itself: DIAGNOSE X'308' subcode 4
+
+
+@dataclass(frozen=True)
+class SystemFile:
+    """A file that a trigger needs in the system: ``source`` is below ``images/``."""
+
+    source: str
+    target: str
+    mode: int = 0o644
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,9 @@ class Trigger:
 
     ``in_boot``: nothing is typed; the kernel dies of what the scenario gives it, before it has a
     shell.
+
+    It works on ``systems``. ``full`` is what is done on a full system, if that differs.
+    ``files`` are put into the system before ``setup``.
     """
 
     name: str
@@ -53,6 +67,15 @@ class Trigger:
     function: str = field(default="", repr=False)
     task: str = field(default="", repr=False)
     in_boot: bool = field(default=False, repr=False)
+    systems: frozenset[SystemKind] = field(default=MINIMAL, repr=False)
+    full: Trigger | None = field(default=None, repr=False)
+    files: tuple[SystemFile, ...] = field(default=(), repr=False)
+
+    def on(self, system: SystemKind) -> Trigger:
+        """What is done on such a system."""
+        if system is SystemKind.FULL and self.full is not None:
+            return self.full
+        return self
 
     @property
     def from_disk(self) -> bool:

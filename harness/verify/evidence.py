@@ -42,6 +42,7 @@ from harness.files.sparse import data_extents
 from harness.s390x.cpu import CpuState
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat, Expect
+from harness.triggers.system_kind import SystemKind
 from harness.triggers.table import TRIGGERS
 from harness.triggers.trigger import Trigger
 from harness.verify.crashed_memory import CrashedMemory
@@ -202,7 +203,7 @@ class Evidence:
                 limit=tool.limit(run.parmline),
                 reipl=_reipl(paths, ended, expect),
                 content_seed=machine.content_seed,
-                trigger=TRIGGERS.get(str(machine.trigger)),
+                trigger=_trigger(machine),
                 files=KnownFiles.load(dump_dir),
                 dump_path=dump_dir / DUMP,
                 sha256sum=collected.sha256sum,
@@ -210,6 +211,15 @@ class Evidence:
                 vmlinux_digest=None if vmlinux else digest,
                 dump_release=run.inputs.dump_release,
             )
+
+
+def _trigger(machine: MachineFile) -> Trigger | None:
+    """In the form for that system; None for a trigger that is not known here."""
+    trigger = TRIGGERS.get(str(machine.trigger))
+    if trigger is None:
+        return None
+    full = machine.system == SystemKind.FULL.value
+    return trigger.on(SystemKind.FULL if full else SystemKind.MINIMAL)
 
 
 def _ram(crash: Path, machine: MachineFile, stack: ExitStack) -> RamImage:

@@ -50,6 +50,7 @@ class MachineFile(_Part):
     boot_seconds: Seconds | None = None
     content_seed: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
     trigger: str | None = None
+    system: str | None = None  # None in evidence of a minimal system that is older
     kernel: KernelFile | None = None
 
 

@@ -14,6 +14,7 @@ from harness.dump.formats.elf.reader import ElfDump
 from harness.errors import ProtocolError
 from harness.evidence.names import RAM
 from harness.evidence.snapshot import Snapshot
+from harness.host.paths import data_dir
 from harness.machine.system.boot import Booter
 from harness.machine.system.proof import must_prove
 from harness.machine.system.running import RunningSystem
@@ -24,25 +25,32 @@ from harness.phase import Phase
 from harness.qemu.process import Qemu
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
-from harness.triggers.trigger import Trigger
+from harness.triggers.system_kind import SystemKind
+from harness.triggers.trigger import SystemFile, Trigger
 from harness.triggers.workloads import Workload
 
 
 @dataclass(frozen=True)
 class Crash:
-    """How a system is crashed. ``content_seed``: the seed of content that it plants before."""
+    """How a system is crashed. ``content_seed``: the seed of content that it plants before.
+
+    ``trigger`` is in the form for ``system`` (``Trigger.on``).
+    """
 
     trigger: Trigger
     workload: Workload | None = None
     content_seed: int | None = None
+    system: SystemKind = SystemKind.MINIMAL
 
     def identity(self) -> dict[str, Any]:
         """JSON: what determines the crash; raises UsageError if a script cannot be read."""
         workload = self.workload
+        files = {file.target: _image_file(file).read_text() for file in self.trigger.files}
         return {
             "trigger": repr(self.trigger),
             "workload": None if workload is None else workload.identity(digest_of(workload)),
             "content_seed": self.content_seed,
+            **({"files": files} if files else {}),
         }
 
     def prepare(self, shell: Shell, deadline: Deadline) -> AtWork | None:
@@ -50,6 +58,9 @@ class Crash:
 
         Raises what ``Shell.run`` raises; HarnessError if the system is not at work.
         """
+        for file in self.trigger.files:
+            shell.put(_image_file(file), file.target, deadline)
+            shell.run(f"chmod {file.mode:o} {file.target}", deadline)
         for command in self.trigger.setup:
             shell.run(command, deadline)
         if self.content_seed is not None:
@@ -134,11 +145,16 @@ def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuStat
     return tuple(cpu for cpu in whole if cpu is not None)
 
 
+def _image_file(file: SystemFile) -> Path:
+    return data_dir() / "images" / file.source
+
+
 def _machine(spec: MachineSpec, how: Crash, dump_block: bytes | None) -> dict[str, Any]:
     """The content of ``machine.json``."""
     return {
         "memory": spec.memory,
         "cpu_model": spec.cpu_model,
+        "system": how.system.value,
         "trigger": how.trigger.name,
         "stopped": how.trigger.stopped.value,
         "workload": None if how.workload is None else how.workload.name,

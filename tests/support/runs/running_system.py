@@ -66,6 +66,7 @@ class FakeShell:
     def __init__(self, error: Exception | None = None, output: str = "") -> None:
         self.ran: list[str] = []
         self.sent: list[str] = []
+        self.put_there: list[tuple[Path, str]] = []
         self._error, self._output = error, output
 
     def run(self, command: str, deadline: Deadline) -> str:
@@ -77,3 +78,9 @@ class FakeShell:
 
     def send(self, command: str) -> None:
         self.sent.append(command)
+
+    def put(self, local: Path, remote: str, deadline: Deadline) -> None:
+        self.put_there.append((local, remote))
+
+    def get(self, remote: str, local: Path, deadline: Deadline) -> None:
+        raise AssertionError(f"nobody put {remote} there")

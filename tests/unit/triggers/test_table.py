@@ -8,16 +8,22 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.host.paths import data_dir
 from harness.scenario.load import load, load_all, scenario_files
 from harness.triggers.lkdtm import CRASHES, KINDS, LKDTM, NO_CRASH
-from harness.triggers.table import TRIGGERS, trigger_named
+from harness.triggers.system_kind import EVERYWHERE, FULL, MINIMAL, SystemKind
+from harness.triggers.table import TRIGGERS, require_trigger, trigger_named
 from harness.triggers.trigger import Stopped
 from tests.support.command_line.documents import documented
 
+SYSTEMS = {MINIMAL: "minimal", FULL: "full", EVERYWHERE: "every"}
 DOCUMENT = (Path(__file__).parents[3] / "docs/triggers.md").read_text()
 
 
-@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=lambda trigger: trigger.name)
+FORMS = list(dict.fromkeys(each.on(kind) for each in TRIGGERS.values() for kind in each.systems))
+
+
+@pytest.mark.parametrize("trigger", FORMS, ids=lambda trigger: trigger.name)
 def test_a_trigger_is_complete(trigger):
     assert re.compile(trigger.console)
     assert bool(trigger.command) is not trigger.in_boot
@@ -40,7 +46,7 @@ ALIVE = "\r\n".join(
 )
 
 
-@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=lambda trigger: trigger.name)
+@pytest.mark.parametrize("trigger", FORMS, ids=lambda trigger: trigger.name)
 def test_a_trigger_is_not_proved_by_a_system_that_lives(trigger):
     for proof in filter(None, (trigger.console, trigger.log)):
         assert not re.search(proof, ALIVE, re.DOTALL)
@@ -57,13 +63,14 @@ def test_the_stopped_cpu_is_not_online(rest):
 
 def test_every_trigger_has_a_scenario():
     used = {each.scenario.crashed.trigger for name in scenario_files() for each in load_all(name)}
-    assert used == set(TRIGGERS)
+    assert used >= {name for name, each in TRIGGERS.items() if each.systems != FULL}
 
 
 def test_the_documentation_has_every_trigger():
     others = [trigger for trigger in TRIGGERS.values() if trigger not in LKDTM]
     assert documented(DOCUMENT, "trigger") == [
-        (trigger.name, trigger.summary, trigger.stopped.value) for trigger in others
+        (trigger.name, trigger.summary, trigger.stopped.value, SYSTEMS[trigger.systems])
+        for trigger in others
     ]
 
 
@@ -130,3 +137,40 @@ def test_a_stall_is_that_of_the_last_type_whichever_cpu_notices(noticed, first, 
 def test_an_unnoticed_stall_is_not_a_proof():
     console = STALL_OF_RCU.format(first="LOOP", last="LOOP", noticed="")
     assert not re.search(trigger_named("lkdtm-loop").console, console)
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=lambda trigger: trigger.name)
+def test_both_forms_of_a_trigger_end_alike(trigger):
+    minimal, full = trigger.on(SystemKind.MINIMAL), trigger.on(SystemKind.FULL)
+    same = ("name", "summary", "stopped", "cpus", "restart", "in_boot", "systems", "parmline")
+    for name in same:
+        assert getattr(minimal, name) == getattr(full, name), name
+
+
+def test_what_is_done_on_a_full_system_identifies_the_crash_there():
+    halt = trigger_named("halt")
+    assert halt.on(SystemKind.MINIMAL) is halt
+    assert halt.on(SystemKind.FULL).command == "systemctl halt"
+    assert "systemctl" not in repr(halt), "or stored crashes of the minimal system get new names"
+
+
+def test_a_trigger_that_does_not_work_names_those_that_do():
+    require_trigger(trigger_named("sysrq-c"), SystemKind.FULL)
+    with pytest.raises(ValueError, match="init-killed does not work on a full system") as caught:
+        require_trigger(trigger_named("init-killed"), SystemKind.FULL)
+    assert "there are: sysrq-c, out-of-memory," in str(caught.value)
+    assert "lkdtm" not in str(caught.value)
+    with pytest.raises(ValueError, match="hung does not work on a minimal system"):
+        require_trigger(trigger_named("hung"), SystemKind.MINIMAL)
+
+
+@pytest.mark.parametrize(
+    "name", ["configured-panic", "configured-panic-reipl", "configured-restart"]
+)
+def test_a_configured_system_is_told_all_about_the_dump_disk(name):
+    trigger = trigger_named(name)
+    (told,) = [each for each in trigger.setup if "printf" in each]
+    words = ("device", "wwpn", "lun", "bootprog", "br_lba", "on_panic", "on_restart")
+    assert [word for word in words if f" {word}=" in told] == list(words)
+    for file in trigger.files:
+        assert (data_dir() / "images" / file.source).is_file()
