@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,15 +17,19 @@ from harness.machine.run_phases import RunPhases
 from harness.machine.system.console import SystemConsole
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
-from harness.machine.system.shell import PROMPT, ConsoleShell
+from harness.machine.system.shell import PROMPT, ConsoleShell, Shell
+from harness.machine.system.ssh_shell import SshShell, log_in
+from harness.machine.system.watch import MachineWatch, SystemStopped
 from harness.phase import Phase
 from harness.qemu.binary import QemuBinary
 from harness.qemu.disk import Disk
+from harness.qemu.network import HOST, ssh_port
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.ipl import fcp_block
 from harness.s390x.wiring import SYSTEM_DISK
+from harness.ssh.handshake import Login
 
 READY = "zharness: crashed system ready"
 EARLY_PANIC = "Kernel panic - not syncing[^\r\n]*"
@@ -48,31 +52,79 @@ class Booter:
         ipl_block: bytes | None = None,
         phase: Phase = Phase.BOOT,
         dies: str = "",
+        *,
+        login: Login | None = None,
+        direct: bool = False,
     ) -> Iterator[RunningSystem]:
         """A booted system at its shell's prompt, for the duration of a ``with`` block.
 
         With ``dies`` it must not come so far: its console shows this regular expression.
 
         With ``system_disk`` a copy of it, in ``directory``, is IPLed instead of the spec's
-        kernel, as ``ipl_block`` says. Raises PhaseTimeout if the system does not come up,
-        HarnessError if it panics before, HostError if memory or space lack.
+        kernel, as ``ipl_block`` says. With ``direct``, too, the spec's kernel is loaded, and has
+        that copy as its disk. With ``login`` the system is a full one: its shell is reached over
+        SSH, and it is up when it lets that user in.
+
+        Raises PhaseTimeout if the system does not come up, HarnessError if it panics before,
+        HostError if memory or space lack; HostKeyDiffers or LoginRefused.
         """
         directory.mkdir(parents=True, exist_ok=True)
         if system_disk is not None:
             sparse.copy(system_disk, directory / SYSTEM_IMAGE)
-            spec = _from_disk(spec, Disk.of_system(directory / SYSTEM_IMAGE))
+            disk = Disk.of_system(directory / SYSTEM_IMAGE)
+            spec = replace(spec, disks=(disk,)) if direct else _from_disk(spec, disk)
+        spec = replace(spec, network=login is not None)
         with (
             GuestRam.create(spec.memory) as ram,
             Qemu.start(self.binary, spec, ram, directory, name=phase, on_line=self.on_line) as qemu,
         ):
             session = None
-            if system_disk is not None:
+            if system_disk is not None and not direct:
                 block = ipl_block or fcp_block(SYSTEM_DISK, dump=False)
                 session = SystemSession(qemu, ram, ordinary_load(ram, block), self.phases)
             console = SystemConsole(qemu, session)
-            with self.phases.phase(phase) as deadline:
-                shell = boot(console, session, phase, deadline, dies)
-            yield RunningSystem(qemu, ram, session, console, shell)
+            with ExitStack() as stack:
+                with self.phases.phase(phase) as deadline:
+                    shell: Shell
+                    if login is None or dies:
+                        shell = boot(console, session, phase, deadline, dies)
+                    else:
+                        shell = boot_full(qemu, console, session, login, phase, deadline)
+                        stack.callback(shell.close)
+                yield RunningSystem(qemu, ram, session, console, shell)
+
+
+def boot_full(
+    qemu: Qemu,
+    console: SystemConsole,
+    session: SystemSession | None,
+    login: Login,
+    phase: Phase,
+    deadline: Deadline,
+) -> SshShell:
+    """Load a full system, if QEMU does not by itself, and log in; the caller closes the shell.
+
+    Raises what ``log_in`` raises; HarnessError if the machine stops before.
+    """
+    watch = MachineWatch(qemu, session, console)
+    address = HOST, ssh_port(qemu.monitor, deadline)
+    if session is not None:
+        session.load(phase, deadline)
+        session.begin()
+    try:
+        connection = log_in(login, address, console, watch, phase, deadline)
+        try:
+            if session is not None:
+                session.settle(deadline)
+            return SshShell(connection, console, watch)
+        except BaseException:
+            connection.close()
+            raise
+    except SystemStopped as error:
+        raise HarnessError(
+            f"the system stopped on its own, during boot: {error.how}; "
+            f"its last lines:{console.last_lines}"
+        ) from error
 
 
 def boot(

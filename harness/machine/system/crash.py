@@ -25,6 +25,7 @@ from harness.phase import Phase
 from harness.qemu.process import Qemu
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
+from harness.ssh.handshake import Login
 from harness.triggers.system_kind import SystemKind
 from harness.triggers.trigger import SystemFile, Trigger
 from harness.triggers.workloads import Workload
@@ -75,16 +76,21 @@ def crash(
     directory: Path,
     kernel: Mapping[str, Any],
     system_disk: Path | None = None,
+    *,
+    login: Login | None = None,
+    direct: bool = False,
 ) -> Snapshot:
     """Boot ``spec``, crash it, and leave a snapshot in ``directory``.
 
-    ``kernel`` is what the snapshot shall say of the kernel (JSON); ``system_disk`` as in
-    ``Booter.booted``. Raises what that raises; PhaseTimeout too if the system does not stop,
-    HarnessError if it stops otherwise than the trigger says.
+    ``kernel`` is what the snapshot shall say of the kernel (JSON); ``system_disk``, ``login`` and
+    ``direct`` are as in ``Booter.booted``. Raises what that raises; PhaseTimeout too if the system
+    does not stop, HarnessError if it stops otherwise than the trigger says.
     """
     started = clock.now()
     dies = how.trigger.console if how.trigger.in_boot else ""
-    with booter.booted(spec, directory, system_disk, dies=dies) as system:
+    with booter.booted(
+        spec, directory, system_disk, dies=dies, login=login, direct=direct
+    ) as system:
         boot_seconds = clock.now() - started
         remains = crash_booted(booter, system, spec, how, directory, kernel, boot_seconds)
     return Snapshot.create(directory, *remains)

@@ -14,10 +14,19 @@ from harness.phase import Phase
 from harness.qemu.spec import MachineSpec
 from harness.s390x.ipl import BlockDevice, block_device
 from harness.s390x.wiring import SYSTEM_DISK
+from harness.ssh.handshake import Login
 
 
-def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> ReIplOutcome:
+def reipl(
+    booter: Booter,
+    snapshot: Snapshot,
+    block: bytes,
+    directory: Path,
+    login: Login | None = None,
+) -> ReIplOutcome:
     """Load the disk that ``block`` names; the system's disk is as it was at the crash.
+
+    ``login`` is that of a full system, as in ``Booter.booted``.
 
     Console log, QEMU argv and outcome go to ``directory``. A block that names no disk of the
     crashed system is an outcome; a system that does not come up from its own disk raises
@@ -33,7 +42,7 @@ def reipl(booter: Booter, snapshot: Snapshot, block: bytes, directory: Path) -> 
             cpus=len(snapshot.cpus),
             cpu_model=str(snapshot.machine["cpu_model"]),
         )
-        with booter.booted(spec, directory, disk, block, Phase.REIPL):
+        with booter.booted(spec, directory, disk, block, Phase.REIPL, login=login):
             booter.phases.note("the original system is up again")
         (directory / SYSTEM_IMAGE).unlink()
     # last, so that an unfinished load is not taken for one that failed

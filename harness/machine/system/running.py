@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.machine.system.console import SystemConsole
 from harness.machine.system.session import SystemSession
 from harness.machine.system.shell import Shell
+from harness.machine.system.watch import MachineWatch
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 
@@ -23,6 +24,11 @@ class RunningSystem:
     session: SystemSession | None
     console: SystemConsole
     shell: Shell
+
+    @property
+    def watch(self) -> MachineWatch:
+        """Sees to the machine while somebody waits for something else."""
+        return MachineWatch(self.qemu, self.session, self.console)
 
     def requested_block(self) -> bytes | None:
         """The IPL parameter block of the dump load that the system asked for; None if it did not.

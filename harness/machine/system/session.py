@@ -20,6 +20,7 @@ class SystemSession(PlayedMachine):
 
     def __init__(self, qemu: Qemu, ram: GuestRam, firmware: Firmware, phases: RunPhases) -> None:
         super().__init__(qemu, ram, firmware, ram.size, phases)
+        self.handled = 0  # stops of the machine
 
     @property
     def dump_requested(self) -> bool:
@@ -41,6 +42,7 @@ class SystemSession(PlayedMachine):
         if stop is None:
             self._qemu.check()
             return True
+        self.handled += 1
         if not self.handle(stop) or self.gone:
             return False
         self.go_on()

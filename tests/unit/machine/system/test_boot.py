@@ -8,8 +8,11 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, PhaseTimeout
-from harness.machine.system.boot import boot
+from harness.machine.system.boot import boot, boot_full
 from harness.machine.system.console import SystemConsole
+from harness.ssh.handshake import Login
+from harness.ssh.keys import KeyPair
+from tests.support.guests.sshd import Sshd, prints
 from tests.support.runs.running_system import SECONDS
 
 SOON = 0.2  # in which what does not come does not come
@@ -71,3 +74,64 @@ def test_a_system_from_its_own_disk_is_played_until_it_is_up(guest):
     boot(SystemConsole(guest, session), session, "boot", Deadline(SECONDS))
     assert done[:3] == ["load in boot", "begin", "play"]
     assert (done[-1], done.count("settle")) == ("settle", 1)
+
+
+@pytest.fixture
+def sshd(tmp_path):
+    key = KeyPair.make()
+    key.write(tmp_path / "id")
+    with Sshd(tmp_path, key.public, commands={"id -u": prints(b"0\n")}) as sshd:
+        yield sshd
+
+
+@pytest.fixture
+def full(guest, tmp_path, sshd):
+    """Boots a full system whose SSH server is real; ``session`` is None for a direct load."""
+    guest.ended = None
+    _, port = sshd.address
+    guest.monitor.execute = lambda *_, deadline: (
+        f"  TCP[HOST_FORWARD]  4       127.0.0.1 {port}       10.0.2.15    22     0     0\r\n"
+    )
+
+    def start(session=None):
+        login = Login("root", tmp_path / "id", sshd.host_key.public)
+        console = SystemConsole(guest, session)
+        return boot_full(guest, console, session, login, "boot", Deadline(SECONDS))
+
+    return start
+
+
+def test_a_full_system_is_up_when_it_lets_its_user_in(full):
+    with full() as shell:
+        assert shell.run("id -u", Deadline(SECONDS)) == "0\n"
+
+
+def test_a_full_system_from_its_own_disk_is_played_until_it_is_up(full, sshd):
+    done: list[str] = []
+    sshd.hangs_up = True
+
+    def play(deadline, wait_seconds) -> bool:
+        done.append("play")
+        sshd.hangs_up = False
+        return True
+
+    session = SimpleNamespace(
+        load=lambda phase, deadline: done.append(f"load in {phase}"),
+        begin=lambda: done.append("begin"),
+        play=play,
+        settle=lambda deadline: done.append("settle"),
+        handled=0,
+    )
+    with full(session) as shell:
+        assert done[:2] == ["load in boot", "begin"]
+        assert "play" in done[: done.index("settle")]
+        assert shell.run("id -u", Deadline(SECONDS)) == "0\n"
+
+
+def test_a_full_system_that_panics_in_its_boot_is_an_error_with_the_last_lines(guest, full):
+    guest.ended = "GUEST_PANICKED"
+    guest.say(f"Linux version 6.1\r\n{PANIC}")
+    assert guest.console.expect(["sysrq"], timeout=SECONDS) == 0
+    with pytest.raises(HarnessError, match="stopped on its own, during boot: it panic") as caught:
+        full().run("sleep", Deadline(SECONDS))
+    assert "\n  | Linux version 6.1" in caught.value.message

@@ -14,6 +14,7 @@ from harness.evidence.outcome import ReIplOutcome
 from harness.machine.system.reipl import reipl
 from harness.s390x.ipl import FcpDevice, fcp_block
 from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK
+from harness.ssh.handshake import Login
 
 BLOCK = fcp_block(SYSTEM_DISK, dump=False)
 OTHER = FcpDevice(SYSTEM_DISK.devno, SYSTEM_DISK.wwpn, SYSTEM_DISK.lun + 1)
@@ -29,9 +30,9 @@ class FakeBooter:
         self._error = error
 
     @contextmanager
-    def booted(self, spec, directory, system_disk, ipl_block, phase):
+    def booted(self, spec, directory, system_disk, ipl_block, phase, *, login):
         assert not (directory / OUTCOME).exists(), "it is not over yet"
-        self.boots.append((spec, system_disk, ipl_block, phase))
+        self.boots.append((spec, system_disk, ipl_block, phase, login))
         (directory / "system.img").touch()  # the copy that is loaded
         if self._error is not None:
             raise self._error
@@ -54,12 +55,19 @@ def test_the_original_system_is_loaded_from_its_disk(snapshot, tmp_path):
     booter = FakeBooter()
     outcome = reipl(booter, snapshot, BLOCK, tmp_path / "reipl")
     assert outcome.loaded
-    ((spec, disk, block, phase),) = booter.boots
+    ((spec, disk, block, phase, login),) = booter.boots
     assert (spec.memory, spec.cpus, spec.cpu_model) == (256 << 20, 3, "max,vx=off")
     assert (disk, block, phase) == (snapshot.system_disk, BLOCK, "reipl")
+    assert login is None
     assert left(tmp_path / "reipl") == {"named": outcome.named, "loaded": True}
     assert booter.notes == ["the original system is up again"]
     assert not (tmp_path / "reipl/system.img").exists(), "nobody needs it any more"
+
+
+def test_a_full_system_is_up_again_when_it_lets_its_user_in(snapshot, tmp_path):
+    login = Login("root", tmp_path / "key", "ssh-ed25519 AAAA")
+    reipl(booter := FakeBooter(), snapshot, BLOCK, tmp_path / "reipl", login)
+    assert booter.boots[0][-1] is login
 
 
 @pytest.mark.parametrize(
