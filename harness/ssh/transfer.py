@@ -2,8 +2,11 @@
 
 Reference: draft-ietf-secsh-filexfer-02, which OpenSSH speaks.
 
-Every piece is waited for. paramiko can send several at once, but then it loses the errors of the
-last ones (paramiko 5.1 ``SFTPFile._close``: it waits for no answer to a write).
+An answer takes long on a busy host. So several pieces are written before the answer to the first
+one has come, and large ones are read. paramiko waits for the answers to earlier writes only at a
+write that it does not pipeline, so the last one is of that kind; otherwise errors would be lost
+(paramiko 5.1 ``SFTPFile._write`` and ``_close``). Its ``prefetch`` is not used: its thread prints a
+traceback if the connection ends.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from harness.ssh.errors import NotInTime, TransferFailed
 
 NEW = ".zharness-new"  # the end of a file's name until it is complete
 
-_PIECE = 1 << 15  # bytes; a server must take requests of this size, and paramiko asks for no more
+_PIECE = 1 << 15  # bytes to write at once: a server must take as many
+_READ = 255 << 10  # bytes to read at once: OpenSSH sends as many (sftp-server.c), others fewer
 _PERMISSIONS = 0o777
 
 
@@ -43,8 +47,7 @@ def put(
     with _reading(local) as source, _told(sftp, what), _removed_on_error(lambda: sftp.remove(new)):
         with sftp.open(new, "wb") as target:
             try:
-                for piece in _timely(_local_pieces(source, local), what, deadline):
-                    target.write(piece)
+                _send(target, _timely(_local_pieces(source, local), what, deadline))
             except OSError as error:
                 if has_room(posixpath.dirname(remote) or "."):
                     raise
@@ -73,6 +76,17 @@ def get(sftp: SFTPClient, remote: str, local: Path, deadline: Deadline) -> None:
                 raise TransferFailed(f"{what}: it tells no size and has over {OUTPUT_LIMIT} bytes")
 
 
+def _send(target: SFTPFile, pieces: Iterator[bytes]) -> None:
+    """Write all ``pieces``; raises OSError if one of them was not written."""
+    target.set_pipelined(True)
+    last = b""
+    for piece in pieces:
+        target.write(last)
+        last = piece
+    target.set_pipelined(False)
+    target.write(last)
+
+
 def _timely(pieces: Iterator[bytes], what: str, deadline: Deadline) -> Iterator[bytes]:
     for piece in pieces:
         if deadline.expired:
@@ -81,9 +95,13 @@ def _timely(pieces: Iterator[bytes], what: str, deadline: Deadline) -> Iterator[
 
 
 def _remote_pieces(source: SFTPFile, size: int) -> Iterator[bytes]:
-    """The first ``size`` bytes: a file that grows is taken as long as it was."""
+    """The first ``size`` bytes: a file that grows is taken as long as it was.
+
+    Without a size, to its end, and a little more than ``OUTPUT_LIMIT`` at most.
+    """
+    source.MAX_REQUEST_SIZE = _READ
     left = size or OUTPUT_LIMIT + 1
-    while left and (piece := source.read(min(_PIECE, left))):
+    while left and (piece := source.read(min(_READ, left))):
         left -= len(piece)
         yield piece
 

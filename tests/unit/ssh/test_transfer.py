@@ -12,6 +12,7 @@ from harness.ssh.errors import ConnectionLost, NotInTime, TransferFailed
 from tests.support.guests.sshd import SECONDS, prints
 
 DATA = bytes(range(256)) * 4000
+LONG_SECONDS = 300.0  # on a busy host
 STAT = "stat -f -c %f /"
 
 
@@ -59,6 +60,28 @@ def test_empty_files_are_files(serving, connected, guest: Path, tmp_path: Path):
     assert (tmp_path / "here").read_bytes() == b""
 
 
+def test_a_large_file_goes_both_ways(serving, connected, guest: Path, tmp_path: Path):
+    (tmp_path / "large").write_bytes(DATA * 17 + b"end")
+    connection = connected(serving())
+    connection.put(tmp_path / "large", "/there", Deadline(LONG_SECONDS))
+    assert (guest / "there").read_bytes() == DATA * 17 + b"end"
+    connection.get("/there", tmp_path / "here", Deadline(LONG_SECONDS))
+    assert (tmp_path / "here").read_bytes() == DATA * 17 + b"end"
+
+
+@pytest.mark.parametrize(
+    "count", [1, transfer._PIECE, transfer._PIECE + 1, transfer._READ, transfer._READ + 1]
+)
+def test_no_byte_is_lost_at_the_end_of_a_piece(
+    serving, connected, guest: Path, tmp_path: Path, count: int
+):
+    (tmp_path / "local").write_bytes(DATA[:count])
+    connection = connected(serving())
+    connection.put(tmp_path / "local", "/there", Deadline(SECONDS))
+    connection.get("/there", tmp_path / "here", Deadline(SECONDS))
+    assert (guest / "there").read_bytes() == (tmp_path / "here").read_bytes() == DATA[:count]
+
+
 def test_many_files_go_over_one_connection(serving, connected, guest: Path, tmp_path: Path):
     connection = connected(serving(commands={"true": prints(b"")}))
     for number in range(20):
@@ -69,9 +92,12 @@ def test_many_files_go_over_one_connection(serving, connected, guest: Path, tmp_
         assert (tmp_path / "b").read_bytes() == b"%d" % number
 
 
-def test_a_full_disk_of_the_guest_leaves_nothing(serving, connected, guest: Path, local: Path):
+@pytest.mark.parametrize("capacity", [0, 100_000, len(DATA) - 40_000, len(DATA) - 1])
+def test_a_full_disk_of_the_guest_leaves_nothing(
+    serving, connected, guest: Path, local: Path, capacity: int
+):
     (guest / "there").write_bytes(b"old")
-    connection = connected(serving(capacity=100_000, commands={STAT: prints(b"0\n")}))
+    connection = connected(serving(capacity=capacity, commands={STAT: prints(b"0\n")}))
     with pytest.raises(TransferFailed, match="local cannot be put to /there: no space is left"):
         connection.put(local, "/there", Deadline(SECONDS))
     assert names(guest) == ["there"]
