@@ -7,6 +7,7 @@ server runs. An operation that does not notice its deadline is ended with the co
 
 from __future__ import annotations
 
+import math
 import shlex
 import socket
 from collections.abc import Callable
@@ -59,12 +60,20 @@ class SshConnection(Closing):
 
     @classmethod
     def open(
-        cls, host: str, port: int, login: Login, deadline: Deadline, wait: Wait = just_wait
+        cls,
+        host: str,
+        port: int,
+        login: Login,
+        deadline: Deadline,
+        wait: Wait = just_wait,
+        *,
+        patience: float = math.inf,
     ) -> Self:
         """Log in; ``wait`` is how every operation is waited for.
 
-        Raises NotYetUp if no server answers before the deadline, HostKeyDiffers, LoginRefused;
-        UsageError or HostError if a key of ``login`` cannot be used.
+        ``patience``: seconds in which the server has to send its first line. Raises NotYetUp if no
+        server answers in time, HostKeyDiffers, LoginRefused; UsageError or HostError if a key of
+        ``login`` cannot be used.
         """
         where = f"the SSH server on {host} port {port}"
         sock = reach(host, port, deadline)
@@ -76,7 +85,7 @@ class SshConnection(Closing):
         try:
             transport = connection._transport
             connection._carry_out(
-                "login", lambda: log_in(transport, where, login, deadline), deadline
+                "login", lambda: log_in(transport, where, login, patience, deadline), deadline
             )
         except BaseException:
             connection.close()

@@ -44,15 +44,17 @@ def reach(host: str, port: int, deadline: Deadline) -> socket.socket:
     return sock
 
 
-def log_in(transport: Transport, where: str, login: Login, deadline: Deadline) -> None:
+def log_in(
+    transport: Transport, where: str, login: Login, patience: float, deadline: Deadline
+) -> None:
     """Agree on keys, compare the server's, and log in with the user's.
 
-    No other key is tried, and no agent and no password is asked. Raises NotYetUp if the server
-    says nothing before the deadline or hangs up, HostKeyDiffers, LoginRefused; UsageError if a key
-    of ``login`` is none.
+    ``patience``: seconds in which the server has to send its first line. No other key is tried,
+    and no agent and no password is asked. Raises NotYetUp if the server says nothing in time or
+    hangs up, HostKeyDiffers, LoginRefused; UsageError if a key of ``login`` is none.
     """
     expected, own = public_key(login.host_key), private_key(login.key)
-    _agree(transport, where, expected, deadline)
+    _agree(transport, where, expected, patience, deadline)
     found = transport.get_remote_server_key()
     if (found.get_name(), found.asbytes()) != (expected.get_name(), expected.asbytes()):
         raise HostKeyDiffers(
@@ -72,12 +74,15 @@ def log_in(transport: Transport, where: str, login: Login, deadline: Deadline) -
         raise _refused(where, login, f"it wants {', '.join(missing)}, too")
 
 
-def _agree(transport: Transport, where: str, expected: PKey, deadline: Deadline) -> None:
+def _agree(
+    transport: Transport, where: str, expected: PKey, patience: float, deadline: Deadline
+) -> None:
     options = transport.get_security_options()
     name = expected.get_name()
     first = _RSA_SIGNATURES if name == "ssh-rsa" else (name,)
     options.key_types = (*first, *(each for each in options.key_types if each not in first))
-    transport.banner_timeout = transport.handshake_timeout = max(deadline.remaining, 0.001)
+    transport.banner_timeout = max(min(patience, deadline.remaining), 0.001)
+    transport.handshake_timeout = max(deadline.remaining, 0.001)
     try:
         transport.start_client(timeout=deadline.remaining)
     except (SSHException, EOFError, OSError) as error:

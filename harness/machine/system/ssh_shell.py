@@ -22,8 +22,10 @@ from harness.ssh.terminal import Size, Terminal
 
 SHELL_SECONDS = 60.0  # to start the shell that waits for the trigger
 LOST_SECONDS = 5.0  # from the connection's end to that of a system that goes down in order
-FIRST_TRY_SECONDS = 5.0  # of a login, from the machine's start on; each further try gets more
-MORE_PATIENCE = 1.5  # times as much
+# for the server's first line; each further try gets more, because a busy host may need it. One
+# long try would be worse: QEMU's network repeats a connect seldom (slirp backs off, as TCP does)
+PATIENCE_SECONDS = 3.0
+MORE_PATIENCE = 1.3  # times as much
 RETRY_SECONDS = 0.5  # between two tries
 
 _SAID_LINES = 3
@@ -115,10 +117,10 @@ def log_in(
     Raises PhaseTimeout if it does not before the deadline, SystemStopped if the machine stops,
     HostKeyDiffers, LoginRefused.
     """
-    patience = FIRST_TRY_SECONDS
+    patience = PATIENCE_SECONDS
     while True:
         try:
-            return SshConnection.open(*address, login, deadline.at_most(patience), watch.wait)
+            return SshConnection.open(*address, login, deadline, watch.wait, patience=patience)
         except NotYetUp as error:
             if deadline.expired:
                 what = f"a login over SSH ({error.message})"

@@ -13,6 +13,8 @@ from harness.ssh.handshake import Login
 from harness.ssh.keys import KeyPair
 from tests.support.guests.sshd import SECONDS, Sshd, prints
 
+HOST = "127.0.0.1"
+
 
 def open_to(sshd: Sshd, key_file: Path, seconds: float = SECONDS, **other: str) -> SshConnection:
     login = Login(**{"user": "root", "key": key_file, "host_key": sshd.host_key.public} | other)
@@ -70,6 +72,13 @@ def test_a_port_on_which_nobody_listens_is_not_up_yet(serving, key_file: Path):
 def test_a_server_that_never_speaks_is_not_up_yet(serving, key_file: Path):
     with pytest.raises(NotYetUp, match="the SSH server on"):
         open_to(serving(silent=True), key_file, 0.3)
+
+
+def test_a_server_that_is_silent_for_too_long_is_not_up_yet(serving, key_file: Path):
+    sshd = serving(silent=True)
+    login = Login("root", key_file, sshd.host_key.public)
+    with pytest.raises(NotYetUp, match="gave no login"):
+        SshConnection.open(HOST, sshd.address[1], login, Deadline(SECONDS), patience=0.1)
 
 
 def test_a_server_that_hangs_up_is_not_up_yet(serving, key_file: Path):
