@@ -69,9 +69,10 @@ class Trying:
     def _answer(self, commit: str) -> tuple[Answer, str, str | None]:
         source = f"{self.repository.path}@{commit}"
         images = Images(self.store, self.progress)
-        images.provide(wanted(self._plan(source)))  # a fault of this host is not an answer
+        plan = self._plan(source)
+        images.provide(wanted(plan))  # a fault of this host is not an answer
         try:
-            images.own_kernel(KernelSpec(self.role, source))
+            images.own_kernel(self._spec(plan))
         except BuildError as error:
             return Answer.SKIP, error.message, None
         wrong: list[tuple[str, str]] = []
@@ -96,18 +97,23 @@ class Trying:
             return Answer.SKIP, f"wrong, but not with '{self.finding}'", wrong[0][1]
         return Answer.GOOD, "", None
 
+    def _spec(self, plan: Plan) -> KernelSpec:
+        """The kernel of the commit; the scenario tells which system runs on one that crashes."""
+        scenario = plan.scenario
+        return scenario.crashed.kernel_spec if self.role.crashes else scenario.dump.kernel_spec
+
     def _plan(self, source: str) -> Plan:
-        other = {Role.DUMP: "crashed", Role.CRASHED: "dump"}[self.role]
+        other = Role.DUMP if self.role.crashes else Role.CRASHED
         overrides: dict[str, dict[str, Any]] = {
-            str(self.role): {"source": source},
-            other: {"kernel": self.fixed},
+            self.role.section: {"source": source},
+            other.section: {"kernel": self.fixed},
         }
         return plan_of(self.scenario, load(self.scenario, overrides))
 
     def _run(self, source: str, output: Path) -> Verdict:
         plan = self._plan(source)
         # each run crashes anew only if the crashing kernel is the one that is bisected
-        fresh = self.role is Role.CRASHED and self.repeat > 1
+        fresh = self.role.crashes and self.repeat > 1
         return self.run(
             plan, output=_fresh(output), store=self.store, progress=self.progress, fresh=fresh
         )

@@ -32,21 +32,30 @@ _INSTALLED = re.compile(r"^Inst (\S+) ", re.MULTILINE)  # apt-get(8), --simulate
 
 
 class Apt:
-    """Fetches packages; the index of a suite is fetched once, when it is first needed."""
+    """Fetches packages; the index of a suite is fetched once, when it is first needed.
+
+    A name may be followed by a version: ``NAME=VERSION``.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._ready: dict[tuple[str, str], Tools] = {}
+
+    def size(self, names: Sequence[str], architecture: str, suite: str) -> int | None:
+        """The bytes to fetch for packages; None if the suite lacks one.
+
+        Raises HostError if there is no index.
+        """
+        return _size(names, self._of(suite, architecture))
 
     def find(self, names: Sequence[str], architecture: str, suite: str) -> int:
         """The bytes to fetch for packages; raises HostError, which names missing packages.
 
         If there is no index (no source, no network, or no key), it has apt's own message.
         """
-        tools = self._of(suite, architecture)
-        size = _size(names, tools)
+        size = self.size(names, architecture, suite)
         if size is None:
-            absent = [name for name in names if _size((name,), tools) is None]
+            absent = [name for name in names if self.size((name,), architecture, suite) is None]
             raise HostError(
                 f"Debian's suite {suite} has no {architecture} package {', '.join(absent)}",
                 hint="the mirror may be incomplete: name another one with "

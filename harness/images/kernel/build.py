@@ -25,10 +25,12 @@ from harness.progress import Progress
 BASE_CONFIG = "zfcpdump_defconfig"
 IMAGE, VMLINUX, CONFIG = "bzImage", "vmlinux", "config"
 MODULE = "zcrash.ko"
+# what a full system needs to know of drivers that are built in, or modprobe(8) refuses them
+BUILT_IN = ("modules.builtin", "modules.builtin.modinfo")
 
 
 # lines that make prints for its objects, for the first estimate (Linux 6.12)
-OBJECTS = {Role.DUMP: 1260, Role.CRASHED: 1430}
+OBJECTS = {Role.DUMP: 1260, Role.CRASHED: 1430, Role.SYSTEM: 1900}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Kernel:
     config: str | None = None
     vmlinux: Vmlinux | None = None
     module: Path | None = None
+    built_in: tuple[Path, ...] = ()  # files for /lib/modules/RELEASE
 
     def identity(self) -> dict[str, Any]:
         """JSON: what identifies this kernel, and where its vmlinux is."""
@@ -79,7 +82,7 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
     images = data_dir() / "images"
     role = Template("".join(path.read_text() for path in spec.fragments))
     fragment, changes = role.substitute(IMAGES=images), "\n".join(spec.configuration)
-    crashed = spec.role is Role.CRASHED
+    crashed = spec.role.crashes
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         tree = directory / "source"
@@ -102,7 +105,7 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
                 make.compile_module(images / "crash" / "zcrash", MODULE)
         shutil.move(make.objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
         shutil.move(make.objects / ".config", directory / CONFIG)
-        for name in (VMLINUX, MODULE) if crashed else ():
+        for name in _kept(spec.role):
             shutil.move(make.objects / name, directory / name)
         shutil.rmtree(tree)
         return {
@@ -124,6 +127,13 @@ def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:
         return False
     source = kernel_source(store, progress, spec.source)
     return store.has(kind_of(spec.role), _inputs(spec, source))
+
+
+def _kept(role: Role) -> tuple[str, ...]:
+    """The files of a build that are kept, beside image and configuration."""
+    if not role.crashes:
+        return ()
+    return (VMLINUX, MODULE, *(BUILT_IN if role is Role.SYSTEM else ()))
 
 
 def _patches(spec: KernelSpec) -> tuple[Path, ...]:
@@ -153,7 +163,7 @@ def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
 def _texts(images: Path, spec: KernelSpec) -> dict[str, str]:
     """The files of the role from which a kernel is made, beside its source."""
     files = [*spec.fragments, *(images / "kernel").glob(f"{spec.role}.bootconfig")]
-    if spec.role is Role.CRASHED:
+    if spec.role.crashes:
         files += sorted((images / "crash" / "zcrash").iterdir())
     return {path.name: path.read_text() for path in files}
 
@@ -277,4 +287,5 @@ def kernel_from_store(image: Built) -> Kernel:
         config=(image.path / CONFIG).read_text() if CONFIG in files else None,
         vmlinux=vmlinux,
         module=image.path / MODULE if MODULE in files else None,
+        built_in=tuple(image.path / name for name in BUILT_IN if name in files),
     )

@@ -18,7 +18,18 @@ class Role(StrEnum):
     """What a kernel is for; each has its fragment in ``images/kernel``."""
 
     DUMP = "dump"
-    CRASHED = "crashed"
+    CRASHED = "crashed"  # below busybox
+    SYSTEM = "system"  # below a full system, which crashes as well
+
+    @property
+    def crashes(self) -> bool:
+        """Whether it is dumped; otherwise it dumps."""
+        return self is not Role.DUMP
+
+    @property
+    def section(self) -> str:
+        """The section of a scenario that describes a kernel with this role."""
+        return str(Role.CRASHED if self.crashes else Role.DUMP)
 
 
 @dataclass(frozen=True)
@@ -41,10 +52,12 @@ class KernelSpec:
 
     @property
     def fragments(self) -> tuple[Path, ...]:
-        """The role's own fragments of a configuration."""
+        """The role's own fragments of a configuration; a later one overrides an earlier one."""
         directory = data_dir() / "images" / "kernel"
         trim = directory / f"{self.role}.trim.config"
-        own = (directory / f"{self.role}.config",)
+        # a full system dies in the same ways
+        shared = (directory / f"{Role.CRASHED}.config",) if self.role is Role.SYSTEM else ()
+        own = (*shared, directory / f"{self.role}.config")
         return (*own, trim) if self.trimmed and trim.exists() else own
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BuildError, ExitCode, HarnessError, HostError, PhaseTimeout
-from harness.images.kernel.spec import Role
+from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.provide import Images
 from harness.images.store import Store
 from harness.lab.bisect import Answer, Repository
@@ -126,11 +126,25 @@ def test_a_missing_tool_is_not_an_answer(trying, monkeypatch: pytest.MonkeyPatch
         tried(made)
 
 
-@pytest.mark.parametrize(("role", "anew"), [(Role.CRASHED, True), (Role.DUMP, False)])
+@pytest.mark.parametrize(
+    ("role", "anew"), [(Role.CRASHED, True), (Role.SYSTEM, True), (Role.DUMP, False)]
+)
 def test_a_kernel_that_crashes_does_so_each_time(trying, role: Role, anew: bool):
     made, engine = trying(RIGHT, RIGHT, role=role)
     tried(made)
     assert engine.fresh == [anew, anew]
+
+
+@pytest.mark.parametrize(("role", "built"), [(Role.CRASHED, Role.CRASHED), (Role.DUMP, Role.DUMP)])
+def test_the_kernel_that_the_scenario_asks_for_is_built(
+    trying, monkeypatch: pytest.MonkeyPatch, role: Role, built: Role
+):
+    asked: list[KernelSpec] = []
+    made, _ = trying(RIGHT, role=role)
+    monkeypatch.setattr(Images, "own_kernel", lambda self, spec: asked.append(spec))
+    tried(made)
+    commit = made.repository.commit("HEAD")
+    assert asked == [KernelSpec(built, f"{made.repository.path}@{commit}")]
 
 
 def test_the_question_has_the_scenarios_content(trying):
