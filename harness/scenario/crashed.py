@@ -119,7 +119,7 @@ class Crashed(WithKernel):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        return self.spec_for(Role.CRASHED)
+        return self.spec_for(Role.SYSTEM if self.is_full else Role.CRASHED)
 
     @model_validator(mode="after")
     def _trigger_can_be_pulled(self) -> Crashed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from harness.images.kernel.spec import Role
 from harness.scenario.crashed import Crashed
 from harness.scenario.fields import file_into, parse_file_into
 from harness.schema_words import first_fault
@@ -34,6 +36,16 @@ OWN = {"disk": "disk.qcow2", "ssh": SSH, "load": "scsi"}
 )
 def test_systems(fields: dict[str, Any], full: bool):
     assert Crashed.model_validate(fields).is_full is full
+
+
+def test_a_full_system_has_a_kernel_that_can_run_it():
+    built = {"source": "linux-source-6.1", "config": ["CONFIG_BTRFS_FS=y"]}
+    small, full = (
+        Crashed.model_validate(built),
+        Crashed.model_validate({**built, "system": "debian"}),
+    )
+    assert small.kernel_spec.role is Role.CRASHED
+    assert full.kernel_spec == replace(small.kernel_spec, role=Role.SYSTEM)
 
 
 @pytest.mark.parametrize(

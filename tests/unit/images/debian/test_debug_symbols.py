@@ -12,7 +12,7 @@ from harness.images.debian.debug_symbols import debug_vmlinux
 from harness.images.debian.kernel import DebianKernel
 from harness.images.store import Store
 from harness.progress import NoProgress, Task
-from tests.support.debs import make_deb
+from tests.support.debian.debs import make_deb
 from tests.support.fake_apt import FakeApt
 
 KERNEL = DebianKernel("6.1.0-50-s390x", "6.1.176-1", "bookworm")

@@ -10,7 +10,7 @@ from harness.images.debian.kernel import DebianKernel
 from harness.images.debian.module import MODULE, module_for
 from harness.images.store import Store
 from harness.progress import NoProgress
-from tests.support.debs import make_deb
+from tests.support.debian.debs import make_deb
 from tests.support.fake_apt import FakeApt
 
 KERNEL = DebianKernel("6.12.107+deb13-s390x", "6.12.107-1", "trixie")
