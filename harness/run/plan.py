@@ -62,9 +62,10 @@ class Plan:
         """How the system is crashed."""
         crashed = self.scenario.crashed
         return Crash(
-            trigger_named(crashed.trigger),
+            trigger_named(crashed.trigger).on(crashed.kind),
             None if crashed.workload is None else workload_of(crashed.workload),
             crashed.content,
+            crashed.kind,
         )
 
     @property

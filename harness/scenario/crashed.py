@@ -21,7 +21,9 @@ from harness.scenario.fields import (
 from harness.scenario.options import Option
 from harness.scenario.strict import Strict
 from harness.scenario.with_kernel import KERNEL, WithKernel
-from harness.triggers.table import trigger_named
+from harness.triggers.system_kind import SystemKind
+from harness.triggers.table import require_trigger, trigger_named
+from harness.triggers.workloads import workload_of
 
 MIB = 1 << 20
 MIN_MEMORY = 128 * MIB
@@ -118,12 +120,18 @@ class Crashed(WithKernel):
         return self.system is System.DEBIAN or self.disk is not None
 
     @property
+    def kind(self) -> SystemKind:
+        """What triggers and workloads find in it."""
+        return SystemKind.FULL if self.is_full else SystemKind.MINIMAL
+
+    @property
     def kernel_spec(self) -> KernelSpec:
         return self.spec_for(Role.SYSTEM if self.is_full else Role.CRASHED)
 
     @model_validator(mode="after")
     def _trigger_can_be_pulled(self) -> Crashed:
         trigger = trigger_named(self.trigger)
+        require_trigger(trigger, self.kind)
         if self.smp < trigger.cpus:
             raise ValueError(f"smp: trigger {self.trigger} needs {trigger.cpus} CPUs")
         others = [name for name in ("workload", "content") if getattr(self, name) is not None]
@@ -132,6 +140,12 @@ class Crashed(WithKernel):
             raise ValueError(f"{what}: trigger {self.trigger} leaves no time for it")
         if trigger.from_disk and self.load is not Load.SCSI:
             raise ValueError(f"load: trigger {self.trigger} needs a system loaded by '{Load.SCSI}'")
+        return self
+
+    @model_validator(mode="after")
+    def _workload_can_run(self) -> Crashed:
+        if self.workload is not None:
+            workload_of(self.workload).require(self.kind, self.smp, self.memory)
         return self
 
     @model_validator(mode="after")
