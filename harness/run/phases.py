@@ -39,7 +39,7 @@ class Limit:
 PHASES: Mapping[Phase, Limit] = {
     Phase.IMAGES: Limit("images", 7200.0, 0.0),
     Phase.BOOT: Limit("boot the system to be crashed", 120.0, 10.0, for_guest=True),
-    Phase.CRASH: Limit("crash it", 60.0, 10.0, for_guest=True),
+    Phase.CRASH: Limit("crash it", 180.0, 60.0, for_guest=True),
     Phase.SNAPSHOT: Limit("snapshot memory and registers", 60.0, 60.0, for_guest=True),
     Phase.IPL: Limit("dump IPL from the SCSI disk", 60.0, 60.0, for_guest=True),
     Phase.DUMP: Limit("dump system writes the dump", 120.0, 240.0, for_guest=True),

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 from harness.deadline import Deadline
 from harness.host.paths import data_dir
-from harness.triggers.known_content import LINE_SIZE, known_content
+from harness.s390x.lowcore import PAGE_SIZE
+from harness.triggers.known_content import known_content
 from harness.triggers.workloads import WORKLOADS
 
 SCRIPTS = sorted((data_dir() / "images/system/workloads").iterdir())
@@ -78,11 +80,14 @@ def awk_program() -> str:
     return found[1]
 
 
-@given(seed=st.integers(0, 2**31 - 1), number=st.integers(0, 999), lines=st.integers(0, 200))
-def test_the_system_writes_the_content_that_is_known(seed: int, number: int, lines: int):
-    given = [f"-vseed={seed}", f"-vfile={number}", f"-vlines={lines}"]
-    done = subprocess.run(["awk", *given, awk_program()], check=True, capture_output=True)
-    assert done.stdout == known_content(seed, number, lines * LINE_SIZE)
+@given(seed=st.integers(0, 2**31 - 1), files=st.integers(1, 4), pages=st.integers(0, 4))
+def test_the_system_writes_the_content_that_is_known(seed: int, files: int, pages: int):
+    with tempfile.TemporaryDirectory() as place:
+        given = [f"-vseed={seed}", f"-vfiles={files}", f"-vpages={pages}", f"-vplace={place}"]
+        subprocess.run(["awk", *given, awk_program()], check=True)
+        for number in range(files):
+            content = Path(place, f"{number:03}").read_bytes()
+            assert content == known_content(seed, number, pages * PAGE_SIZE)
 
 
 @given(number=st.integers(0, 999), size=st.integers(0, 5000))
