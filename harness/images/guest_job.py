@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pexpect
@@ -18,17 +18,23 @@ PANIC = "Kernel panic"
 TAIL_LINES = 20
 
 
-def run_job(spec: MachineSpec, directory: Path, job: str, seconds: float) -> str | None:
+def run_job(
+    spec: MachineSpec,
+    directory: Path,
+    job: str,
+    seconds: float,
+    on_line: Callable[[str], None] | None = None,
+) -> str | None:
     """Run the guest until it powers off; returns the guest's complaint if its job failed.
 
     The last line of its /init is ``zharness JOB: ok`` or ``failed``. ``directory`` gets the
-    console log.
+    console log; ``on_line`` gets each line of the console, from another thread.
     """
     deadline = Deadline(seconds)
     ends = [f"zharness {job}: ok", f"zharness {job}: failed", PANIC]
     with (
         GuestRam.create(spec.memory) as ram,
-        Qemu.start(find_qemu(), spec, ram, directory, name=job) as qemu,
+        Qemu.start(find_qemu(), spec, ram, directory, name=job, on_line=on_line) as qemu,
     ):
         try:
             found = qemu.console.expect_exact(ends, timeout=deadline.remaining)

@@ -16,17 +16,19 @@ from harness.errors import HostError
 from harness.host.tools import find_tool, how_to_get
 from harness.images.debian.apt import Apt
 from harness.images.debian.mirror import KEYRING, mirror, require_keyring
-from harness.images.debian.packages import PackageSet, is_unpacked
+from harness.images.debian.packages import ARCHITECTURE, PackageSet, is_unpacked
 from harness.images.kernel.build import is_built
 from harness.images.kernel.make import CROSS_COMPILE
 from harness.images.kernel.source import SourcePackage, is_fetched, source_package
 from harness.images.kernel.spec import KernelSpec
 from harness.images.store import Store
+from harness.images.system.packages import SystemPackages, has_packages
 from harness.progress import Progress
 from harness.qemu.binary import find_qemu
 
 MEMORY = 2 << 30
 DISK_FOR_KERNELS, DISK = 12 << 30, 2 << 30
+DISK_FOR_SYSTEM = 2 << 30  # packages, their files, the disk and its copy
 
 _MACHINE = {
     "setpriv": "so that no QEMU outlives the harness",
@@ -68,12 +70,14 @@ class Wanted:
     kernels: tuple[KernelSpec, ...] = ()
     packages: tuple[PackageSet, ...] = ()
     machine: bool = False
+    systems: tuple[SystemPackages, ...] = ()
 
     def __or__(self, other: Wanted) -> Wanted:
         return Wanted(
             tuple(dict.fromkeys(self.kernels + other.kernels)),
             tuple(dict.fromkeys(self.packages + other.packages)),
             self.machine or other.machine,
+            tuple(dict.fromkeys(self.systems + other.systems)),
         )
 
     def lacking(self, store: Store, progress: Progress) -> Lacking:
@@ -85,6 +89,7 @@ class Wanted:
             tuple(wanted for wanted in self.packages if not is_unpacked(store, wanted)),
             tuple(source for source in sources if source and not is_fetched(store, source)),
             self.machine,
+            tuple(wanted for wanted in self.systems if not has_packages(store, wanted)),
         )
 
 
@@ -96,9 +101,10 @@ class Lacking:
     packages: tuple[PackageSet, ...] = ()
     sources: tuple[SourcePackage, ...] = ()
     machine: bool = False
+    systems: tuple[SystemPackages, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.kernels or self.packages or self.sources)
+        return bool(self.kernels or self.packages or self.sources or self.systems)
 
 
 def require(lacking: Lacking, store: Path, apt: Apt) -> None:
@@ -132,7 +138,8 @@ def _of_this_host(lacking: Lacking, store: Path) -> Iterator[Item]:
         yield from _tools(_MACHINE)
         yield _memory()
         yield _memory_files()
-    yield _disk(store, DISK_FOR_KERNELS if lacking.kernels else DISK)
+    systems = DISK_FOR_SYSTEM * len(lacking.systems)
+    yield _disk(store, (DISK_FOR_KERNELS if lacking.kernels else DISK) + systems)
     if lacking.kernels:
         yield from _tools(_UNPACK | _COMPILE)
         yield _header()
@@ -140,7 +147,7 @@ def _of_this_host(lacking: Lacking, store: Path) -> Iterator[Item]:
 
 def _from_debian(lacking: Lacking, apt: Apt) -> Iterator[Item]:
     """Programs of apt, the keyring and the mirror; if these are there, also every package."""
-    if not (lacking.packages or lacking.sources):
+    if not (lacking.packages or lacking.sources or lacking.systems):
         return
     means = [*_tools(_FETCH)]
     if all(item.ok for item in means):
@@ -159,6 +166,14 @@ def _from_debian(lacking: Lacking, apt: Apt) -> Iterator[Item]:
 
         name = f"{wanted.architecture} packages of {wanted.suite}"
         yield _asked(name, "for the images", packages)
+    for system in lacking.systems:
+
+        def all_packages(system: SystemPackages = system) -> str:
+            found = apt.resolve(system.names, ARCHITECTURE, system.suite)
+            return f"{len(found.names)}, {found.bytes / 1e6:.1f} MB to fetch"
+
+        name = f"packages of a full Debian {system.suite}"
+        yield _asked(name, "for the system to be crashed", all_packages)
     for source in lacking.sources:
 
         def archive(source: SourcePackage = source) -> str:

@@ -48,6 +48,9 @@ from harness.images.kernel.spec import KernelSpec, Role, reading_kernel
 from harness.images.needs import Wanted, require
 from harness.images.partitions import Placement
 from harness.images.store import Built, Store
+from harness.images.system.debian import DebianSystem, debian_system
+from harness.images.system.packages import system_packages
+from harness.images.system.spec import SystemSpec
 from harness.images.zipl.chosen import chosen_zipl
 from harness.progress import Progress
 from harness.s390x.disk_layout import DiskLayout
@@ -142,6 +145,12 @@ class Images:
             host_kernel=lambda: self._builder_kernel(kernel),
             kind="system-disk",
         )
+
+    def full_system(self, spec: SystemSpec) -> DebianSystem:
+        """A full Debian that loads itself; it takes some minutes to build."""
+        spec.check()
+        self.provide(Wanted((), FOR_ALL_IMAGES, systems=(spec.all_packages,)))
+        return debian_system(self.store, self.progress, spec)
 
     def dump_initramfs(
         self,
@@ -300,6 +309,8 @@ class Images:
                 require(lacking, self.store.root, apt)
             for packages in lacking.packages:
                 unpacked(self.store, self.progress, packages, apt)
+            for system in lacking.systems:
+                system_packages(self.store, self.progress, system, apt)
             for package in lacking.sources:
                 kernel_source(self.store, self.progress, str(package), apt)
 

@@ -46,6 +46,12 @@ esac
         )
         apt.chmod(0o755)
 
+    def says_of_cache(self, script: str) -> None:
+        """What apt-cache does."""
+        cache = self.directory / "apt-cache"
+        cache.write_text(f"#!/bin/sh\n{script}\n")
+        cache.chmod(0o755)
+
     @property
     def calls(self) -> Path:
         return self.directory / "calls"

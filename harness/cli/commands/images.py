@@ -1,4 +1,4 @@
-"""images build, list, show, verify, clean, export."""
+"""images build, system, list, show, verify, clean, export."""
 
 from __future__ import annotations
 
@@ -50,6 +50,58 @@ def build(
     }
     if json:
         say_json(identity)
+
+
+@app.command(
+    epilog=examples(
+        "zharness images system",
+        "zharness images system trixie --package stress-ng",
+        "zharness images system --file data.bin=>/root/data.bin --first-boot prepare.sh",
+    )
+)
+def system(
+    suite: Annotated[str, typer.Argument(help="Debian's suite.")] = "bookworm",
+    *,
+    package: Annotated[
+        list[str] | None, typer.Option("--package", help="A package that it also has; repeatable.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", help="HOSTPATH=>/guest/path: a file that it gets; repeatable."),
+    ] = None,
+    first_boot: Annotated[
+        Path | None, options.path_option("--first-boot", help="A script that it runs once.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size", parser=options.size, metavar="SIZE", help="Of its disk.", show_default="2G"
+        ),
+    ] = None,
+    store: options.StorePath = None,
+    debian_mirror: options.DebianMirror = None,
+    json: options.Json = False,
+) -> None:
+    """Build a full Debian that can be crashed: its disk, its kernel, its keys.
+
+    It says at first how much it fetches, and how long it takes.
+    """
+    from harness.images.system.spec import SIZE, GuestFile, SystemSpec
+
+    spec = SystemSpec(
+        suite=suite,
+        packages=tuple(package or ()),
+        files=tuple(map(GuestFile.parse, file or ())),
+        first_boot=first_boot,
+        size=SIZE if size is None else size,
+    )
+    spec.check()
+    options.use_mirror(debian_mirror)
+    built = options.images(store, json=json).full_system(spec)
+    if json:
+        say_json({"image": built.built.name, "disk": str(built.disk), "packages": built.packages})
+    else:
+        say(f"{built.built.name}: {len(built.packages)} packages, {built.disk}")
 
 
 @app.command("list", epilog=examples("zharness images list"))

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.errors import BuildError, HostError
+from harness.errors import BuildError, HostError, UsageError
 from harness.host.tools import find_tool
 from harness.images.command import Tools
 from harness.images.debian import mirror
+from harness.schema_words import did_you_mean
+
+SUITES = ("bookworm", "trixie", "forky", "sid")  # those that were tried
 
 _LOG = "log"
 _ARCHITECTURES = {
@@ -29,6 +33,22 @@ _ARCHITECTURES = {
 _PRINTED_URI = re.compile(r"^'[^']+' \S+ (\d+) ", re.MULTILINE)
 
 _INSTALLED = re.compile(r"^Inst (\S+) ", re.MULTILINE)  # apt-get(8), --simulate
+_UNKNOWN = re.compile(r"E: (?:Unable to locate package|Package '?)\s*([a-z0-9][a-z0-9+.-]+)")
+_INSTALLED_SIZE = re.compile(r"^Installed-Size: (\d+)$", re.MULTILINE)  # in KiB
+_FETCHED = re.compile(r"Get:(\d+) ")
+# Err:NUMBER URI SUITE/COMPONENT ARCHITECTURE PACKAGE ARCHITECTURE VERSION
+_NOT_FETCHED = re.compile(r"^Err:\d+ \S+ \S+ \S+ (\S+) \S+ (\S+)")
+_NO_SUITE = "does not have a Release file"
+_MOST_NAMES = 5  # of missing packages, in a message
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Packages with all that they need, by name; the bytes to fetch, and those on a disk then."""
+
+    names: tuple[str, ...]
+    bytes: int
+    installed_bytes: int
 
 
 class Apt:
@@ -64,18 +84,56 @@ class Apt:
         return size
 
     def download(
-        self, names: Sequence[str], into: Path, architecture: str, suite: str
+        self,
+        names: Sequence[str],
+        into: Path,
+        architecture: str,
+        suite: str,
+        on_fetched: Callable[[float], None] | None = None,
     ) -> list[Path]:
         """Fetch packages into a new directory; returns the ``.deb`` files, by name.
 
+        ``on_fetched`` gets the number of packages that apt has begun to fetch.
         Raises what ``find`` raises, and HostError if a package cannot be fetched.
         """
         self.find(names, architecture, suite)
         into.mkdir()
-        with _refusals(architecture, suite):
-            tools = self._of(suite, architecture)
-            tools.run(["apt-get", "-q", "download", *names], cwd=into)
+        lacking: list[str] = []
+
+        def hear(line: str) -> None:
+            if match := _NOT_FETCHED.match(line):
+                lacking.append(f"{match[1]} {match[2]}")
+            if on_fetched is not None and (match := _FETCHED.match(line)):
+                on_fetched(float(match[1]))
+
+        try:
+            with _refusals(architecture, suite):
+                tools = self._of(suite, architecture)
+                tools.run(["apt-get", "-q", "download", *names], cwd=into, on_line=hear)
+        except HostError as error:
+            if not lacking:
+                raise
+            raise _incomplete(lacking, len(names), architecture, suite) from error
         return sorted(into.glob("*.deb"))
+
+    def resolve(self, names: Sequence[str], architecture: str, suite: str) -> Resolved:
+        """``names`` (or patterns, apt-patterns(7)) and everything that they need together.
+
+        Raises UsageError for a package that the suite does not have, or that conflicts with
+        another one; HostError if there is no index.
+        """
+        tools = self._of(suite, architecture)
+        said: list[str] = []
+        try:
+            install = ["apt-get", "-q", "-s", "--no-install-recommends", "install", *names]
+            tools.run(install, on_line=said.append)
+        except BuildError as error:
+            raise _refused("".join(said), tools, architecture, suite) from error
+        found = sorted(_INSTALLED.findall("".join(said)))
+        shown: list[str] = []
+        tools.run(["apt-cache", "show", "--no-all-versions", *found], on_line=shown.append)
+        installed = sum(map(int, _INSTALLED_SIZE.findall("".join(shown)))) << 10
+        return Resolved(tuple(found), _size(found, tools) or 0, installed)
 
     def with_dependencies(self, name: str, architecture: str, suite: str) -> list[str]:
         """Names of a package and of everything that it needs in an empty system.
@@ -131,6 +189,35 @@ Dir::Cache::Archives "{root / "archives"}";
     return Tools(root / _LOG, "packages", {"APT_CONFIG": str(root / "apt.conf")})
 
 
+def _refused(said: str, tools: Tools, architecture: str, suite: str) -> UsageError:
+    """Why apt does not resolve a set of packages, from its words."""
+    unknown = sorted(set(_UNKNOWN.findall(said)))
+    if unknown:
+        known: list[str] = []
+        tools.run(["apt-cache", "pkgnames"], on_line=known.append)
+        return UsageError(
+            f"Debian's suite {suite} has no {architecture} package {', '.join(unknown)}",
+            hint=did_you_mean(unknown[0], [name.strip() for name in known]) or None,
+        )
+    lines = [line.strip() for line in said.splitlines()]
+    reasons = [line for line in lines if " : " in line or line.startswith("E: ")]
+    why = " ".join((reasons or ["apt does not say why"])[0].split())
+    return UsageError(
+        f"these packages of Debian's suite {suite} do not go together: {why}",
+        hint="leave one of them out",
+    )
+
+
+def _incomplete(lacking: Sequence[str], count: int, architecture: str, suite: str) -> HostError:
+    more = f" and {len(lacking) - _MOST_NAMES} more" if len(lacking) > _MOST_NAMES else ""
+    return HostError(
+        f"the mirror lacks {len(lacking)} of {count} {architecture} packages of Debian's suite "
+        f"{suite}, although its index names them: {', '.join(lacking[:_MOST_NAMES])}{more}",
+        hint=f"name another mirror with {mirror.OPTION} or {mirror.ENVIRONMENT}, or choose "
+        "another suite",
+    )
+
+
 def _size(names: Sequence[str], tools: Tools) -> int | None:
     """Bytes of packages; None if one of them is missing."""
     printed: list[str] = []
@@ -147,6 +234,11 @@ def _refusals(architecture: str, suite: str) -> Iterator[None]:
     try:
         yield
     except BuildError as error:
+        if _NO_SUITE in error.message:
+            raise UsageError(
+                f"Debian's archive has no suite '{suite}'",
+                hint=did_you_mean(suite, SUITES) or f"such as {', '.join(SUITES)}",
+            ) from error
         raise HostError(
             f"apt cannot fetch {architecture} packages of Debian's suite {suite}: "
             f"{error.message.rpartition(': E: ')[2]}",

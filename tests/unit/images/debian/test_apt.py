@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HostError
+from harness.errors import HostError, UsageError
 from harness.images.debian.apt import private_apt
 from tests.support.fake_apt import SIZE, FakeApt, fake_apt
 
@@ -52,3 +52,70 @@ def test_its_refusal_is_the_hosts_fault(apt: FakeApt, said: str) -> None:
         private.find(["one"], "s390x", "bookworm")
     what = "apt cannot fetch s390x packages of Debian's suite bookworm"
     assert failure.value.message == f"{what}: {said}"
+
+
+RESOLVED = """\
+case "$*" in
+*" install "*) echo "Inst two (2-1 Debian:12)"; echo "Inst one (1-1 Debian:12)" ;;
+esac"""
+
+
+def test_a_set_with_all_that_it_needs(apt: FakeApt) -> None:
+    apt.says(script=RESOLVED)
+    apt.says_of_cache('printf "Installed-Size: 10\\nInstalled-Size: 20\\n"')
+    with private_apt() as private:
+        found = private.resolve(["one", "?essential"], "s390x", "bookworm")
+    assert found.names == ("one", "two")
+    assert (found.bytes, found.installed_bytes) == (2 * SIZE, 30 << 10)
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "hint"),
+    [
+        (
+            "E: Unable to locate package strees",
+            "Debian's suite bookworm has no s390x package strees",
+            "stress",
+        ),
+        (
+            "one : Conflicts: two but 2-1 is to be installed\nE: Unable to correct problems",
+            "these packages of Debian's suite bookworm do not go together: "
+            "one : Conflicts: two but 2-1 is to be installed",
+            "leave one of them out",
+        ),
+    ],
+)
+def test_a_set_that_cannot_be(apt: FakeApt, said: str, message: str, hint: str) -> None:
+    apt.says(script=f"""case "$*" in *" install "*) echo "{said}"; exit 100 ;; esac""")
+    apt.says_of_cache("echo stress; echo other")
+    with private_apt() as private, pytest.raises(UsageError) as refused:
+        private.resolve(["one"], "s390x", "bookworm")
+    assert refused.value.message == message
+    assert hint in (refused.value.hint or "")
+
+
+def test_a_suite_that_does_not_exist(apt: FakeApt) -> None:
+    said = "E: The repository 'http://x bookwrm Release' does not have a Release file."
+    apt.says(script=f'echo "{said}"; exit 100')
+    with private_apt() as private, pytest.raises(UsageError) as refused:
+        private.resolve(["one"], "s390x", "bookwrm")
+    assert refused.value.message == "Debian's archive has no suite 'bookwrm'"
+    assert "bookworm" in (refused.value.hint or "")
+
+
+def test_a_mirror_that_lacks_what_its_index_names(apt: FakeApt, tmp_path: Path) -> None:
+    missing = "\n".join(
+        f"Err:{n} http://x trixie/main s390x lib{n} s390x 1.{n}-1" for n in range(1, 8)
+    )
+    apt.says(
+        script=f"""case "$*" in "-q download"*) echo "{missing}"; echo "E: 404"; exit 100 ;; esac"""
+    )
+    begun: list[float] = []
+    names = [f"lib{n}" for n in range(9)]
+    with private_apt() as private, pytest.raises(HostError) as failure:
+        private.download(names, tmp_path / "debs", "s390x", "trixie", begun.append)
+    assert failure.value.message == (
+        "the mirror lacks 7 of 9 s390x packages of Debian's suite trixie, although its index names "
+        "them: lib1 1.1-1, lib2 1.2-1, lib3 1.3-1, lib4 1.4-1, lib5 1.5-1 and 2 more"
+    )
+    assert "another suite" in (failure.value.hint or "")

@@ -1,0 +1,1 @@
+"""A full Debian on a disk: packages, root file system, configuration, boot map."""

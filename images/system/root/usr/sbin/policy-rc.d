@@ -1,0 +1,3 @@
+#!/bin/sh
+# no service starts while packages are configured
+exit 101
