@@ -11,7 +11,9 @@ Values that make no sense have no effect, and the guest must cope with that.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from harness.deadline import Deadline
 from harness.qemu.gdbstub.client import REPLY_SECONDS, GdbClient, NotMapped, Stop, StopKind
@@ -88,6 +90,17 @@ class Interceptor:
                 self._gdb.insert(_breakpoint(address))
                 self._sites[address] = opcode
         return len(self._sites) - before
+
+    @property
+    def sites(self) -> Mapping[int, Opcode]:
+        """What is watched, by virtual address."""
+        return MappingProxyType(self._sites)
+
+    def watch(self, sites: Mapping[int, Opcode]) -> None:
+        """Stop at ``sites``, too, which are known from a search."""
+        for address, opcode in sites.items():
+            self._gdb.insert(_breakpoint(address))
+            self._sites[address] = opcode
 
     def forget(self, opcode: Opcode) -> None:
         """Stop no more at ``opcode``."""

@@ -180,6 +180,14 @@ class Monitor(Closing):
         finally:
             future.cancel()
 
+    def lend(self, name: str, fd: int, *, deadline: Deadline) -> None:
+        """Give QEMU a duplicate of ``fd``, which other commands call ``name``.
+
+        ``fd`` stays the caller's. Raises as ``execute`` does.
+        """
+        self._sieve.lend(fd)
+        self.execute("getfd", {"fdname": name}, deadline=deadline)
+
     def wait_event(self, names: Collection[str], deadline: Deadline) -> Event | None:
         """Take the oldest event with one of ``names`` that was not taken yet.
 

@@ -92,6 +92,21 @@ class GuestRam(Closing):
         self._check(address, len(data))
         self.map[address : address + len(data)] = data
 
+    def fill(self, path: Path) -> None:
+        """Load the image file ``path`` into this memory, which is still empty.
+
+        Raises EvidenceError if it cannot be read or has another size.
+        """
+        try:
+            image = path.open("rb")
+        except OSError as error:
+            raise EvidenceError(f"{path} cannot be read: {error.strerror}") from error
+        with image:
+            size = os.fstat(image.fileno()).st_size
+            if size != self.size:
+                raise EvidenceError(f"{path}: {size} bytes, but the machine has {self.size}")
+            self._load(image.fileno(), path)
+
     def save(self, path: Path) -> None:
         """Write an image to the new file ``path``, with holes where memory is zero.
 

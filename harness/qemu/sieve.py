@@ -25,13 +25,23 @@ class EventSieve:
 
     def __init__(self, qemu: socket.socket, name: str) -> None:
         self._qemu = qemu
+        self._lent: int | None = None
         self.reader, self._writer = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name=f"QMP events {name}", daemon=True)
         self._thread.start()
 
     def send(self, data: bytes) -> None:
         """Send to QEMU. Raises OSError when QEMU has gone."""
-        self._qemu.sendall(data)
+        lent, self._lent = self._lent, None
+        if lent is None:
+            self._qemu.sendall(data)
+        else:
+            sent = socket.send_fds(self._qemu, [data], [lent])
+            self._qemu.sendall(data[sent:])
+
+    def lend(self, fd: int) -> None:
+        """Send a duplicate of ``fd`` with what is sent next (SCM_RIGHTS, unix(7))."""
+        self._lent = fd
 
     def close(self) -> None:
         """End the connection and the thread. A second call does nothing."""

@@ -19,7 +19,8 @@ class MachineSpec:
     ``disks`` are on one virtio-scsi HBA (see ``harness.s390x.wiring``). A ``paused`` machine waits
     for its first resume. ``gdb`` gives it a gdbstub, which must resume the machine itself, so it
     needs ``paused``. ``loadparm`` tells the boot firmware which program to load; by default the
-    first one. ``network`` gives it the way to its SSH server (see ``harness.qemu.network``).
+    first one. ``network`` gives it the way to its SSH server (see ``harness.qemu.network``). An
+    ``incoming`` machine has no state until it gets one (``harness.qemu.migration``).
     """
 
     memory: int
@@ -33,10 +34,13 @@ class MachineSpec:
     gdb: bool = False
     loadparm: str = ""
     network: bool = False
+    incoming: bool = False
 
     def __post_init__(self) -> None:
         if self.gdb and not self.paused:
             raise ValueError("a machine with a gdbstub has to start paused")
+        if self.incoming and not self.paused:
+            raise ValueError("a machine that waits for its state has to start paused")
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
         argv += ["-chardev", f"socket,id=gdb,fd={fds.gdb}"]
         argv += ["-gdb", "chardev:gdb"]
     argv += network_options() if spec.network else []
+    if spec.incoming:
+        argv += ["-incoming", "defer"]
     return argv + _boot_options(spec) + _disk_options(spec)
 
 

@@ -72,7 +72,7 @@ class Booter:
         if system_disk is not None:
             sparse.copy(system_disk, directory / SYSTEM_IMAGE)
             disk = Disk.of_system(directory / SYSTEM_IMAGE)
-            spec = replace(spec, disks=(disk,)) if direct else _from_disk(spec, disk)
+            spec = replace(spec, disks=(disk,)) if direct else from_disk(spec, disk)
         spec = replace(spec, network=login is not None)
         with (
             GuestRam.create(spec.memory) as ram,
@@ -165,7 +165,8 @@ def boot(
     return ConsoleShell(console)
 
 
-def _from_disk(spec: MachineSpec, disk: Disk) -> MachineSpec:
+def from_disk(spec: MachineSpec, disk: Disk) -> MachineSpec:
+    """``spec`` with its boot from ``disk``, played by a session."""
     return replace(
         spec,
         kernel=None,

@@ -4,6 +4,9 @@ another load.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from harness.deadline import Deadline
 from harness.errors import ProtocolError
 from harness.firmware.diag308 import IplState
@@ -13,6 +16,18 @@ from harness.machine.played_machine import INTERRUPTION_WATCH, PlayedMachine
 from harness.machine.run_phases import RunPhases
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
+from harness.s390x.instructions import Opcode
+
+
+@dataclass(frozen=True)
+class PlayedState:
+    """What the firmware of a settled system remembers: it has booted and asked for no load.
+
+    ``sites`` are the instructions that it plays, by virtual address.
+    """
+
+    ipl_block: bytes
+    sites: Mapping[int, Opcode]
 
 
 class SystemSession(PlayedMachine):
@@ -50,14 +65,34 @@ class SystemSession(PlayedMachine):
 
     def settle(self, deadline: Deadline) -> None:
         """The system is up: from here on only its requests for a load matter."""
+        self.hold(deadline)
+        self.kernel_stays()
+        self.go_on()
+
+    def hold(self, deadline: Deadline) -> None:
+        """Stop the machine; ``go_on`` lets it run again."""
         self._gdb.interrupt()
         stop = self._gdb.wait_stop(deadline)
         if stop is None:
             raise ProtocolError("QEMU's gdbstub did not stop the machine")
         if stop.trapped:  # for the firmware, just before
             self.handle(stop)
-        self.kernel_stays()
-        self.go_on()
+
+    def was_resumed(self) -> None:
+        """QMP has let the held machine go on."""
+        self._gdb.was_resumed()
+
+    @property
+    def played(self) -> PlayedState:
+        """What the firmware of a settled system remembers."""
+        return PlayedState(self.ipl_block, dict(self._intercept.sites))
+
+    def take_up(self, played: PlayedState) -> None:
+        """Go on playing for a settled system that another session has played for.
+
+        Its firmware has to be of a load with the same IPL parameter block.
+        """
+        self._intercept.watch(played.sites)
 
     def on_machine_reported(self, report: MachineReported) -> None:
         super().on_machine_reported(report)

@@ -155,6 +155,11 @@ class GdbClient:
         self._send(b"c")
         self.state = State.RUNNING
 
+    @require(State.STOPPED)
+    def was_resumed(self) -> None:
+        """QMP has let the machine run: after a migration QEMU has its disks again only so."""
+        self.state = State.RUNNING
+
     @require(State.RUNNING)
     def wait_stop(self, deadline: Deadline) -> StopReply | None:
         """Why the machine stopped; None if it still runs at the deadline.

@@ -182,3 +182,21 @@ def test_not_an_image(tmp_path: Path):
         path.write_bytes(bytes(size))
         with pytest.raises(EvidenceError, match=f"not a memory image: {size} bytes"):
             GuestRam.from_image(path)
+
+
+def test_memory_is_filled_from_an_image_of_its_size(tmp_path):
+    image = tmp_path / "ram.img"
+    content = bytes(PAGE) + b"x" * PAGE
+    image.write_bytes(content)
+    with GuestRam(2 * PAGE) as ram:
+        ram.fill(image)
+        assert ram.read(0, 2 * PAGE) == content
+
+
+def test_an_image_of_another_size_fills_no_memory(tmp_path):
+    image = tmp_path / "ram.img"
+    image.write_bytes(bytes(PAGE))
+    with GuestRam(2 * PAGE) as ram, pytest.raises(EvidenceError, match="4096 bytes"):
+        ram.fill(image)
+    with GuestRam(PAGE) as ram, pytest.raises(EvidenceError, match="cannot be read"):
+        ram.fill(tmp_path / "none")

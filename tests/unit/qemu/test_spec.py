@@ -121,3 +121,11 @@ def test_a_network_leads_only_from_one_port_of_this_host_to_the_guests_ssh():
 
 def test_a_machine_has_no_network_by_default():
     assert not {"-netdev", "-nic", "-net"} & set(qemu_argv(BINARY, PLAIN, FDS))
+
+
+def test_a_machine_that_waits_for_its_state_starts_paused():
+    argv = qemu_argv(BINARY, replace(PLAIN, paused=True, incoming=True), FDS)
+    assert values(argv, "-incoming") == ["defer"]
+    assert "-incoming" not in qemu_argv(BINARY, PLAIN, FDS)
+    with pytest.raises(ValueError, match="paused"):
+        replace(PLAIN, incoming=True)

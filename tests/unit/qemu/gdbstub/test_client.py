@@ -113,6 +113,7 @@ OF_A_STOPPED_MACHINE: dict[str, Callable[[GdbClient], object]] = {
     "resume": lambda gdb: gdb.resume(),
     "step": lambda gdb: gdb.step(),
     "begin_step": lambda gdb: gdb.begin_step(),
+    "was_resumed": lambda gdb: gdb.was_resumed(),
 }
 OF_A_RUNNING_MACHINE: dict[str, Callable[[GdbClient], object]] = {
     "wait_stop": lambda gdb: gdb.wait_stop(Deadline(0)),
@@ -232,3 +233,10 @@ def test_damaged_target_description(xml: str):
     lines = [*script(text[: text.index("< m")]), (b"<", b"l" + xml.encode())]
     with ReplayPeer(lines) as peer, pytest.raises(ProtocolError, match=r"target\.xml is damaged"):
         GdbClient(peer.sock, Deadline(5))
+
+
+def test_a_machine_that_qmp_resumed_runs_without_a_packet():
+    with session("> \\x03\n< T02thread:01;") as gdb:
+        gdb.was_resumed()
+        gdb.interrupt()
+        assert gdb.wait_stop(Deadline(5)) is not None
