@@ -86,6 +86,8 @@ def _agree(
     try:
         transport.start_client(timeout=deadline.remaining)
     except (SSHException, EOFError, OSError) as error:
+        if isinstance(error.__context__, TimeoutError):  # while the first line was waited for
+            raise NotYetUp(f"{where} says nothing") from error
         raise _hung_up(where, "before the keys were agreed on", error) from error
     if not transport.initial_kex_done:
         raise NotYetUp(f"{where} did not agree on keys in {deadline.seconds:.0f} s")
