@@ -24,9 +24,12 @@ from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.spec import MachineSpec
 from harness.run.phases import Phases
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.scenario.load import load_all
+from harness.triggers.known_content import known_content
 from harness.triggers.lkdtm import CRASHES, NO_CRASH
 from harness.triggers.lockup import PROVOKE
+from harness.triggers.workloads import CONTENT_SEED
 from harness.verify.checks import registers
 from harness.verify.evidence import Evidence
 from harness.verify.kinds import RegisterOfDump
@@ -74,6 +77,34 @@ def test_a_cpu_that_loops_with_interrupts_off_is_dumped_as_such(ran):
     # the others compute; on a busy host all of them may be in a timer interruption
     locked = [note.partition(",")[0] for note in notes if LOCKED in note]
     assert locked == ["CPU 7"]
+
+
+def machine(run):
+    return json.loads(Path(run["directory"], "crash/machine.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("workloads[")])
+def test_a_system_under_load_dies_in_the_middle_of_its_work(ran, name):
+    counter = machine(ran[name])["workload_counter"]
+    assert counter["before"] < counter["after"]
+
+
+def test_content_of_the_page_cache_is_in_the_dump(ran):
+    run = ran["workloads[workload=page-cache]"]
+    files = machine(run)["workload_files"]
+    assert [file["path"][-3:] for file in files] == [f"{number:03}" for number in range(100)]
+    wanted = {
+        content[at : at + PAGE_SIZE]
+        for number, file in enumerate(files)
+        for content in (known_content(CONTENT_SEED, number, file["size"]),)
+        for at in range(0, file["size"], PAGE_SIZE)
+    }
+    with open_dump(Path(run["directory"], "dump/dump")) as dump:
+        for part in dump.data_ranges():
+            data = dump.read(part.start, part.end - part.start)
+            pages = range(-part.start % PAGE_SIZE, len(data), PAGE_SIZE)
+            wanted.difference_update(data[at : at + PAGE_SIZE] for at in pages)
+    assert wanted == set()
 
 
 # note type -> the registers in it: name, number of the first one, offset, bytes each, how many
