@@ -18,6 +18,7 @@ CPUS = "cpus.json"
 MACHINE = "machine.json"
 SYSTEM_IMAGE = "system.img"  # the system's own disk, if it was loaded from one
 DIGESTS = "digests.json"
+WITNESSES = "witnesses.json"  # what the running system said before
 
 # of the dump
 DUMP = "dump"

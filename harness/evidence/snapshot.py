@@ -10,7 +10,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import EvidenceError
-from harness.evidence.names import ARGV, CONSOLE, CPUS, DIGESTS, MACHINE, RAM, SYSTEM_IMAGE
+from harness.evidence.names import (
+    ARGV,
+    CONSOLE,
+    CPUS,
+    DIGESTS,
+    MACHINE,
+    RAM,
+    SYSTEM_IMAGE,
+    WITNESSES,
+)
 from harness.files import sparse
 from harness.files.json_file import as_model, read_object
 from harness.files.json_text import to_text
@@ -18,7 +27,8 @@ from harness.files.plain_file import read_plain, require_plain
 from harness.s390x.cpu import CpuState
 
 IMAGES = (RAM, SYSTEM_IMAGE)  # too large to be read whenever a snapshot is opened
-FILES = frozenset((RAM, SYSTEM_IMAGE, CPUS, MACHINE, CONSOLE, ARGV))  # all that have digests
+# all that have digests
+FILES = frozenset((RAM, SYSTEM_IMAGE, CPUS, MACHINE, CONSOLE, ARGV, WITNESSES))
 MAX_MEMORY = 1 << 40
 MAX_CPUS = 512
 MAX_CONSOLE = 40 << 20  # bytes; a console log ends long before

@@ -66,6 +66,7 @@ class Plan:
             None if crashed.workload is None else workload_of(crashed.workload),
             crashed.content,
             crashed.kind,
+            witnesses=crashed.tells,
         )
 
     @property
@@ -123,7 +124,8 @@ class Plan:
         """
         crash = {
             **self.scenario.crashed.model_dump(
-                mode="json", exclude=None if digests is None else OF_KERNEL | IN_IMAGE
+                mode="json",
+                exclude=None if digests is None else OF_KERNEL | IN_IMAGE | {"witnesses"},
             ),
             "parmline": self.parmline,
             "how": self.crash.identity(),

@@ -106,6 +106,9 @@ class Crashed(WithKernel):
     content: int | None = Field(
         None, ge=0, lt=1 << 32, description="seed of what it plants in its memory before"
     )
+    witnesses: bool | None = Field(
+        None, description="whether it is asked what it looks like, just before"
+    )
     vmlinux: Annotated[
         Path | None,
         Option(
@@ -125,6 +128,13 @@ class Crashed(WithKernel):
         return SystemKind.FULL if self.is_full else SystemKind.MINIMAL
 
     @property
+    def tells(self) -> bool:
+        """Whether it is asked what it looks like; a full system is, unless the scenario says no."""
+        if self.witnesses is None:
+            return self.is_full and not trigger_named(self.trigger).in_boot
+        return self.witnesses
+
+    @property
     def kernel_spec(self) -> KernelSpec:
         return self.spec_for(Role.SYSTEM if self.is_full else Role.CRASHED)
 
@@ -135,6 +145,7 @@ class Crashed(WithKernel):
         if self.smp < trigger.cpus:
             raise ValueError(f"smp: trigger {self.trigger} needs {trigger.cpus} CPUs")
         others = [name for name in ("workload", "content") if getattr(self, name) is not None]
+        others += ["witnesses"] if self.witnesses else []
         if trigger.in_boot and (others or self.load is not Load.DIRECT):
             what = others[0] if others else "load"
             raise ValueError(f"{what}: trigger {self.trigger} leaves no time for it")

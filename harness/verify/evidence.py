@@ -30,6 +30,7 @@ from harness.evidence.names import (
     SUPERBLOCK,
     SYSTEM_IMAGE,
 )
+from harness.evidence.witnesses import Witnesses
 from harness.files.json_file import Model, as_model, read_object
 from harness.files.plain_file import (
     is_there,
@@ -135,6 +136,11 @@ class Evidence:
     """The crashed kernel's, which may not exist any more; None if none was recorded."""
     vmlinux_digest: str | None = None
     """The SHA-256 that the vmlinux had when it was recorded; None if it was not recorded."""
+    witnesses: Witnesses | None = None
+    """What the crashed system said of itself before; None if it was not asked."""
+    crash_path: Path | None = None
+    modules: Path | None = None
+    """Where the files of the crashed kernel's modules were; None if it is not known."""
     dump_release: str | None = None
     """The dump kernel's ``uname -r``; None or "unknown" if it is not known."""
 
@@ -209,6 +215,9 @@ class Evidence:
                 sha256sum=collected.sha256sum,
                 vmlinux=vmlinux or vmlinux_then,
                 vmlinux_digest=None if vmlinux else digest,
+                witnesses=Witnesses.load(crash),
+                crash_path=crash,
+                modules=_modules(run, machine),
                 dump_release=run.inputs.dump_release,
             )
 
@@ -282,6 +291,14 @@ def _recorded_vmlinux(run: RunFile, machine: MachineFile) -> tuple[Path | None, 
         if kernel is not None and kernel.vmlinux is not None:
             return Path(kernel.vmlinux.path), kernel.vmlinux.sha256
     return None, None
+
+
+def _modules(run: RunFile, machine: MachineFile) -> Path | None:
+    """The folder with the files of the modules, as :func:`_recorded_vmlinux`."""
+    for kernel in (run.inputs.crashed_kernel, machine.kernel):
+        if kernel is not None and kernel.modules is not None:
+            return Path(kernel.modules)
+    return None
 
 
 def _console(path: Path) -> tuple[str, ...]:

@@ -37,10 +37,14 @@ class VmlinuxFile(_Part):
 
 
 class KernelFile(_Part):
-    """``release`` is ``uname -r``; ``vmlinux`` is None if it was unknown."""
+    """``release`` is ``uname -r``; ``vmlinux`` is None if it was unknown.
+
+    ``modules`` is the folder below which the files of its modules were.
+    """
 
     release: str | None = None
     vmlinux: VmlinuxFile | None = None
+    modules: PathName | None = None
 
 
 class MachineFile(_Part):

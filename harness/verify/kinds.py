@@ -380,9 +380,18 @@ class FindingKind(StrEnum):
     KERNEL_TASKS = "kernel-tasks"
     KERNEL_FREE_LISTS = "kernel-free-lists"
     KERNEL_SLABS = "kernel-slabs"
+    KERNEL_STACKS = "kernel-stacks"
     STATEMENTS_DIFFER = "statements-differ", Telling
     SYMBOL_MISPLACED = "symbol-misplaced", Symbol
     LOG_DISORDER = "log-disorder", LogSequence
+
+    # what the crashed system said of itself
+    SYSTEM_TASKS = "system-tasks"
+    SYSTEM_MODULES = "system-modules"
+    SYSTEM_MOUNTS = "system-mounts"
+    SYSTEM_SOCKETS = "system-sockets"
+    SYSTEM_LOG = "system-log"
+    SYSTEM_FILES = "system-files"
 
     # what the scenario expects
     REIPL_NOT_ASKED = "reipl-not-asked"

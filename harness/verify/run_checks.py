@@ -25,6 +25,7 @@ from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
 from harness.verify.patterns import time_to_match
 from harness.verify.semantic import check as semantic
+from harness.verify.witnesses import check as witnesses
 
 Check = Callable[[Evidence], CheckResult]
 
@@ -41,6 +42,7 @@ DUMP_CHECKS: tuple[Check, ...] = (
     statements.check,
     content.check,
     semantic.check,
+    witnesses.check,
     known_files.check,
 )
 # checks of everything else

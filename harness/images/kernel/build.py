@@ -53,6 +53,7 @@ class Kernel:
             "sha256": self.sha256,
             "origin": self.origin,
             "vmlinux": None if self.vmlinux is None else self.vmlinux.to_json(),
+            "modules": None if self.module is None else str(self.module.parent),
         }
 
     def require_unchanged(self) -> None:

@@ -20,6 +20,7 @@ from harness.machine.system.proof import must_prove
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.shell import Shell
 from harness.machine.system.stop import stop
+from harness.machine.system.witness import gather
 from harness.machine.system.workload import AtWork, digest_of, start
 from harness.phase import Phase
 from harness.qemu.process import Qemu
@@ -36,12 +37,14 @@ class Crash:
     """How a system is crashed. ``content_seed``: the seed of content that it plants before.
 
     ``trigger`` is in the form for ``system`` (``Trigger.on``).
+    ``witnesses``: whether it is asked what it looks like, just before.
     """
 
     trigger: Trigger
     workload: Workload | None = None
     content_seed: int | None = None
     system: SystemKind = SystemKind.MINIMAL
+    witnesses: bool = False
 
     def identity(self) -> dict[str, Any]:
         """JSON: what determines the crash; raises UsageError if a script cannot be read."""
@@ -52,6 +55,7 @@ class Crash:
             "workload": None if workload is None else workload.identity(digest_of(workload)),
             "content_seed": self.content_seed,
             **({"files": files} if files else {}),
+            **({"witnesses": True} if self.witnesses else {}),
         }
 
     def prepare(self, shell: Shell, deadline: Deadline) -> AtWork | None:
@@ -112,6 +116,8 @@ def crash_booted(
     """
     with booter.phases.phase(Phase.CRASH) as deadline:
         at_work = how.prepare(system.shell, deadline)
+        if how.witnesses:
+            gather(system.shell, deadline).save(directory)
         panic = stop(system, how.trigger, booter.phases, deadline)
     with booter.phases.phase(Phase.SNAPSHOT) as deadline:
         cpus = cpu_states(system.qemu, directory, deadline)

@@ -24,7 +24,7 @@ from harness.verify.semantic.facts import PARTS, KernelFacts
 from harness.verify.semantic.log import check_log, check_names
 from harness.verify.semantic.memory import check_slabs, check_zones
 from harness.verify.semantic.process import read_kernel
-from harness.verify.semantic.tasks import check_cpus, check_tasks, describe
+from harness.verify.semantic.tasks import check_cpus, check_stacks, check_tasks, describe
 
 CHECK, UNIT = "semantic", "kernel objects"
 
@@ -52,28 +52,39 @@ def check(evidence: Evidence) -> CheckResult:
     Skipped without vmlinux. If the vmlinux is another kernel's or has changed, or if drgn does not
     finish, the result has ``trouble``.
     """
-    if evidence.withheld is not None:
-        return _skipped("the scenario limits the dump, which has only a part of the kernel's data")
-    if evidence.vmlinux is None:
-        return _skipped("no vmlinux of the crashed kernel is recorded")
-    if not is_file(evidence.vmlinux):
-        return _skipped(f"the crashed kernel's vmlinux is not there any more: {evidence.vmlinux}")
-    wanted = build_id(note_in_memory(evidence.ram) or b"")
-    if wanted is None:
-        if early(evidence.crashed) is not None:
-            return _skipped(_EARLY)
-        return _skipped("the crashed kernel does not say which vmlinux is its own (BUILD-ID)")
     try:
-        require_build(evidence.vmlinux, wanted)
-        if evidence.vmlinux_digest is not None:
-            _require_unchanged(evidence.vmlinux, evidence.vmlinux_digest)
+        if (reason := why_not_readable(evidence)) is not None:
+            return _skipped(reason)
         if evidence.dump is None or evidence.dump_path is None:
             message = f"no kernel: {evidence.dump_fault}"
             return CheckResult.failed(CHECK, UNIT, FindingKind.NO_DUMP, message)
+        assert evidence.vmlinux is not None
         facts = read_kernel(evidence.dump_path, evidence.vmlinux)
     except (EvidenceError, HostError) as error:
         return CheckResult.unable(CHECK, UNIT, error)
     return check_kernel(facts, evidence)
+
+
+def why_not_readable(evidence: Evidence) -> str | None:
+    """Why the kernel in the dump is not read with drgn; None if it can be.
+
+    Raises EvidenceError if the vmlinux is another kernel's, or has changed.
+    """
+    if evidence.withheld is not None:
+        return "the scenario limits the dump, which has only a part of the kernel's data"
+    if evidence.vmlinux is None:
+        return "no vmlinux of the crashed kernel is recorded"
+    if not is_file(evidence.vmlinux):
+        return f"the crashed kernel's vmlinux is not there any more: {evidence.vmlinux}"
+    wanted = build_id(note_in_memory(evidence.ram) or b"")
+    if wanted is None:
+        if early(evidence.crashed) is not None:
+            return _EARLY
+        return "the crashed kernel does not say which vmlinux is its own (BUILD-ID)"
+    require_build(evidence.vmlinux, wanted)
+    if evidence.vmlinux_digest is not None:
+        _require_unchanged(evidence.vmlinux, evidence.vmlinux_digest)
+    return None
 
 
 def check_kernel(facts: KernelFacts, evidence: Evidence) -> CheckResult:
@@ -161,5 +172,11 @@ _PARTS = (
         FindingKind.KERNEL_SLABS,
         check_slabs,
         lambda facts: facts.slabs.tasks + len(facts.slabs.caches),
+    ),
+    PartCheck(
+        "stacks",
+        FindingKind.KERNEL_STACKS,
+        check_stacks,
+        lambda facts: len(facts.stacks),
     ),
 )

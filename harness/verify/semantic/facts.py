@@ -45,6 +45,15 @@ class Cpu:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Where a task that is on no CPU will continue: as ``Cpu.stack``. ``state`` is a letter."""
+
+    task: Task
+    state: str
+    functions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Names:
     """``init_uts_ns.name``."""
 
@@ -135,6 +144,7 @@ class KernelFacts:
     tasks: Tasks | None = None
     zones: tuple[Zone, ...] | None = None
     slabs: Slabs | None = None
+    stacks: tuple[Stack, ...] | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
 
@@ -146,5 +156,6 @@ PARTS = {
     "tasks": "task list",
     "zones": "free lists",
     "slabs": "slab caches",
+    "stacks": "stacks of tasks",
 }
 """Each part's field, in the order of reading, and what people call it."""

@@ -21,11 +21,11 @@ Line = tuple[float, str]
 def check_log(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
     """It must have each line of the console, and the crash message of the trigger."""
     assert facts.log is not None
-    log = [*_stamped(facts.log)]
+    log = [*stamped(facts.log)]
     if not log:
         yield "kernel log: is empty"
         return
-    yield from _against_console(log, [*_stamped(evidence.crash_console)])
+    yield from compare(log, [*stamped(evidence.crash_console)], "on the console")
     if evidence.trigger is not None:
         yield from _death("\n".join(text for _, text in log), evidence.trigger)
 
@@ -40,7 +40,7 @@ def check_names(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
     ):
         if found != want:
             yield f"UTS names: {name} is '{found}', not '{want}'"
-    banners = [text for _, text in _stamped(evidence.crash_console) if text.startswith(_BANNER)]
+    banners = [text for _, text in stamped(evidence.crash_console) if text.startswith(_BANNER)]
     for banner in banners[-1:]:
         if not banner.startswith(f"{_BANNER}{names.release} ("):
             yield f"UTS names: release is '{names.release}', but the console says '{banner}'"
@@ -48,24 +48,26 @@ def check_names(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
             yield f"UTS names: version is '{names.version}', but the console says '{banner}'"
 
 
-def _stamped(lines: Iterable[str]) -> Iterator[Line]:
+def stamped(lines: Iterable[str]) -> Iterator[Line]:
+    """The lines that have a time stamp, in seconds, without it."""
     for line in lines:
         found = _STAMPED.search(line)
         if found is not None:
             yield float(found[1]), found[2].rstrip()
 
 
-def _against_console(log: list[Line], console: list[Line]) -> Iterator[str]:
-    oldest, _ = log[0]  # the log is a ring: the console may have older lines
-    shown = [line for line in console if line[0] >= oldest]
+def compare(log: list[Line], told: list[Line], name: str) -> Iterator[str]:
+    """Findings about lines that are not in the log, or in another order. ``name``: where from."""
+    oldest, _ = log[0]  # the log is a ring: there may have been older lines
+    shown = [line for line in told if line[0] >= oldest]
     there = set(log)
     missing = [line for line in shown if line not in there]
     for at, text in missing[:_SHOWN]:
         yield f"kernel log: has no line [{at:.6f}] {text}"
     if len(missing) > _SHOWN:
-        yield f"kernel log: {len(missing)} of {len(shown)} lines on the console are not in it"
+        yield f"kernel log: {len(missing)} of {len(shown)} lines {name} are not in it"
     if not missing and [line for line in log if line in set(shown)] != shown:
-        yield "kernel log: its lines come in another order than on the console"
+        yield f"kernel log: its lines come in another order than {name}"
 
 
 def _death(log: str, trigger: Trigger) -> Iterator[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,16 +15,31 @@ from harness.deadline import Deadline
 from harness.errors import HostError
 from harness.host.child import dying_with_us, our_module
 from harness.verify.semantic.facts import PARTS, KernelFacts
+from harness.verify.witnesses.facts import PARTS as SYSTEM_PARTS
+from harness.verify.witnesses.facts import SystemFacts
 
 SECONDS = 120.0  # it takes about one, on a host that is not busy
 _HINT = "the dump was not verified; zharness verify EVIDENCE does it again"
 
 
+Facts = TypeVar("Facts")
+
+_READER = "harness.verify.semantic.drgn_reader"
+
+
 def read_kernel(dump: Path, vmlinux: Path) -> KernelFacts:
     """The facts of the kernel in ``dump``; raises what :func:`collect` raises."""
-    return collect(
-        [*our_module("harness.verify.semantic.drgn_reader"), str(dump), str(vmlinux)], SECONDS
-    )
+    return collect([*our_module(_READER), str(dump), str(vmlinux)], SECONDS)
+
+
+def read_system(dump: Path, vmlinux: Path, crash: Path, modules: Path | None) -> SystemFacts:
+    """What the witnesses in the directory ``crash`` tell, as ``dump`` has it.
+
+    ``modules`` is the folder below which the files of modules are. Raises as :func:`collect`.
+    """
+    given = [dump, vmlinux, crash, *([] if modules is None else [modules])]
+    command = [*our_module(_READER), *map(str, given)]
+    return _collected(command, SECONDS, SystemFacts, SYSTEM_PARTS)
 
 
 def collect(command: Sequence[str], seconds: float) -> KernelFacts:
@@ -32,6 +48,12 @@ def collect(command: Sequence[str], seconds: float) -> KernelFacts:
     Raises HostError if it does not reach every part: killed, out of memory, crashed, or not done
     after ``seconds``. That is not the dump's fault.
     """
+    return _collected(command, seconds, KernelFacts, PARTS)
+
+
+def _collected(
+    command: Sequence[str], seconds: float, kind: type[Facts], parts: Mapping[str, str]
+) -> Facts:
     process = subprocess.Popen(
         dying_with_us(command),
         stdin=subprocess.DEVNULL,
@@ -43,7 +65,7 @@ def collect(command: Sequence[str], seconds: float) -> KernelFacts:
             out, err = _communicate(process, Deadline(seconds))
         finally:
             process.kill()
-    told, missing = _told(out)
+    told, missing = _told(out, parts)
     if missing or process.returncode:
         raise HostError(
             f"drgn's process {_end(process.returncode, err)}, so the kernel in the dump was not "
@@ -51,7 +73,7 @@ def collect(command: Sequence[str], seconds: float) -> KernelFacts:
             hint=_HINT,
         )
     try:
-        return TypeAdapter(KernelFacts).validate_python(told)
+        return TypeAdapter(kind).validate_python(told)
     except ValidationError as error:
         what = error.errors()[0]
         raise HostError(f"drgn's process told nonsense: {what['loc']}: {what['msg']}") from error
@@ -68,8 +90,8 @@ def _communicate(process: subprocess.Popen[bytes], deadline: Deadline) -> tuple[
                 ) from error
 
 
-def _told(out: bytes) -> tuple[dict[str, object], set[str]]:
-    """The fields of KernelFacts, and the parts that are missing."""
+def _told(out: bytes, wanted: Mapping[str, str]) -> tuple[dict[str, object], set[str]]:
+    """The fields of the facts, and the parts of ``wanted`` that are missing."""
     parts: dict[str, object] = {}
     faults: dict[str, str] = {}
     unknown: dict[str, str] = {}
@@ -82,7 +104,7 @@ def _told(out: bytes) -> tuple[dict[str, object], set[str]]:
             faults |= part.pop("faults", {})
             unknown |= part.pop("unknown", {})
             parts |= part
-    missing = PARTS.keys() - parts.keys() - faults.keys() - unknown.keys()
+    missing = wanted.keys() - parts.keys() - faults.keys() - unknown.keys()
     return parts | {"faults": faults, "unknown": unknown}, missing
 
 

@@ -13,6 +13,15 @@ _IDLE = "swapper/"
 # a task that is being switched to is the run queue's current one before it is the lowcore's
 # (Linux kernel/sched/core.c, __schedule; arch/s390/kernel/entry.S, __switch_to)
 _SWITCHING = {"__schedule", "__switch_to"}
+# a task that does not run has called one of these; context_switch() is inlined
+_SWITCHED, _INNER = {"__schedule", "__switch_to"}, 3
+# a task that has not run yet continues here, and every thread of the kernel began here
+_NEW = {"ret_from_fork", "__ret_from_fork", "kernel_thread_starter"}
+# arch/s390/kernel/entry.S: what the new PSWs of the lowcore lead to
+_ENTRIES = _NEW | {
+    *("system_call", "pgm_check_handler", "io_int_handler", "ext_int_handler"),
+    *("__do_syscall", "__do_pgm_check", "do_io_irq", "do_ext_irq"),
+}
 
 
 def check_cpus(facts: KernelFacts, evidence: Evidence) -> Iterator[str]:
@@ -38,6 +47,17 @@ def check_tasks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
         return
     yield from _ways(tasks)
     yield from _leaders(tasks)
+
+
+def check_stacks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
+    """The stack of a task that waits must lead from the scheduler to the kernel's entry."""
+    assert facts.stacks is not None
+    for stack in facts.stacks:
+        where, shown = f"stacks of tasks: {stack.task}", " < ".join(stack.functions[:_SHOWN])
+        if _NEW.isdisjoint(stack.functions[:1]) and _SWITCHED.isdisjoint(stack.functions[:_INNER]):
+            yield f"{where}: does not wait in the scheduler: {shown or 'nothing is on its stack'}"
+        elif _ENTRIES.isdisjoint(stack.functions):
+            yield f"{where}: does not lead to where the kernel was entered: {shown}"
 
 
 def describe(cpu: Cpu, functions: int | None = None) -> str:

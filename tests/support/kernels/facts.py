@@ -9,6 +9,7 @@ from harness.verify.semantic.facts import (
     Names,
     SlabCache,
     Slabs,
+    Stack,
     Task,
     Tasks,
     Walk,
@@ -48,4 +49,8 @@ KERNEL = KernelFacts(
     ),
     zones=(Zone("DMA", 9, (FreeList(0, 1, 1), FreeList(1, 0, 0), FreeList(2, 2, 2)), False),),
     slabs=Slabs((SlabCache("task_struct", 35, 3),), len(TASKS), ()),
+    stacks=(
+        Stack(KTHREADD, "S", ("__schedule", "schedule", "kthreadd", "__ret_from_fork")),
+        Stack(KSWAPD, "S", ("__schedule", "schedule", "kswapd", "kthread", "__ret_from_fork")),
+    ),
 )

@@ -23,6 +23,7 @@ BASE: dict[str, Any] = {
     "trigger": "sysrq-c",
     "workload": None,
     "content": None,
+    "witnesses": None,
     "parmline": "",
     # told by digests of their content
     "kernel": None,
@@ -47,6 +48,7 @@ OTHER = {
     "trigger": "init-killed",
     "workload": "busy",
     "content": 0,
+    "witnesses": True,
     "parmline": "nosmt",
     "kernel": "/another/bzImage",
     "vmlinux": "/another/vmlinux",

@@ -102,6 +102,7 @@ NOT_BROKEN_HERE = {
         "console",
         "content",
         "semantic",
+        "witnesses",
         "files",
     },  # not of the dump, or another oracle
     "check": {alone.SHA256},  # of ngdump's file system alone

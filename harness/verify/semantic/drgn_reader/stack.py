@@ -41,6 +41,12 @@ def functions(program: Program, cpu: DumpedCpu, lowcore: Object) -> Iterator[tup
         at = None if last is None else _behind(program, last, bottoms)
 
 
+def sleeping(program: Program, task: Object) -> tuple[str, ...]:
+    """The functions of a task that is on no CPU: a ``struct task_struct *``."""
+    frames = list(program.stack_trace(task))[:_MAX_FRAMES]
+    return tuple(_name(program, frame) for frame in _real(frames))
+
+
 def _real(frames: list[StackFrame]) -> Iterator[StackFrame]:
     """The frames before the first return address that is not valid."""
     for frame in frames:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from drgn import FaultError, Object, Program, container_of
 from drgn.helpers.linux.pid import for_each_task
-from drgn.helpers.linux.sched import cpu_curr, task_cpu
+from drgn.helpers.linux.sched import cpu_curr, task_cpu, task_state_to_char
 
 from harness.dump.reader import Dump
 from harness.s390x.cpu import DumpedCpu
-from harness.verify.semantic.drgn_reader.stack import functions
+from harness.verify.semantic.drgn_reader.stack import functions, sleeping
 from harness.verify.semantic.drgn_reader.target import lowcore, name_modules
-from harness.verify.semantic.facts import Cpu, Task, Tasks, Walk
+from harness.verify.semantic.facts import Cpu, Stack, Task, Tasks, Walk
 
 MAX_TASKS = 1 << 16  # a list that never comes back to its head must end
 _WRITER = 0xFFFF_0000  # of arch_rwlock_t.cnts (arch/s390/include/asm/spinlock.h)
@@ -25,13 +26,29 @@ def read_cpus(program: Program, dump: Dump) -> tuple[Cpu, ...]:
 
 def read_tasks(program: Program, _: Dump) -> Tasks:
     head = program["init_task"].tasks
-    lock = program["tasklist_lock"].raw_lock
     return Tasks(
         forward=_walk(head, "next"),
         backward=_walk(head, "prev"),
         leaders=tuple(int(task) for task in for_each_task(program) if task == task.group_leader),
-        changing=bool(lock.cnts & _WRITER),
+        changing=is_changing(program),
     )
+
+
+def read_stacks(program: Program, dump: Dump) -> tuple[Stack, ...]:
+    """Of each task that is on no CPU and not dead, with the task's id in the order of ids."""
+    name_modules(program)
+    current = {int(lowcore(program, cpu.prefix).current_task) for cpu in dump.cpus if cpu.prefix}
+    found = []
+    for task in islice(for_each_task(program), MAX_TASKS):
+        if not task.on_cpu and int(task) not in current and not task.exit_state:
+            state = task_state_to_char(task)
+            found.append(Stack(describe(task), state, sleeping(program, task)))
+    return tuple(found)
+
+
+def is_changing(program: Program) -> bool:
+    """Whether the lock of the list of tasks was held for writing."""
+    return bool(program["tasklist_lock"].raw_lock.cnts & _WRITER)
 
 
 def describe(task: Object) -> Task:

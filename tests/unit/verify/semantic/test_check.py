@@ -46,8 +46,8 @@ def messages(result: CheckResult) -> list[str]:
 def test_a_sound_kernel_has_nothing_wrong(evidence):
     result = check_kernel(KERNEL, evidence)
     assert messages(result) == []
-    # CPUs, lines, names, tasks, orders; each task and each cache once more
-    assert result.compared == 2 + len(LOG) + 4 + 3 + 3 + 3 + 1
+    # CPUs, lines, names, tasks, orders; each task and each cache once more; stacks
+    assert result.compared == 2 + len(LOG) + 4 + 3 + 3 + 3 + 1 + 2
     assert result.notes == (
         "CPU 0, sh (pid 1, task 0xc68000): disabled_wait < panic < sysrq_handle_crash",
         "CPU 1, swapper/1 (pid 0, task 0xccd500): smp_stop_cpu",
@@ -80,6 +80,12 @@ def zone(**changes: object) -> KernelFacts:
 
 def slabs(**changes: object) -> KernelFacts:
     return replace(KERNEL, slabs=replace(KERNEL.slabs, **changes))
+
+
+def stack(*functions: str) -> KernelFacts:
+    assert KERNEL.stacks is not None
+    first, *others = KERNEL.stacks
+    return replace(KERNEL, stacks=(replace(first, functions=functions), *others))
 
 
 WRONG: dict[str, tuple[KernelFacts, str]] = {
@@ -180,6 +186,21 @@ WRONG: dict[str, tuple[KernelFacts, str]] = {
         slabs(caches=(SlabCache("dentry", 7, 8),)),
         "slab caches: dentry: 8 of 7 objects are free",
     ),
+    "a task with nothing on its stack": (
+        stack(),
+        "stacks of tasks: kthreadd (pid 2, task 0xc69100): does not wait in the scheduler: nothing "
+        "is on its stack",
+    ),
+    "a task that waits elsewhere": (
+        stack("memset", "kthreadd", "__ret_from_fork"),
+        "stacks of tasks: kthreadd (pid 2, task 0xc69100): does not wait in the scheduler: memset "
+        "< kthreadd < __ret_from_fork",
+    ),
+    "a stack that leads nowhere": (
+        stack("context_switch", "__schedule", "schedule", "0xdead"),
+        "stacks of tasks: kthreadd (pid 2, task 0xc69100): does not lead to where the kernel was "
+        "entered: context_switch < __schedule < schedule < 0xdead",
+    ),
     "a task whose memory is free": (
         slabs(lost_tasks=(KSWAPD,)),
         "slab caches: kswapd0 (pid 28, task 0xc6a200) is no allocated object of the cache of tasks",
@@ -221,6 +242,7 @@ def test_many_missing_lines_are_counted(evidence):
     assert len(found) == 6
 
 
+NEW_TASK = stack("ret_from_fork")
 ALLOWED: dict[str, tuple[KernelFacts, Trigger | None, tuple[str, ...]]] = {
     "a task that is being switched to": (
         cpu(1, running=KTHREADD.address, stack=("context_switch", "__schedule")),
@@ -232,6 +254,7 @@ ALLOWED: dict[str, tuple[KernelFacts, Trigger | None, tuple[str, ...]]] = {
         SYSRQ,
         CONSOLE,
     ),
+    "a task that has not run yet": (NEW_TASK, SYSRQ, CONSOLE),
     "a zone that is being changed": (zone(free_pages=10, changing=True), SYSRQ, CONSOLE),
     "a log that was too long for its buffer": (log(*LOG[3:]), SYSRQ, CONSOLE),
     "a line that did not come to the console": (

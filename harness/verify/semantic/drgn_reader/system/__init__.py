@@ -1,0 +1,1 @@
+"""Reads what witnesses of a running system tell: tasks, modules, mounts, sockets, cached files."""
