@@ -37,7 +37,7 @@ from harness.qemu.binary import find_qemu
 from harness.qemu.disk import Disk
 from harness.report.verdict import Result
 from harness.run import engine
-from harness.run.inputs import CrashInputs
+from harness.run.inputs.crash import CrashInputs
 from harness.run.phases import Phases
 from harness.run.plan import Plan, plan_of
 from harness.s390x.disk_layout import DiskLayout

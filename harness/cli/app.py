@@ -18,6 +18,7 @@ from harness.cli.commands import (
     scenario,
     schema,
     snapshot,
+    system,
     verify,
 )
 from harness.cli.commands.dump import group as dump
@@ -59,6 +60,7 @@ app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 app.add_typer(dump.app, name="dump")
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(system.app, name="system")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(schema.app, name="schema")
 app.add_typer(images.app, name="images")

@@ -42,7 +42,7 @@ def _complete_snapshot(incomplete: str) -> list[str]:
 
 def complete_dump_tool(incomplete: str) -> list[str]:
     """Names of dump tools, TOML files, and directories that may have some."""
-    from harness.run.dump_tool import NAMES, SUFFIX
+    from harness.run.inputs.dump_tool import NAMES, SUFFIX
 
     names = [name for name in NAMES if name.startswith(incomplete)]
     return names + _paths(incomplete, SUFFIX)

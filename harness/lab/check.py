@@ -9,7 +9,7 @@ from typing import Any, Self
 from harness.dump_tools.tool import DumpTool
 from harness.images.kernel.configuration import spoken
 from harness.lab.rules import NO_TOOL, Group, Rule, Severity, Target, Version, needs, rules
-from harness.run.dump_tool import ChosenTool
+from harness.run.inputs.dump_tool import ChosenTool
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.model import Dump
 

@@ -17,7 +17,7 @@ from harness.images.store import Store
 from harness.progress import Progress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
-from harness.run.dump_tool import ChosenTool
+from harness.run.inputs.dump_tool import ChosenTool
 from harness.run.plan import plan_of, plan_of_crash
 from harness.scenario.load import load
 

@@ -123,17 +123,29 @@ GIVEN_DISK = Function(
     Provider.GIVEN,
     "by the user: zipl, dump kernel, ramdisk and parmline are the disk's",
 )
+NETWORK = Function(
+    "network of the crashed system",
+    Provider.QEMU,
+    "user-mode, restricted: nothing but the harness reaches it, and only its SSH server",
+)
 PSW_RESTART = Function("the operator's PSW restart", Provider.QEMU, "QMP inject-nmi, CPU 0")
 
 
-def statement(load: Load, trigger: Trigger, *, given_disk: bool = False) -> list[dict[str, str]]:
-    """For ``verdict.json``: the functions that a run with this load and trigger needed."""
+def statement(
+    load: Load, trigger: Trigger, *, given_disk: bool = False, full: bool = False
+) -> list[dict[str, str]]:
+    """For ``verdict.json``: the functions that a run with this load and trigger needed.
+
+    ``full``: the crashed system is a full one, reached over SSH.
+    """
     functions = list(FUNCTIONS)
     functions += LOADED_FROM_DISK if load is Load.SCSI else LOADED_BY_QEMU
     if stop := STOPS.get(trigger.stopped):
         functions.append(stop)
     if trigger.restart:
         functions.append(PSW_RESTART)
+    if full:
+        functions.append(NETWORK)
     if given_disk:
         functions.append(GIVEN_DISK)
     return [function.to_json() for function in functions]

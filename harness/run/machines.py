@@ -29,16 +29,33 @@ from harness.machine.vector_checksum_probe import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
 from harness.qemu.spec import MachineSpec
-from harness.run.dump_tool import ChosenTool
 from harness.run.given_disk import DumpDisk
-from harness.run.inputs import CrashInputs, DumpInputs, wanted
+from harness.run.inputs import wanted
+from harness.run.inputs.crash import CrashInputs
+from harness.run.inputs.dump import DumpInputs
+from harness.run.inputs.dump_tool import ChosenTool
 from harness.run.plan import Plan
 from harness.scenario.model import Dump
+from harness.ssh.handshake import Login
 from harness.verify.evidence import Evidence
 from harness.verify.run_checks import CheckedRun, run_checks
 
-CrashSystem = Callable[[Booter, MachineSpec, Crash, Path, Mapping[str, Any], Path | None], Snapshot]
 OnConsole = Callable[[str], None]
+
+
+class CrashSystem(Protocol):
+    def __call__(
+        self,
+        booter: Booter,
+        spec: MachineSpec,
+        how: Crash,
+        directory: Path,
+        kernel: Mapping[str, Any],
+        system_disk: Path | None,
+        *,
+        login: Login | None,
+        direct: bool,
+    ) -> Snapshot: ...
 
 
 class MakesDumper(Protocol):
@@ -114,7 +131,7 @@ class Machines:
     dump_inputs: Callable[[Images, Plan], DumpInputs] = DumpInputs.prepare
     crash: CrashSystem = crash
     dumper: MakesDumper = Dumper
-    reipl: Callable[[Booter, Snapshot, bytes, Path], ReIplOutcome] = reipl
+    reipl: Callable[[Booter, Snapshot, bytes, Path, Login | None], ReIplOutcome] = reipl
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
     collect: Callable[[Path, Dump, Path, Progress, DumpDisk | None, Images], Collected] = collect
     verify: Callable[[Path], CheckedRun] = verify

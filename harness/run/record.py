@@ -131,4 +131,5 @@ def fidelity_of(plan: Plan) -> list[dict[str, str]]:
     """Which machine function is provided by whom in a run of ``plan``."""
     scenario = plan.scenario
     given = scenario.dump.disk is not None
-    return statement(scenario.crashed.load, plan.crash.trigger, given_disk=given)
+    crashed = scenario.crashed
+    return statement(crashed.load, plan.crash.trigger, given_disk=given, full=crashed.is_full)

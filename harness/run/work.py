@@ -24,12 +24,15 @@ from harness.progress import Progress
 from harness.qemu.binary import QemuBinary
 from harness.qemu.disk import Disk
 from harness.run.given_disk import DumpDisk, copy_given
-from harness.run.inputs import CrashInputs, DumpInputs, host_identity
+from harness.run.inputs.crash import CrashInputs
+from harness.run.inputs.dump import DumpInputs
+from harness.run.inputs.host import host_identity
 from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.run.record import Record
 from harness.run.used_disk.prepare import look_again, prepare
 from harness.scenario.used_disk import parse_answer
+from harness.ssh.handshake import Login
 from harness.verify.evidence import Evidence
 from harness.verify.run_checks import CheckedRun
 
@@ -59,6 +62,7 @@ class Work:
             machines.judges(store, progress, time_factor=plan.time_factor) if judges else None
         )
         self._disk = DumpDisk(plan.scenario.dump.layout, plan.scenario.dump.sector_size)
+        self._login: Login | None = None  # of a full system that this run crashes
         self.stored_as = ""  # the crash's name in the store, once it is there
 
     def crash_and_dump(self, *, fresh: bool) -> CheckedRun:
@@ -67,6 +71,7 @@ class Work:
             # for both systems, before anything boots: mistakes in the request show here
             self._images.provide(self._wanted())
             crash = self._machines.crash_inputs(self._images, self._plan)
+            self._login = crash.login
             dump = self._prepare_dump()
         self._describe(crash.identity(), dump.identity(), self._disk.identity)
         return self._dump_and_verify(self._crash(crash, fresh=fresh), dump)
@@ -122,11 +127,18 @@ class Work:
         return self._place(stored.open(name))
 
     def _new_crash(self, inputs: CrashInputs) -> Snapshot:
-        spec, how = inputs.spec(self._plan), self._plan.crash
+        spec, how = inputs.spec(self._plan), inputs.crash(self._plan)
         booter = self._booter("crash")
         directory, kernel = self._directory.crash, inputs.kernel
         snapshot = self._machines.crash(
-            booter, spec, how, directory, kernel.identity(), inputs.system_disk
+            booter,
+            spec,
+            how,
+            directory,
+            kernel.identity(),
+            inputs.system_disk,
+            login=inputs.login,
+            direct=inputs.direct,
         )
         kernel.require_unchanged()
         return snapshot
@@ -208,7 +220,8 @@ class Work:
         """Load the original system again, if the dump system asked for that."""
         if outcome.reipl_block is not None and snapshot.system_disk is not None:
             block = bytes.fromhex(outcome.reipl_block)
-            self._machines.reipl(self._booter("reipl"), snapshot, block, self._directory.reipl)
+            booter, directory = self._booter("reipl"), self._directory.reipl
+            self._machines.reipl(booter, snapshot, block, directory, self._login)
         elif outcome.outcome is Outcome.FINISHED:
             self._require_vector_checksum(snapshot, outcome)
 

@@ -4,54 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from harness import clock
 from harness.errors import UsageError
 from harness.evidence.directory import RunDirectory
-from harness.evidence.journal import Journal
 from harness.evidence.names import CONSOLE
 from harness.evidence.snapshot import Snapshot
-from harness.images.kernel.build import Kernel
-from harness.images.provide import Images
 from harness.images.store import Store
-from harness.machine.system.boot import Booter
 from harness.machine.system.crash import crash_booted
-from harness.machine.system.running import RunningSystem
 from harness.phase import Phase
 from harness.progress import NoProgress
-from harness.qemu.binary import find_qemu
-from harness.qemu.spec import MachineSpec
-from harness.run.inputs import CrashInputs
-from harness.run.phases import Phases
 from harness.run.plan import Plan
-
-
-@dataclass(frozen=True)
-class _Running:
-    """``power.close()`` ends QEMU."""
-
-    system: RunningSystem
-    booter: Booter
-    spec: MachineSpec
-    kernel: Kernel
-    boot_seconds: float
-    power: ExitStack
+from harness.run.system import Up, booted_system
 
 
 class CrashedSystem:
-    """A running system with its shell on the console, before the crash.
+    """A running system with its shell, before the crash: on its console, or over SSH.
 
     Every method raises HarnessError or a subclass: QemuDied if QEMU ends on its own, PhaseTimeout
     if a phase takes too long (``harness.run.phases``), UsageError after ``crash``.
     """
 
-    def __init__(self, plan: Plan, directory: Path, phases: Phases, running: _Running) -> None:
+    def __init__(self, plan: Plan, directory: Path, up: Up, power: ExitStack) -> None:
         self._plan, self._directory = plan, directory
-        self._phases = phases
-        self._running: _Running | None = running
+        self._phases, self._power = up.phases, power
+        self._running: Up | None = up
 
     @classmethod
     @contextmanager
@@ -63,19 +41,9 @@ class CrashedSystem:
         Its evidence goes to ``output``, which must be new or empty. Another thread calls
         ``on_line`` with each console line. Raises BuildError, and what ``Booter.booted`` raises.
         """
-        paths = RunDirectory.create(output)
-        progress = NoProgress()
-        with Journal(paths.journal) as journal, ExitStack() as power:
-            memory = plan.scenario.crashed.memory
-            phases = Phases(journal, progress, memory=memory, time_factor=plan.time_factor)
-            with phases.work(Phase.IMAGES):
-                inputs = CrashInputs.prepare(Images(store, progress), plan)
-            booter, spec = Booter(find_qemu(), phases, on_line), inputs.spec(plan)
-            started = clock.now()
-            system = power.enter_context(booter.booted(spec, paths.crash, inputs.system_disk))
-            boot_seconds = clock.now() - started
-            running = _Running(system, booter, spec, inputs.kernel, boot_seconds, power)
-            yield cls(plan, paths.crash, phases, running)
+        with ExitStack() as power:
+            up = power.enter_context(booted_system(plan, output, store, NoProgress(), on_line))
+            yield cls(plan, RunDirectory(output).crash, up, power)
 
     @property
     def console(self) -> str:
@@ -93,6 +61,20 @@ class CrashedSystem:
         with self._phases.phase(Phase.CRASH) as deadline:
             return system.shell.run(command, deadline).replace("\r\n", "\n").removesuffix("\n")
 
+    def put(self, local: Path, remote: str) -> None:
+        """Copy a file of this host into the system; raises HarnessError if that fails."""
+        system = self._up().system
+        self._phases.note("put", local=str(local), remote=remote)
+        with self._phases.phase(Phase.CRASH) as deadline:
+            system.shell.put(local, remote, deadline)
+
+    def get(self, remote: str, local: Path) -> None:
+        """Copy a file of the system to this host; raises HarnessError if that fails."""
+        system = self._up().system
+        self._phases.note("get", remote=remote, local=str(local))
+        with self._phases.phase(Phase.CRASH) as deadline:
+            system.shell.get(remote, local, deadline)
+
     def crash(self) -> Snapshot:
         """Crash the system with the marked trigger, and end QEMU; returns the snapshot for a dump.
 
@@ -103,17 +85,17 @@ class CrashedSystem:
             up.booter,
             up.system,
             up.spec,
-            self._plan.crash,
+            up.inputs.crash(self._plan),
             self._directory,
-            up.kernel.identity(),
+            up.inputs.kernel.identity(),
             up.boot_seconds,
         )
         self._running = None
-        up.power.close()
-        up.kernel.require_unchanged()
+        self._power.close()
+        up.inputs.kernel.require_unchanged()
         return Snapshot.create(self._directory, *remains)
 
-    def _up(self) -> _Running:
+    def _up(self) -> Up:
         if self._running is None:
             raise UsageError(
                 "the system has crashed already", hint="run commands before crash() is called"

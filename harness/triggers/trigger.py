@@ -98,4 +98,5 @@ PANIC_ON_HUNG_TASK = (
     sysctl("kernel.hung_task_timeout_secs", 1),
 )
 SHELL = "sh"  # the process that runs the command of nearly every trigger
-ZCRASH = ("insmod /zcrash.ko",)  # images/crash/zcrash
+MODULE_PATH = "/zcrash.ko"  # images/crash/zcrash
+ZCRASH = (f"insmod {MODULE_PATH}",)

@@ -36,7 +36,9 @@ def build(
 
     First the command checks what this host lacks. Then it fetches everything, and then compiles.
     """
-    from harness.run.inputs import CrashInputs, DumpInputs, wanted
+    from harness.run.inputs import wanted
+    from harness.run.inputs.crash import CrashInputs
+    from harness.run.inputs.dump import DumpInputs
     from harness.run.plan import plan_of
     from harness.scenario.load import load
 

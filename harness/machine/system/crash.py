@@ -28,7 +28,7 @@ from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
 from harness.ssh.handshake import Login
 from harness.triggers.system_kind import SystemKind
-from harness.triggers.trigger import SystemFile, Trigger
+from harness.triggers.trigger import MODULE_PATH, SystemFile, Trigger
 from harness.triggers.workloads import Workload
 
 
@@ -36,14 +36,16 @@ from harness.triggers.workloads import Workload
 class Crash:
     """How a system is crashed. ``content_seed``: the seed of content that it plants before.
 
-    ``trigger`` is in the form for ``system`` (``Trigger.on``).
-    ``witnesses``: whether it is asked what it looks like, just before.
+    ``trigger`` is in the form for ``system`` (``Trigger.on``). ``module`` is ``zcrash.ko`` for a
+    system that does not have it. ``witnesses``: whether it is asked what it looks like, just
+    before.
     """
 
     trigger: Trigger
     workload: Workload | None = None
     content_seed: int | None = None
     system: SystemKind = SystemKind.MINIMAL
+    module: Path | None = None
     witnesses: bool = False
 
     def identity(self) -> dict[str, Any]:
@@ -66,6 +68,8 @@ class Crash:
         for file in self.trigger.files:
             shell.put(_image_file(file), file.target, deadline)
             shell.run(f"chmod {file.mode:o} {file.target}", deadline)
+        if self.module is not None:
+            shell.put(self.module, MODULE_PATH, deadline)
         for command in self.trigger.setup:
             shell.run(command, deadline)
         if self.content_seed is not None:

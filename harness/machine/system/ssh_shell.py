@@ -14,7 +14,7 @@ from harness.machine.system.console import SystemConsole
 from harness.machine.system.watch import MachineWatch, SystemStopped
 from harness.phase import Phase
 from harness.printable import printable
-from harness.ssh.command import shown
+from harness.ssh.command import Completed, shown
 from harness.ssh.connection import SshConnection
 from harness.ssh.errors import ConnectionLost, NotInTime, NotYetUp
 from harness.ssh.handshake import Login
@@ -65,6 +65,11 @@ class SshShell(Closing):
             how = "a signal ended it" if done.status is None else f"status {done.status}"
             raise HarnessError(f"{what} failed in the system ({how}): {printable(said)}")
         return output
+
+    def completed(self, command: str, deadline: Deadline) -> Completed:
+        """How ``command`` ends, whatever its status, and its two outputs."""
+        run = self._connection.run
+        return self._while_up(shown(command), lambda: run(command, deadline), deadline)
 
     def send(self, command: str) -> None:
         self._waiting.send(command)

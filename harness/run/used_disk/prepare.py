@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from harness.dump.disk.look_for_files import look_for
 from harness.errors import HarnessError, UsageError
 from harness.evidence.known_files import KnownFile, KnownFiles
-from harness.run.dump_tool import ChosenTool
+from harness.run.inputs.dump_tool import ChosenTool
 from harness.run.used_disk.content import known_files, older_dumps
 from harness.run.used_disk.damage import damage
 from harness.run.used_disk.editor import Editor

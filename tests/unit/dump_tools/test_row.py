@@ -12,7 +12,7 @@ from harness.dump_tools.row import Row, recorded
 from harness.dump_tools.table import S390_TOOLS, TOOLS, UNKNOWN, ZFCPDUMP
 from harness.dump_tools.tool import End, Parameters, Said
 from harness.errors import UsageError
-from harness.run.dump_tool import ChosenTool
+from harness.run.inputs.dump_tool import ChosenTool
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.model import Dump
 

@@ -17,7 +17,7 @@ from harness.images.kernel.spec import KernelSpec, Role, driver_of
 from harness.images.provide import EXPORT_NAMES, Images
 from harness.images.store import Built, Store
 from harness.progress import NoProgress
-from harness.run.inputs import DumpInputs
+from harness.run.inputs.dump import DumpInputs
 from harness.run.plan import plan_of
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat

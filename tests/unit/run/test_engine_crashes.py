@@ -21,7 +21,7 @@ from harness.progress import NoProgress
 from harness.qemu.binary import QemuBinary
 from harness.report.verdict import Result
 from harness.run import engine
-from harness.run.inputs import CrashInputs
+from harness.run.inputs.crash import CrashInputs
 from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.scenario.load import load
@@ -47,7 +47,9 @@ class Played:
         kernel = Kernel(self.image, "6.12", sha256(self.image), "given")
         return CrashInputs(kernel, Built("initramfs", "0" * 20, self.image.parent, {}), None)
 
-    def crash(self, booter: Any, spec: Any, how: Any, directory: Path, kernel: Any, disk: Any):
+    def crash(
+        self, booter: Any, spec: Any, how: Any, directory: Path, kernel: Any, disk: Any, **_: Any
+    ):
         self.crashes += 1
         if self.changes_meanwhile:
             self.image.write_bytes(b"built again")

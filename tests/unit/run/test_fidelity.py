@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.run.fidelity import FUNCTIONS, Provider, statement
+from harness.run.fidelity import FUNCTIONS, NETWORK, Provider, statement
 from harness.scenario.crashed import Load
 from harness.triggers.table import TRIGGERS
 from harness.triggers.trigger import Stopped
@@ -86,3 +86,10 @@ def test_a_system_that_asks_for_its_dump_is_stopped_by_nobody(trigger):
 @pytest.mark.parametrize("trigger", [name for name, each in TRIGGERS.items() if each.restart])
 def test_a_psw_restart_is_named(trigger):
     assert said(Load.SCSI, trigger)[RESTART]["provider"] == Provider.QEMU
+
+
+def test_only_a_full_system_is_said_to_have_a_network():
+    plain = statement(Load.DIRECT, TRIGGERS["sysrq-c"])
+    full = statement(Load.DIRECT, TRIGGERS["sysrq-c"], full=True)
+    assert NETWORK.to_json() in full
+    assert [each for each in full if each not in plain] == [NETWORK.to_json()]

@@ -16,8 +16,8 @@ from harness.evidence.names import DUMP
 from harness.images.provide import Images
 from harness.images.store import Store
 from harness.progress import NoProgress
-from harness.run.dump_tool import ChosenTool
 from harness.run.given_disk import copy_given
+from harness.run.inputs.dump_tool import ChosenTool
 from harness.run.machines import collect
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.zipl import cksm

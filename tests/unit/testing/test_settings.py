@@ -20,6 +20,7 @@ from harness.images.kernel.build import Kernel
 from harness.images.store import Store, sha256
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
+from harness.run import system as run_system
 from harness.run.plan import Plan
 from harness.scenario.load import load
 from harness.scenario.model import SECTIONS, Dump, section_of
@@ -203,7 +204,7 @@ class TestCrashedSystem:
                 pass
 
             @contextmanager
-            def booted(self, spec, directory, system_disk):
+            def booted(self, spec, directory, system_disk, *, login, direct):
                 directory.mkdir()
                 (directory / "console.log").write_text("booting\n")
                 power.append("on")
@@ -214,7 +215,8 @@ class TestCrashedSystem:
         image.write_bytes(b"kernel")
 
         class FakeInputs:
-            system_disk = None
+            system_disk = login = None
+            direct = False
             kernel = Kernel(image, "6.12", sha256(image), "given")
 
             @classmethod
@@ -224,14 +226,17 @@ class TestCrashedSystem:
             def spec(self, plan):
                 return None
 
+            def crash(self, plan):
+                return plan.crash
+
         def crash_booted(booter, system, spec, how, directory, kernel, boot_seconds):
             (directory / "ram.img").write_bytes(b"memory")
             facts = {"memory": 6, "created": "2026", "cpu_model": "max", "kernel": kernel}
             return (make_cpu(1),), {**facts, "trigger": how.trigger.name}
 
-        monkeypatch.setattr(crashed_system, "Booter", FakeBooter)
-        monkeypatch.setattr(crashed_system, "CrashInputs", FakeInputs)
-        monkeypatch.setattr(crashed_system, "find_qemu", lambda: None)
+        monkeypatch.setattr(run_system, "Booter", FakeBooter)
+        monkeypatch.setattr(run_system, "CrashInputs", FakeInputs)
+        monkeypatch.setattr(run_system, "find_qemu", lambda: None)
         monkeypatch.setattr(crashed_system, "crash_booted", crash_booted)
         store = Store(tmp_path / "store", NoProgress())
         plan = Plan("test", load("panic"))

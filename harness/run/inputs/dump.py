@@ -1,19 +1,14 @@
-"""Prepare the images that a plan needs; and their identities for the verdict."""
+"""The images of the dump system, and their identities for the verdict."""
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from harness import __version__
 from harness.dump_tools.tool import DumpTool
 from harness.errors import UsageError
 from harness.host.paths import require_file
 from harness.images.debian.packages import FILE_SYSTEMS, FOR_ALL_IMAGES, zipl_set
-from harness.images.disk import DISK
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
 from harness.images.kernel.spec import reading_kernel
@@ -21,76 +16,11 @@ from harness.images.needs import Wanted
 from harness.images.provide import Images
 from harness.images.store import Built
 from harness.images.zipl.choice import is_path
-from harness.qemu.binary import QemuBinary
-from harness.qemu.spec import MachineSpec
-from harness.run.dump_tool import ChosenTool
+from harness.run.inputs.dump_tool import ChosenTool
 from harness.run.plan import Plan
-from harness.scenario.crashed import Load
 from harness.scenario.model import Dump
 
 _RDINIT = "rdinit="  # the kernel's parameter that names another program than /init
-
-
-@dataclass(frozen=True)
-class CrashInputs:
-    """The images of the crashed system."""
-
-    kernel: Kernel
-    initramfs: Built
-    disk: Built | None
-
-    @staticmethod
-    def wanted(plan: Plan) -> Wanted:
-        """What they are built of."""
-        crashed = plan.scenario.crashed
-        kernels = () if crashed.kernel else (crashed.kernel_spec,)
-        return Wanted(kernels, FOR_ALL_IMAGES, machine=True)
-
-    @classmethod
-    def prepare(cls, images: Images, plan: Plan) -> CrashInputs:
-        """Build, or take from the store; raises BuildError, HostError or UsageError."""
-        plan.crash.identity()  # a mistake in the workload shows here
-        images.provide(cls.wanted(plan))
-        crashed = plan.scenario.crashed
-        kernel = images.crashed_kernel(crashed.kernel, crashed.vmlinux, crashed.kernel_spec)
-        initramfs = images.crashed_initramfs(kernel, with_content=crashed.content is not None)
-        disk = None
-        if crashed.load is Load.SCSI:
-            disk = images.system_disk(kernel, initramfs, plan.parmline)
-        return cls(kernel, initramfs, disk)
-
-    def spec(self, plan: Plan) -> MachineSpec:
-        """The machine; QEMU itself loads the system, unless there is a disk to IPL."""
-        crashed = plan.scenario.crashed
-        return MachineSpec(
-            memory=crashed.memory,
-            cpus=crashed.smp,
-            cpu_model=crashed.cpu_model,
-            kernel=self.kernel.image,
-            initrd=self.initramfs.path / IMAGE,
-            append=plan.parmline,
-        )
-
-    @property
-    def system_disk(self) -> Path | None:
-        return None if self.disk is None else self.disk.path / DISK
-
-    def digests(self, binary: QemuBinary) -> dict[str, str]:
-        """Digests that identify this crashed system in this QEMU."""
-        digests = {
-            "kernel": self.kernel.sha256,
-            "initramfs": self.initramfs.key,
-            "qemu": binary.identity(),
-        }
-        return digests if self.disk is None else digests | {"disk": self.disk.key}
-
-    def identity(self) -> dict[str, Any]:
-        """JSON: digests and versions."""
-        return {
-            "crashed kernel": self.kernel.identity(),
-            "crashed initramfs": self.initramfs.key,
-            "crashed system's disk": None if self.disk is None else self.disk.key,
-        }
 
 
 @dataclass(frozen=True)
@@ -177,21 +107,3 @@ def _ramdisk(images: Images, dump: Dump, tool: DumpTool, parameters: str) -> Bui
             hint="choose a file system layout, such as --disk-layout ext4",
         )
     return None
-
-
-def wanted(plan: Plan) -> Wanted:
-    """What both systems of a plan are built of, to check before either is built."""
-    return CrashInputs.wanted(plan) | DumpInputs.wanted(plan)
-
-
-def host_identity(binary: QemuBinary) -> dict[str, Any]:
-    """JSON: the versions of the host and its programs."""
-    return {
-        "harness": __version__,
-        "QEMU": binary.release,
-        "QEMU's sandbox": "on" if binary.sandbox else "none: this QEMU has none, or not here",
-        "qemu.qmp": version("qemu.qmp"),
-        "drgn": version("drgn"),
-        "Python": platform.python_version(),
-        "host": f"{platform.system()} {platform.release()} {platform.machine()}",
-    }
