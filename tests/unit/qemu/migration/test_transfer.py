@@ -30,7 +30,8 @@ class FakeQemu:
         self._statuses = [*statuses] or [{"status": "completed"}]
         self._silent = silent
         self._lent: dict[str, socket.socket] = {}
-        self._keep: list[socket.socket] = []
+        self._copies: list[threading.Thread] = []
+        self._kept: socket.socket | None = None
         self.asked: list[str] = []
         self.loaded = b""
         self._thread = threading.Thread(target=self._serve)
@@ -38,8 +39,14 @@ class FakeQemu:
 
     def join(self) -> None:
         self._thread.join()
-        for sock in self._keep:
-            sock.close()
+        self.finish()
+        if self._kept is not None:
+            self._kept.close()
+
+    def finish(self) -> None:
+        """Until every state has gone."""
+        for copy in self._copies:
+            copy.join()
 
     def _serve(self) -> None:
         with self._peer, suppress(OSError):
@@ -68,10 +75,10 @@ class FakeQemu:
 
     def _migrate(self, sock: socket.socket, incoming: bool) -> None:
         if self._silent:
-            self._keep.append(sock)
+            self._kept = sock
             return
-        self._keep.append(sock)
-        threading.Thread(target=self._copy, args=(sock, incoming)).start()
+        self._copies.append(threading.Thread(target=self._copy, args=(sock, incoming)))
+        self._copies[-1].start()
 
     def _copy(self, sock: socket.socket, incoming: bool) -> None:
         with sock:
@@ -101,9 +108,7 @@ def test_a_state_arrives_whole():
     qemu = FakeQemu()
     with monitored(qemu) as monitor:
         load_state(monitor, STATE, Deadline(SECONDS))
-        for thread in threading.enumerate():
-            if thread.name.endswith("(_copy)"):
-                thread.join()
+        qemu.finish()
     assert qemu.loaded == STATE
 
 
