@@ -7,13 +7,11 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from drgn import Object, Program, offsetof
-from drgn.helpers.linux.mm import follow_phys
+from drgn import Object, offsetof
 from drgn.helpers.linux.pid import find_task
 from drgn.helpers.linux.slab import find_slab_cache
 
@@ -23,6 +21,7 @@ from harness.dump.reader import Dump, Segment
 from harness.s390x.cpu import CpuState
 from harness.verify.semantic.drgn_reader.__main__ import READERS
 from harness.verify.semantic.drgn_reader.target import open_kernel
+from tests.support.dumps.victim import Victim, vmlinux_of
 
 pytestmark = pytest.mark.e2e
 
@@ -74,34 +73,6 @@ def test_the_stack_leads_to_where_it_crashed(crashes, trigger):
     task, function = CRASHES[trigger]
     (note,) = [note for note in check["notes"] if f" < {function} < " in note]
     assert f", {task} (pid " in note
-
-
-def vmlinux_of(evidence: Path) -> Path:
-    machine = json.loads((evidence / "crash/machine.json").read_bytes())
-    return Path(machine["kernel"]["vmlinux"]["path"])
-
-
-@dataclass(frozen=True)
-class Victim:
-    """A copy of a run's evidence, and its kernel before the damage."""
-
-    evidence: Path
-    dump: ElfDump
-    program: Program
-
-    def overwrite(self, what: Object, content: bytes, at: int = 0) -> None:
-        """All offsets in the dump of the byte ``at`` bytes behind the start of ``what``."""
-        assert what.address_ is not None
-        kernel = self.program["init_mm"].address_of_()
-        physical = int(follow_phys(kernel, what.address_ + at))
-        self.overwrite_physical(physical, content)
-
-    def overwrite_physical(self, physical: int, content: bytes) -> None:
-        with (self.evidence / "dump/dump").open("r+b") as file:
-            for load in self.dump.layout.loads:
-                if load.paddr <= physical < load.paddr + load.size:
-                    file.seek(load.offset + physical - load.paddr)
-                    file.write(content)
 
 
 @pytest.fixture
