@@ -25,6 +25,8 @@ KIND = "system-debian"
 KEY, PASSWORD, HOST_KEY = "id_ed25519", "password", "ssh_host_ed25519_key.pub"
 # where the root is, the console, and that a panic is not the end
 PARMLINE = f"root=PARTUUID={PARTUUID} console=ttysclp0 panic=0"
+# the initramfs looks at target 0 only: images/system/root, zharness-scan
+SCAN = "scsi_mod.scan=manual"
 MOST_PARMLINE = 895  # bytes: COMMAND_LINE_SIZE of older kernels without its end (asm/setup.h)
 SECONDS = 600.0
 _OWN_KERNEL = "vmlinuz-zharness"
@@ -98,7 +100,8 @@ def debian_system(store: Store, progress: Progress, spec: SystemSpec) -> DebianS
     BuildError if they cannot be configured, or zipl fails.
     """
     spec.check()
-    parmline = f"{PARMLINE} {spec.parmline}".strip()
+    scan = SCAN if spec.kernel is None else ""  # a kernel of one's own has no initramfs
+    parmline = " ".join(filter(None, (PARMLINE, scan, spec.parmline)))
     _require_parmline(parmline)
     root = system_root(store, progress, spec.all_packages, spec.size)
 

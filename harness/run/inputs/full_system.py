@@ -20,7 +20,7 @@ from harness.images.kernel.vmlinux import Vmlinux
 from harness.images.needs import Wanted
 from harness.images.provide import Images
 from harness.images.store import sha256
-from harness.images.system.debian import DebianSystem, debian_system
+from harness.images.system.debian import PARMLINE, DebianSystem, debian_system
 from harness.images.system.spec import SUITE, GuestFile, SystemSpec
 from harness.scenario.crashed import Crashed, Load, Ssh
 from harness.scenario.fields import parse_file_into
@@ -88,6 +88,7 @@ def _debian(images: Images, crashed: Crashed, parmline: str, *, with_module: boo
         spec = replace(spec, kernel=own, parmline=parmline)
     system = debian_system(images.store, images.progress, spec)
     kernel = own or _of_distribution(images, crashed, system, suite, with_module=with_module)
+    root = system.root_parmline if own is None else PARMLINE  # without an initramfs
     digests = {"disk": system.built.key, "host key": system.host_key}
     if with_module and kernel.module is not None:
         digests["module"] = sha256(kernel.module)
@@ -95,7 +96,7 @@ def _debian(images: Images, crashed: Crashed, parmline: str, *, with_module: boo
         system.disk,
         kernel,
         None if own is not None else system.initrd,
-        f"{system.root_parmline} {parmline}" if direct else system.root_parmline,
+        f"{root} {parmline}" if direct else system.root_parmline,
         direct,
         Login("root", system.key, system.host_key),
         digests,

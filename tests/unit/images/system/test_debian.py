@@ -16,7 +16,7 @@ from harness.images.initramfs import cpio
 from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store, sha256
 from harness.images.system import guest, packages, root
-from harness.images.system.debian import PARMLINE, DebianSystem, debian_system
+from harness.images.system.debian import PARMLINE, SCAN, DebianSystem, debian_system
 from harness.images.system.root_disk import PARTUUID
 from harness.images.system.spec import GuestFile, SystemSpec
 from harness.progress import NoProgress
@@ -115,7 +115,7 @@ def test_a_system_and_what_reaches_it(played: Played, store: Store) -> None:
     assert made.initrd is not None
     assert made.initrd.read_bytes() == b"initramfs"
     assert made.packages == {"base-passwd": "1.0-1", "linux-image": "1.0-1"}
-    assert made.root_parmline == PARMLINE
+    assert made.root_parmline == f"{PARMLINE} {SCAN}"
     assert made.disk.stat().st_size == SMALL.size
     key = KeyPair.read(made.key)
     assert made.key.stat().st_mode & 0o077 == 0
@@ -140,9 +140,9 @@ def test_a_new_parmline_configures_nothing_again(played: Played, store: Store) -
     system(store)
     made = system(store, replace(SMALL, parmline="nosmt quiet"))
     assert played.jobs == ["configure", "install", "install"]
-    assert made.root_parmline == f"{PARMLINE} nosmt quiet"
+    assert made.root_parmline == f"{PARMLINE} {SCAN} nosmt quiet"
     zipl = played.payload["etc/zipl.conf"][0].decode()
-    assert f'parameters = "{PARMLINE} nosmt quiet"' in zipl
+    assert f'parameters = "{PARMLINE} {SCAN} nosmt quiet"' in zipl
     assert "ramdisk = /boot/initrd.img" in zipl
 
 
