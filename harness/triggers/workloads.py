@@ -80,8 +80,10 @@ def _spin(cpus: str) -> str:
     )
 
 
-# the time that the first of these processes has computed: proc_pid_stat(5), field 14, utime
-_SPUN = "awk '{print $14}' /proc/$(pgrep -of 'while :; do :; done')/stat"
+# ticks that the last of these processes has computed: proc_pid_stat(5), utime
+_SPUN = "awk '{print $14}' /proc/$!/stat"
+# ticks that all processes have computed: proc_stat(5), user
+_COMPUTED = "awk '/^cpu / {print $2}' /proc/stat"
 
 
 def _script(name: str, summary: str, **more: Any) -> Workload:
@@ -104,7 +106,7 @@ WORKLOADS = {
             # kernel messages on the console, and all output after them, would wait for a timer
             # of the CPU that takes no interruptions (drivers/s390/char/sclp_vt220.c)
             f"{VACATE_LAST_CPU}; " + _spin("last") + f"dmesg -n 1; usleep 300000; {LOCK_LAST_CPU}",
-            _SPUN,
+            _COMPUTED,
             systems=MINIMAL,
             cpus=2,
         ),

@@ -116,6 +116,7 @@ def boot_full(
         try:
             if session is not None:
                 session.settle(deadline)
+            watch.look()  # it may have stopped since it let us in
             return SshShell(connection, console, watch)
         except BaseException:
             connection.close()

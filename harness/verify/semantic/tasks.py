@@ -16,6 +16,7 @@ _SWITCHING = {"__schedule", "__switch_to"}
 # a task that does not run has called one of these; context_switch() is inlined
 _SWITCHED, _INNER = {"__schedule", "__switch_to"}, 3
 # a task that has not run yet continues here, and every thread of the kernel began here
+_ASLEEP = frozenset("SDIT")  # as in proc_pid_stat(5)
 _NEW = {"ret_from_fork", "__ret_from_fork", "kernel_thread_starter"}
 # arch/s390/kernel/entry.S: what the new PSWs of the lowcore lead to
 _ENTRIES = _NEW | {
@@ -50,9 +51,14 @@ def check_tasks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
 
 
 def check_stacks(facts: KernelFacts, _: Evidence) -> Iterator[str]:
-    """The stack of a task that waits must lead from the scheduler to the kernel's entry."""
+    """The stack of a task that sleeps must lead from the scheduler to the kernel's entry.
+
+    Of one that is ready to run, the kernel may be about to make its first stack frame.
+    """
     assert facts.stacks is not None
     for stack in facts.stacks:
+        if stack.state not in _ASLEEP:
+            continue
         where, shown = f"stacks of tasks: {stack.task}", " < ".join(stack.functions[:_SHOWN])
         if _NEW.isdisjoint(stack.functions[:1]) and _SWITCHED.isdisjoint(stack.functions[:_INNER]):
             yield f"{where}: does not wait in the scheduler: {shown or 'nothing is on its stack'}"

@@ -403,7 +403,8 @@ def test_the_dump_that_is_no_kernel_is_a_finding_for_each_part(tmp_path):
     result = checked(run.write(tmp_path / "run"))
     assert not result.passed
     assert {message.partition(":")[0] for message in messages(result)} == {
-        *("CPUs", "kernel log", "UTS names", "task list", "free lists", "slab caches")
+        *("CPUs", "kernel log", "UTS names", "task list", "stacks of tasks", "free lists"),
+        "slab caches",
     }
 
 

@@ -37,7 +37,7 @@ def test_faults_and_what_is_unknown_come_through():
 import json
 print(json.dumps({"faults": {"cpus": "FaultError: x", "log": "y"}}))
 print(json.dumps({"unknown": {"zones": "AttributeError: z"}}))
-print(json.dumps({"faults": {"names": "a", "tasks": "b", "slabs": "c"}}))
+print(json.dumps({"faults": {"names": "a", "tasks": "b", "slabs": "c", "stacks": "d"}}))
 """
     )
     assert facts.faults["cpus"] == "FaultError: x"
