@@ -234,7 +234,7 @@ def _refusals(architecture: str, suite: str) -> Iterator[None]:
     try:
         yield
     except BuildError as error:
-        if _NO_SUITE in error.message:
+        if _NO_SUITE in error.message and suite not in SUITES:
             raise UsageError(
                 f"Debian's archive has no suite '{suite}'",
                 hint=did_you_mean(suite, SUITES) or f"such as {', '.join(SUITES)}",

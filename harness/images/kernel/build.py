@@ -48,12 +48,13 @@ class Kernel:
 
     def identity(self) -> dict[str, Any]:
         """JSON: what identifies this kernel, and where its vmlinux is."""
+        modules = {} if self.module is None else {"modules": str(self.module.parent)}
         return {
             "release": self.release,
             "sha256": self.sha256,
             "origin": self.origin,
             "vmlinux": None if self.vmlinux is None else self.vmlinux.to_json(),
-            "modules": None if self.module is None else str(self.module.parent),
+            **modules,
         }
 
     def require_unchanged(self) -> None:

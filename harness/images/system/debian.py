@@ -12,9 +12,10 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.files import sparse
+from harness.images.disk import DISK
 from harness.images.store import Built, Store, sha256
 from harness.images.system.guest import Job
-from harness.images.system.root import DISK, INITRD, KERNEL, guest_of, system_root
+from harness.images.system.root import INITRD, KERNEL, guest_of, system_root
 from harness.images.system.root_disk import PARTUUID
 from harness.images.system.settings import own_files
 from harness.images.system.spec import SystemSpec

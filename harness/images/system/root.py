@@ -13,6 +13,7 @@ from harness import clock
 from harness.errors import BuildError, UsageError
 from harness.images.command import Tools
 from harness.images.debian.packages import describe
+from harness.images.disk import DISK
 from harness.images.initramfs.build import IMAGE, initramfs
 from harness.images.store import Built, Store
 from harness.images.system.database import unpack, write_database
@@ -26,7 +27,7 @@ from harness.images.system.tree import Tree
 from harness.progress import Progress
 
 KIND = "system-root"
-DISK, KERNEL, INITRD, GUEST = "disk.img", "vmlinuz", "initrd.img", "guest.gz"
+KERNEL, INITRD, GUEST = "vmlinuz", "initrd.img", "guest.gz"
 MIB = 1 << 20
 # two minutes on an idle host with two cores; a busy one may take several times as long
 _SECONDS, _SECONDS_EACH = 900.0, 10.0

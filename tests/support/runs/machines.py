@@ -76,7 +76,10 @@ class PlayedMachines:
             digests=lambda binary: {"kernel": "k", "qemu": binary.identity()},
             kernel=SimpleNamespace(identity=lambda: "k", require_unchanged=lambda: None),
             spec=lambda plan: None,
+            crash=lambda plan: plan.crash,
             system_disk=None,
+            login=None,
+            direct=False,
         )
 
     def dump_inputs(self, images: object, plan: Plan) -> SimpleNamespace:
@@ -87,7 +90,7 @@ class PlayedMachines:
             identity=lambda: {"dump kernel": {"release": "d"}}, disk=disk, tool=tool
         )
 
-    def crash(self, booter, spec, how, directory, kernel, system_disk) -> Snapshot:
+    def crash(self, booter, spec, how, directory, kernel, system_disk, **_) -> Snapshot:
         for phase in ("boot", "crash", "snapshot"):
             with booter.phases.phase(Phase(phase)):
                 if phase == "snapshot":
@@ -124,7 +127,7 @@ class PlayedMachines:
 
         return SimpleNamespace(dump=dump)
 
-    def reipl(self, booter, snapshot, block, directory) -> None:
+    def reipl(self, booter, snapshot, block, directory, login) -> None:
         assert block == bytes.fromhex(ASKED)
         assert Collected.load(directory.parent / "dump"), "the dump first: this may fail"
         with booter.phases.phase(Phase.REIPL):

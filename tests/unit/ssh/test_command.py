@@ -128,7 +128,8 @@ def test_who_waits_may_give_up_and_the_connection_ends(serving, connected):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(st.text(max_size=200))
 def test_messages_are_one_line_whatever_the_command_is(serving_once, text: str):
-    with pytest.raises(NotInTime) as raised:
+    # the connection may be closed with the first that is late
+    with pytest.raises((NotInTime, ConnectionLost)) as raised:
         serving_once.run(text, Deadline(0.0))
     assert raised.value.message.isprintable()
 
