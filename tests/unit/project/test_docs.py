@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_command_shown_is_valid(line):
         assert words[0] in command.commands, line
         command = command.commands[words.pop(0)]
     options = {name for parameter in command.params for name in parameter.opts}
-    for word in words:
+    for word in takewhile(lambda word: word != "--", words):  # behind it is another command
         if word.startswith("-"):
             assert word in options, line
     assert context is not None
