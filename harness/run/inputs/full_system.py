@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.dump.given_disk.image import copy_image, in_qcow2
 from harness.errors import EvidenceError, UsageError
+from harness.host.fault import unusable
 from harness.host.paths import require_file
 from harness.images.debian.debug_symbols import debug_vmlinux
 from harness.images.debian.kernel import DebianKernel
@@ -20,13 +21,14 @@ from harness.images.kernel.vmlinux import Vmlinux
 from harness.images.needs import Wanted
 from harness.images.provide import Images
 from harness.images.store import sha256
-from harness.images.system.debian import PARMLINE, DebianSystem, debian_system
+from harness.images.system.debian import PARMLINE, DebianSystem
 from harness.images.system.spec import SUITE, GuestFile, SystemSpec
 from harness.scenario.crashed import Crashed, Load, Ssh
 from harness.scenario.fields import parse_file_into
 from harness.ssh.handshake import Login
 
 _UNKNOWN = "unknown"
+_MOST_KEY = 1 << 14  # characters of a line with a public key
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _debian(images: Images, crashed: Crashed, parmline: str, *, with_module: boo
     spec = SystemSpec(suite, crashed.packages, files, crashed.first_boot)
     if not direct:  # the disk has them; QEMU's own loader takes them from the plan
         spec = replace(spec, kernel=own, parmline=parmline)
-    system = debian_system(images.store, images.progress, spec)
+    system = images.full_system(spec)
     kernel = own or _of_distribution(images, crashed, system, suite, with_module=with_module)
     root = system.root_parmline if own is None else PARMLINE  # without an initramfs
     digests = {"disk": system.built.key, "host key": system.host_key}
@@ -172,5 +174,8 @@ def _host_key(text: str) -> str:
         return text
     path = Path(text).expanduser()
     require_file(path, "SSH host key")
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    return lines[0].strip()
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.readline(_MOST_KEY).strip()
+    except OSError as error:
+        raise unusable(f"SSH host key {path}", error) from error

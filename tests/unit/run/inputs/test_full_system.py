@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +29,7 @@ HOST_KEY = "ssh-ed25519 AAAAC3Nz"
 class FakeImages:
     def __init__(self, root: Path) -> None:
         self.store, self.progress = Store(root / "store", NoProgress()), NoProgress()
+        self.full_system: Callable[[SystemSpec], DebianSystem]
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def images(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[SystemSpec]:
+def built(tmp_path: Path, images: Any, monkeypatch: pytest.MonkeyPatch) -> list[SystemSpec]:
     """What was asked for; each time the same system comes."""
     asked: list[SystemSpec] = []
     path = tmp_path / "system"
@@ -44,7 +46,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[SystemSpec]:
     (path / "vmlinuz").write_bytes(b"kernel")
     KeyPair.make().write(path / "key")
 
-    def debian_system(store: Store, progress: object, spec: SystemSpec) -> DebianSystem:
+    def made(spec: SystemSpec) -> DebianSystem:
         asked.append(spec)
         return DebianSystem(
             disk=path / "disk.img",
@@ -61,7 +63,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[SystemSpec]:
     def foreign_kernel(image: Path) -> Kernel:
         return Kernel(image, "6.1.0", sha256(image), str(image))
 
-    monkeypatch.setattr(full_system, "debian_system", debian_system)
+    images.full_system = made
     monkeypatch.setattr(full_system, "foreign_kernel", foreign_kernel)
     return asked
 
