@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from harness.errors import EvidenceError, OverrideError, UsageError
 from harness.evidence.snapshot import FORMAT, Snapshot
 from harness.files.json_file import as_model
 from harness.files.plain_file import is_there
+from harness.images.system.spec import GuestFile
 from harness.images.zipl.choice import is_path
 from harness.machine.system.crash import Crash
 from harness.scenario.crashed import IN_IMAGE, Load
 from harness.scenario.faults import located_fault
-from harness.scenario.fields import file_into, parse_file_into
 from harness.scenario.load import SUFFIX, split_cell
 from harness.scenario.model import FOUND_ON_DISK, OF_DISK, OPTIONS, Scenario
 from harness.schema_words import first_fault
@@ -153,8 +153,8 @@ def rooted(path: str) -> str:
 
 def _root_system(crashed: dict[str, Any]) -> None:
     """Make the paths of a full system's files valid in any working directory, in place."""
-    files = [parse_file_into(each) for each in crashed["files"]]
-    crashed["files"] = [file_into(rooted(str(host)), guest) for host, guest in files]
+    files = map(GuestFile.parse, crashed["files"])
+    crashed["files"] = [str(replace(file, source=Path(rooted(str(file.source))))) for file in files]
     crashed["disk"] = crashed["disk"] and rooted(crashed["disk"])
     if (ssh := crashed["ssh"]) is not None:
         ssh["key"], ssh["host_key"] = rooted(ssh["key"]), rooted(ssh["host_key"])

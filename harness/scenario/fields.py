@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from harness.errors import UsageError
 from harness.images.kernel import configuration
+from harness.images.system.spec import GuestFile
 from harness.images.zipl.choice import require_choice
 from harness.s390x.zipl import SECTOR_SIZES
 from harness.scenario.options import Written
@@ -58,32 +59,13 @@ def _zipl(choice: str) -> str:
 
 
 _SUITE = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_ARROW = " => "
-
-
-def parse_file_into(text: str) -> tuple[Path, PurePosixPath]:
-    """``HOST-PATH => GUEST-PATH`` as its two parts; raises ValueError."""
-    host, arrow, guest = text.rpartition(_ARROW)
-    if not arrow or not host:
-        raise ValueError(f"'{text}' is not of the form 'HOST-PATH{_ARROW}GUEST-PATH'")
-    path = PurePosixPath(guest)
-    if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/"):
-        raise ValueError(f"'{guest}' is no absolute path of a file, without '..'")
-    if not guest.isprintable():
-        raise ValueError("the path in the guest has a character that cannot be printed")
-    return Path(host), path
-
-
-def file_into(host: str, guest: PurePosixPath) -> str:
-    """The inverse of :func:`parse_file_into`."""
-    return f"{host}{_ARROW}{guest}"
 
 
 def _file_into(text: str) -> str:
     try:
-        parse_file_into(text)
-    except ValueError as error:
-        raise refusal(str(error)) from None
+        GuestFile.parse(text)
+    except UsageError as error:
+        raise refusal(f"{error.message}; {error.hint}") from None
     return text
 
 

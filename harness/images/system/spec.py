@@ -14,6 +14,7 @@ from harness.host.paths import require_file
 from harness.images.debian.apt import SUITES
 from harness.images.kernel.build import Kernel
 from harness.images.system.packages import SystemPackages
+from harness.printable import printable
 
 SUITE = "bookworm"
 SIZE = 2 << 30
@@ -43,10 +44,11 @@ class GuestFile:
     def __post_init__(self) -> None:
         """Raises UsageError for a place that is none, or that the kernel makes."""
         path = self.target
-        if not path.is_absolute() or ".." in path.parts or not path.name:
+        odd = ".." in path.parts or not path.name or not str(path).isprintable()
+        if odd or not path.is_absolute():
             raise UsageError(
-                f"'{path}' is no place for {self.source} in the system",
-                hint="name an absolute path without ..",
+                f"'{printable(str(path))}' is no place for {self.source} in the system",
+                hint="name an absolute path without .. and control characters",
             )
         if path.parts[1] in ("proc", "sys", "dev", "run", "tmp"):
             raise UsageError(
@@ -57,6 +59,10 @@ class GuestFile:
     def require(self) -> None:
         """Raises UsageError unless the host has the file, HostError if that is not known."""
         require_file(self.source, "file")
+
+    def __str__(self) -> str:
+        """As ``parse`` reads it."""
+        return f"{self.source} {_ARROW} {self.target}"
 
     @property
     def mode(self) -> int:

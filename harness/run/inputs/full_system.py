@@ -24,7 +24,6 @@ from harness.images.store import sha256
 from harness.images.system.debian import PARMLINE, DebianSystem
 from harness.images.system.spec import SUITE, GuestFile, SystemSpec
 from harness.scenario.crashed import Crashed, Load, Ssh
-from harness.scenario.fields import parse_file_into
 from harness.ssh.handshake import Login
 
 _UNKNOWN = "unknown"
@@ -84,7 +83,7 @@ def _debian(images: Images, crashed: Crashed, parmline: str, *, with_module: boo
             )
     direct = crashed.load is Load.DIRECT
     suite = crashed.suite or SUITE
-    files = tuple(GuestFile(*parse_file_into(each)) for each in crashed.files)
+    files = tuple(map(GuestFile.parse, crashed.files))
     spec = SystemSpec(suite, crashed.packages, files, crashed.first_boot)
     if not direct:  # the disk has them; QEMU's own loader takes them from the plan
         spec = replace(spec, kernel=own, parmline=parmline)
