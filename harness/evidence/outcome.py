@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from harness.evidence.condition import Condition
+from harness.evidence.own_dump import OwnDump
+
 
 class Outcome(StrEnum):
     """``STALLED``: neither console nor SCLP was used for so long that the system must hang.
@@ -80,7 +83,21 @@ class DumpOutcome:
 
 @dataclass(frozen=True)
 class ReIplOutcome:
-    """``named`` is what the IPL parameter block says; ``loaded`` whether there is such a disk."""
+    """``named`` is what the IPL parameter block says; ``loaded`` whether there is such a disk.
+
+    ``condition`` is how a full system then was, ``own_dump`` what it told of the dump that it was
+    asked to collect.
+    """
 
     named: str
     loaded: bool
+    condition: Condition | None = None
+    own_dump: OwnDump | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        told = {"condition": self.condition, "own_dump": self.own_dump}
+        return {
+            "named": self.named,
+            "loaded": self.loaded,
+            **{name: part.model_dump() for name, part in told.items() if part is not None},
+        }

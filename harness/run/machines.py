@@ -24,7 +24,7 @@ from harness.machine.dump_load.dumper import Dumper
 from harness.machine.run_phases import RunPhases
 from harness.machine.system.boot import Booter
 from harness.machine.system.crash import Crash, crash
-from harness.machine.system.reipl import reipl
+from harness.machine.system.reipl import NOTHING_ASKED, Again, reipl
 from harness.machine.vector_checksum_probe import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
@@ -56,6 +56,17 @@ class CrashSystem(Protocol):
         login: Login | None,
         direct: bool,
     ) -> Snapshot: ...
+
+
+class ReIpls(Protocol):
+    def __call__(
+        self,
+        booter: Booter,
+        snapshot: Snapshot,
+        block: bytes,
+        directory: Path,
+        again: Again = NOTHING_ASKED,
+    ) -> ReIplOutcome: ...
 
 
 class MakesDumper(Protocol):
@@ -131,7 +142,7 @@ class Machines:
     dump_inputs: Callable[[Images, Plan], DumpInputs] = DumpInputs.prepare
     crash: CrashSystem = crash
     dumper: MakesDumper = Dumper
-    reipl: Callable[[Booter, Snapshot, bytes, Path, Login | None], ReIplOutcome] = reipl
+    reipl: ReIpls = reipl
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works
     collect: Callable[[Path, Dump, Path, Progress, DumpDisk | None, Images], Collected] = collect
     verify: Callable[[Path], CheckedRun] = verify

@@ -44,7 +44,7 @@ PHASES: Mapping[Phase, Limit] = {
     Phase.IPL: Limit("dump IPL from the SCSI disk", 60.0, 60.0, for_guest=True),
     Phase.DUMP: Limit("dump system writes the dump", 120.0, 240.0, for_guest=True),
     Phase.COLLECT: Limit("collect the dump", 60.0, 120.0),
-    Phase.REIPL: Limit("load the original system again", 420.0, 10.0, for_guest=True),
+    Phase.REIPL: Limit("load the original system again", 420.0, 240.0, for_guest=True),
     Phase.VERIFY: Limit("verify it bit for bit", 60.0, 120.0),
     Phase.JUDGE: Limit("hear the judges", 720.0, 480.0),
 }

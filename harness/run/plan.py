@@ -67,6 +67,7 @@ class Plan:
             crashed.content,
             crashed.kind,
             witnesses=crashed.tells,
+            condition=crashed.is_full and self.scenario.expect.reipl,
         )
 
     @property

@@ -19,6 +19,7 @@ from harness.machine.dump_load.operator import Reply
 from harness.machine.dump_load.request import LoadRequest
 from harness.machine.snapshots import Snapshots
 from harness.machine.system.boot import Booter
+from harness.machine.system.reipl import Again
 from harness.phase import Phase
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary
@@ -221,7 +222,9 @@ class Work:
         if outcome.reipl_block is not None and snapshot.system_disk is not None:
             block = bytes.fromhex(outcome.reipl_block)
             booter, directory = self._booter("reipl"), self._directory.reipl
-            self._machines.reipl(booter, snapshot, block, directory, self._login)
+            disk = Disk.for_dump(self._directory.disk, self._disk.sector_size)
+            wanted = disk if self._plan.scenario.expect.own_dump else None
+            self._machines.reipl(booter, snapshot, block, directory, Again(self._login, wanted))
         elif outcome.outcome is Outcome.FINISHED:
             self._require_vector_checksum(snapshot, outcome)
 

@@ -11,6 +11,7 @@ from harness.s390x.ipl import FcpDevice
 HBA_DEVNO = 0x1234
 WWPN = 0x500507630300C562
 DUMP_LUN, SYSTEM_LUN = 0, 1  # QEMU's
+EXCHANGE_LUN = 2  # of a disk that takes data out of a system
 
 
 MOST_LUN = 16383  # of virtio-scsi

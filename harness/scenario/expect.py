@@ -54,6 +54,11 @@ class Expect(Strict):
         0, ge=0, description="how many of dump.older_dumps the tool deletes, the oldest first"
     )
     reipl: bool = Field(False, description="whether the original system is re-IPLed in the end")
+    own_dump: bool = Field(
+        False,
+        description="whether the full system, loaded again, must collect its dump with its own "
+        "zgetdump",
+    )
     time_limit: float | None = Field(
         None,
         gt=0,

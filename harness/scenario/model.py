@@ -320,6 +320,8 @@ class Scenario(Strict):
     def _system_can_be_loaded_again(self) -> Scenario:
         if self.expect.reipl and self.crashed.load is not Load.SCSI:
             raise ValueError(f"expect.reipl: needs crashed.load = '{Load.SCSI}'")
+        if self.expect.own_dump and not (self.expect.reipl and self.crashed.is_full):
+            raise ValueError("expect.own_dump: needs expect.reipl = true and a full system")
         return self
 
 

@@ -18,6 +18,7 @@ from harness.dump_tools.table import ZFCPDUMP
 from harness.dump_tools.tool import DumpTool
 from harness.errors import EvidenceError
 from harness.evidence.collected import Collected
+from harness.evidence.condition import Condition
 from harness.evidence.directory import RunDirectory
 from harness.evidence.known_files import KnownFiles
 from harness.evidence.names import (
@@ -30,6 +31,7 @@ from harness.evidence.names import (
     SUPERBLOCK,
     SYSTEM_IMAGE,
 )
+from harness.evidence.own_dump import OwnDump
 from harness.evidence.witnesses import Witnesses
 from harness.files.json_file import Model, as_model, read_object
 from harness.files.plain_file import (
@@ -80,10 +82,17 @@ class RamImage:
 
 @dataclass(frozen=True)
 class ReIpl:
-    """The result of a re-IPL that the dump system asked for."""
+    """The result of a re-IPL that the dump system asked for.
+
+    ``own`` is the dump that the system then collected itself; ``own_fault`` why there is none.
+    """
 
     outcome: Mapping[str, Any]
     console: tuple[str, ...]
+    condition: Condition | None = None
+    own_dump: OwnDump | None = None
+    own: Dump | None = None
+    own_fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,8 @@ class Evidence:
     """The bytes of memory to which the scenario limits the dump; None if it asks for all."""
     reipl: ReIpl | None = None
     """None if there was no re-IPL."""
+    condition: Condition | None = None
+    """How a full system was before the crash; None if it was not asked."""
     content_seed: int | None = None
     """The seed of the content that the crashed system planted; None if it planted none."""
     superblock_fault: str = ""
@@ -207,7 +218,8 @@ class Evidence:
                 form=run.plan.scenario.dump.format,
                 tool=tool,
                 limit=tool.limit(run.parmline),
-                reipl=_reipl(paths, ended, expect),
+                reipl=_reipl(paths, ended, expect, stack),
+                condition=machine.condition,
                 content_seed=machine.content_seed,
                 trigger=_trigger(machine),
                 files=KnownFiles.load(dump_dir),
@@ -240,9 +252,14 @@ def _ram(crash: Path, machine: MachineFile, stack: ExitStack) -> RamImage:
     return RamImage(file, size)
 
 
-def _dump(path: Path, collected: Collected, stack: ExitStack) -> tuple[Dump | None, str | None]:
+def _dump(
+    path: Path,
+    collected: Collected,
+    stack: ExitStack,
+    none: str = "the dump system left no dump",
+) -> tuple[Dump | None, str | None]:
     if collected.size is None:
-        return None, f"the dump system left no dump: {collected.note}"
+        return None, f"{none}: {collected.note}"
     size = require_plain(path).st_size
     if size != collected.size:
         raise EvidenceError(f"{path}: {size} bytes, but {collected.size} were collected")
@@ -272,7 +289,9 @@ def _superblock(path: Path, collected: Collected) -> FoundSuperblock | None:
         raise EvidenceError(f"{path}: {error}") from error
 
 
-def _reipl(paths: RunDirectory, outcome: OutcomeFile, expect: Expect) -> ReIpl | None:
+def _reipl(
+    paths: RunDirectory, outcome: OutcomeFile, expect: Expect, stack: ExitStack
+) -> ReIpl | None:
     if outcome.qemu_fault:
         raise EvidenceError(f"{paths.outcome}: {outcome.qemu_fault}")
     path, console = paths.reipl / OUTCOME, paths.reipl / CONSOLE
@@ -282,7 +301,16 @@ def _reipl(paths: RunDirectory, outcome: OutcomeFile, expect: Expect) -> ReIpl |
     if not is_there(path):
         return None
     told = _load(ReIplFile, path)
-    return ReIpl(told.model_dump(), _console(console) if is_there(console) else ())
+    own, fault = _own_dump(paths.reipl / DUMP, told.own_dump, stack)
+    lines = _console(console) if is_there(console) else ()
+    return ReIpl(told.model_dump(), lines, told.condition, told.own_dump, own, fault)
+
+
+def _own_dump(path: Path, told: OwnDump | None, stack: ExitStack) -> tuple[Dump | None, str | None]:
+    """The dump that the system collected, as ``_dump``."""
+    if told is None:
+        return None, "the system was not asked to collect its dump"
+    return _dump(path, Collected(told.size, told.error), stack, "the system collected no dump")
 
 
 def _recorded_vmlinux(run: RunFile, machine: MachineFile) -> tuple[Path | None, str | None]:

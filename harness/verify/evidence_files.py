@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.dump_tools.row import Row
 from harness.dump_tools.table import ZFCPDUMP
+from harness.evidence.condition import Condition
+from harness.evidence.own_dump import OwnDump
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat, Expect
 
@@ -56,6 +58,7 @@ class MachineFile(_Part):
     trigger: str | None = None
     system: str | None = None  # None in evidence of a minimal system that is older
     kernel: KernelFile | None = None
+    condition: Annotated[Condition, Field(strict=False)] | None = None
 
 
 class OutcomeFile(_Part):
@@ -82,6 +85,8 @@ class ReIplFile(_Part):
 
     named: str | None = None
     loaded: bool
+    condition: Annotated[Condition, Field(strict=False)] | None = None
+    own_dump: Annotated[OwnDump, Field(strict=False)] | None = None
 
 
 class _Dump(_Part):

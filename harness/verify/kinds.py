@@ -398,6 +398,7 @@ class FindingKind(StrEnum):
     REIPL_NOT_EXPECTED = "reipl-not-expected"
     REIPL_OF_ANOTHER = "reipl-of-another"
     REIPL_COUNTER = "reipl-counter"
+    REIPL_CONDITION = "reipl-condition"
     CONSOLE_UNMATCHED = "console-unmatched"
     TOO_SLOW = "too-slow"
     NOT_EARLY = "not-early"

@@ -13,6 +13,7 @@ from harness.verify.checks import (
     known_files,
     memory_map,
     outcome,
+    own_dump,
     pages,
     registers,
     reipl,
@@ -46,7 +47,7 @@ DUMP_CHECKS: tuple[Check, ...] = (
     known_files.check,
 )
 # checks of everything else
-OTHER_CHECKS: tuple[Check, ...] = (reipl.check, expectations.check)
+OTHER_CHECKS: tuple[Check, ...] = (reipl.check, own_dump.check, expectations.check)
 VERDICT, VERDICT_UNIT = "verdict", "verdicts"
 
 

@@ -61,9 +61,9 @@ class Booter:
         With ``dies`` it must not come so far: its console shows this regular expression.
 
         With ``system_disk`` a copy of it, in ``directory``, is IPLed instead of the spec's
-        kernel, as ``ipl_block`` says. With ``direct``, too, the spec's kernel is loaded, and has
-        that copy as its disk. With ``login`` the system is a full one: its shell is reached over
-        SSH, and it is up when it lets that user in.
+        kernel, as ``ipl_block`` says; the spec's disks are there beside it. With ``direct``, too,
+        the spec's kernel is loaded, and has that copy as its disk. With ``login`` the system is a
+        full one: its shell is reached over SSH, and it is up when it lets that user in.
 
         Raises PhaseTimeout if the system does not come up, HarnessError if it panics before,
         HostError if memory or space lack; HostKeyDiffers or LoginRefused.
@@ -72,7 +72,7 @@ class Booter:
         if system_disk is not None:
             sparse.copy(system_disk, directory / SYSTEM_IMAGE)
             disk = Disk.of_system(directory / SYSTEM_IMAGE)
-            spec = replace(spec, disks=(disk,)) if direct else from_disk(spec, disk)
+            spec = replace(spec, disks=(disk, *spec.disks)) if direct else from_disk(spec, disk)
         spec = replace(spec, network=login is not None)
         with (
             GuestRam.create(spec.memory) as ram,
@@ -173,7 +173,7 @@ def from_disk(spec: MachineSpec, disk: Disk) -> MachineSpec:
         kernel=None,
         initrd=None,
         append=None,
-        disks=(disk,),
+        disks=(disk, *spec.disks),
         paused=True,
         gdb=True,
     )

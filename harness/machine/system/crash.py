@@ -15,13 +15,14 @@ from harness.errors import ProtocolError
 from harness.evidence.names import RAM
 from harness.evidence.snapshot import Snapshot
 from harness.host.paths import data_dir
+from harness.machine.inside.condition import condition_of
+from harness.machine.inside.witness import gather
+from harness.machine.inside.workload import AtWork, digest_of, start
 from harness.machine.system.boot import Booter
 from harness.machine.system.proof import must_prove
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.shell import Shell
 from harness.machine.system.stop import stop
-from harness.machine.system.witness import gather
-from harness.machine.system.workload import AtWork, digest_of, start
 from harness.phase import Phase
 from harness.qemu.process import Qemu
 from harness.qemu.spec import MachineSpec
@@ -38,7 +39,7 @@ class Crash:
 
     ``trigger`` is in the form for ``system`` (``Trigger.on``). ``module`` is ``zcrash.ko`` for a
     system that does not have it. ``witnesses``: whether it is asked what it looks like, just
-    before.
+    before; ``condition``: how it is, to be compared with how it is after a re-IPL.
     """
 
     trigger: Trigger
@@ -47,6 +48,7 @@ class Crash:
     system: SystemKind = SystemKind.MINIMAL
     module: Path | None = None
     witnesses: bool = False
+    condition: bool = False
 
     def identity(self) -> dict[str, Any]:
         """JSON: what determines the crash; raises UsageError if a script cannot be read."""
@@ -58,6 +60,7 @@ class Crash:
             "content_seed": self.content_seed,
             **({"files": files} if files else {}),
             **({"witnesses": True} if self.witnesses else {}),
+            **({"condition": True} if self.condition else {}),
         }
 
     def prepare(self, shell: Shell, deadline: Deadline) -> AtWork | None:
@@ -120,6 +123,7 @@ def crash_booted(
     """
     with booter.phases.phase(Phase.CRASH) as deadline:
         at_work = how.prepare(system.shell, deadline)
+        condition = condition_of(system.shell, deadline) if how.condition else None
         if how.witnesses:
             gather(system.shell, deadline).save(directory)
         panic = stop(system, how.trigger, booter.phases, deadline)
@@ -136,6 +140,8 @@ def crash_booted(
     }
     if at_work is not None:
         facts |= at_work.to_json()
+    if condition is not None:
+        facts["condition"] = condition.model_dump()
     return cpus, _machine(spec, how, system.requested_block()) | facts
 
 

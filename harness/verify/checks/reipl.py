@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from harness.verify.checks.condition import differences
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
@@ -17,7 +18,8 @@ BOOT_COUNT = re.compile(r"^zharness: boot (\d+) from its own disk$")
 def check(evidence: Evidence) -> CheckResult:
     """The dump system must ask for a load if, and only if, one was expected; it must succeed.
 
-    A counter on the disk shows that it is the same disk: every boot from it adds one.
+    A counter on the disk shows that it is the same disk: every boot from it adds one. A full system
+    tells more, see :mod:`harness.verify.checks.condition`.
     """
     asked = evidence.outcome.get("reipl_block") is not None
     if not asked and not evidence.expect.reipl:
@@ -40,6 +42,10 @@ def _faults(evidence: Evidence, asked: bool) -> Iterator[tuple[FindingKind, str]
         named = None if reipl is None else reipl.outcome.get("named")
         message = f"the dump system asked for a load of {named}, which is not the original system"
         yield FindingKind.REIPL_OF_ANOTHER, message
+        return
+    if evidence.condition is not None or reipl.condition is not None:
+        for message in differences(evidence.condition, reipl.condition):
+            yield FindingKind.REIPL_CONDITION, message
         return
     before, after = _boot_count(evidence.crash_console), _boot_count(reipl.console)
     if before is None or after != before + 1:

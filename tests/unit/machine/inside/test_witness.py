@@ -9,7 +9,7 @@ import pytest
 
 from harness.deadline import Deadline
 from harness.errors import ProtocolError
-from harness.machine.system.witness import gather
+from harness.machine.inside.witness import gather
 
 SECONDS = 120
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.deadline import Deadline
 from harness.errors import HarnessError, UsageError
-from harness.machine.system.workload import (
+from harness.machine.inside.workload import (
     MAX_SCRIPT,
     ContentFile,
     counted,
