@@ -49,6 +49,7 @@ from harness.images.needs import Wanted, require
 from harness.images.partitions import Placement
 from harness.images.store import Built, Store
 from harness.images.system.debian import DebianSystem, debian_system
+from harness.images.system.module_files import module_files
 from harness.images.system.packages import system_packages
 from harness.images.system.spec import SystemSpec
 from harness.images.zipl.chosen import chosen_zipl
@@ -151,6 +152,10 @@ class Images:
         spec.check()
         self.provide(Wanted((), FOR_ALL_IMAGES, systems=(spec.all_packages,)))
         return debian_system(self.store, self.progress, spec)
+
+    def full_system_modules(self, spec: SystemSpec, release: str) -> Path:
+        """The folder with all modules of that system's own kernel ``release``."""
+        return module_files(self.store, self.progress, spec.all_packages, release)
 
     def dump_initramfs(
         self,

@@ -45,10 +45,13 @@ class Kernel:
     vmlinux: Vmlinux | None = None
     module: Path | None = None
     built_in: tuple[Path, ...] = ()  # files for /lib/modules/RELEASE
+    modules: Path | None = None  # the folder with the files of its other modules
 
     def identity(self) -> dict[str, Any]:
         """JSON: what identifies this kernel, and where its vmlinux is."""
-        modules = {} if self.module is None else {"modules": str(self.module.parent)}
+        own = None if self.module is None else self.module.parent
+        folder = self.modules or own
+        modules = {} if folder is None else {"modules": str(folder)}
         return {
             "release": self.release,
             "sha256": self.sha256,

@@ -88,7 +88,7 @@ def _debian(images: Images, crashed: Crashed, parmline: str, *, with_module: boo
     if not direct:  # the disk has them; QEMU's own loader takes them from the plan
         spec = replace(spec, kernel=own, parmline=parmline)
     system = images.full_system(spec)
-    kernel = own or _of_distribution(images, crashed, system, suite, with_module=with_module)
+    kernel = own or _of_distribution(images, crashed, system, spec, with_module=with_module)
     root = system.root_parmline if own is None else PARMLINE  # without an initramfs
     digests = {"disk": system.built.key, "host key": system.host_key}
     if with_module and kernel.module is not None:
@@ -106,16 +106,22 @@ def _debian(images: Images, crashed: Crashed, parmline: str, *, with_module: boo
 
 
 def _of_distribution(
-    images: Images, crashed: Crashed, system: DebianSystem, suite: str, *, with_module: bool
+    images: Images, crashed: Crashed, system: DebianSystem, spec: SystemSpec, *, with_module: bool
 ) -> Kernel:
-    """Debian's own kernel, with the vmlinux and the module that are wanted."""
+    """Debian's own kernel, with the vmlinux and the module that are wanted.
+
+    With the vmlinux come the files of all its modules, for the code in the dump.
+    """
     kernel = foreign_kernel(system.kernel)
     if not (crashed.debug_symbols or with_module):
         return kernel
-    package = DebianKernel.of(system.packages, suite, kernel.release)
+    package = DebianKernel.of(system.packages, spec.suite, kernel.release)
     store, progress = images.store, images.progress
     if crashed.debug_symbols:
-        kernel = foreign_kernel(system.kernel, debug_vmlinux(store, progress, package))
+        kernel = replace(
+            foreign_kernel(system.kernel, debug_vmlinux(store, progress, package)),
+            modules=images.full_system_modules(spec, kernel.release),
+        )
     if with_module:
         kernel = replace(kernel, module=module_for(store, progress, package))
     return kernel

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import UsageError
+from harness.images.debian.kernel import DebianKernel
 from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store, sha256
 from harness.images.system.debian import DebianSystem
@@ -96,6 +97,28 @@ def test_packages_files_and_the_first_boot_script_are_part_of_it(images, built, 
     assert spec.packages == ("stress",)
     assert spec.files == (GuestFile(Path("a b"), PurePosixPath("/etc/a")),)
     assert spec.first_boot == Path("script")
+
+
+def test_with_the_debug_symbols_come_the_files_of_the_modules(images, built, tmp_path, monkeypatch):
+    vmlinux, asked = tmp_path / "vmlinux", []
+    monkeypatch.setattr(full_system, "debug_vmlinux", lambda *given: vmlinux)
+    monkeypatch.setattr(DebianKernel, "of", lambda packages, suite, release: (suite, release))
+    monkeypatch.setattr(
+        full_system,
+        "foreign_kernel",
+        lambda image, vmlinux=None: Kernel(image, "6.1.0", sha256(image), f"with {vmlinux}"),
+    )
+
+    def modules(spec: SystemSpec, release: str) -> Path:
+        asked.append((spec.suite, release))
+        return tmp_path / "modules"
+
+    images.full_system_modules = modules
+    kernel = prepared(images, system="debian", suite="sid", debug_symbols=True).kernel
+    assert asked == [("sid", "6.1.0")]
+    assert kernel.origin == f"with {vmlinux}"
+    assert kernel.identity()["modules"] == str(tmp_path / "modules")
+    assert "modules" not in prepared(images, system="debian").kernel.identity()
 
 
 @pytest.mark.parametrize("how", ["raw", "qcow2"])
