@@ -43,6 +43,14 @@ def images(zharness: Zharness) -> Any:
 
 
 @pytest.fixture(scope="session")
+def debian(zharness: Zharness, images: Any) -> Any:
+    """The image of a full system; its first build takes minutes."""
+    done = zharness("images", "system", "--json", timeout=BUILD_SECONDS)
+    assert done.code == 0, done.err
+    return done.json
+
+
+@pytest.fixture(scope="session")
 def dump_kernel(zharness: Zharness, images: Any) -> Path:
     """The image of the harness's own dump kernel."""
     shown = zharness("images", "show", images["dump kernel"]["origin"])

@@ -81,6 +81,7 @@ def session(images, project: Path) -> Iterator[Callable[..., subprocess.Popen[st
         process.communicate()
 
 
+@pytest.mark.usefixtures("debian")
 def test_the_examples_in_the_documentation(session, project):
     process = session("-n", "2", "--zharness-evidence", "evidence", "--junitxml=report.xml")
     out, _ = process.communicate(timeout=RUN_SECONDS)
@@ -89,6 +90,7 @@ def test_the_examples_in_the_documentation(session, project):
     assert sorted(case.get("name") for case in cases) == [
         "hsas[hsa_size=32M]",
         "hsas[hsa_size=64M]",
+        "test_a_file_is_in_the_page_cache",
         "test_a_file_system",
         "test_a_message_survives",
         "test_bug",

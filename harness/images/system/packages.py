@@ -22,7 +22,7 @@ BASE = (
     *(ESSENTIAL, "usr-is-merged"),
     *("systemd", "systemd-sysv", "udev", "dbus", "openssh-server"),
     *("s390-tools", "kmod", "iproute2", "python3-minimal", "procps", "stress", "sg3-utils"),
-    *("initramfs-tools", "zstd", KERNEL),
+    *("initramfs-tools", "zstd", "e2fsprogs", KERNEL),
 )
 _SECONDS_EACH = 1.2  # to unpack and configure a package, and its share of the rest
 
