@@ -129,10 +129,15 @@ class Crashed(WithKernel):
 
     @property
     def tells(self) -> bool:
-        """Whether it is asked what it looks like; a full system is, unless the scenario says no."""
-        if self.witnesses is None:
-            return self.is_full and not trigger_named(self.trigger).in_boot
-        return self.witnesses
+        """Whether it is asked what it looks like.
+
+        Unless the scenario says so, a full system is if there is a vmlinux: nothing could be found
+        in the dump without.
+        """
+        if self.witnesses is not None:
+            return self.witnesses
+        readable = self.debug_symbols or self.vmlinux is not None or self.builds_kernel
+        return self.is_full and readable and not trigger_named(self.trigger).in_boot
 
     @property
     def kernel_spec(self) -> KernelSpec:

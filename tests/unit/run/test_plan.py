@@ -67,7 +67,8 @@ OTHER = {
 FULL = {"system": "debian"}
 GIVEN = {"disk": "/the/disk", "ssh": {"key": "/a/key", "host_key": "/a/host.pub"}}
 AROUND: dict[str, dict[str, Any]] = {  # the fields that another one needs beside it
-    **dict.fromkeys(("suite", "packages", "files", "first_boot", "debug_symbols"), FULL),
+    **dict.fromkeys(("suite", "packages", "files", "first_boot"), FULL),
+    "debug_symbols": {**FULL, "witnesses": True},  # with a vmlinux it is asked, if not told
     **dict.fromkeys(("disk", "ssh"), GIVEN),
 }
 BY_CONTENT = {"kernel", "vmlinux", "source", "patches", "config", *AROUND}

@@ -40,6 +40,24 @@ def test_systems(fields: dict[str, Any], full: bool):
     assert Crashed.model_validate(fields).is_full is full
 
 
+@pytest.mark.parametrize(
+    ("fields", "tells"),
+    [
+        ({}, False),
+        ({"witnesses": True}, True),
+        ({"system": "debian"}, False),
+        ({"system": "debian", "witnesses": True}, True),
+        ({"system": "debian", "debug_symbols": True}, True),
+        ({"system": "debian", "debug_symbols": True, "witnesses": False}, False),
+        ({"system": "debian", "source": "linux-source-6.1"}, True),
+        ({**OWN, "vmlinux": "vmlinux"}, True),
+        (OWN, False),
+    ],
+)
+def test_a_full_system_is_asked_what_can_be_found_in_the_dump(fields: dict[str, Any], tells: bool):
+    assert Crashed.model_validate(fields).tells is tells
+
+
 def test_a_full_system_has_a_kernel_that_can_run_it():
     built = {"source": "linux-source-6.1", "config": ["CONFIG_BTRFS_FS=y"]}
     small, full = (
