@@ -15,7 +15,7 @@ BootId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 Line = Annotated[str, Field(max_length=1024)]
 Unit = Annotated[str, Field(min_length=1, max_length=256)]
 
-_LINE = re.compile(r"(boot|journal|state|failed|root|kernel|count) (\S.*)")
+_LINE = re.compile(r"(boot|journal|state|failed|root|kernel|count|action) (\S.*)")
 
 
 class Condition(BaseModel):
@@ -23,7 +23,8 @@ class Condition(BaseModel):
 
     ``boot`` is the kernel's id of this boot (/proc/sys/kernel/random/boot_id), ``journal`` those
     of all boots that the journal knows, oldest first. ``state`` is what ``systemctl
-    is-system-running`` says, ``failed`` the units that failed. ``root`` is the mount options of the
+    is-system-running`` says, ``failed`` the units that failed. ``actions`` are lines ``EVENT
+    ACTION`` of /sys/firmware/shutdown_actions. ``root`` is the mount options of the
     root file system, ``kernel`` what the kernel has said of file systems. ``count`` is how often
     the script has run, from a file that was written to the disk at once.
     """
@@ -34,6 +35,7 @@ class Condition(BaseModel):
     journal: Annotated[tuple[BootId, ...], Field(max_length=MAX_BOOTS, strict=False)] = ()
     state: Unit = "unknown"
     failed: Annotated[tuple[Unit, ...], Field(max_length=MAX_UNITS, strict=False)] = ()
+    actions: Annotated[tuple[Line, ...], Field(max_length=MAX_UNITS, strict=False)] = ()
     root: Line = ""
     kernel: Annotated[tuple[Line, ...], Field(max_length=MAX_LINES, strict=False)] = ()
     count: Annotated[int, Field(ge=0, lt=1 << 64)]
@@ -48,6 +50,7 @@ class Condition(BaseModel):
         several: dict[str, object] = {
             name: tuple(found.get(name, ())) for name in ("journal", "failed", "kernel")
         }
+        several["actions"] = tuple(found.get("action", ()))
         one: dict[str, object] = {
             name: found[name][-1] for name in ("boot", "state", "root") if name in found
         }

@@ -13,12 +13,25 @@ UP = "running"
 _DAMAGE = re.compile(r"\berror\b|corrupt|inconsistent", re.IGNORECASE)
 
 
-def differences(before: Condition | None, after: Condition | None) -> Iterator[str]:
-    """What is wrong with the system after the re-IPL, one line each."""
+def differences(
+    before: Condition | None, after: Condition | None, *, configured: bool = False
+) -> Iterator[str]:
+    """What is wrong with the system after the re-IPL, one line each.
+
+    ``configured``: files in its /etc set the shutdown actions at each boot.
+    """
     if before is None or after is None:
         when = "before the crash" if before is None else "after the re-IPL"
         yield f"the system did not tell how it was {when}"
         return
+    yield from _not_the_next_boot(before, after)
+    yield from _not_as_before(before, after)
+    if configured and after.actions != before.actions:
+        were, are = ", ".join(before.actions) or "none", ", ".join(after.actions) or "none"
+        yield f"the shutdown actions were {were}; after the boot they are {are}"
+
+
+def _not_the_next_boot(before: Condition, after: Condition) -> Iterator[str]:
     if after.boot == before.boot:
         yield f"the system was not loaded again: its boot id is {after.boot}, as before"
     if after.count != before.count + 1:
@@ -29,6 +42,9 @@ def differences(before: Condition | None, after: Condition | None) -> Iterator[s
             f"the journal does not say that boot {before.boot} came before {after.boot}: the last "
             f"that it knows are {known}"
         )
+
+
+def _not_as_before(before: Condition, after: Condition) -> Iterator[str]:
     if after.state not in (UP, before.state):
         was = before.state
         yield f"systemd says that the system is {after.state}; before the crash it was {was}"

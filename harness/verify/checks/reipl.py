@@ -44,7 +44,8 @@ def _faults(evidence: Evidence, asked: bool) -> Iterator[tuple[FindingKind, str]
         yield FindingKind.REIPL_OF_ANOTHER, message
         return
     if evidence.condition is not None or reipl.condition is not None:
-        for message in differences(evidence.condition, reipl.condition):
+        configured = evidence.trigger is not None and bool(evidence.trigger.files)
+        for message in differences(evidence.condition, reipl.condition, configured=configured):
             yield FindingKind.REIPL_CONDITION, message
         return
     before, after = _boot_count(evidence.crash_console), _boot_count(reipl.console)

@@ -21,6 +21,7 @@ journal {BOOT}
 state degraded
 failed zipl.service
 failed a@b.service
+action on_panic dump_reipl
 root rw,relatime,errors=remount-ro
 kernel EXT4-fs (sda1): recovery complete
 """
@@ -45,6 +46,7 @@ def test_a_condition_is_read():
         journal=(EARLIER, BOOT),
         state="degraded",
         failed=("zipl.service", "a@b.service"),
+        actions=("on_panic dump_reipl",),
         root="rw,relatime,errors=remount-ro",
         kernel=("EXT4-fs (sda1): recovery complete",),
         count=2,

@@ -65,17 +65,33 @@ def test_what_was_so_before_is_no_fault():
     assert list(differences(was, now)) == []
 
 
+DUMP, STOP = ("on_panic dump_reipl",), ("on_panic stop",)
+
+
+def test_a_configuration_survives_the_boot():
+    was, now = before(actions=DUMP), after(actions=DUMP)
+    assert list(differences(was, now, configured=True)) == []
+    (message,) = differences(was, after(actions=STOP), configured=True)
+    assert message == (
+        "the shutdown actions were on_panic dump_reipl; after the boot they are on_panic stop"
+    )
+
+
+def test_what_was_set_by_hand_need_not():
+    assert list(differences(before(actions=DUMP), after(actions=STOP))) == []
+
+
 @pytest.mark.parametrize(("one", "other"), [(None, AFTER), (BEFORE, None)])
 def test_a_system_that_did_not_tell(one, other):
     (message,) = differences(one, other)
     assert "did not tell how it was" in message
 
 
-def result_of(tmp_path, condition: Condition):
+def result_of(tmp_path, condition: Condition, trigger: str = "panic-dump-reipl"):
     run = SyntheticRun(
         expect={"reipl": True},
         outcome={"reipl_block": "00"},
-        machine={"condition": BEFORE.model_dump()},
+        machine={"condition": BEFORE.model_dump(), "trigger": trigger, "system": "full"},
         reipl={"named": "x", "loaded": True, "condition": condition.model_dump()},
         reipl_console=(),
     )
@@ -84,6 +100,13 @@ def result_of(tmp_path, condition: Condition):
 
 def test_the_check_needs_no_counter_of_a_full_system(tmp_path):
     assert result_of(tmp_path, AFTER).passed
+
+
+@pytest.mark.parametrize(
+    ("trigger", "passed"), [("panic-dump-reipl", True), ("configured-panic-reipl", False)]
+)
+def test_the_trigger_says_whether_the_actions_are_configured(tmp_path, trigger, passed):
+    assert result_of(tmp_path, after(actions=STOP), trigger).passed is passed
 
 
 def test_the_check_is_red_for_each_difference(tmp_path):
