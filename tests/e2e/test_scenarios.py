@@ -46,7 +46,7 @@ INTERRUPTIONS = 0x0300_0000_0000_0000  # PSW mask: I/O and external
 
 
 @pytest.fixture(scope="module")
-def ran(zharness, images, debian, tmp_path_factory):
+def ran(zharness, images, tmp_path_factory):
     """Name -> result of that scenario; all run in parallel."""
     output = tmp_path_factory.mktemp("scenarios") / "evidence"
     done = zharness("run", *FILES, "--json", "--output", output, timeout=BATCH_SECONDS)

@@ -59,8 +59,8 @@ class Crash:
             "workload": None if workload is None else workload.identity(digest_of(workload)),
             "content_seed": self.content_seed,
             **({"files": files} if files else {}),
-            **({"witnesses": True} if self.witnesses else {}),
-            **({"condition": True} if self.condition else {}),
+            **({"witnesses": _script("witness")} if self.witnesses else {}),
+            **({"condition": _script("condition")} if self.condition else {}),
         }
 
     def prepare(self, shell: Shell, deadline: Deadline) -> AtWork | None:
@@ -169,6 +169,11 @@ def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuStat
 
 def _image_file(file: SystemFile) -> Path:
     return data_dir() / "images" / file.source
+
+
+def _script(name: str) -> str:
+    """What a script asks is part of the crash: another one has other answers."""
+    return (data_dir() / "images/system" / name).read_text()
 
 
 def _machine(spec: MachineSpec, how: Crash, dump_block: bytes | None) -> dict[str, Any]:
