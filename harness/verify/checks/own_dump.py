@@ -22,7 +22,8 @@ def check(evidence: Evidence) -> CheckResult:
         why = "there was no re-IPL" if reipl is None else reipl.own_fault
         return CheckResult.failed(CHECK, UNIT, FindingKind.NO_DUMP, f"{why}")
     own = replace(evidence, dump=reipl.own, dump_fault=None)
-    results = [part.check(own) for part in (memory_map, pages, registers)]
+    form = None if evidence.dump is None else evidence.dump.format  # that zgetdump has read
+    results = [memory_map.check(own), pages.check(own, form), registers.check(own)]
     told = reipl.own_dump
     return CheckResult(
         CHECK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from harness.dump.reader import Dump, Segment
+from harness.dump.reader import Segment
 from harness.errors import EvidenceError
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.verify import status_area
@@ -31,11 +31,14 @@ _SHOWN = 16
 _SIDES = Sides("dump", "crashed memory", FindingKind.PAGE_DIFFERS, PageOfDump)
 
 
-def check(evidence: Evidence) -> CheckResult:
+def check(evidence: Evidence, written_as: str | None = None) -> CheckResult:
     """Compare each PT_LOAD with the snapshot; holes in both are not read.
 
     Two PT_LOADs may cover the kernel image; both are compared. A page is a finding if the dump file
     is too short for it, if it cannot be read, or if the machine did not have it.
+
+    ``written_as`` is the format of the dump that this one was converted from: a stand-alone dump
+    has registers in its memory, and a conversion keeps them there.
     """
     dump, ram = evidence.dump, evidence.ram
     if dump is None:
@@ -47,7 +50,7 @@ def check(evidence: Evidence) -> CheckResult:
     allowed: list[AllowedDifference] = []
     differing = Differing()
     unreadable: list[tuple[int, int, str]] = []
-    areas = _areas(evidence, dump)
+    areas = _areas(evidence, written_as or dump.format)
     for segment in dump.segments:
         end = max(segment.paddr, min(segment.present_end, ram.size))
         compared += -(-(end - segment.paddr) // PAGE_SIZE)
@@ -70,10 +73,10 @@ def check(evidence: Evidence) -> CheckResult:
     return CheckResult(CHECK, compared, UNIT, tuple(findings), tuple(dict.fromkeys(allowed)))
 
 
-def _areas(evidence: Evidence, dump: Dump) -> Mapping[int, Sequence[Area]]:
+def _areas(evidence: Evidence, form: str) -> Mapping[int, Sequence[Area]]:
     """The areas where the dump may have registers instead of the crashed memory, by page."""
     found: dict[int, list[Area]] = {}
-    for area in status_area.areas(evidence.cpus, evidence.ipl_cpu, evidence.ram, dump.format):
+    for area in status_area.areas(evidence.cpus, evidence.ipl_cpu, evidence.ram, form):
         found.setdefault(area.start - area.start % PAGE_SIZE, []).append(area)
     return found
 

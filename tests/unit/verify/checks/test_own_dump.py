@@ -11,7 +11,7 @@ from harness.verify.checks import own_dump
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult
 from tests.support.checked import checked, said
-from tests.support.evidence import PAGE, SyntheticRun, stored, vmcore
+from tests.support.evidence import IDENTITY, PAGE, SyntheticRun, stored, vmcore
 
 TOLD = {"found": "/dev/sdb", "version": "zgetdump 2.16", "format": "s390"}
 EXPECT = {"reipl": True, "own_dump": True}
@@ -56,6 +56,18 @@ def test_a_register_that_differs(tmp_path):
     run = SyntheticRun()
     result = result_of(tmp_path, copied(cpus=[stored(run.cpus[1]), stored(run.cpus[0])]))
     assert "registers: " in said(result)
+
+
+def test_a_stand_alone_dump_has_registers_in_its_memory_and_so_has_its_copy(tmp_path):
+    run = SyntheticRun(form="s390", expect=EXPECT, outcome={"reipl_block": "00"})
+    cpus = [stored(cpu) for cpu in run.cpus if cpu.prefix]
+    copy = vmcore(run.dumped_memory(), cpus, loads=(IDENTITY,))
+    run.reipl = {"named": "x", "loaded": True, "own_dump": {**TOLD, "size": len(copy)}}
+    root = run.write(tmp_path / "run")
+    (root / "reipl/dump").write_bytes(copy)
+    result = checked(own_dump.check, root)
+    assert result.passed, said(result)
+    assert any("a stand-alone dump keeps" in item.reason for item in result.allowed)
 
 
 def test_a_copy_that_is_cut(tmp_path):
