@@ -12,6 +12,7 @@ from harness.verify.witnesses.said import Said
 
 # journalctl -o short-monotonic
 _JOURNAL = re.compile(r"(\[ *\d+\.\d{6}\]) \S+ kernel: (.*)")
+_TAB = " " * 8  # what journalctl prints for a tab (systemd src/shared/logs-show.c)
 # dmesg and the journal print bytes that are no text in ways of their own
 _PRINTABLE = re.compile(r"[^\\\x00-\x1f\x7f-\uffff]*")
 
@@ -19,12 +20,16 @@ _PRINTABLE = re.compile(r"[^\\\x00-\x1f\x7f-\uffff]*")
 def check_log(facts: SystemFacts, told: Witnesses) -> Iterator[Said]:
     """It must have the lines that dmesg and the journal had, in that order."""
     assert facts.log is not None
-    log = [*stamped(facts.log)]
-    if not log:
+    if not [*stamped(facts.log)]:
         yield "kernel log: is empty"
         return
-    for name, lines in (("in dmesg", told.log), ("in the journal", _of_kernel(told.journal))):
-        yield from compare(log, [*stamped(filter(_PRINTABLE.fullmatch, lines or ()))], name)
+    without_tabs = [line.replace("\t", _TAB) for line in facts.log]
+    for name, log, lines in (
+        ("in dmesg", facts.log, told.log),
+        ("in the journal", without_tabs, _of_kernel(told.journal)),
+    ):
+        said = filter(_PRINTABLE.fullmatch, lines or ())
+        yield from compare([*stamped(log)], [*stamped(said)], name)
 
 
 def _of_kernel(journal: Sequence[str] | None) -> list[str]:

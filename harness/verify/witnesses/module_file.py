@@ -35,7 +35,9 @@ _INSTRUCTION = 6  # the longest
 # sections that list places in code: what is there may have been replaced by another instruction
 _PATCHED = ("__mcount_loc", "__jump_table", ".s390_indirect", ".s390_return", ".nospec_")
 _ALTERNATIVES = ".altinstructions"
-_OLD_ALTERNATIVE = 12  # bytes of struct alt_instr before Linux 6.12 (1642285e511c), then 13
+# struct alt_instr: its size, and where it has the length of the code. Until Linux 5.18 a byte of
+# padding follows the length (4efd417f298b); since 6.12 the facility has four bytes (1642285e511c)
+_LENGTH_AT = {12: 10, 11: 10, 13: 12}
 
 
 def find(folder: Path, name: str) -> Path | None:
@@ -159,5 +161,5 @@ def _patched(
 
 def _alternative(table: bytes, offset: int, entry: int) -> int:
     """The length of the code that an entry of .altinstructions has replaced."""
-    at = offset - offset % entry + (10 if entry == _OLD_ALTERNATIVE else 12)
-    return table[at] if at < len(table) else _INSTRUCTION
+    at = offset - offset % entry + _LENGTH_AT.get(entry, entry)
+    return table[at] if entry in _LENGTH_AT and at < len(table) else _INSTRUCTION

@@ -355,6 +355,14 @@ def test_bytes_that_dmesg_prints_in_its_own_way_are_not_compared():
     assert messages(check_system(SYSTEM, told)) == []
 
 
+def test_the_journal_prints_eight_spaces_for_a_tab():
+    facts = replace(SYSTEM, log=(*LOG, "[    2.000000] rcu: \tMax phase"))
+    line = "[    2.000000] zharness kernel: rcu: " + 8 * " "
+    for end, expected in (("Max phase", 0), ("Min phase", 1)):
+        told = WITNESSES.model_copy(update={"journal": [line + end]})
+        assert len(messages(check_system(facts, told))) == expected
+
+
 def test_nothing_told_is_nothing_compared():
     result = check_system(SYSTEM, Witnesses())
     assert result.compared == 0

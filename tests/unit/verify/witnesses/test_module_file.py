@@ -25,9 +25,15 @@ AT = 0x3FF00000000
 TEXT = 1  # number of the section
 
 
-def sections() -> list[Section]:
+# struct alt_instr of Linux 6.12, 6.1 and 5.10 (arch/s390/include/asm/alternative.h)
+ALTERNATIVES = {13: (">iiIB", (0, 8)), 11: (">iiHB", (0, 8)), 12: (">iiHBB", (0, 8, 8))}
+
+
+def sections(entry: int = 13) -> list[Section]:
     """A call, a quadword, a traced function, a jump label, two alternatives of eight bytes."""
-    alternatives = struct.pack(">iiIB", 0, 0, 0, 8) * 2
+    form, fields = ALTERNATIVES[entry]
+    alternatives = struct.pack(form, 0, 0, *fields) * 2
+    assert len(alternatives) == 2 * entry
     return [
         Section(
             ".text",
@@ -43,8 +49,8 @@ def sections() -> list[Section]:
             relocations=[
                 (0, R_390_PC32, TEXT, 80),
                 (4, R_390_PC32, 5, 0),
-                (13, R_390_PC32, TEXT, 100),
-                (17, R_390_PC32, 5, 0),
+                (entry, R_390_PC32, TEXT, 100),
+                (entry + 4, R_390_PC32, 5, 0),
             ],
         ),
         Section(".altinstr_replacement", bytes(16), ALLOCATED),
@@ -56,11 +62,11 @@ CHANGED = (*range(2, 6), *range(16, 24), *range(40, 46), *range(60, 66))
 REPLACED = (*range(80, 88), *range(100, 108))
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
+@pytest.fixture(params=ALTERNATIVES)
+def file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     path = tmp_path / "kernel/zcrash.ko"
     path.parent.mkdir()
-    path.write_bytes(module(sections()))
+    path.write_bytes(module(sections(request.param)))
     return path
 
 
