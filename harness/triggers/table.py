@@ -96,7 +96,14 @@ _DUMP_DEVICE = (
 )
 
 
-_CONSOLE = "/dev/console"  # where SSH is the shell, nothing that it prints is there
+def _on_console(command: str) -> str:
+    """``command``, with what it prints on the console: over SSH nothing would be there.
+
+    A line of its own, because a getty has left the text "login: " without an end.
+    """
+    return f"{{ echo; {command}; }} > /dev/console"
+
+
 _SYSRQ_CRASH = "sysrq_handle_crash"  # drivers/tty/sysrq.c
 
 
@@ -307,7 +314,7 @@ _OTHERS = (
             r"(?m)^running\r?\n",
             stopped=Stopped.BY_OPERATOR,
         ),
-        command=f"echo running > {_CONSOLE}",
+        command=_on_console("echo running"),
     ),
     _everywhere(
         Trigger(
@@ -320,13 +327,13 @@ _OTHERS = (
             cpus=2,
             stopped=Stopped.BY_OPERATOR,
         ),
-        command=f"cat /sys/devices/system/cpu/online > {_CONSOLE}",
+        command=_on_console("cat /sys/devices/system/cpu/online"),
     ),
     Trigger(
         "hung",
         "the root file system is frozen, who writes hangs; the operator loads the dump disk",
         "fsfreeze -f /; touch /hung & "
-        f"until grep -q 'State:.D' /proc/$!/status; do :; done; echo hung > {_CONSOLE}",
+        f"until grep -q 'State:.D' /proc/$!/status; do :; done; {_on_console('echo hung')}",
         r"(?m)^hung\r?\n",
         stopped=Stopped.BY_OPERATOR,
         systems=FULL,

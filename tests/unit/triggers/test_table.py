@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ ALIVE = "\r\n".join(
 def test_a_trigger_is_not_proved_by_a_system_that_lives(trigger):
     for proof in filter(None, (trigger.console, trigger.log)):
         assert not re.search(proof, ALIVE, re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["operator", "operator-cpu-stopped", "hung"])
+def test_the_proof_of_a_full_system_is_a_line_of_its_own_behind_a_getty(tmp_path, name):
+    trigger, console = trigger_named(name).on(SystemKind.FULL), tmp_path / "console"
+    command = trigger.command.rpartition("done; ")[2].replace("/dev/console", str(console))
+    command = command.replace("cat /sys/devices/system/cpu/online", "echo 0,2-3")
+    subprocess.run(["/bin/sh", "-c", command], check=True, timeout=60)
+    assert re.search(trigger.console, f"zharness login: {console.read_text()}")
 
 
 @pytest.mark.parametrize("rest", ["", ",2", ",2-63"])
