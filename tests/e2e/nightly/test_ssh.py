@@ -104,9 +104,7 @@ def test_two_systems_at_once_do_not_meet(system: DebianSystem, tmp_path: Path):
 def test_a_dead_ssh_server_is_a_lost_connection(system: DebianSystem, tmp_path: Path):
     with (
         booted(system, tmp_path, direct=True) as running,
-        pytest.raises(
-            ConnectionLost, match=r"(lost during|ended while) 'pkill -KILL sshd'"
-        ) as caught,
+        pytest.raises(ConnectionLost, match=r"(lost|ended) \w+ 'pkill -KILL sshd'") as caught,
     ):
         running.shell.run("pkill -KILL sshd", Deadline(SECONDS))
     assert "\n" not in caught.value.message
