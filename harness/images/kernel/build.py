@@ -15,7 +15,7 @@ from harness.images.command import Tools
 from harness.images.kernel import configuration
 from harness.images.kernel import image as kernel_image
 from harness.images.kernel.dependencies import Loss
-from harness.images.kernel.make import WHY, Make, compiler, environment
+from harness.images.kernel.make import CACHED, WHY, Make, compiler, environment
 from harness.images.kernel.source import Source, apply, is_fetched, kernel_source, source_package
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.kernel.vmlinux import Vmlinux, vmlinux_of
@@ -162,6 +162,7 @@ def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
     }
     if spec.built_in is not None:
         inputs["built in"] = sha256(spec.built_in)
+        inputs["cached"] = CACHED.read_text()  # without it the initramfs could be another one
     return inputs
 
 

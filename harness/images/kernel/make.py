@@ -18,6 +18,7 @@ from harness.images.kernel import configuration
 from harness.images.kernel.dependencies import Loss, losses
 
 WHY = data_dir() / "images" / "kernel" / "why.c"
+CACHED = data_dir() / "images" / "kernel" / "cached"
 CROSS_COMPILE = "s390x-linux-gnu-"
 NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
 # path of the source in debug information: with paths of this host, builds would differ
@@ -64,7 +65,10 @@ class Make:
         self.objects, self._tree, self._tools = tree / "objects", tree, tools
         self.objects.mkdir()
         prefixes = f"-ffile-prefix-map={tree}/= -ffile-prefix-map={self.objects}={SOURCE_PREFIX}"
-        cache = "ccache " if shutil.which("ccache") else ""
+        cache = host_cache = ""
+        if shutil.which("ccache"):
+            shutil.copyfile(CACHED, self.objects / CACHED.name)
+            cache, host_cache = f"sh {self.objects / CACHED.name} ", "ccache "
         self._make = (
             "make",
             f"-C{tree}",
@@ -72,7 +76,7 @@ class Make:
             "ARCH=s390",
             f"CROSS_COMPILE={CROSS_COMPILE}",
             f"CC={cache}{CROSS_COMPILE}gcc",
-            f"HOSTCC={cache}gcc",
+            f"HOSTCC={host_cache}gcc",
             f"KCFLAGS={prefixes}",
             f"KAFLAGS={prefixes}",
         )
@@ -160,7 +164,8 @@ class Make:
         """Build the compiled image again, with an initramfs in it: cpio, compressed with gzip.
 
         Only what depends on the initramfs is made again. So all other objects are those of the
-        same kernel without it, and ccache may have them. Raises BuildError if this kernel takes
+        same kernel without it, and ccache may have them; not the object that embeds the initramfs,
+        see images/kernel/cached. Raises BuildError if this kernel takes
         no initramfs.
         """
         shutil.copyfile(archive, self.objects / _BUILT_IN)

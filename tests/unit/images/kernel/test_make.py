@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from harness.errors import BuildError
 from harness.images.command import Tools
 from harness.images.kernel.build import _inputs
-from harness.images.kernel.make import Make
+from harness.images.kernel.make import CACHED, Make
 from harness.images.kernel.source import _Stored
 from harness.images.kernel.spec import KernelSpec, Role
 
@@ -76,3 +77,70 @@ def test_another_initramfs_is_another_kernel(tmp_path: Path):
     assert inputs("one") == inputs("one")
     assert inputs("one") != inputs("two")
     assert "built in" not in _inputs(plain, source)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A ccache and a compiler that say what they are called with."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    for name in ("ccache", "s390x-gcc"):
+        (directory / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (directory / name).chmod(0o755)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "cached"),
+    [
+        ("a.c", "int a;\n", True),
+        ("a.S", ".globl a\n", True),
+        ("initramfs_data.S", '.incbin "usr/initramfs_inc_data"\n', False),
+        ("configs.c", 'asm(".incbin \\"kernel/config_data.gz\\"");\n', False),
+        ("a.txt", ".incbin\n", True),
+    ],
+)
+def test_a_source_that_embeds_a_file_is_not_taken_from_the_cache(
+    tmp_path: Path, programs: Path, name: str, text: str, cached: bool
+):
+    source = tmp_path / "a folder" / name
+    source.parent.mkdir()
+    source.write_text(text)
+    said = subprocess.run(
+        ["/bin/sh", CACHED, "s390x-gcc", "-c", "-o", "a.o", source],
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    begin = "ccache s390x-gcc" if cached else "s390x-gcc"
+    assert said == f"{begin} -c -o a.o {source}\n"
+
+
+def test_without_a_source_the_cache_decides(programs: Path):
+    """kbuild asks for the version, and for what the compiler takes, with files that are none."""
+    said = subprocess.run(
+        ["/bin/sh", CACHED, "s390x-gcc", "-c", "-x", "c", "/nothing.c", "--version"],
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert said.stdout == "ccache s390x-gcc -c -x c /nothing.c --version\n"
+    assert said.stderr == ""
+
+
+def test_the_compiler_is_behind_the_cache_if_there_is_one(
+    tmp_path: Path, archive: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    made = Make(tmp_path / "tree", Tree(tmp_path))
+    wrapper = made.objects / "cached"
+    assert wrapper.read_bytes() == CACHED.read_bytes()
+    assert f"CC=sh {wrapper} s390x-linux-gnu-gcc" in made._make
+    (programs / "ccache").unlink()
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    assert "CC=s390x-linux-gnu-gcc" in Make(tmp_path / "other", Tree(tmp_path))._make
