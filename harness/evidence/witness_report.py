@@ -36,7 +36,8 @@ SECTIONS = (
 )
 """In the order in which they are printed."""
 
-_PACKED = re.compile(r"[A-Za-z0-9+/]{4,76}={0,2}")
+# a line of base64; the last one may be shorter, and no more than "AA=="
+_PACKED = re.compile(r"(?=.{4,76}\Z)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _GZIP = 16 + zlib.MAX_WBITS
 _KTHREAD, _WORKER = 0x0020_0000, 0x0000_0020  # PF_*: Linux include/linux/sched.h
 _N = "[0-9]{1,20}"

@@ -218,3 +218,14 @@ def test_damaged_witnesses_are_refused(tmp_path, content: str):
     (tmp_path / "witnesses.json").write_text(content)
     with pytest.raises(EvidenceError, match=r"witnesses\.json"):
         Witnesses.load(tmp_path)
+
+
+def test_the_last_line_may_be_of_any_length():
+    """base64 ends in "AA==" or "AAA=" for two lengths of three."""
+    last = set()
+    for length in range(200):
+        report = "".join(map(str, range(length))) + "\n== end\n"
+        packed = pack(report)
+        last.add(len(packed.split()[-1].rstrip("=")) % 4)
+        assert unpack(packed) == report, length
+    assert last == {0, 2, 3}
