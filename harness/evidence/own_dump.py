@@ -16,7 +16,7 @@ class OwnDump(BaseModel):
     """``found`` is where it found the dump, ``size`` that of its copy in bytes.
 
     ``version`` is its zgetdump's, ``format`` what that calls the format of the dump. ``error`` is
-    why there is no copy, in the system's words.
+    why there is no whole copy, in the system's words; then there is no size.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
@@ -35,8 +35,9 @@ class OwnDump(BaseModel):
             match[1]: match[2] for line in lines if (match := _LINE.fullmatch(line))
         }
         size = str(found.pop("size", ""))
-        if re.fullmatch("[0-9]{1,20}", size):
-            found["size"] = int(size)
-        elif not found.get("error"):
-            found["error"] = "its report ends before its end"
+        if "error" not in found:
+            if re.fullmatch("[0-9]{1,20}", size):
+                found["size"] = int(size)
+            else:
+                found["error"] = "its report ends before its end"
         return cls.model_validate(found)

@@ -6,16 +6,13 @@ import os
 from pathlib import Path
 
 from harness.deadline import Deadline
-from harness.errors import ProtocolError
 from harness.evidence.own_dump import OwnDump
-from harness.machine.inside.script import run_script
+from harness.machine.inside.script import ask
 from harness.machine.system.shell import Shell
-from harness.printable import printable
 from harness.qemu.disk import Disk
 from harness.s390x.wiring import EXCHANGE_LUN
 
 _HEADERS = 64 << 20  # more than zgetdump writes beside memory
-_SHOWN = 200  # characters of a report that cannot be read
 
 
 def exchange_disk(path: Path, memory: int) -> Disk:
@@ -31,12 +28,7 @@ def collect(shell: Shell, deadline: Deadline) -> OwnDump:
     That it finds none, or cannot copy it, is no error but a fact of the system. Raises what
     ``Shell.run`` raises, and ProtocolError.
     """
-    report = run_script(shell, "own-dump", deadline, str(EXCHANGE_LUN))
-    try:
-        return OwnDump.parse(report)
-    except ValueError as error:
-        said = printable(report.strip(), limit=_SHOWN) or "nothing"
-        raise ProtocolError(f"the system does not tell of its dump; it says: {said}") from error
+    return ask(shell, "own-dump", OwnDump.parse, deadline, str(EXCHANGE_LUN))
 
 
 def take(disk: Disk, own: OwnDump, dump: Path) -> OwnDump:

@@ -161,5 +161,7 @@ def _patched(
 
 def _alternative(table: bytes, offset: int, entry: int) -> int:
     """The length of the code that an entry of .altinstructions has replaced."""
-    at = offset - offset % entry + _LENGTH_AT.get(entry, entry)
-    return table[at] if entry in _LENGTH_AT and at < len(table) else _INSTRUCTION
+    if entry not in _LENGTH_AT:
+        return _INSTRUCTION
+    at = offset - offset % entry + _LENGTH_AT[entry]
+    return table[at] if at < len(table) else _INSTRUCTION

@@ -74,6 +74,11 @@ def test_the_system_says_why_there_is_no_copy():
     assert (own.size, own.error) == (None, "zgetdump finds no dump on any disk")
 
 
+def test_a_copy_that_did_not_come_out_whole_is_none():
+    own = OwnDump.parse(COPIED + "error the copy does not fit on /dev/sdc\n")
+    assert (own.size, own.error) == (None, "the copy does not fit on /dev/sdc")
+
+
 def test_a_copy_is_read():
     own = OwnDump.parse(COPIED)
     assert (own.found, own.format, own.size, own.error) == ("/dev/sdb", "s390", 1 << 20, "")

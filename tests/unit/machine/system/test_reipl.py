@@ -162,7 +162,7 @@ def test_a_copy_that_there_is_not_is_an_outcome(snapshot, tmp_path, again, own, 
 
 def test_a_system_that_does_not_tell_how_it_is(snapshot, tmp_path, again):
     booter = FakeBooter(shell=FakeShell(condition="no\x1b[31m such thing"))
-    with pytest.raises(ProtocolError, match="does not tell how it is; it says: no") as caught:
+    with pytest.raises(ProtocolError, match="answer to images/system/condition is: no") as caught:
         reipl(booter, snapshot, BLOCK, tmp_path / "reipl", again)
     assert "\x1b" not in caught.value.message
 
