@@ -13,6 +13,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.files import sparse
 from harness.images.disk import DISK
+from harness.images.kernel.build import Kernel
 from harness.images.store import Built, Store, sha256
 from harness.images.system.guest import Job
 from harness.images.system.root import INITRD, KERNEL, guest_of, system_root
@@ -31,6 +32,7 @@ SCAN = "scsi_mod.scan=manual"
 MOST_PARMLINE = 895  # bytes: COMMAND_LINE_SIZE of older kernels without its end (asm/setup.h)
 SECONDS = 600.0
 _OWN_KERNEL = "vmlinuz-zharness"
+_OWN_RELEASE = "run/zharness/release"  # depmod makes the indexes of its modules
 _FIRST_BOOT = "usr/local/lib/zharness/first-boot"
 _UNIT = "zharness-first-boot.service"
 _ZIPL = """\
@@ -198,7 +200,16 @@ def _write_payload(path: Path, spec: SystemSpec, parmline: str, own: _Secrets) -
         if spec.first_boot is not None:
             _add_file(archive, _FIRST_BOOT, spec.first_boot, 0o755)
         if spec.kernel is not None:
-            _add_file(archive, f"boot/{_OWN_KERNEL}", spec.kernel.image, 0o644)
+            _add_kernel(archive, spec.kernel)
+
+
+def _add_kernel(archive: tarfile.TarFile, kernel: Kernel) -> None:
+    """Its image, and what tells modprobe(8) which modules are in the image itself."""
+    _add_file(archive, f"boot/{_OWN_KERNEL}", kernel.image, 0o644)
+    for path in kernel.built_in:
+        _add_file(archive, f"usr/lib/modules/{kernel.release}/{path.name}", path, 0o644)
+    if kernel.built_in:
+        _add(archive, _OWN_RELEASE, f"{kernel.release}\n".encode(), 0o644)
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:

@@ -87,6 +87,8 @@ def _debian(images: Images, crashed: Crashed, parmline: str, *, with_module: boo
     spec = SystemSpec(suite, crashed.packages, files, crashed.first_boot)
     if not direct:  # the disk has them; QEMU's own loader takes them from the plan
         spec = replace(spec, kernel=own, parmline=parmline)
+    elif own is not None and own.built_in:  # the disk has the list of the modules in it
+        spec = replace(spec, kernel=own)
     system = images.full_system(spec)
     kernel = own or _of_distribution(images, crashed, system, spec, with_module=with_module)
     root = system.root_parmline if own is None else PARMLINE  # without an initramfs

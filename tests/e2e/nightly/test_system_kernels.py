@@ -106,6 +106,16 @@ def test_a_kernel_for_a_full_system_is_dumped(
     assert ran.json["verdict"] == "PASS"
 
 
+@pytest.mark.parametrize("load", ["direct", "scsi"])
+def test_a_full_debian_runs_on_it(zharness: Zharness, built: Kernel, load: str, tmp_path: Path):
+    """memory-pressure asks modprobe(8) for zram, which is in the kernel."""
+    options = ("--load", load, "--json", "--output", tmp_path / "evidence")
+    kernel = ("--kernel", built.origin, "--workload", "memory-pressure")
+    ran = zharness("run", "debian", *kernel, *options)
+    assert ran.code == 0, ran.err
+    assert ran.json["verdict"] == "PASS"
+
+
 @pytest.fixture(scope="module")
 def debian() -> tuple[DebianKernel, Kernel]:
     """Debian's own kernel, and its image."""

@@ -223,3 +223,16 @@ def test_what_is_said_before_it_begins(
     (line,) = [line for line in said if line.startswith("a full Debian sid: 2 packages, 0 MB")]
     assert "minutes" in line
     assert packages.KIND == "packages-system"
+
+
+def test_modprobe_knows_what_a_kernel_of_ones_own_has(
+    played: Played, store: Store, tmp_path: Path
+) -> None:
+    image, listed = tmp_path / "bzImage", tmp_path / "modules.builtin"
+    image.write_bytes(b"own kernel")
+    listed.write_text("kernel/drivers/block/zram/zram.ko\n")
+    kernel = Kernel(image, "6.12.1", sha256(image), "own", built_in=(listed,))
+    system(store, replace(SMALL, kernel=kernel))
+    path = "usr/lib/modules/6.12.1/modules.builtin"
+    assert played.payload[path] == (listed.read_bytes(), 0o644)
+    assert played.payload["run/zharness/release"][0] == b"6.12.1\n"

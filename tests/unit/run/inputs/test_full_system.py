@@ -158,3 +158,12 @@ def test_the_machine_of_a_full_system(images, built):
     assert spec.append == "root=/dev/sda1 console=ttysclp0 panic=0"
     assert (spec.memory, spec.cpus) == (1 << 30, 4)
     assert inputs.identity()["crashed system"]["suite"] == "bookworm"
+
+
+@pytest.mark.parametrize("built_in", [(), (Path("modules.builtin"),)])
+def test_the_disk_has_the_list_of_a_kernels_own_modules(images, built, tmp_path, built_in):
+    kernel = Kernel(tmp_path / "bzImage", "6.12", "0" * 64, "own", built_in=built_in)
+    images.crashed_kernel = lambda *given: kernel
+    prepared(images, system="debian", kernel=tmp_path / "bzImage")
+    assert built[-1].kernel == (kernel if built_in else None)
+    assert built[-1].parmline == "", "it comes from the plan"
