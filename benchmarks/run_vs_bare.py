@@ -88,10 +88,10 @@ class Bench:
             memory = scenario.crashed.memory
             phases = Phases(journal, NoProgress(), memory=memory, time_factor=1.0)
             inputs = CrashInputs.prepare(self._images, self._plan)
-            spec, kernel = inputs.spec(self._plan), inputs.kernel.identity()
+            system, kernel = inputs.bootable(self._plan), inputs.kernel.identity()
             start = time.monotonic()
             booter = Booter(find_qemu(), phases)
-            snapshot = crash(booter, spec, self._plan.crash, directory / "crash", kernel)
+            snapshot = crash(booter, system, self._plan.crash, directory / "crash", kernel)
             sparse.copy(disk, directory / "disk.img")
             outcome = Dumper(find_qemu(), phases, phases.stall_seconds, None, DD).dump(
                 snapshot,

@@ -128,15 +128,26 @@ NETWORK = Function(
     Provider.QEMU,
     "user-mode, restricted: nothing but the harness reaches it, and only its SSH server",
 )
+FROZEN = Function(
+    "boot of the crashed system",
+    Provider.HARNESS,
+    "it goes on from a frozen system: its clock is late, its random numbers repeat, a CPU timer "
+    "that ran then does not interrupt",
+)
 PSW_RESTART = Function("the operator's PSW restart", Provider.QEMU, "QMP inject-nmi, CPU 0")
 
 
 def statement(
-    load: Load, trigger: Trigger, *, given_disk: bool = False, full: bool = False
+    load: Load,
+    trigger: Trigger,
+    *,
+    given_disk: bool = False,
+    full: bool = False,
+    frozen: bool = False,
 ) -> list[dict[str, str]]:
     """For ``verdict.json``: the functions that a run with this load and trigger needed.
 
-    ``full``: the crashed system is a full one, reached over SSH.
+    ``full``: the crashed system is a full one, reached over SSH. ``frozen``: it did not boot.
     """
     functions = list(FUNCTIONS)
     functions += LOADED_FROM_DISK if load is Load.SCSI else LOADED_BY_QEMU
@@ -146,6 +157,8 @@ def statement(
         functions.append(PSW_RESTART)
     if full:
         functions.append(NETWORK)
+    if frozen:
+        functions.append(FROZEN)
     if given_disk:
         functions.append(GIVEN_DISK)
     return [function.to_json() for function in functions]

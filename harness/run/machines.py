@@ -23,12 +23,12 @@ from harness.judges.run_dump import Judges
 from harness.machine.dump_load.dumper import Dumper
 from harness.machine.run_phases import RunPhases
 from harness.machine.system.boot import Booter
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.crash import Crash, crash
 from harness.machine.system.reipl import NOTHING_ASKED, Again, reipl
 from harness.machine.vector_checksum_probe import vector_checksum_works
 from harness.progress import Progress
 from harness.qemu.binary import QemuBinary, find_qemu
-from harness.qemu.spec import MachineSpec
 from harness.run.given_disk import DumpDisk
 from harness.run.inputs import wanted
 from harness.run.inputs.crash import CrashInputs
@@ -36,7 +36,6 @@ from harness.run.inputs.dump import DumpInputs
 from harness.run.inputs.dump_tool import ChosenTool
 from harness.run.plan import Plan
 from harness.scenario.model import Dump
-from harness.ssh.handshake import Login
 from harness.verify.evidence import Evidence
 from harness.verify.run_checks import CheckedRun, run_checks
 
@@ -47,14 +46,10 @@ class CrashSystem(Protocol):
     def __call__(
         self,
         booter: Booter,
-        spec: MachineSpec,
+        system: Bootable,
         how: Crash,
         directory: Path,
         kernel: Mapping[str, Any],
-        system_disk: Path | None,
-        *,
-        login: Login | None,
-        direct: bool,
     ) -> Snapshot: ...
 
 

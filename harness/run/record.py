@@ -132,4 +132,10 @@ def fidelity_of(plan: Plan) -> list[dict[str, str]]:
     scenario = plan.scenario
     given = scenario.dump.disk is not None
     crashed = scenario.crashed
-    return statement(crashed.load, plan.crash.trigger, given_disk=given, full=crashed.is_full)
+    return statement(
+        crashed.load,
+        plan.crash.trigger,
+        given_disk=given,
+        full=crashed.is_full,
+        frozen=crashed.frozen,
+    )

@@ -12,11 +12,13 @@ from harness.evidence.directory import RunDirectory
 from harness.evidence.journal import Journal
 from harness.images.provide import Images
 from harness.images.store import Store
+from harness.machine.frozen.booter import FrozenBooter
+from harness.machine.run_phases import RunPhases
 from harness.machine.system.boot import Booter
 from harness.machine.system.running import RunningSystem
 from harness.phase import Phase
 from harness.progress import Progress
-from harness.qemu.binary import find_qemu
+from harness.qemu.binary import QemuBinary, find_qemu
 from harness.qemu.spec import MachineSpec
 from harness.run.inputs.crash import CrashInputs
 from harness.run.phases import Phases
@@ -33,6 +35,19 @@ class Up:
     inputs: CrashInputs
     phases: Phases
     boot_seconds: float
+
+
+def booter_of(
+    plan: Plan,
+    binary: QemuBinary,
+    phases: RunPhases,
+    on_line: Callable[[str], None] | None,
+    store: Store,
+) -> Booter:
+    """Who starts the system of ``plan`` before its crash: by its boot, or from a frozen one."""
+    if plan.scenario.crashed.frozen:
+        return FrozenBooter(binary, phases, on_line, store=store)
+    return Booter(binary, phases, on_line)
 
 
 @contextmanager
@@ -54,13 +69,8 @@ def booted_system(
         phases = Phases(journal, progress, memory=memory, time_factor=plan.time_factor)
         with phases.work(Phase.IMAGES):
             inputs = CrashInputs.prepare(Images(store, progress), plan)
-        booter, spec = Booter(find_qemu(), phases, on_line), inputs.spec(plan)
+        booter = booter_of(plan, find_qemu(), phases, on_line, store)
+        system = inputs.bootable(plan)
         started = clock.now()
-        with booter.booted(
-            spec,
-            paths.crash,
-            inputs.system_disk,
-            login=inputs.login,
-            direct=inputs.direct,
-        ) as system:
-            yield Up(system, booter, spec, inputs, phases, clock.now() - started)
+        with booter.booted(system, paths.crash) as running:
+            yield Up(running, booter, system.spec, inputs, phases, clock.now() - started)

@@ -31,6 +31,7 @@ from harness.run.inputs.host import host_identity
 from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.run.record import Record
+from harness.run.system import booter_of
 from harness.run.used_disk.prepare import look_again, prepare
 from harness.scenario.used_disk import parse_answer
 from harness.ssh.handshake import Login
@@ -128,19 +129,11 @@ class Work:
         return self._place(stored.open(name))
 
     def _new_crash(self, inputs: CrashInputs) -> Snapshot:
-        spec, how = inputs.spec(self._plan), inputs.crash(self._plan)
-        booter = self._booter("crash")
+        system, how = inputs.bootable(self._plan), inputs.crash(self._plan)
         directory, kernel = self._directory.crash, inputs.kernel
-        snapshot = self._machines.crash(
-            booter,
-            spec,
-            how,
-            directory,
-            kernel.identity(),
-            inputs.system_disk,
-            login=inputs.login,
-            direct=inputs.direct,
-        )
+        lines = self._lines_of("crash")
+        booter = booter_of(self._plan, self._binary, self._phases, lines, self._store)
+        snapshot = self._machines.crash(booter, system, how, directory, kernel.identity())
         kernel.require_unchanged()
         return snapshot
 
@@ -221,7 +214,8 @@ class Work:
         """Load the original system again, if the dump system asked for that."""
         if outcome.reipl_block is not None and snapshot.system_disk is not None:
             block = bytes.fromhex(outcome.reipl_block)
-            booter, directory = self._booter("reipl"), self._directory.reipl
+            booter = Booter(self._binary, self._phases, self._lines_of("reipl"))
+            directory = self._directory.reipl
             disk = Disk.for_dump(self._directory.disk, self._disk.sector_size)
             wanted = disk if self._plan.scenario.expect.own_dump else None
             self._machines.reipl(booter, snapshot, block, directory, Again(self._login, wanted))
@@ -245,9 +239,6 @@ class Work:
     @cached_property
     def _binary(self) -> QemuBinary:
         return self._machines.find_qemu()
-
-    def _booter(self, machine: str) -> Booter:
-        return Booter(self._binary, self._phases, self._lines_of(machine))
 
     def _lines_of(self, machine: str) -> Callable[[str], None] | None:
         return None if self._on_line is None else partial(self._on_line, machine)

@@ -97,6 +97,9 @@ class Crashed(WithKernel):
         bool,
         Option("--debug-symbols", "Fetch the vmlinux of Debian's own kernel (it is large)."),
     ] = Field(False, description="whether the vmlinux of Debian's kernel is fetched")
+    frozen: Annotated[
+        bool, Option("--frozen", "Boot the system once; later runs start from it, frozen.")
+    ] = Field(False, description="whether it starts from a frozen system that has booted before")
     disk: Path | None = Field(
         None, description="disk with a system of the user's own, raw or qcow2; it is copied"
     )
@@ -151,6 +154,7 @@ class Crashed(WithKernel):
             raise ValueError(f"smp: trigger {self.trigger} needs {trigger.cpus} CPUs")
         others = [name for name in ("workload", "content") if getattr(self, name) is not None]
         others += ["witnesses"] if self.witnesses else []
+        others += ["frozen"] if self.frozen else []
         if trigger.in_boot and (others or self.load is not Load.DIRECT):
             what = others[0] if others else "load"
             raise ValueError(f"{what}: trigger {self.trigger} leaves no time for it")

@@ -19,9 +19,10 @@ from harness.images.provide import Images
 from harness.images.store import Store
 from harness.machine.frozen import freeze, thaw
 from harness.machine.frozen.freeze import frozen_system
-from harness.machine.frozen.record import Bootable, Frozen
+from harness.machine.frozen.record import Frozen
 from harness.machine.frozen.thaw import thawed
 from harness.machine.system.boot import Booter
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.crash import cpu_states
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu

@@ -20,6 +20,7 @@ from harness.images.initramfs.build import IMAGE
 from harness.images.provide import Images
 from harness.images.store import Store
 from harness.machine.system.boot import Booter
+from harness.machine.system.bootable import Bootable
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
 from harness.qemu.spec import MachineSpec
@@ -199,7 +200,7 @@ def test_the_running_kernel_offers_no_type_that_nobody_knows(images):
     )
     with tempfile.TemporaryDirectory() as scratch, Journal(Path(scratch, "journal")) as journal:
         phases = Phases(journal, NoProgress(), memory=MEMORY, time_factor=1.0)
-        with Booter(find_qemu(), phases).booted(spec, Path(scratch)) as system:
+        with Booter(find_qemu(), phases).booted(Bootable(spec), Path(scratch)) as system:
             offered = system.shell.run(f"cat {PROVOKE}", Deadline(60)).splitlines()
     types = {line.strip() for line in offered if line.strip().isupper()}
     assert types == CRASHES.keys() | NO_CRASH.keys()

@@ -14,33 +14,42 @@ from harness.deadline import Deadline
 from harness.errors import HarnessError
 from harness.evidence.names import RAM
 from harness.images.store import Store
-from harness.machine.frozen.record import STATE, Bootable, Frozen, write_facts
+from harness.machine.frozen.record import STATE, Frozen, depends_on, write_facts
 from harness.machine.frozen.registers import shown_registers, waits
 from harness.machine.system.boot import Booter
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.running import RunningSystem
+from harness.machine.system.ssh_shell import SshShell
 from harness.phase import Phase
 from harness.qemu.migration.stream import cpus_in
 from harness.qemu.migration.transfer import save_state
 
 KIND = "frozen-system"
 _BETWEEN_SECONDS = 0.05  # that the system runs between two attempts
+# its status says whether a unit has failed, which does not matter here (systemctl(1))
+_SETTLED = "systemctl is-system-running --wait"
 _ENDS = ("GUEST_PANICKED", "SHUTDOWN", "RESET")
 
 
 def frozen_system(store: Store, booter: Booter, system: Bootable) -> Frozen:
     """The booted ``system``, frozen: from the store, or booted and frozen now.
 
-    It depends on the content of all its files, on all options of QEMU, and on QEMU itself. Raises
-    what ``Booter.booted`` and ``freeze`` raise; HostError if the store cannot be used.
+    A full one is frozen when systemd has started all units, and its user has logged out. It depends
+    on the content of all its files, on all options of QEMU, and on QEMU itself. Raises what
+    ``Booter.booted`` and ``freeze`` raise; HostError if the store cannot be used.
     """
 
     def build(directory: Path, _log: Path) -> dict[str, object]:
-        machine = (system.spec, directory, system.system_disk, system.ipl_block)
-        with booter.booted(*machine) as running, booter.phases.phase(Phase.SNAPSHOT) as deadline:
-            freeze(running, system.spec.cpus, directory, deadline)
+        with booter.booted(system, directory) as running:
+            with booter.phases.phase(Phase.BOOT) as deadline:
+                if isinstance(running.shell, SshShell):
+                    running.shell.completed(_SETTLED, deadline)
+                    running.shell.close()
+            with booter.phases.phase(Phase.SNAPSHOT) as deadline:
+                freeze(running, system.spec.cpus, directory, deadline)
         return {"qemu": booter.binary.release}
 
-    return Frozen(store.get(KIND, system.depends_on(booter.binary), build).path, system)
+    return Frozen(store.get(KIND, depends_on(system, booter.binary), build).path, system)
 
 
 def freeze(system: RunningSystem, cpus: int, directory: Path, deadline: Deadline) -> None:

@@ -23,44 +23,40 @@ from harness.evidence.names import CONSOLE, RAM, SYSTEM_IMAGE
 from harness.files import sparse
 from harness.files.json_file import as_model, read_object
 from harness.files.json_text import to_text
+from harness.machine.system.boot import machine_of
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.session import PlayedState
 from harness.qemu.binary import QemuBinary
-from harness.qemu.disk import Disk
-from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
+from harness.qemu.spec import Endpoints, qemu_argv
 from harness.s390x.instructions import Opcode
 
 STATE, FACTS = "state", "frozen.json"
 FORMAT = 1  # version of these files and of the way they are made; part of what they depend on
 _NO_FILES = Endpoints(0, 0, 0)  # numbers of files are different in every run
+_NOWHERE = Path()  # where the copy of the disk is, does not count
 
 
-@dataclass(frozen=True)
-class Bootable:
-    """What ``Booter.booted`` gets: a machine, and the disk of a system that is IPLed from it."""
+def depends_on(system: Bootable, binary: QemuBinary) -> dict[str, Any]:
+    """Everything that determines a booted system, as JSON: content, never paths or names.
 
-    spec: MachineSpec
-    system_disk: Path | None = None
-    ipl_block: bytes | None = None
-
-    def depends_on(self, binary: QemuBinary) -> dict[str, Any]:
-        """Everything that determines the booted system, as JSON: content, never paths or names.
-
-        The whole command line is in it: QEMU loads a state only into the machine that it is of.
-        """
-        disks = tuple(replace(disk, path=_digest(disk.path)) for disk in self.spec.disks)
-        spec = replace(
-            self.spec,
-            kernel=self.spec.kernel and _digest(self.spec.kernel),
-            initrd=self.spec.initrd and _digest(self.spec.initrd),
-            disks=disks,
-        )
-        return {
-            "format": FORMAT,
-            "qemu": binary.identity(),
-            "options": qemu_argv(binary, spec, _NO_FILES)[1:],
-            "system disk": self.system_disk and str(_digest(self.system_disk)),
-            "ipl block": self.ipl_block and self.ipl_block.hex(),
-        }
+    The whole command line is in it: QEMU loads a state only into the machine that it is of.
+    """
+    spec = machine_of(system, _NOWHERE)
+    disks = (replace(disk, path=_digest(disk.path)) for disk in system.spec.disks)
+    own = spec.disks[: len(spec.disks) - len(system.spec.disks)]
+    spec = replace(
+        spec,
+        kernel=spec.kernel and _digest(spec.kernel),
+        initrd=spec.initrd and _digest(spec.initrd),
+        disks=(*own, *disks),
+    )
+    return {
+        "format": FORMAT,
+        "qemu": binary.identity(),
+        "options": qemu_argv(binary, spec, _NO_FILES)[1:],
+        "system disk": system.system_disk and str(_digest(system.system_disk)),
+        "ipl block": system.ipl_block and system.ipl_block.hex(),
+    }
 
 
 _Address = Annotated[str, Field(pattern="^[0-9a-f]{1,16}$")]
@@ -135,8 +131,3 @@ def _played(told: _Played) -> PlayedState:
 def _digest(path: Path) -> Path:
     """In place of a file's path."""
     return Path(sparse.digest(path))
-
-
-def disk_of(directory: Path) -> Disk:
-    """The system's own disk in ``directory``."""
-    return Disk.of_system(directory / SYSTEM_IMAGE)

@@ -12,18 +12,20 @@ from harness.errors import ProtocolError
 from harness.evidence.names import SYSTEM_IMAGE
 from harness.files import sparse
 from harness.firmware.load import ordinary_load
-from harness.machine.frozen.record import Frozen, disk_of
+from harness.machine.frozen.record import Frozen
 from harness.machine.frozen.registers import shown_registers
-from harness.machine.system.boot import Booter, from_disk
+from harness.machine.system.boot import Booter, machine_of, open_shell
 from harness.machine.system.console import SystemConsole
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import PlayedState, SystemSession
-from harness.machine.system.shell import ConsoleShell
+from harness.machine.system.shell import ConsoleShell, Shell
+from harness.machine.system.ssh_shell import SshShell
 from harness.phase import Phase
 from harness.qemu.migration.transfer import load_state
 from harness.qemu.process import Qemu, console_path
 from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
+from harness.ssh.handshake import Login
 
 
 @contextmanager
@@ -58,8 +60,13 @@ def thawed(booter: Booter, frozen: Frozen, directory: Path) -> Iterator[RunningS
                     qemu.monitor.execute("cont", deadline=deadline)
                 else:
                     session.go_on()
-            console = SystemConsole(qemu, session)
-            yield RunningSystem(qemu, ram, session, console, ConsoleShell(console))
+                console = SystemConsole(qemu, session)
+                shell = _shell(qemu, console, session, frozen.system.login, deadline)
+            try:
+                yield RunningSystem(qemu, ram, session, console, shell)
+            finally:
+                if isinstance(shell, SshShell):
+                    shell.close()
     finally:
         log = console_path(directory)
         if log.exists():
@@ -68,11 +75,21 @@ def thawed(booter: Booter, frozen: Frozen, directory: Path) -> Iterator[RunningS
 
 def _spec(frozen: Frozen, directory: Path) -> MachineSpec:
     """The machine again, with a copy of its disk."""
-    spec = frozen.system.spec
     if frozen.system_disk is not None:
         sparse.copy(frozen.system_disk, directory / SYSTEM_IMAGE)
-        spec = from_disk(spec, disk_of(directory))
-    return replace(spec, paused=True, incoming=True)
+    return replace(machine_of(frozen.system, directory), paused=True, incoming=True)
+
+
+def _shell(
+    qemu: Qemu,
+    console: SystemConsole,
+    session: SystemSession | None,
+    login: Login | None,
+    deadline: Deadline,
+) -> Shell:
+    if login is None:
+        return ConsoleShell(console)
+    return open_shell(qemu, console, session, login, Phase.BOOT, deadline)
 
 
 def _session(booter: Booter, qemu: Qemu, ram: GuestRam, played: PlayedState) -> SystemSession:

@@ -14,6 +14,7 @@ from harness.evidence.names import SYSTEM_IMAGE
 from harness.files import sparse
 from harness.firmware.load import ordinary_load
 from harness.machine.run_phases import RunPhases
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.console import SystemConsole
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.session import SystemSession
@@ -45,51 +46,36 @@ class Booter:
 
     @contextmanager
     def booted(
-        self,
-        spec: MachineSpec,
-        directory: Path,
-        system_disk: Path | None = None,
-        ipl_block: bytes | None = None,
-        phase: Phase = Phase.BOOT,
-        dies: str = "",
-        *,
-        login: Login | None = None,
-        direct: bool = False,
+        self, system: Bootable, directory: Path, phase: Phase = Phase.BOOT, dies: str = ""
     ) -> Iterator[RunningSystem]:
-        """A booted system at its shell's prompt, for the duration of a ``with`` block.
+        """``system`` at its shell's prompt, for the duration of a ``with`` block.
 
-        With ``dies`` it must not come so far: its console shows this regular expression.
-
-        With ``system_disk`` a copy of it, in ``directory``, is IPLed instead of the spec's
-        kernel, as ``ipl_block`` says; the spec's disks are there beside it. With ``direct``, too,
-        the spec's kernel is loaded, and has that copy as its disk. With ``login`` the system is a
-        full one: its shell is reached over SSH, and it is up when it lets that user in.
+        The copy of its disk is in ``directory``, with its console log. With ``dies`` it must not
+        come so far: its console shows this regular expression.
 
         Raises PhaseTimeout if the system does not come up, HarnessError if it panics before,
         HostError if memory or space lack; HostKeyDiffers or LoginRefused.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        if system_disk is not None:
-            sparse.copy(system_disk, directory / SYSTEM_IMAGE)
-            disk = Disk.of_system(directory / SYSTEM_IMAGE)
-            spec = replace(spec, disks=(disk, *spec.disks)) if direct else from_disk(spec, disk)
-        spec = replace(spec, network=login is not None)
+        if system.system_disk is not None:
+            sparse.copy(system.system_disk, directory / SYSTEM_IMAGE)
+        spec = machine_of(system, directory)
         with (
             GuestRam.create(spec.memory) as ram,
             Qemu.start(self.binary, spec, ram, directory, name=phase, on_line=self.on_line) as qemu,
         ):
             session = None
-            if system_disk is not None and not direct:
-                block = ipl_block or fcp_block(SYSTEM_DISK, dump=False)
+            if system.loads_itself:
+                block = system.ipl_block or fcp_block(SYSTEM_DISK, dump=False)
                 session = SystemSession(qemu, ram, ordinary_load(ram, block), self.phases)
             console = SystemConsole(qemu, session)
             with ExitStack() as stack:
                 with self.phases.phase(phase) as deadline:
                     shell: Shell
-                    if login is None or dies:
+                    if system.login is None or dies:
                         shell = boot(console, session, phase, deadline, dies)
                     else:
-                        shell = boot_full(qemu, console, session, login, phase, deadline)
+                        shell = boot_full(qemu, console, session, system.login, phase, deadline)
                         stack.callback(shell.close)
                 yield RunningSystem(qemu, ram, session, console, shell)
 
@@ -106,16 +92,36 @@ def boot_full(
 
     Raises what ``log_in`` raises; HarnessError if the machine stops before.
     """
-    watch = MachineWatch(qemu, session, console)
-    address = HOST, ssh_port(qemu.monitor, deadline)
     if session is not None:
         session.load(phase, deadline)
         session.begin()
+    shell = open_shell(qemu, console, session, login, phase, deadline)
+    try:
+        if session is not None:
+            session.settle(deadline)
+    except BaseException:
+        shell.close()
+        raise
+    return shell
+
+
+def open_shell(
+    qemu: Qemu,
+    console: SystemConsole,
+    session: SystemSession | None,
+    login: Login,
+    phase: Phase,
+    deadline: Deadline,
+) -> SshShell:
+    """Log in to a full system that runs, or is booting; the caller closes the shell.
+
+    Raises what ``log_in`` raises; HarnessError if the machine stops before.
+    """
+    watch = MachineWatch(qemu, session, console)
+    address = HOST, ssh_port(qemu.monitor, deadline)
     try:
         connection = log_in(login, address, console, watch, phase, deadline)
         try:
-            if session is not None:
-                session.settle(deadline)
             watch.look()  # it may have stopped since it let us in
             return SshShell(connection, console, watch)
         except BaseException:
@@ -166,14 +172,15 @@ def boot(
     return ConsoleShell(console)
 
 
-def from_disk(spec: MachineSpec, disk: Disk) -> MachineSpec:
-    """``spec`` with its boot from ``disk``, played by a session."""
-    return replace(
-        spec,
-        kernel=None,
-        initrd=None,
-        append=None,
-        disks=(disk, *spec.disks),
-        paused=True,
-        gdb=True,
-    )
+def machine_of(system: Bootable, directory: Path) -> MachineSpec:
+    """The machine of ``system``, whose disk has its copy in ``directory``.
+
+    A session plays for one that loads itself.
+    """
+    spec = replace(system.spec, network=system.login is not None)
+    if system.system_disk is None:
+        return spec
+    spec = replace(spec, disks=(Disk.of_system(directory / SYSTEM_IMAGE), *spec.disks))
+    if system.direct:
+        return spec
+    return replace(spec, kernel=None, initrd=None, append=None, paused=True, gdb=True)

@@ -19,6 +19,7 @@ from harness.machine.inside.condition import condition_of
 from harness.machine.inside.witness import gather
 from harness.machine.inside.workload import AtWork, digest_of, start
 from harness.machine.system.boot import Booter
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.proof import must_prove
 from harness.machine.system.running import RunningSystem
 from harness.machine.system.shell import Shell
@@ -27,7 +28,6 @@ from harness.phase import Phase
 from harness.qemu.process import Qemu
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
-from harness.ssh.handshake import Login
 from harness.triggers.system_kind import SystemKind
 from harness.triggers.trigger import MODULE_PATH, SystemFile, Trigger
 from harness.triggers.workloads import Workload
@@ -82,28 +82,22 @@ class Crash:
 
 def crash(
     booter: Booter,
-    spec: MachineSpec,
+    system: Bootable,
     how: Crash,
     directory: Path,
     kernel: Mapping[str, Any],
-    system_disk: Path | None = None,
-    *,
-    login: Login | None = None,
-    direct: bool = False,
 ) -> Snapshot:
-    """Boot ``spec``, crash it, and leave a snapshot in ``directory``.
+    """Boot ``system``, crash it, and leave a snapshot in ``directory``.
 
-    ``kernel`` is what the snapshot shall say of the kernel (JSON); ``system_disk``, ``login`` and
-    ``direct`` are as in ``Booter.booted``. Raises what that raises; PhaseTimeout too if the system
-    does not stop, HarnessError if it stops otherwise than the trigger says.
+    ``kernel`` is what the snapshot shall say of the kernel (JSON). Raises what ``Booter.booted``
+    raises; PhaseTimeout too if the system does not stop, HarnessError if it stops otherwise than
+    the trigger says.
     """
     started = clock.now()
     dies = how.trigger.console if how.trigger.in_boot else ""
-    with booter.booted(
-        spec, directory, system_disk, dies=dies, login=login, direct=direct
-    ) as system:
+    with booter.booted(system, directory, dies=dies) as running:
         boot_seconds = clock.now() - started
-        remains = crash_booted(booter, system, spec, how, directory, kernel, boot_seconds)
+        remains = crash_booted(booter, running, system.spec, how, directory, kernel, boot_seconds)
     return Snapshot.create(directory, *remains)
 
 

@@ -12,6 +12,7 @@ from harness.evidence.snapshot import Snapshot
 from harness.machine.inside import own_dump
 from harness.machine.inside.condition import condition_of
 from harness.machine.system.boot import Booter
+from harness.machine.system.bootable import Bootable
 from harness.phase import Phase
 from harness.qemu.disk import Disk
 from harness.qemu.spec import MachineSpec
@@ -81,7 +82,8 @@ def _load(
         dumped = replace(again.dump_disk, boot=False, read_only=True)
         spec = replace(spec, disks=(dumped, exchange))
     own = None
-    with booter.booted(spec, directory, disk, block, Phase.REIPL, login=again.login) as system:
+    original = Bootable(spec, disk, block, again.login)
+    with booter.booted(original, directory, Phase.REIPL) as system:
         booter.phases.note("the original system is up again")
         if again.login is not None:
             with booter.phases.phase(Phase.REIPL) as deadline:

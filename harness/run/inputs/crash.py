@@ -13,6 +13,7 @@ from harness.images.kernel.build import Kernel
 from harness.images.needs import Wanted
 from harness.images.provide import Images
 from harness.images.store import Built
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.crash import Crash
 from harness.qemu.binary import QemuBinary
 from harness.qemu.spec import MachineSpec
@@ -62,8 +63,15 @@ class CrashInputs:
             disk = images.system_disk(kernel, initramfs, plan.parmline)
         return cls(kernel, initramfs, disk)
 
-    def spec(self, plan: Plan) -> MachineSpec:
-        """The machine; QEMU itself loads the system, unless there is a disk to IPL."""
+    def bootable(self, plan: Plan) -> Bootable:
+        """The machine and its system; QEMU itself loads it, unless there is a disk to IPL."""
+        if self.full is not None:
+            full = self.full
+            disk, login, direct = full.disk, full.login, full.direct
+            return Bootable(self._spec(plan), disk, login=login, direct=direct)
+        return Bootable(self._spec(plan), None if self.disk is None else self.disk.path / DISK)
+
+    def _spec(self, plan: Plan) -> MachineSpec:
         crashed = plan.scenario.crashed
         if self.full is None:
             assert self.initramfs is not None
@@ -87,20 +95,9 @@ class CrashInputs:
         return replace(how, module=self.kernel.module) if needs_module else how
 
     @property
-    def system_disk(self) -> Path | None:
-        if self.full is not None:
-            return self.full.disk
-        return None if self.disk is None else self.disk.path / DISK
-
-    @property
     def login(self) -> Login | None:
         """How to log in to a full system."""
         return None if self.full is None else self.full.login
-
-    @property
-    def direct(self) -> bool:
-        """Whether QEMU loads the kernel although the system has a disk."""
-        return self.full is not None and self.full.direct
 
     def digests(self, binary: QemuBinary) -> dict[str, str]:
         """Digests that identify this crashed system in this QEMU."""

@@ -27,6 +27,7 @@ from harness.images.kernel.image import release
 from harness.images.provide import Images
 from harness.images.store import Store
 from harness.machine.system.boot import Booter
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.shell import Shell
 from harness.progress import NoProgress
 from harness.qemu.binary import find_qemu
@@ -57,7 +58,7 @@ def booted(kernel: Kernel) -> Iterator[Shell]:
     )
     with tempfile.TemporaryDirectory() as scratch, Journal(Path(scratch, "journal")) as journal:
         phases = Phases(journal, NoProgress(), memory=MEMORY, time_factor=1.0)
-        with Booter(find_qemu(), phases).booted(spec, Path(scratch)) as system:
+        with Booter(find_qemu(), phases).booted(Bootable(spec), Path(scratch)) as system:
             yield system.shell
 
 

@@ -13,6 +13,7 @@ from harness.images.store import Store
 from harness.images.system.debian import DebianSystem
 from harness.images.system.spec import SystemSpec
 from harness.machine.system.boot import Booter
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.running import RunningSystem
 from harness.phase import Phase
 from harness.progress import NoProgress
@@ -64,7 +65,6 @@ def booted(
         initrd=system.initrd,
         append=system.root_parmline,
     )
-    with Booter(find_qemu(), LongPhases()).booted(
-        spec, directory, system.disk, login=login_of(system), direct=direct
-    ) as running:
+    whole = Bootable(spec, system.disk, login=login_of(system), direct=direct)
+    with Booter(find_qemu(), LongPhases()).booted(whole, directory) as running:
         yield running

@@ -75,11 +75,9 @@ class PlayedMachines:
             identity=lambda: {"crashed kernel": {"version": "k"}},
             digests=lambda binary: {"kernel": "k", "qemu": binary.identity()},
             kernel=SimpleNamespace(identity=lambda: "k", require_unchanged=lambda: None),
-            spec=lambda plan: None,
+            bootable=lambda plan: None,
             crash=lambda plan: plan.crash,
-            system_disk=None,
             login=None,
-            direct=False,
         )
 
     def dump_inputs(self, images: object, plan: Plan) -> SimpleNamespace:
@@ -90,7 +88,7 @@ class PlayedMachines:
             identity=lambda: {"dump kernel": {"release": "d"}}, disk=disk, tool=tool
         )
 
-    def crash(self, booter, spec, how, directory, kernel, system_disk, **_) -> Snapshot:
+    def crash(self, booter, system, how, directory, kernel) -> Snapshot:
         for phase in ("boot", "crash", "snapshot"):
             with booter.phases.phase(Phase(phase)):
                 if phase == "snapshot":

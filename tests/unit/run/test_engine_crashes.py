@@ -47,9 +47,7 @@ class Played:
         kernel = Kernel(self.image, "6.12", sha256(self.image), "given")
         return CrashInputs(kernel, Built("initramfs", "0" * 20, self.image.parent, {}), None)
 
-    def crash(
-        self, booter: Any, spec: Any, how: Any, directory: Path, kernel: Any, disk: Any, **_: Any
-    ):
+    def crash(self, booter: Any, system: Any, how: Any, directory: Path, kernel: Any) -> Snapshot:
         self.crashes += 1
         if self.changes_meanwhile:
             self.image.write_bytes(b"built again")

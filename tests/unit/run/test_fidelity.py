@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.run.fidelity import FUNCTIONS, NETWORK, Provider, statement
+from harness.run.fidelity import FROZEN, FUNCTIONS, NETWORK, Provider, statement
 from harness.scenario.crashed import Load
 from harness.triggers.table import TRIGGERS
 from harness.triggers.trigger import Stopped
@@ -93,3 +93,9 @@ def test_only_a_full_system_is_said_to_have_a_network():
     full = statement(Load.DIRECT, TRIGGERS["sysrq-c"], full=True)
     assert NETWORK.to_json() in full
     assert [each for each in full if each not in plain] == [NETWORK.to_json()]
+
+
+def test_a_run_that_starts_from_a_frozen_system_says_so():
+    plain = statement(Load.DIRECT, TRIGGERS["sysrq-c"])
+    frozen = statement(Load.DIRECT, TRIGGERS["sysrq-c"], frozen=True)
+    assert [each for each in frozen if each not in plain] == [FROZEN.to_json()]

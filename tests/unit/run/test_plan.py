@@ -37,6 +37,7 @@ BASE: dict[str, Any] = {
     "files": [],
     "first_boot": None,
     "debug_symbols": False,
+    "frozen": False,
     "disk": None,
     "ssh": None,
 }
@@ -61,6 +62,7 @@ OTHER = {
     "files": ["/etc/hosts => /etc/hosts"],
     "first_boot": "/a/script",
     "debug_symbols": True,
+    "frozen": True,
     "disk": "/a/disk",
     "ssh": {"key": "/another/key", "host_key": "ssh-ed25519 AAAA"},
 }

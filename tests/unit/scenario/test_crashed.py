@@ -80,6 +80,7 @@ def test_a_full_system_has_a_kernel_that_can_run_it():
         ({"trigger": "hung"}, "trigger: hung does not work on a minimal system"),
         ({"system": "debian", "trigger": "init-killed"}, "trigger: init-killed does not work on a"),
         ({**OWN, "trigger": "boot-panic", "load": "direct", "kernel": "k"}, "trigger: boot-panic"),
+        ({"frozen": True, "trigger": "boot-panic"}, "frozen: trigger boot-panic leaves no time"),
         ({"workload": "fsync"}, "workload: fsync does not run on a minimal system"),
         ({"system": "debian", "workload": "busy"}, "workload: busy does not run on a full system"),
         ({"workload": "many-cpus", "smp": 1}, "smp: workload many-cpus needs 2 CPUs"),

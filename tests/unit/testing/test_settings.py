@@ -204,7 +204,7 @@ class TestCrashedSystem:
                 pass
 
             @contextmanager
-            def booted(self, spec, directory, system_disk, *, login, direct):
+            def booted(self, system, directory):
                 directory.mkdir()
                 (directory / "console.log").write_text("booting\n")
                 power.append("on")
@@ -215,16 +215,14 @@ class TestCrashedSystem:
         image.write_bytes(b"kernel")
 
         class FakeInputs:
-            system_disk = login = None
-            direct = False
             kernel = Kernel(image, "6.12", sha256(image), "given")
 
             @classmethod
             def prepare(cls, images, plan):
                 return cls()
 
-            def spec(self, plan):
-                return None
+            def bootable(self, plan):
+                return SimpleNamespace(spec=None)
 
             def crash(self, plan):
                 return plan.crash

@@ -357,6 +357,7 @@ FULL = [
         "--system=debian",
         "--suite=trixie",
         "--debug-symbols",
+        "--frozen",
     ),
     *("--package=stress", "--package=vim", "--file=a b => /etc/a", "--first-boot=x"),
 ]

@@ -12,7 +12,8 @@ from harness.errors import EvidenceError, HarnessError
 from harness.evidence.names import RAM
 from harness.machine.frozen import freeze as module
 from harness.machine.frozen.freeze import freeze
-from harness.machine.frozen.record import FACTS, STATE, Bootable, Frozen
+from harness.machine.frozen.record import FACTS, STATE, Frozen
+from harness.machine.system.bootable import Bootable
 from harness.machine.system.session import PlayedState
 from harness.qemu.spec import MachineSpec
 from harness.s390x.instructions import Opcode

@@ -60,9 +60,9 @@ class FakeBooter:
         yield Deadline(60.0)
 
     @contextmanager
-    def booted(self, spec, directory, system_disk, ipl_block, phase, *, login):
+    def booted(self, system, directory, phase):
         assert not (directory / OUTCOME).exists(), "it is not over yet"
-        self.boots.append((spec, system_disk, ipl_block, phase, login))
+        self.boots.append((system.spec, system.system_disk, system.ipl_block, phase, system.login))
         (directory / "system.img").touch()  # the copy that is loaded
         if self._error is not None:
             raise self._error

@@ -153,7 +153,7 @@ def test_the_machine_of_a_full_system(images, built):
     plan = Plan("one", Scenario(description="a test", crashed=crashed))
     system = FullSystem.prepare(images, crashed, plan.parmline)
     inputs = CrashInputs(system.kernel, None, None, system)
-    spec = inputs.spec(plan)
+    spec = inputs.bootable(plan).spec
     assert (spec.kernel, spec.initrd) == (system.kernel.image, system.initrd)
     assert spec.append == "root=/dev/sda1 console=ttysclp0 panic=0"
     assert (spec.memory, spec.cpus) == (1 << 30, 4)
