@@ -57,6 +57,20 @@ def complete_zipl(incomplete: str) -> list[str]:
     return [suite for suite in KNOWN_SUITES if suite.startswith(incomplete)]
 
 
+def complete_trigger(incomplete: str) -> list[str]:
+    from harness.triggers.table import TRIGGERS
+
+    return [name for name in TRIGGERS if name.startswith(incomplete)]
+
+
+def complete_workload(incomplete: str) -> list[str]:
+    """Names of workloads, or paths."""
+    from harness.triggers.workloads import WORKLOADS
+
+    names = [name for name in WORKLOADS if name.startswith(incomplete)]
+    return names + _paths(incomplete)
+
+
 def _paths(incomplete: str, suffix: str = "") -> list[str]:
     """Files that end in ``suffix``, and directories, which end in a slash, as they are written."""
     start = incomplete.rpartition("/")[2]

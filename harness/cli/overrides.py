@@ -10,14 +10,24 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import complete_dump_tool, complete_zipl
+from harness.cli.options import (
+    complete_dump_tool,
+    complete_trigger,
+    complete_workload,
+    complete_zipl,
+)
 from harness.scenario.model import OPTIONS
 from harness.scenario.options import FieldOption, Written
 
 Overrides = Mapping[str, Mapping[str, Any]]  # section -> field -> value; None if not given
 
 _PARAMETER = "overrides"
-_COMPLETIONS = {"--dump-tool": complete_dump_tool, "--zipl": complete_zipl}
+_COMPLETIONS = {
+    "--dump-tool": complete_dump_tool,
+    "--zipl": complete_zipl,
+    "--trigger": complete_trigger,
+    "--workload": complete_workload,
+}
 # the dump tool, and what it is asked for
 OF_TOOL = (
     *("--dump-tool", "--dump-initramfs", "--dump-program", "--dump-parmline"),

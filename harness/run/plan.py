@@ -35,7 +35,7 @@ _AS_NAME = re.compile(r"[^A-Za-z0-9._-]")  # what no file name of ours has
 FILES = (
     *(("crashed", "kernel"), ("crashed", "vmlinux"), ("dump", "kernel"), ("dump", "disk")),
     *(("dump", "tool"), ("dump", "initramfs"), ("dump", "program")),
-    ("crashed", "first_boot"),
+    *(("crashed", "first_boot"), ("crashed", "workload")),
 )
 
 
@@ -95,9 +95,6 @@ class Plan:
             kernel = scenario[section]
             kernel["source"] = kernel["source"] and rooted_source(kernel["source"])
             kernel["patches"] = list(map(rooted, kernel["patches"]))
-        workload = self.scenario.crashed.workload
-        if workload is not None and workload not in WORKLOADS:
-            scenario["crashed"]["workload"] = rooted(workload)
         zipl = self.scenario.dump.zipl
         if zipl is not None and is_path(zipl):
             scenario["dump"]["zipl"] = rooted(zipl)

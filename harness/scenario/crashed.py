@@ -104,8 +104,18 @@ class Crashed(WithKernel):
         None, description="disk with a system of the user's own, raw or qcow2; it is copied"
     )
     ssh: Ssh | None = Field(None, description="how to log in to the system on that disk")
-    trigger: TriggerName = Field("sysrq-c", description="how it is made to crash")
-    workload: WorkloadName | None = Field(None, description="what it is doing when that happens")
+    trigger: Annotated[
+        TriggerName, Option("--trigger", "How the system is crashed, such as sysrq-c or operator.")
+    ] = Field("sysrq-c", description="how it is made to crash")
+    workload: Annotated[
+        WorkloadName | None,
+        Option(
+            "--workload",
+            "What the system does then: a name, or the path of a script, with a slash.",
+            path=True,
+            part="/",
+        ),
+    ] = Field(None, description="what it is doing when that happens")
     content: int | None = Field(
         None, ge=0, lt=1 << 32, description="seed of what it plants in its memory before"
     )

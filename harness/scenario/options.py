@@ -19,13 +19,15 @@ class Option:
     """Marks a field that ``name`` overrides; ``help`` is a sentence of the command's help.
 
     ``path``: it may name a file or a directory, which is looked for in the working directory. If
-    there is a ``suffix``, only a word that ends so does: others are names.
+    there is a ``suffix``, only a word that ends so does; if there is a ``part``, only a word with
+    it. Others are names.
     """
 
     name: str
     help: str
     path: bool = False
     suffix: str = ""
+    part: str = ""
     of_kernel: bool = False  # the help has these options behind those of the machine
 
 
@@ -61,7 +63,8 @@ class FieldOption:
 
     def names_path(self, word: str) -> bool:
         """Whether ``word`` may name a file or a directory."""
-        return self.option.path and word.endswith(self.option.suffix)
+        option = self.option
+        return option.path and word.endswith(option.suffix) and option.part in word
 
     def words(self, value: Any, show: Callable[[Any], str]) -> Iterator[str]:
         """The option with its values as a command line has it; ``show`` writes one value."""

@@ -358,6 +358,8 @@ FULL = [
         "--suite=trixie",
         "--debug-symbols",
         "--frozen",
+        "--trigger=hung",
+        "--workload=fork-storm",
     ),
     *("--package=stress", "--package=vim", "--file=a b => /etc/a", "--first-boot=x"),
 ]
