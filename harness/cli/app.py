@@ -8,11 +8,9 @@ import typer
 
 from harness import __version__
 from harness.cli.commands import (
-    bisect,
-    config,
     doctor,
+    faults,
     images,
-    kernel,
     replay,
     run,
     scenario,
@@ -22,6 +20,7 @@ from harness.cli.commands import (
     verify,
 )
 from harness.cli.commands.dump import group as dump
+from harness.cli.commands.kernels import bisect, config, kernel
 from harness.cli.say import say
 
 EXIT_CODES = (
@@ -62,6 +61,7 @@ app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(system.app, name="system")
 app.add_typer(scenario.app, name="scenario")
+app.add_typer(faults.app, name="faults")
 app.add_typer(schema.app, name="schema")
 app.add_typer(images.app, name="images")
 app.add_typer(kernel.app, name="kernel")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -32,8 +33,9 @@ class DumpOutcome:
 
     ``refused_after_release`` counts SDIAS requests for an HSA that had been released,
     ``sdias_outside`` those for blocks that it did not have, of which ``sdias_outside_block`` was
-    the first. ``sdias_not_accepted`` counts those that the machine was too busy for, as the
-    scenario's faults ask, ``sdias_given_up`` those of them that were not repeated.
+    the first. ``sdias_not_accepted`` counts those that the machine was too busy for,
+    ``sdias_given_up`` those of them that were not repeated. ``faults`` are what went wrong on
+    purpose, and how often.
     ``old_memory_restored`` counts the pages that the boot firmware had overwritten.
     ``reipl_block`` is the IPL parameter block (hexadecimal) with which the dump system requested
     another load. ``seconds`` is the time from the kernel entry to the end of the dump system.
@@ -59,6 +61,7 @@ class DumpOutcome:
     sdias_given_up: int = 0
     other_disks: tuple[int, ...] = ()
     other_disks_changed: tuple[int, ...] = ()
+    faults: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def not_loaded(cls, why: str, layout: str, hsa_size: int) -> Self:

@@ -5,10 +5,11 @@ The machine gets its firmware as an argument, so a test can pass faulty firmware
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.firmware.diag308 import Diag308
+from harness.firmware.faults import FirmwareFaults
 from harness.firmware.hsa import Hsa
 from harness.firmware.service_call import ServiceCalls
 from harness.firmware.signal_processor import StoppedCpus
@@ -45,11 +46,11 @@ def dump_load(
     saved: AbsoluteStorage,
     cpus: Sequence[CpuState],
     hsa_size: int,
-    sdias_busy: Container[int] = (),
+    faults: FirmwareFaults | None = None,
 ) -> DumpFirmware:
     """Firmware of a dump system that was loaded as ``ipl_block`` says.
 
-    It is faultless, but for the SDIAS requests with these numbers: it is too busy to accept them.
+    ``faults`` are what it does wrong.
 
     ``saved`` and ``cpus`` (by CPU address) belong to the crashed system. Raises ValueError if an
     HSA of ``hsa_size`` bytes does not fit ``saved``.
@@ -57,7 +58,7 @@ def dump_load(
     hsa = Hsa(saved, hsa_size, cpus[IPL_CPU])
     return DumpFirmware(
         Diag308(storage, ipl_block, hsa),
-        ServiceCalls(storage, hsa, sdias_busy),
+        ServiceCalls(storage, hsa, faults),
         hsa,
-        StoppedCpus(storage, cpus, IPL_CPU),
+        StoppedCpus(storage, cpus, IPL_CPU, faults),
     )

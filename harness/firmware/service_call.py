@@ -7,9 +7,9 @@ the answer, the answer is corrected in the SCCB.
 from __future__ import annotations
 
 import struct
-from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from harness.firmware.faults import FirmwareFaults, SdiasFault, Signal
 from harness.firmware.hsa import Hsa
 from harness.firmware.storage import AbsoluteStorage, within
 from harness.s390x import sclp
@@ -30,6 +30,7 @@ def _offset(field: str) -> int:
 
 
 _RESPONSE_OFFSET = offset_of(c_sclp.sccb_header, "response_code")
+_LENGTH_OFFSET = _offset("hdr") + offset_of(c_sclp.evbuf_header, "length")
 _FLAGS_OFFSET = _offset("hdr") + offset_of(c_sclp.evbuf_header, "flags")
 _STATUS_OFFSET = _offset("event_status")
 _COUNT_OFFSET = _offset("blk_cnt")
@@ -52,18 +53,20 @@ class MachineReported:
 class SdiasAnswered:
     """One SDIAS request: ``page`` and ``count`` in HSA pages; ``stored`` pages were stored.
 
-    ``status`` is None if the machine was busy and did not accept the request.
+    ``status`` is None if the request failed as a whole; ``accepted`` is false if the machine was
+    busy. ``fault`` is what went wrong on purpose.
     """
 
     qualifier: SdiasQualifier
-    status: SdiasStatus | None
+    status: int | None
     page: int
     count: int
     stored: int
+    fault: SdiasFault | None = None
 
     @property
     def accepted(self) -> bool:
-        return self.status is not None
+        return self.fault is None or self.fault.accepted
 
 
 Played = MachineReported | SdiasAnswered | None
@@ -72,17 +75,18 @@ Played = MachineReported | SdiasAnswered | None
 class ServiceCalls:
     """Sees each service call begin (where known) and each service signal arrive.
 
-    ``hsa`` is None after an ordinary load. ``busy`` are the numbers, from 1 on, of SDIAS requests
-    that the machine does not accept: the system has to repeat them (Linux
-    ``drivers/s390/char/sclp_sdias.c``, sdias_sclp_send).
+    ``hsa`` is None after an ordinary load. ``faults`` are what it does wrong.
     """
 
     def __init__(
-        self, storage: AbsoluteStorage, hsa: Hsa | None = None, busy: Container[int] = ()
+        self,
+        storage: AbsoluteStorage,
+        hsa: Hsa | None = None,
+        faults: FirmwareFaults | None = None,
     ) -> None:
         self._storage = storage
         self._hsa = hsa
-        self._busy, self._sdias_requests = busy, 0
+        self._faults = faults or FirmwareFaults()
         self._read_info_sccb: int | None = None
 
     def issued(self, command: int, sccb: int) -> None:
@@ -113,9 +117,11 @@ class ServiceCalls:
         self._storage.write(at, bytes([flags]))
         if self._hsa is None:
             return MachineReported(0)
-        field = (self._hsa.pages + 1).to_bytes(4, "big")
+        told = self._faults.told_hsa_size()
+        pages = self._hsa.pages if told is None else told // PAGE_SIZE
+        field = (pages + 1 if pages else 0).to_bytes(4, "big")
         self._storage.write(sccb + sclp.READ_INFO_HSA_SIZE, field)
-        return MachineReported(self._hsa.pages)
+        return MachineReported(pages)
 
     def _answer_sdias(
         self, hsa: Hsa, sccb: int, request: bytes, flags: int
@@ -123,26 +129,40 @@ class ServiceCalls:
         qualifier, count, address, first = _REQUEST.unpack_from(request, _REQUEST_OFFSET)
         if qualifier not in _QUALIFIERS:
             return None  # QEMU has already refused it
-        self._sdias_requests += 1
-        page = first - sclp.SDIAS_FIRST_BLOCK
         is_size = qualifier == SdiasQualifier.SIZE
-        if self._sdias_requests in self._busy:
-            # without EVBUF_ACCEPTED
-            self._storage.write(sccb + _RESPONSE_OFFSET, _RESPONSE_OK)
-            if is_size:
-                page = count = 0
-            return SdiasAnswered(SdiasQualifier(qualifier), None, page, count, 0)
+        page = 0 if is_size else first - sclp.SDIAS_FIRST_BLOCK
+        count = 0 if is_size else count
+        fault = self._faults.sdias(None if is_size else page)
+        if fault is not None:
+            if fault.released:
+                hsa.release()
+            elif fault.signal is Signal.OF_REQUEST and fault.length is None:
+                self._refuse(fault, sccb, flags)
+                return SdiasAnswered(SdiasQualifier(qualifier), fault.status, page, count, 0, fault)
         if is_size:
-            answer = SdiasAnswered(SdiasQualifier.SIZE, SdiasStatus.ALL_STORED, 0, 0, 0)
+            answer = SdiasAnswered(SdiasQualifier.SIZE, SdiasStatus.ALL_STORED, 0, 0, 0, fault)
             count = 0 if hsa.released else hsa.pages
         else:
-            answer = self._store(hsa, page, count, address)
+            answer = replace(self._store(hsa, page, count, address), fault=fault)
             count = answer.stored
         self._storage.write(sccb + _COUNT_OFFSET, count.to_bytes(4, "big"))
         self._storage.write(sccb + _STATUS_OFFSET, bytes([answer.status or 0]))
         self._storage.write(sccb + _FLAGS_OFFSET, bytes([flags | sclp.EVBUF_ACCEPTED]))
         self._storage.write(sccb + _RESPONSE_OFFSET, _RESPONSE_OK)
+        if fault is not None and fault.length is not None:
+            self._storage.write(sccb + _LENGTH_OFFSET, fault.length.to_bytes(2, "big"))
         return answer
+
+    def _refuse(self, fault: SdiasFault, sccb: int, flags: int) -> None:
+        """Answer a request of which nothing is stored."""
+        if fault.unknown:
+            return  # QEMU has answered
+        self._storage.write(sccb + _RESPONSE_OFFSET, fault.response.to_bytes(2, "big"))
+        if fault.accepted:
+            self._storage.write(sccb + _FLAGS_OFFSET, bytes([flags | sclp.EVBUF_ACCEPTED]))
+        if fault.status is not None:
+            self._storage.write(sccb + _STATUS_OFFSET, bytes([fault.status]))
+            self._storage.write(sccb + _COUNT_OFFSET, bytes(4))
 
     def _store(self, hsa: Hsa, page: int, count: int, address: int) -> SdiasAnswered:
         stored = hsa.held(page, count)

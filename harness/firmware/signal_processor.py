@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.firmware.faults import FirmwareFaults
 from harness.firmware.storage import AbsoluteStorage, within
 from harness.s390x import sigp
 from harness.s390x.cpu import CpuState
@@ -26,12 +27,19 @@ class Signalled:
 class StoppedCpus:
     """The CPUs other than the IPL CPU, by CPU address, in the stopped state.
 
-    ``stored`` collects the addresses of the CPUs whose status was stored. When an order changes a
-    CPU's state, the dump system has ``taken_over`` the CPUs; from then on QEMU's SIGP is used.
+    ``faults`` says which of them do not obey. ``stored`` collects the addresses of the CPUs whose
+    status was stored. When an order changes a CPU's state, the dump system has ``taken_over`` the
+    CPUs; from then on QEMU's SIGP is used.
     """
 
-    def __init__(self, storage: AbsoluteStorage, cpus: Sequence[CpuState], ipl_cpu: int) -> None:
-        self._storage = storage
+    def __init__(
+        self,
+        storage: AbsoluteStorage,
+        cpus: Sequence[CpuState],
+        ipl_cpu: int,
+        faults: FirmwareFaults | None = None,
+    ) -> None:
+        self._storage, self._faults = storage, faults or FirmwareFaults()
         self._cpus = {at: cpu for at, cpu in enumerate(cpus) if at != ipl_cpu}
         self._ipl_cpu = ipl_cpu
         self.stored: set[int] = set()
@@ -44,6 +52,8 @@ class StoppedCpus:
         cpu = self._cpus.get(address)
         if cpu is None:
             return Signalled(sigp.CC_NOT_OPERATIONAL)
+        if not self.taken_over and (refused := self._faults.sigp(address, order)) is not None:
+            return Signalled(*refused)
         if order == Order.SENSE:
             return Signalled(sigp.CC_STATUS_STORED, sigp.STATUS_STOPPED)
         if order == Order.STORE_STATUS_AT_ADDRESS:

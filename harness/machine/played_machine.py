@@ -15,6 +15,7 @@ from harness import clock
 from harness.deadline import Deadline
 from harness.errors import NotLoaded, PhaseTimeout, ProtocolError
 from harness.firmware.diag308 import GONE
+from harness.firmware.faults import Signal
 from harness.firmware.load import Firmware
 from harness.firmware.service_call import (
     MachineReported,
@@ -33,6 +34,7 @@ from harness.s390x.lowcore import (
     EXT_INT_CODE,
     EXT_INT_SERVICE_SIGNAL,
     EXT_PARAMS,
+    PAGE_SIZE,
     PROGRAM_NEW_PSW,
     SCCB_ADDRESS_MASK,
 )
@@ -190,7 +192,19 @@ class PlayedMachine:
             self.on_machine_reported(played)
         elif isinstance(played, SdiasAnswered):
             self.on_sdias(played)
+            if played.fault is not None:
+                self._signal_wrongly(played.fault.signal, interruption)
         return played
+
+    def _signal_wrongly(self, signal: Signal, interruption: bytes) -> None:
+        """Change the parameter of the service signal, which the kernel has not read yet."""
+        if signal is Signal.OF_REQUEST:
+            return
+        sccb = int.from_bytes(interruption[:4], "big") & SCCB_ADDRESS_MASK
+        told = 0 if signal is Signal.OF_NOTHING else sccb ^ PAGE_SIZE
+        at = self._intercept.absolute(EXT_PARAMS)
+        if at is not None:
+            self._ram.write(at, told.to_bytes(4, "big"))
 
     def _on_instruction(self, at: AtInstruction) -> None:
         if at.opcode is Opcode.DIAG308:

@@ -19,6 +19,8 @@ CMDW_READ_SCP_INFO_FORCED = 0x00120001
 # response codes
 RESPONSE_READ_OK = 0x0010
 RESPONSE_EVENT_OK = 0x0020
+RESPONSE_INSUFFICIENT_LENGTH = 0x0300
+RESPONSE_EQUIPMENT_CHECK = 0x0340  # contained
 RESPONSE_INVALID_FUNCTION = 0x40F0  # QEMU's answer to an event type it does not know
 
 READ_INFO_FLAGS = 91  # u8 read_info_sccb.flags
@@ -44,3 +46,6 @@ class SdiasStatus(IntEnum):
     ALL_STORED = 0x00
     NO_DATA = 0x03
     PART_STORED = 0x10
+
+
+SDIAS_STATUS_UNDEFINED = 0x7F

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from harness.errors import UsageError
+from harness.faults.table import fault_of
 from harness.images.kernel import configuration
 from harness.images.system.spec import GuestFile
 from harness.images.zipl.choice import require_choice
@@ -89,6 +90,13 @@ def _at_home(path: Path) -> Path:
         raise refusal(f"{path}: {error}") from None
 
 
+def _fault(text: str) -> str:
+    try:
+        return str(fault_of(text))
+    except ValueError as error:
+        raise refusal(str(error)) from None
+
+
 def _sector_size(size: int) -> int:
     if size not in SECTOR_SIZES:
         raise refusal(f"{size} is no size of a sector: {' or '.join(map(str, SECTOR_SIZES))}")
@@ -111,6 +119,7 @@ ConfigurationLine = Annotated[str, AfterValidator(_configuration_line)]
 TriggerName = Annotated[str, AfterValidator(lambda name: _known(name, trigger_named))]
 WorkloadName = Annotated[str, AfterValidator(lambda name: _known(name, workload_of))]
 Suite = Annotated[str, AfterValidator(_suite)]
+FaultText = Annotated[str, AfterValidator(_fault)]
 FileInto = Annotated[str, AfterValidator(_file_into)]
 PathAtHome = Annotated[Path, AfterValidator(_at_home)]
 HostKey = Annotated[str, AfterValidator(_host_key)]

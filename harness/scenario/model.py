@@ -11,6 +11,8 @@ from pydantic import (
     model_validator,
 )
 
+from harness.faults.fault import Fault, Promise
+from harness.faults.table import fault_of, promise_of
 from harness.images.kernel.spec import KernelSpec, Role, driver_of
 from harness.images.partitions import MOST, Neighbour, PartitionTable, Placement
 from harness.s390x.disk_layout import DiskLayout
@@ -22,6 +24,7 @@ from harness.scenario.crashed import MIB, Crashed, Load
 from harness.scenario.expect import DumpFormat, Expect
 from harness.scenario.fields import (
     ConfigurationLine,
+    FaultText,
     SectorSize,
     Size,
     Wwpn,
@@ -39,6 +42,7 @@ MIN_HSA, MAX_HSA = 16 * MIB, 2048 * MIB
 # 1 MiB less it panics: "System is deadlocked on memory"
 LEAST_HSA, LEAST_HSA_FILE_SYSTEM = 26 * MIB, 28 * MIB
 MOST_OLDER_DUMPS = 8
+MOST_FAULTS = 64
 
 # what a disk that is prepared already has
 OF_DISK = frozenset(
@@ -296,15 +300,24 @@ class Dump(WithKernel):
         return self
 
 
-RequestNumber = Annotated[int, Field(ge=1)]
-
-
 class Faults(Strict):
-    """What the machine does wrong, or with delay, while the dump system runs."""
+    """What goes wrong on purpose while the dump system runs."""
 
-    sdias_busy: tuple[RequestNumber, ...] = Field(
-        (), description="numbers of the SDIAS requests that it is too busy to accept"
+    inject: Annotated[
+        tuple[FaultText, ...],
+        Option("--fault", "What goes wrong on purpose: KIND:PLACE=NUMBER,..."),
+    ] = Field(
+        (), max_length=MOST_FAULTS, description="faults, as 'zharness faults list' shows them"
     )
+
+    @property
+    def injected(self) -> tuple[Fault, ...]:
+        return tuple(map(fault_of, self.inject))
+
+    @property
+    def promise(self) -> Promise:
+        """What the dump system promises in spite of them."""
+        return promise_of(self.injected)
 
 
 class Scenario(Strict):

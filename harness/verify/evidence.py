@@ -33,6 +33,8 @@ from harness.evidence.names import (
 )
 from harness.evidence.own_dump import OwnDump
 from harness.evidence.witnesses import Witnesses
+from harness.faults.fault import Fault
+from harness.faults.table import fault_of
 from harness.files.json_file import Model, as_model, read_object
 from harness.files.plain_file import (
     is_there,
@@ -152,6 +154,8 @@ class Evidence:
     crash_path: Path | None = None
     modules: Path | None = None
     """Where the files of the crashed kernel's modules were; None if it is not known."""
+    faults: tuple[Fault, ...] = ()
+    """What went wrong on purpose while the dump system ran."""
     dump_release: str | None = None
     """The dump kernel's ``uname -r``; None or "unknown" if it is not known."""
 
@@ -230,8 +234,16 @@ class Evidence:
                 witnesses=Witnesses.load(crash),
                 crash_path=crash,
                 modules=_modules(run, machine),
+                faults=_faults(run, paths.run),
                 dump_release=run.inputs.dump_release,
             )
+
+
+def _faults(run: RunFile, path: Path) -> tuple[Fault, ...]:
+    try:
+        return tuple(map(fault_of, run.plan.scenario.faults.inject))
+    except ValueError as error:
+        raise EvidenceError(f"{path}: plan.scenario.faults: {error}") from error
 
 
 def _trigger(machine: MachineFile) -> Trigger | None:

@@ -78,6 +78,7 @@ class OutcomeFile(_Part):
     sdias_outside_block: int | None = None
     sdias_not_accepted: Count = 0
     sdias_given_up: Count = 0
+    faults: dict[str, Count] = {}
 
 
 class ReIplFile(_Part):
@@ -96,9 +97,14 @@ class _Dump(_Part):
     parmline: str = ""
 
 
+class _Faults(_Part):
+    inject: list[str] = []
+
+
 class _Scenario(_Part):
     expect: Annotated[Expect, Field(strict=False)]
     dump: _Dump
+    faults: _Faults = _Faults()
 
 
 class _Plan(_Part):

@@ -403,6 +403,8 @@ class FindingKind(StrEnum):
     TOO_SLOW = "too-slow"
     NOT_EARLY = "not-early"
     NOT_WRONG = "not-wrong"
+    SAID_COMPLETE = "said-complete"  # the tool, of a dump that is wrong after a fault
+    LOOKS_WHOLE = "looks-whole"  # a dump that is wrong after a fault
     FINDING_UNMATCHED = "finding-unmatched"
     FINDING_UNEXPECTED = "finding-unexpected"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from harness.faults.fault import Promise
+from harness.faults.table import promise_of
+from harness.verify import expected_wrong
 from harness.verify.checks import (
     console,
     dump_file,
@@ -23,7 +25,6 @@ from harness.verify.checks import planted_content as content
 from harness.verify.checks.crashed_kernel import statements, vmcoreinfo
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
-from harness.verify.kinds import FindingKind
 from harness.verify.patterns import time_to_match
 from harness.verify.semantic import check as semantic
 from harness.verify.witnesses import check as witnesses
@@ -48,7 +49,6 @@ DUMP_CHECKS: tuple[Check, ...] = (
 )
 # checks of everything else
 OTHER_CHECKS: tuple[Check, ...] = (reipl.check, own_dump.check, expectations.check)
-VERDICT, VERDICT_UNIT = "verdict", "verdicts"
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,10 @@ def run_checks(evidence: Evidence, checks: tuple[Check, ...] = DUMP_CHECKS) -> C
     rest = tuple(check(evidence).explained() for check in OTHER_CHECKS)
     _raise_trouble(evidence, dump)
     hint = console.hint(evidence)
-    if evidence.expect.verdict == "PASS":
-        return CheckedRun(dump, rest, hint=hint)
     with time_to_match():
-        wrong = tuple(_not_as_wrong(evidence, dump))
-    verdict = CheckResult(VERDICT, 1 + len(evidence.expect.findings), VERDICT_UNIT, wrong)
+        verdict = expected_wrong.check(evidence, dump)
+    if verdict is None:
+        return CheckedRun(dump, rest, hint=hint)
     return CheckedRun(dump, (*rest, verdict), expected_wrong=True, hint=hint)
 
 
@@ -111,26 +110,6 @@ def _raise_trouble(evidence: Evidence, dump: tuple[CheckResult, ...]) -> None:
     """
     trouble = next((result.trouble for result in dump if result.trouble), None)
     right = all(result.passed for result in dump)
-    if trouble is not None and (right or evidence.expect.verdict == "FAIL"):
+    expected = evidence.expect.verdict == "FAIL" or promise_of(evidence.faults) != Promise.SURVIVES
+    if trouble is not None and (right or expected):
         raise trouble
-
-
-def _not_as_wrong(evidence: Evidence, dump: tuple[CheckResult, ...]) -> Iterator[Finding]:
-    """Findings about a dump that is not wrong in the expected way.
-
-    It may also be wrong in another way: an expected fault must not hide another one.
-    """
-    found = [str(finding) for result in dump for finding in result.findings]
-    if not found:
-        message = "the dump was expected to be wrong, but it is right"
-        yield Finding(VERDICT, FindingKind.NOT_WRONG, message)
-        return
-    patterns = evidence.expect.findings
-    for pattern in patterns:
-        if not any(re.search(pattern, finding) for finding in found):
-            message = f"the dump is wrong, but no finding matches '{pattern}'"
-            yield Finding(VERDICT, FindingKind.FINDING_UNMATCHED, message)
-    for finding in found:
-        if not any(re.search(pattern, finding) for pattern in patterns):
-            message = f"the dump is wrong in a way that was not expected: {finding}"
-            yield Finding(VERDICT, FindingKind.FINDING_UNEXPECTED, message)

@@ -176,6 +176,7 @@ class SyntheticRun:
     reipl_console: tuple[str, ...] = ("zharness: boot 2 from its own disk",)
     content_seed: int | None = None
     parmline: str = ""  # dump.parmline of the scenario
+    faults: tuple[str, ...] = ()  # faults.inject of the scenario
 
     def dumped_memory(self) -> bytes:
         """The crashed memory with the IPL CPU's status stored at absolute 0x1200."""
@@ -203,7 +204,8 @@ class SyntheticRun:
         (crash / "machine.json").write_text(json.dumps(machine))
         (crash / "console.log").write_text(timed(self.crash_console))
         dump_plan = {"format": self.form, "parmline": self.parmline}
-        plan = {"scenario": {"expect": self.expect, "dump": dump_plan}}
+        faults = {"inject": list(self.faults)}
+        plan = {"scenario": {"expect": self.expect, "dump": dump_plan, "faults": faults}}
         (root / "run.json").write_text(json.dumps({"plan": plan}))
         if self.reipl is not None:
             (root / "reipl").mkdir()

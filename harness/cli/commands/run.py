@@ -17,11 +17,12 @@ EXAMPLES = examples(
     "zharness run 'lkdtm*' mine.toml  # by name and by path",
     "zharness run 'scenarios/**' -j auto --junit junit.xml  # all of them",
     "zharness run panic --repeat 20 -x  # until it fails",
+    "zharness run quick --fault sdias-no-data:request=100  # what goes wrong on purpose",
     "zharness run 'scenarios/**' --output DIR --resume  # continue an interrupted batch",
 )
 
 
-@overriding("crashed", "dump")
+@overriding("crashed", "dump", "faults")
 def run(
     scenarios: options.Scenarios = None,
     *,

@@ -10,6 +10,8 @@ from harness import clock
 from harness.dump_tools.tool import DumpTool, End
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
+from harness.faults.fault import Fault
+from harness.firmware.faults import FirmwareFaults
 from harness.firmware.load import dump_load
 from harness.machine.dump_load.boot_disk import BootDisk
 from harness.machine.dump_load.console_watch import ConsoleWatch
@@ -63,15 +65,14 @@ class Dumper:
         layout: DiskLayout,
         hsa_size: int,
         directory: Path,
-        sdias_busy: Sequence[int] = (),
+        faults: Sequence[Fault] = (),
         replies: Sequence[Reply] = (),
         request: LoadRequest = OPERATOR,
     ) -> DumpOutcome:
         """IPL ``disk`` (it is written to) over the crash in ``snapshot``.
 
-        The machine is too busy for the SDIAS requests with the numbers ``sdias_busy``. An operator
-        at the console has these ``replies``. ``request`` is what is asked for, unless the crashed
-        system has asked itself.
+        ``faults`` are what goes wrong on purpose. An operator at the console has these ``replies``.
+        ``request`` is what is asked for, unless the crashed system has asked itself.
 
         Console log and QEMU argv go to ``directory``. A dump system that fails, panics, hangs,
         finds no end or says nothing is an outcome; only trouble of our own raises: PhaseTimeout,
@@ -83,7 +84,7 @@ class Dumper:
         with OtherDisks(directory, request.other_luns) as others:
             disks = (disk, *others.disks)
             outcome = self._load(
-                snapshot, block, disks, layout, hsa_size, directory, sdias_busy, replies
+                snapshot, block, disks, layout, hsa_size, directory, faults, replies
             )
             return replace(
                 outcome, other_disks=request.other_luns, other_disks_changed=others.changed()
@@ -97,7 +98,7 @@ class Dumper:
         layout: DiskLayout,
         hsa_size: int,
         directory: Path,
-        sdias_busy: Sequence[int],
+        faults: Sequence[Fault],
         replies: Sequence[Reply],
     ) -> DumpOutcome:
         """The load from the first of ``disks``, as ``block`` asks for it."""
@@ -122,7 +123,8 @@ class Dumper:
             ) as qemu,
         ):
             qemu.console.answer_with(operator.hear)
-            firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size, sdias_busy)
+            of_firmware = FirmwareFaults(faults)
+            firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size, of_firmware)
             session = DumpSession(
                 qemu, ram, firmware, old_memory, snapshot, hsa_size, self.phases, console
             )
@@ -145,6 +147,7 @@ class Dumper:
             reipl_block=session.ipl_block.hex() if ended is Ended.RE_IPL else None,
             seconds=round(seconds, 3),
             limits=snapshot.limits + session.limits + qemu.console.limits,
+            faults=dict(of_firmware.played),
             **session.observations(),
         )
 

@@ -36,8 +36,9 @@ def check(evidence: Evidence) -> CheckResult:
     findings = tuple(Finding(CHECK, kind, message) for kind, message in faults)
     limits = evidence.outcome.get("limits")
     notes = tuple(map(str, limits)) if isinstance(limits, list) else ()
-    if busy := evidence.outcome.get("sdias_not_accepted"):
-        notes += (f"the machine did not accept {busy} SDIAS requests, as the scenario asks",)
+    played = evidence.outcome.get("faults")
+    if isinstance(played, dict):
+        notes += tuple(f"on purpose: {name}, {times} times" for name, times in played.items())
     if others := evidence.outcome.get("other_disks"):
         notes += (f"other disks on the adapter, by LUN: {_listed(others)}",)
     return CheckResult(CHECK, _OBSERVATIONS, UNIT, findings, notes=notes)

@@ -101,7 +101,7 @@ class PlayedMachines:
 
     def dumper(self, binary, phases, stall_seconds, on_line, tool) -> SimpleNamespace:
         def dump(
-            snapshot, disk, layout, hsa_size, directory, sdias_busy, replies, request
+            snapshot, disk, layout, hsa_size, directory, faults, replies, request
         ) -> DumpOutcome:
             directory.mkdir()
             (directory / "console.log").write_text(timed(CONSOLE))

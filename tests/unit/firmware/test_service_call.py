@@ -156,30 +156,3 @@ def test_a_machine_without_hsa_offers_dumps_and_answers_no_sdias():
     before = bytes(storage.bytes)
     assert calls.completed(SCCB) is None
     assert bytes(storage.bytes) == before
-
-
-def test_a_busy_machine_does_not_accept_the_requests_with_these_numbers():
-    storage, hsa, _ = machine()
-    calls = ServiceCalls(storage, hsa, busy=[2])
-    accepted = []
-    for _ in range(3):
-        put_sdias(storage, page=1)
-        answer = calls.completed(SCCB)
-        assert isinstance(answer, SdiasAnswered)
-        assert (answer.page, answer.count) == (1, 1)
-        flags = answered(storage).evbuf.hdr.flags
-        assert answer.accepted is bool(flags & sclp.EVBUF_ACCEPTED)
-        accepted.append(answer.accepted)
-        assert calls.completed(SCCB) is None, "no request is answered twice"
-    assert accepted == [True, False, True]
-
-
-def test_a_busy_machine_stores_nothing():
-    storage, hsa, _ = machine()
-    calls = ServiceCalls(storage, hsa, busy=[1, 2])
-    put_sdias(storage, page=1)
-    calls.completed(SCCB)
-    assert storage.read(TARGET, PAGE) == bytes(PAGE)
-    put_sdias(storage, qualifier=SdiasQualifier.SIZE)
-    assert calls.completed(SCCB) == SdiasAnswered(SdiasQualifier.SIZE, None, 0, 0, 0)
-    assert answered(storage).hdr.response_code == sclp.RESPONSE_EVENT_OK

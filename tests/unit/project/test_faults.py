@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.faults.fault import FaultKind
+from harness.faults.table import FAULTS
 from harness.host.paths import data_dir
 from harness.images.kernel.spec import museum, own_patches
 from harness.scenario.load import load_all
@@ -48,3 +50,23 @@ def test_the_page_tells_the_outcome_and_which_check_sees_it(name: str):
     for pattern in expect.findings:
         if pattern.startswith("^") and "there is no readable dump" not in pattern:
             assert f"`{pattern.removeprefix('^').partition(':')[0]}`" in row
+
+
+OF_MACHINE = [
+    each.scenario
+    for path in sorted((data_dir() / "scenarios/machine").glob("*.toml"))
+    for each in load_all(str(path))
+]
+
+
+@pytest.mark.parametrize("kind", FAULTS.values(), ids=FAULTS)
+def test_each_kind_of_fault_has_a_scenario_and_a_row(kind: FaultKind):
+    found = [
+        scenario
+        for scenario in OF_MACHINE
+        if kind in (fault.kind for fault in scenario.faults.injected)
+    ]
+    assert found
+    (row,) = re.findall(rf"^\| `{kind.name}` \| .*$", PAGE, re.MULTILINE)
+    assert f"| {kind.promise} |" in row
+    assert all(("**FAIL**" in row) is (scenario.expect.verdict == "FAIL") for scenario in found)

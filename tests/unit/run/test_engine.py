@@ -338,14 +338,15 @@ def test_a_crash_alone_is_kept(machines, options, tmp_path):
 
 
 def test_a_fault_that_the_dump_system_never_came_to_is_an_error(machines, options):
-    machines()
-    asked = plan(faults={"sdias_busy": [3, 7]})
+    machines(outcome={"faults": {"sdias-not-accepted:request=3": 1}})
+    asked = plan(faults={"inject": [f"sdias-not-accepted:request={at}" for at in (3, 7)]})
     verdict = engine.run(asked, **options)
     assert verdict.result is Result.ERROR
-    assert "there was no SDIAS request 7: the dump system made 6" in verdict.error
+    assert "the fault sdias-not-accepted:request=7 did not happen" in verdict.error
+    assert "it made 6 SDIAS requests" in verdict.error
 
 
 def test_a_dump_system_that_fails_before_a_fault_is_not_an_error(machines, options):
     machines(outcome={"outcome": Outcome.FAILED})
-    verdict = engine.run(plan(faults={"sdias_busy": [7]}), **options)
+    verdict = engine.run(plan(faults={"inject": ["sdias-not-accepted:request=7"]}), **options)
     assert verdict.result is Result.FAIL

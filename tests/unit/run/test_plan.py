@@ -154,7 +154,7 @@ ELSEWHERE: dict[str, Any] = {
         "br_lba": 40,
         "scp_data": "dump_debug=6",
     },
-    "faults": {"sdias_busy": (5,)},
+    "faults": {"inject": ["no-sdias"]},
     "expect": {
         "verdict": "FAIL",
         "findings": ["pages: "],

@@ -378,8 +378,16 @@ BUILT = [
 ]
 GIVEN = ["--dump-kernel=d", "--dump-initramfs=i"]
 PROGRAM = ["--dump-kernel=d", "--dump-program=p"]
+FAULTS = ["--fault=sdias-no-data:request=5,count=2", "--fault=no-sdias"]
 BESIDE = ["--dump-beside=after", "--disk-files=1"]
-DUMPS = [[*PREPARED, *GIVEN], [*PREPARED, *BUILT], [*PREPARED, *PROGRAM], ["--dump-disk=x"], BESIDE]
+DUMPS = [
+    FAULTS,
+    [*PREPARED, *GIVEN],
+    [*PREPARED, *BUILT],
+    [*PREPARED, *PROGRAM],
+    ["--dump-disk=x"],
+    BESIDE,
+]
 
 
 def test_every_option_is_given_when_a_scenario_is_run_again():
@@ -390,7 +398,7 @@ def test_every_option_is_given_when_a_scenario_is_run_again():
 @pytest.mark.parametrize(
     "given",
     [FULL, *([*MACHINE, *dump] for dump in DUMPS)],
-    ids=["full", "given", "built", "program", "disk", "beside"],
+    ids=["full", "faults", "given", "built", "program", "disk", "beside"],
 )
 def test_the_command_that_runs_a_scenario_again_means_the_same(zharness, asked, engine_runs, given):
     given = (

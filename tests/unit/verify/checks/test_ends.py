@@ -202,11 +202,11 @@ def test_a_dump_system_has_no_more_memory_than_the_hsa(tmp_path, megabytes: str,
     assert kinds == ([] if right else [FindingKind.MEMORY_BEYOND_HSA])
 
 
-def test_requests_that_were_repeated_are_noted_and_are_no_fault(tmp_path: Path):
-    changes: dict[str, object] = {"sdias_not_accepted": 3}
+def test_what_went_wrong_on_purpose_is_noted_and_is_no_fault(tmp_path: Path):
+    changes: dict[str, object] = {"faults": {"sdias-not-accepted:request=4": 3}}
     result = checked(outcome.check, SyntheticRun(outcome=changes).write(tmp_path))
     assert result.passed
-    assert result.notes == ("the machine did not accept 3 SDIAS requests, as the scenario asks",)
+    assert result.notes == ("on purpose: sdias-not-accepted:request=4, 3 times",)
 
 
 def test_reached_limits_are_noted_and_are_no_fault(tmp_path: Path):
