@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     PANICKED = "panicked"
     STALLED = "stalled"
     OUT_OF_TIME = "out-of-time"
+    STOPPED = "stopped"  # by the operator, for good
+    RESET = "reset"  # by the operator, in its midst
     NOT_LOADED = "not-loaded"  # the boot firmware did not load it from the disk
 
 

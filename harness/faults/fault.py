@@ -14,6 +14,14 @@ _NUMBER = re.compile(r"(0x[0-9a-f]{1,16})|(\d{1,19})([KMG]?)", re.IGNORECASE)
 _SHIFT = {"": 0, "K": 10, "M": 20, "G": 30}
 
 
+class Group(StrEnum):
+    """What it is that goes wrong."""
+
+    MACHINE = "machine"
+    DISK = "dump disk"
+    SYSTEM = "dump system"
+
+
 class Promise(StrEnum):
     """What a dump system does when a fault happens, if it keeps to what its kernel promises."""
 
@@ -29,6 +37,8 @@ class Place(StrEnum):
     ADDRESS = "address"  # absolute address of a page that is read from the HSA
     COUNT = "count"  # how often it happens, one after the other; default: 1
     CPU = "cpu"  # CPU address
+    OFFSET = "offset"  # bytes from the beginning of the dump disk, in whole blocks of 512
+    RATE = "rate"  # bytes per second
     SIZE = "size"  # bytes
 
 
@@ -41,6 +51,7 @@ class FaultKind:
     They may also find what ``follows`` from that.
     """
 
+    group: Group
     name: str
     summary: str
     promise: Promise

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.faults.fault import Fault, FaultKind, Place, Promise, parse
+from harness.faults.fault import Fault, FaultKind, Group, Place, Promise, parse
 
 _ONCE_OR_MORE = (Place.COUNT,)
 _REQUEST_OR_PAGE = (Place.REQUEST, Place.ADDRESS)
 
 
 def _sdias(name: str, summary: str, promise: Promise, why: str) -> FaultKind:
-    return FaultKind(name, summary, promise, why, _REQUEST_OR_PAGE, _ONCE_OR_MORE)
+    return FaultKind(Group.MACHINE, name, summary, promise, why, _REQUEST_OR_PAGE, _ONCE_OR_MORE)
 
 
 _PAGE_IS_LOST = "sclp_sdias_copy returns -EIO, and the read of /proc/vmcore fails"
@@ -80,12 +80,14 @@ SDIAS = (
 )
 HSA = (
     FaultKind(
+        Group.MACHINE,
         "hsa-size-zero",
         "Read SCP Information tells of no HSA",
         Promise.REFUSED,
         "zcore_init ends with -ENODEV (check_sdias)",
     ),
     FaultKind(
+        Group.MACHINE,
         "hsa-told-smaller",
         "Read SCP Information tells of a smaller HSA than there is",
         Promise.SURVIVES,
@@ -93,6 +95,7 @@ HSA = (
         (Place.SIZE,),
     ),
     FaultKind(
+        Group.MACHINE,
         "hsa-told-larger",
         "Read SCP Information tells of a larger HSA than there is",
         Promise.REFUSED,
@@ -100,6 +103,7 @@ HSA = (
         (Place.SIZE,),
     ),
     FaultKind(
+        Group.MACHINE,
         "hsa-released-early",
         "the HSA is lost at this SDIAS request",
         Promise.REFUSED,
@@ -107,6 +111,7 @@ HSA = (
         (Place.REQUEST,),
     ),
     FaultKind(
+        Group.MACHINE,
         "no-sdias",
         "the machine does not know SDIAS: response code X'40F0' for every request",
         Promise.REFUSED,
@@ -122,6 +127,7 @@ _NO_CPU = (
 )
 SIGP = (
     FaultKind(
+        Group.MACHINE,
         "sigp-not-operational",
         "the CPU is not operational: condition code 3 for each order",
         Promise.PARTIAL,
@@ -131,6 +137,7 @@ SIGP = (
         *_NO_CPU,
     ),
     FaultKind(
+        Group.MACHINE,
         "sigp-check-stop",
         "the CPU is in the check-stop state: status X'10' for each order",
         Promise.PARTIAL,
@@ -140,6 +147,7 @@ SIGP = (
         *_NO_CPU,
     ),
     FaultKind(
+        Group.MACHINE,
         "sigp-status-refused",
         "the CPU answers to SENSE, but not to store status: status X'200', incorrect state",
         Promise.PARTIAL,
@@ -149,7 +157,161 @@ SIGP = (
         *_NO_CPU,
     ),
 )
-FAULTS: Mapping[str, FaultKind] = {kind.name: kind for kind in (*SDIAS, *HSA, *SIGP)}
+_NO_DUMP = "what cannot be written is no dump: the tool writes the first page last"
+_NOT_LOADED = "what is loaded is not what zipl wrote, so no dump tool runs"
+DISK = (
+    FaultKind(
+        Group.DISK,
+        "disk-write-error",
+        "each write to this block of the dump disk fails (EIO)",
+        Promise.REFUSED,
+        _NO_DUMP,
+        (Place.OFFSET,),
+    ),
+    FaultKind(
+        Group.DISK,
+        "disk-write-error-once",
+        "one write to this block of the dump disk fails (EIO)",
+        Promise.SURVIVES,
+        "sd repeats a command that was aborted up to 5 times (drivers/scsi/sd.h, SD_MAX_RETRIES)",
+        (Place.OFFSET,),
+    ),
+    FaultKind(
+        Group.DISK,
+        "disk-read-error",
+        "each read of this block of the dump disk fails (EIO)",
+        Promise.REFUSED,
+        "nothing that is needed can be guessed",
+        (Place.OFFSET,),
+    ),
+    FaultKind(
+        Group.DISK,
+        "disk-no-space",
+        "each write to this block of the dump disk fails: no space (ENOSPC), as on a thin disk",
+        Promise.REFUSED,
+        _NO_DUMP,
+        (Place.OFFSET,),
+    ),
+    FaultKind(
+        Group.DISK,
+        "disk-flush-error",
+        "no flush of the dump disk succeeds (EIO)",
+        Promise.REFUSED,
+        "fsync fails before the first page is written",
+    ),
+    FaultKind(
+        Group.DISK,
+        "disk-read-only",
+        "the dump disk is protected from writes",
+        Promise.REFUSED,
+        _NO_DUMP,
+    ),
+    FaultKind(
+        Group.DISK,
+        "disk-slow",
+        "the dump disk is slow",
+        Promise.SURVIVES,
+        "sd waits 30 s for a command (drivers/scsi/sd.h, SD_TIMEOUT)",
+        (Place.RATE,),
+    ),
+    FaultKind(
+        Group.DISK,
+        "disk-gone",
+        "the dump disk is removed at this SDIAS request",
+        Promise.REFUSED,
+        _NO_DUMP,
+        (Place.REQUEST,),
+    ),
+    FaultKind(
+        Group.DISK,
+        "rot-boot-record",
+        "the boot record of the dump disk is damaged before the load",
+        Promise.REFUSED,
+        _NOT_LOADED,
+    ),
+    FaultKind(
+        Group.DISK,
+        "rot-superblock",
+        "the dump superblock is damaged before the load",
+        Promise.REFUSED,
+        "without a superblock nobody knows where the dump belongs",
+    ),
+    FaultKind(
+        Group.DISK,
+        "rot-kernel",
+        "the middle of the dump kernel on the disk is damaged before the load",
+        Promise.REFUSED,
+        _NOT_LOADED,
+    ),
+    FaultKind(
+        Group.DISK,
+        "rot-ramdisk",
+        "the middle of the ramdisk on the disk is damaged before the load",
+        Promise.REFUSED,
+        _NOT_LOADED,
+    ),
+    FaultKind(
+        Group.DISK,
+        "wrong-disk",
+        "another disk, which is empty, answers to the dump disk's LUN",
+        Promise.REFUSED,
+        _NOT_LOADED,
+    ),
+)
+_DIES = "a dump whose first page is missing is none"
+SYSTEM = (
+    FaultKind(
+        Group.SYSTEM,
+        "system-oops",
+        "the dump kernel runs into an address that is not mapped, at this SDIAS request",
+        Promise.REFUSED,
+        _DIES,
+        (Place.REQUEST,),
+    ),
+    FaultKind(
+        Group.SYSTEM,
+        "system-hang",
+        "the dump kernel loops, disabled for interruptions, from this SDIAS request on",
+        Promise.REFUSED,
+        _DIES,
+        (Place.REQUEST,),
+    ),
+    FaultKind(
+        Group.SYSTEM,
+        "operator-stop",
+        "the operator stops all CPUs at this SDIAS request, and does not start them again",
+        Promise.REFUSED,
+        _DIES,
+        (Place.REQUEST,),
+    ),
+    FaultKind(
+        Group.SYSTEM,
+        "operator-pause",
+        "the operator stops all CPUs at this SDIAS request for 3 s",
+        Promise.SURVIVES,
+        "time does not go on for stopped CPUs",
+        (Place.REQUEST,),
+    ),
+    FaultKind(
+        Group.SYSTEM,
+        "operator-restart",
+        "the operator restarts the PSW at this SDIAS request",
+        Promise.REFUSED,
+        "the kernel's action for a PSW restart is to stop (arch/s390/kernel/ipl.c, on_restart)",
+        (Place.REQUEST,),
+    ),
+    FaultKind(
+        Group.SYSTEM,
+        "operator-reset",
+        "the operator loads another system at this SDIAS request",
+        Promise.REFUSED,
+        _DIES,
+        (Place.REQUEST,),
+    ),
+)
+FAULTS: Mapping[str, FaultKind] = {
+    kind.name: kind for kind in (*SDIAS, *HSA, *SIGP, *DISK, *SYSTEM)
+}
 
 
 def fault_of(text: str) -> Fault:

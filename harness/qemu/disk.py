@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -13,11 +14,35 @@ from harness.s390x.zipl import BLOCK_SIZE
 FORMAT = "raw"  # of every image, so that its blocks are where the guest has them
 
 
+class Operation(StrEnum):
+    """What a machine does with a disk."""
+
+    READ = "read"
+    WRITE = "write"
+    FLUSH = "flush"
+
+
+@dataclass(frozen=True)
+class DiskError:
+    """An error that the guest gets for an ``operation`` that touches the byte ``offset``.
+
+    ``number`` is the host's errno for it. ``offset`` is a whole number of 512-byte blocks; None: at
+    each such operation. ``once``: only at the first.
+    """
+
+    operation: Operation
+    number: int
+    offset: int | None = None
+    once: bool = False
+
+
 @dataclass(frozen=True)
 class Disk:
     """A raw disk image. ``boot`` makes it the one that is IPLed; ``read_only`` protects it.
 
-    ``sector_size`` is in bytes. QEMU rounds an image down to whole sectors.
+    ``sector_size`` is in bytes. QEMU rounds an image down to whole sectors. The guest gets
+    ``errors``, and no others: if the host itself cannot read or write, the machine stops.
+    ``rate``: bytes per second that it reads and writes; 0: as fast as it can.
     """
 
     path: Path
@@ -25,6 +50,8 @@ class Disk:
     boot: bool = False
     read_only: bool = False
     sector_size: int = BLOCK_SIZE
+    errors: tuple[DiskError, ...] = ()
+    rate: int = 0
 
     @classmethod
     def for_dump(cls, path: Path, sector_size: int = BLOCK_SIZE) -> Self:
@@ -41,24 +68,35 @@ class Disk:
         """QEMU's name of it, in events, too."""
         return f"disk{self.lun}"
 
+    @property
+    def attached(self) -> str:
+        """QEMU's name of the SCSI device that the disk is."""
+        return f"scsi{self.lun}"
+
     def options(self) -> list[str]:
         """QEMU's options; the disk hangs on the HBA ``hba``, which another option makes.
 
         Source: QEMU 7.2 qapi/block-core.json, BlockdevOptions; qemu-options.hx, -drive.
         """
-        # QEMU's block nodes are nested: a node around the file, such as blkdebug, injects errors
         file: Mapping[str, object] = {"driver": "file", "filename": self.path}
-        drive = {
+        if self.errors:
+            file = {"driver": "blkdebug", "image": file, "inject-error": _injected(self.errors)}
+        flushes = any(error.operation is Operation.FLUSH for error in self.errors)
+        drive: dict[str, object] = {
             "if": "none",
             "id": self.device,
             "file": file,
             "format": FORMAT,
-            "cache": "unsafe",  # each stop of the VM would flush the disk otherwise
+            # each stop of the VM flushes the disk otherwise
+            "cache": "writeback" if flushes else "unsafe",
             # the guest must not see errors of the host: the machine stops, and QMP tells why
-            "werror": "stop",
-            "rerror": "stop",
+            "werror": "report" if self.errors else "stop",
+            "rerror": "report" if self.errors else "stop",
         }
+        if self.rate:
+            drive["throttling.bps-total"] = self.rate
         device = {
+            "id": self.attached,
             "drive": self.device,
             "bus": "hba.0",
             "channel": 0,
@@ -75,6 +113,20 @@ class Disk:
             *("-drive", ",".join(_dotted(drive))),
             *("-device", ",".join(["scsi-hd", *_dotted(device)])),
         ]
+
+
+def _injected(errors: tuple[DiskError, ...]) -> Mapping[str, object]:
+    """QEMU 7.2 qapi/block-core.json, BlkdebugInjectErrorOptions, by number."""
+    return {
+        str(number): {
+            "event": "none",  # at each operation of this type
+            "iotype": error.operation.value,
+            "errno": error.number,
+            **({} if error.offset is None else {"sector": error.offset // BLOCK_SIZE}),
+            **({"once": "on"} if error.once else {}),
+        }
+        for number, error in enumerate(errors)
+    }
 
 
 def _dotted(options: Mapping[str, object], prefix: str = "") -> Iterator[str]:

@@ -10,7 +10,7 @@ from harness.errors import HarnessError, HostError, NotLoaded, PhaseTimeout
 from harness.evidence.names import CONSOLE
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
-from harness.faults.fault import Fault
+from harness.faults.fault import Fault, Group
 from harness.files import sparse
 from harness.images.disk import DISK
 from harness.images.needs import Wanted
@@ -199,13 +199,19 @@ class Work:
         """The outcome if it is the fault of the user's disk or zipl; raises ``error`` if not."""
         dump, disk = self._plan.scenario.dump, self._disk
         endless = isinstance(error, PhaseTimeout)
-        if not disk.under_test or (
-            endless and not (disk.fault and self._phases.current is Phase.IPL)
+        spoilt = [
+            str(fault)
+            for fault in self._plan.scenario.faults.injected
+            if fault.kind.group is Group.DISK
+        ]
+        wrong = disk.fault or spoilt
+        if not (disk.under_test or spoilt) or (
+            endless and not (wrong and self._phases.current is Phase.IPL)
         ):
             raise error
         said = error.message.splitlines()[0]
         why = disk.unusable or "; ".join(
-            filter(None, (disk.fault, f"{dump.disk or dump.zipl}: {said}"))
+            filter(None, (disk.fault, *spoilt, f"{dump.disk or dump.zipl or 'the disk'}: {said}"))
         )
         self._directory.dump.mkdir(exist_ok=True)
         (self._directory.dump / CONSOLE).touch()

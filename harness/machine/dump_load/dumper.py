@@ -15,6 +15,8 @@ from harness.firmware.faults import FirmwareFaults
 from harness.firmware.load import dump_load
 from harness.machine.dump_load.boot_disk import BootDisk
 from harness.machine.dump_load.console_watch import ConsoleWatch
+from harness.machine.dump_load.disk_faults import DiskFaults
+from harness.machine.dump_load.interference import Interference
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.dump_load.operator import Operator, Reply
 from harness.machine.dump_load.other_disks import OtherDisks
@@ -41,6 +43,8 @@ _OUTCOMES = {
     Ended.PANICKED: Outcome.PANICKED,
     Ended.STALLED: Outcome.STALLED,
     Ended.OUT_OF_TIME: Outcome.OUT_OF_TIME,
+    Ended.STOPPED: Outcome.STOPPED,
+    Ended.RESET: Outcome.RESET,
 }
 
 
@@ -102,7 +106,10 @@ class Dumper:
         replies: Sequence[Reply],
     ) -> DumpOutcome:
         """The load from the first of ``disks``, as ``block`` asks for it."""
-        disk, parameters = disks[0], load_parameters(block)
+        parameters, of_firmware = load_parameters(block), FirmwareFaults(faults)
+        of_disk, of_system = DiskFaults(faults), Interference(faults, disks[0].attached)
+        disk = of_disk.spoil(disks[0])
+        disks = (disk, *disks[1:])
         boot_disk = BootDisk(disk.path, disk.sector_size, parameters)
         spec = MachineSpec(
             memory=snapshot.memory,
@@ -119,14 +126,27 @@ class Dumper:
             OldMemory(snapshot) as old_memory,
             GuestRam.from_image(snapshot.ram_image) as ram,
             Qemu.start(
-                self.binary, spec, ram, directory, name="dump", on_line=console.line
+                self.binary,
+                spec,
+                ram,
+                directory,
+                name="dump",
+                on_event=of_disk.on_event,
+                on_line=console.line,
             ) as qemu,
         ):
             qemu.console.answer_with(operator.hear)
-            of_firmware = FirmwareFaults(faults)
             firmware = dump_load(ram, block, old_memory, snapshot.cpus, hsa_size, of_firmware)
             session = DumpSession(
-                qemu, ram, firmware, old_memory, snapshot, hsa_size, self.phases, console
+                qemu,
+                ram,
+                firmware,
+                old_memory,
+                snapshot,
+                hsa_size,
+                self.phases,
+                console,
+                of_system,
             )
             with self.phases.phase(Phase.IPL) as deadline:
                 session.load(Phase.IPL, deadline)
@@ -147,7 +167,7 @@ class Dumper:
             reipl_block=session.ipl_block.hex() if ended is Ended.RE_IPL else None,
             seconds=round(seconds, 3),
             limits=snapshot.limits + session.limits + qemu.console.limits,
-            faults=dict(of_firmware.played),
+            faults=of_firmware.played | of_disk.played | of_system.played,
             **session.observations(),
         )
 

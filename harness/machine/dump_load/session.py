@@ -23,6 +23,7 @@ from harness.evidence.snapshot import Snapshot
 from harness.firmware.load import IPL_CPU, DumpFirmware
 from harness.firmware.service_call import SdiasAnswered
 from harness.machine.dump_load.console_watch import ConsoleWatch
+from harness.machine.dump_load.interference import Interference, Then
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.dump_load.sdias_watch import SdiasObservations, SdiasWatch
 from harness.machine.intercept import AtInstruction
@@ -47,8 +48,11 @@ class Ended(Enum):
     PANICKED = "panicked"
     STALLED = "stalled"
     OUT_OF_TIME = "out of time"
+    STOPPED = "stopped by the operator"
+    RESET = "reset by the operator"
 
 
+_BY_OPERATOR = {Then.STOPPED: Ended.STOPPED, Then.RESET: Ended.RESET}
 _END_EVENTS = {
     "SHUTDOWN": Ended.POWERED_OFF,
     "GUEST_PANICKED": Ended.PANICKED,
@@ -81,8 +85,10 @@ class DumpSession(PlayedMachine):
         hsa_size: int,
         phases: RunPhases,
         console: ConsoleWatch,
+        interference: Interference | None = None,
     ) -> None:
         super().__init__(qemu, ram, firmware, hsa_size, phases)
+        self._interference, self._by_operator = interference or Interference((), ""), Then.RUN
         self._hsa, self._others = firmware.hsa, firmware.others
         self._old_memory, self._cpus, self._console = old_memory, snapshot.cpus, console
         self._hsa_size = hsa_size
@@ -120,6 +126,8 @@ class DumpSession(PlayedMachine):
                 ended = self._why_ended()
             elif self.gone:
                 ended = Ended.RE_IPL
+            elif self._by_operator is not Then.RUN:
+                ended = _BY_OPERATOR[self._by_operator]
             elif deadline.expired:  # even if the system stops again and again
                 ended = self._out_of_time(deadline)
         self._phases.note("dump system ended", how=ended.value)
@@ -133,6 +141,11 @@ class DumpSession(PlayedMachine):
             self._phases.note(wrong, page=answer.page)
         if not answer.accepted:
             self._phases.note("SDIAS request not accepted", number=self._sdias.requests)
+        if self._interference.happens_at(self._sdias.requests):
+            self._phases.note("interference", number=self._sdias.requests)
+            self._by_operator = self._interference.at_request(
+                self._sdias.requests, self._qemu, self._gdb, self._ram, self._intercept.absolute(0)
+            )
 
     def on_sigp(self, at: AtInstruction) -> None:
         first = at.operands.first

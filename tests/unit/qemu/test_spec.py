@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.qemu.binary import QemuBinary
-from harness.qemu.disk import Disk
+from harness.qemu.disk import Disk, DiskError, Operation
 from harness.qemu.spec import Endpoints, MachineSpec, qemu_argv
 from harness.s390x.wiring import DUMP_DISK, SYSTEM_DISK, fcp_device
 
@@ -74,8 +74,8 @@ def test_disks_get_their_luns_behind_one_hba():
     argv = qemu_argv(BINARY, replace(PLAIN, disks=disks), FDS)
     assert values(argv, "-device") == [
         "virtio-scsi-ccw,id=hba,devno=fe.0.1234",
-        "scsi-hd,drive=disk0,bus=hba.0,channel=0,scsi-id=0,lun=0",
-        "scsi-hd,drive=disk1,bus=hba.0,channel=0,scsi-id=0,lun=1,bootindex=1",
+        "scsi-hd,id=scsi0,drive=disk0,bus=hba.0,channel=0,scsi-id=0,lun=0",
+        "scsi-hd,id=scsi1,drive=disk1,bus=hba.0,channel=0,scsi-id=0,lun=1,bootindex=1",
     ]
     first, second = values(argv, "-drive")
     assert "file.filename=/first,,one,format=raw,cache=unsafe" in first
@@ -90,8 +90,34 @@ def test_a_disk_is_said_once_with_all_that_protects_host_and_guest():
         "if=none,id=disk3,file.driver=file,file.filename=/a,,b:c,format=raw,cache=unsafe,"
         "werror=stop,rerror=stop,read-only=on",
         "-device",
-        "scsi-hd,drive=disk3,bus=hba.0,channel=0,scsi-id=0,lun=3",
+        "scsi-hd,id=scsi3,drive=disk3,bus=hba.0,channel=0,scsi-id=0,lun=3",
     ]
+
+
+def test_a_disk_that_fails_tells_the_guest():
+    errors = (
+        DiskError(Operation.WRITE, 5, 4096),
+        DiskError(Operation.READ, 28, once=True),
+    )
+    drive = Disk(Path("/a,b"), errors=errors).options()[1]
+    assert (
+        "file.driver=blkdebug,file.image.driver=file,file.image.filename=/a,,b,"
+        "file.inject-error.0.event=none,file.inject-error.0.iotype=write,"
+        "file.inject-error.0.errno=5,file.inject-error.0.sector=8,"
+        "file.inject-error.1.event=none,file.inject-error.1.iotype=read,"
+        "file.inject-error.1.errno=28,file.inject-error.1.once=on,"
+        "format=raw,cache=unsafe,werror=report,rerror=report"
+    ) in drive
+
+
+def test_a_disk_whose_flushes_fail_has_a_cache_that_is_flushed():
+    drive = Disk(Path("/a"), errors=(DiskError(Operation.FLUSH, 5),)).options()[1]
+    assert "cache=writeback" in drive
+    assert "iotype=flush" in drive
+
+
+def test_a_slow_disk():
+    assert "throttling.bps-total=1048576" in Disk(Path("/a"), rate=1 << 20).options()[1]
 
 
 def test_a_disk_with_larger_sectors_says_so():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.firmware.faults import SdiasFault
 from harness.firmware.hsa import Hsa
 from harness.firmware.service_call import SdiasAnswered
 from harness.machine.dump_load.sdias_watch import SdiasWatch
@@ -12,17 +13,19 @@ from tests.support.cpus import make_cpu
 from tests.support.memory import FakeStorage
 
 PAGE, PAGES = 4096, 4
+BUSY = SdiasFault("sdias-not-accepted", accepted=False)
 HSA = Hsa(FakeStorage(bytes(PAGES * PAGE)), PAGES * PAGE, make_cpu(1))
 
 
 def data(page: int, count: int = 1, *, accepted: bool = True) -> SdiasAnswered:
-    status = SdiasStatus.ALL_STORED if accepted else None
-    return SdiasAnswered(SdiasQualifier.STORE_DATA, status, page, count, count)
+    fault = None if accepted else BUSY
+    status = SdiasStatus.ALL_STORED
+    return SdiasAnswered(SdiasQualifier.STORE_DATA, status, page, count, count, fault)
 
 
 def size(*, accepted: bool = True) -> SdiasAnswered:
-    status = SdiasStatus.ALL_STORED if accepted else None
-    return SdiasAnswered(SdiasQualifier.SIZE, status, 0, 0, 0)
+    fault = None if accepted else BUSY
+    return SdiasAnswered(SdiasQualifier.SIZE, SdiasStatus.ALL_STORED, 0, 0, 0, fault)
 
 
 def seen(*answers: SdiasAnswered) -> dict[str, object]:
