@@ -82,7 +82,9 @@ class RunDirectory:
         replace_text(path, to_text(data) + "\n")
 
     def drop_disk(self) -> None:
-        self.disk.unlink(missing_ok=True)
+        """Remove the disk, and the record of what was written to it."""
+        for name in (names.DISK, names.DISK_BEFORE, names.DISK_WRITES, names.DISK_COMMANDS):
+            (self.root / name).unlink(missing_ok=True)
 
 
 def directory_names(wanted: Sequence[str]) -> list[str]:

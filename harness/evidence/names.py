@@ -5,6 +5,8 @@ VERDICT = "verdict.json"
 RUN = "run.json"
 JOURNAL = "journal.jsonl"
 DISK = "disk.img"  # written to by the dump system
+# of a power cut: the disk before the load, all writes to it, the guest's SCSI commands
+DISK_BEFORE, DISK_WRITES, DISK_COMMANDS = "disk-before.img", "disk-writes.log", "disk-scsi.trace"
 WORKER_LOG = "worker.log"
 CRASH_DIRECTORY, DUMP_DIRECTORY, REIPL_DIRECTORY = "crash", "dump", "reipl"
 

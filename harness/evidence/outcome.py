@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     OUT_OF_TIME = "out-of-time"
     STOPPED = "stopped"  # by the operator, for good
     RESET = "reset"  # by the operator, in its midst
+    POWER_CUT = "power-cut"
     NOT_LOADED = "not-loaded"  # the boot firmware did not load it from the disk
 
 

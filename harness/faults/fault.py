@@ -28,6 +28,7 @@ class Promise(StrEnum):
     SURVIVES = "survives"  # the dump is right
     PARTIAL = "partial"  # the dump lacks something, says so, and the rest is right
     REFUSED = "refused"  # nothing that looks like a whole dump is there
+    HONEST = "honest"  # the dump is right, or it does not look whole
 
 
 class Place(StrEnum):
@@ -40,6 +41,8 @@ class Place(StrEnum):
     OFFSET = "offset"  # bytes from the beginning of the dump disk, in whole blocks of 512
     RATE = "rate"  # bytes per second
     SIZE = "size"  # bytes
+    WRITE = "write"  # the number of a write to the dump disk, from 1 on
+    SEED = "seed"  # chooses what is left to chance; 0: the worst case
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,16 @@ DISK = (
         _NOT_LOADED,
     ),
 )
+POWER_CUT = FaultKind(
+    Group.DISK,
+    "power-cut",
+    "the power is cut behind this write to the dump disk; what was not flushed is lost, or stored "
+    "in part, as the seed says",
+    Promise.HONEST,
+    "the tool flushes the disk before it writes the first page, and again behind it",
+    (Place.WRITE,),
+    (Place.SEED,),
+)
 _DIES = "a dump whose first page is missing is none"
 SYSTEM = (
     FaultKind(
@@ -310,7 +320,7 @@ SYSTEM = (
     ),
 )
 FAULTS: Mapping[str, FaultKind] = {
-    kind.name: kind for kind in (*SDIAS, *HSA, *SIGP, *DISK, *SYSTEM)
+    kind.name: kind for kind in (*SDIAS, *HSA, *SIGP, *DISK, POWER_CUT, *SYSTEM)
 }
 
 

@@ -60,6 +60,38 @@ def copy(source: Path, target: Path) -> None:
             ) from error
 
 
+def copy_part(source: Path, start: int, size: int, target: Path) -> None:
+    """Copy ``size`` bytes at ``start`` of ``source``, with holes, to the new file ``target``."""
+    with source.open("rb") as reader, target.open("xb") as writer:
+        os.ftruncate(writer.fileno(), size)
+        for offset, length in data_extents(reader.fileno(), start, start + size):
+            _move(reader.fileno(), offset, length, writer.fileno(), offset - start)
+
+
+def put_part(source: Path, target: Path, start: int) -> None:
+    """Copy all of ``source`` to ``start`` of ``target``, where its holes become zeros."""
+    with source.open("rb") as reader, target.open("r+b") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        done = 0
+        for offset, length in data_extents(reader.fileno()):
+            _zero(writer.fileno(), start + done, offset - done)
+            _move(reader.fileno(), offset, length, writer.fileno(), start + offset)
+            done = offset + length
+        _zero(writer.fileno(), start + done, size - done)
+
+
+def _move(source: int, offset: int, size: int, target: int, at: int) -> None:
+    for done in range(0, size, CHUNK):
+        os.pwrite(target, os.pread(source, min(CHUNK, size - done), offset + done), at + done)
+
+
+def _zero(fd: int, start: int, size: int) -> None:
+    """Write zeros over the data in a range; what is a hole stays one."""
+    for offset, length in data_extents(fd, start, start + size):
+        for done in range(0, length, CHUNK):
+            os.pwrite(fd, bytes(min(CHUNK, length - done)), offset + done)
+
+
 def digest(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's size and of every chunk that is not all zeros, by number.
 

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,10 +42,11 @@ class Tools:
         cwd: Path | None = None,
         on_line: Callable[[str], None] | None = None,
         stdin: str = "",
+        statuses: Container[int] = (0,),
     ) -> None:
         """Run a tool to its end; ``on_line`` gets each line of its output.
 
-        It reads ``stdin``.
+        It reads ``stdin``. It has not failed if it ends with one of ``statuses``.
 
         Raises HostError if the tool is missing, BuildError with its first error line if it
         fails.
@@ -65,7 +66,7 @@ class Tools:
                 if on_line is not None:
                     on_line(line)
             status = child.wait()
-        if status:
+        if status not in statuses:
             raise self.failure(argv[0], reason.line or _status(status))
 
     def note(self, lines: Iterable[str]) -> None:

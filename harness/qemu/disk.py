@@ -42,7 +42,8 @@ class Disk:
 
     ``sector_size`` is in bytes. QEMU rounds an image down to whole sectors. The guest gets
     ``errors``, and no others: if the host itself cannot read or write, the machine stops.
-    ``rate``: bytes per second that it reads and writes; 0: as fast as it can.
+    ``rate``: bytes per second that it reads and writes; 0: as fast as it can. ``log``: a new file
+    for a record of all writes (QEMU ``block/blklogwrites.c``).
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Disk:
     sector_size: int = BLOCK_SIZE
     errors: tuple[DiskError, ...] = ()
     rate: int = 0
+    log: Path | None = None
 
     @classmethod
     def for_dump(cls, path: Path, sector_size: int = BLOCK_SIZE) -> Self:
@@ -81,6 +83,14 @@ class Disk:
         file: Mapping[str, object] = {"driver": "file", "filename": self.path}
         if self.errors:
             file = {"driver": "blkdebug", "image": file, "inject-error": _injected(self.errors)}
+        if self.log is not None:
+            log = {"driver": "file", "filename": self.log}
+            file = {
+                "driver": "blklogwrites",
+                "file": file,
+                "log": log,
+                "log-super-update-interval": 1,  # the end of QEMU does not update it
+            }
         flushes = any(error.operation is Operation.FLUSH for error in self.errors)
         drive: dict[str, object] = {
             "if": "none",

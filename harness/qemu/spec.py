@@ -12,6 +12,14 @@ from harness.s390x.wiring import HBA_DEVNO
 
 
 @dataclass(frozen=True)
+class Trace:
+    """QEMU writes a line for each of these ``events`` to the new file ``path`` (QEMU trace.rst)."""
+
+    events: tuple[str, ...]
+    path: Path
+
+
+@dataclass(frozen=True)
 class MachineSpec:
     """One machine: ``memory`` in bytes, ``cpus`` all online.
 
@@ -20,7 +28,8 @@ class MachineSpec:
     for its first resume. ``gdb`` gives it a gdbstub, which must resume the machine itself, so it
     needs ``paused``. ``loadparm`` tells the boot firmware which program to load; by default the
     first one. ``network`` gives it the way to its SSH server (see ``harness.qemu.network``). An
-    ``incoming`` machine has no state until it gets one (``harness.qemu.migration``).
+    ``incoming`` machine has no state until it gets one (``harness.qemu.migration``). ``trace``
+    records what QEMU does.
     """
 
     memory: int
@@ -35,6 +44,7 @@ class MachineSpec:
     loadparm: str = ""
     network: bool = False
     incoming: bool = False
+    trace: Trace | None = None
 
     def __post_init__(self) -> None:
         if self.gdb and not self.paused:
@@ -91,6 +101,9 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
     argv += network_options() if spec.network else []
     if spec.incoming:
         argv += ["-incoming", "defer"]
+    if spec.trace is not None:
+        argv += ["-D", str(spec.trace.path)]
+        argv += [word for event in spec.trace.events for word in ("-trace", f"enable={event}")]
     return argv + _boot_options(spec) + _disk_options(spec)
 
 

@@ -11,6 +11,7 @@ from harness.evidence.names import CONSOLE
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.faults.fault import Fault, Group
+from harness.faults.table import POWER_CUT
 from harness.files import sparse
 from harness.images.disk import DISK
 from harness.images.needs import Wanted
@@ -33,6 +34,7 @@ from harness.run.machines import Machines
 from harness.run.plan import Plan
 from harness.run.record import Record
 from harness.run.system import booter_of
+from harness.run.used_disk.editor import CHECKED, E2FSCK_LOG, Editor
 from harness.run.used_disk.prepare import look_again, prepare
 from harness.scenario.used_disk import parse_answer
 from harness.ssh.handshake import Login
@@ -243,6 +245,11 @@ class Work:
             hint = "crash a machine without vector registers: cpu_model = 'max,vx=off'"
             raise HostError(fault, hint=hint)
 
+    @property
+    def _power_was_cut(self) -> bool:
+        faults = self._plan.scenario.faults.injected
+        return any(fault.kind is POWER_CUT for fault in faults)
+
     @cached_property
     def _binary(self) -> QemuBinary:
         return self._machines.find_qemu()
@@ -252,6 +259,8 @@ class Work:
 
     def _collect(self) -> None:
         into, how = self._directory.dump, self._plan.scenario.dump
+        if self._power_was_cut and self._disk.layout in CHECKED:
+            Editor(self._directory.disk, how.partition, how.sector_size, into / E2FSCK_LOG).check()
         given = None if self._disk.given is None else self._disk
         collected = self._machines.collect(
             self._directory.disk, how, into, self._progress, given, self._images

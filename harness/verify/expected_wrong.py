@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 
 from harness.faults.fault import Promise
 from harness.faults.table import promise_of
-from harness.verify.checks import dump_file, superblock
+from harness.verify.checks import console, dump_file, outcome, superblock
 from harness.verify.checks.outcome import FINISHED
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
 
 VERDICT, UNIT = "verdict", "verdicts"
+_OF_THE_SYSTEM = (outcome.CHECK, console.CHECK)  # not of what is on the disk
 _OF_THE_WHOLE = (dump_file.CHECK, superblock.CHECK)  # what any reader of a dump looks at
 
 
@@ -29,6 +30,8 @@ def check(evidence: Evidence, dump: Sequence[CheckResult]) -> CheckResult | None
         promise = promise_of(evidence.faults)
         if promise is Promise.SURVIVES:
             return None
+        if promise is Promise.HONEST:
+            return CheckResult(VERDICT, 1, UNIT, tuple(_dishonest(evidence, dump)))
         if promise is Promise.REFUSED:
             return CheckResult(VERDICT, 1, UNIT, tuple(_not_refused(evidence, dump)))
         kinds = [fault.kind for fault in evidence.faults]
@@ -67,6 +70,18 @@ def _not_refused(evidence: Evidence, dump: Sequence[CheckResult]) -> Iterator[Fi
         message = f"after {named} there must be no whole dump, but there is one, and it is right"
         yield Finding(VERDICT, FindingKind.NOT_WRONG, message)
         return
+    yield from _taken_for_right(evidence, dump, named)
+
+
+def _dishonest(evidence: Evidence, dump: Sequence[CheckResult]) -> Iterator[Finding]:
+    """Findings about a dump that looks whole and is wrong; whatever became of the dump system."""
+    if not all(result.passed for result in dump if result.check not in _OF_THE_SYSTEM):
+        yield from _taken_for_right(evidence, dump, ", ".join(map(str, evidence.faults)))
+
+
+def _taken_for_right(
+    evidence: Evidence, dump: Sequence[CheckResult], named: str
+) -> Iterator[Finding]:
     if evidence.outcome.get("outcome") == FINISHED:
         message = f"after {named} the dump tool said that the dump is complete, and it is wrong"
         yield Finding(VERDICT, FindingKind.SAID_COMPLETE, message)

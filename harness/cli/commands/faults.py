@@ -1,12 +1,21 @@
-"""faults list."""
+"""faults list, power-cuts."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
 from harness.cli import options
+from harness.cli.one_run import show
 from harness.cli.options import examples
-from harness.cli.say import say_json
+from harness.cli.overrides import Overrides, overriding
+from harness.cli.say import say, say_json
+from harness.cli.show.progress import progress_for
+
+Points = Annotated[
+    int, typer.Option("--points", min=1, max=100_000, help="At how many moments it is cut.")
+]
 
 app = typer.Typer(help="What can go wrong on purpose in a dump.", no_args_is_help=True)
 
@@ -55,6 +64,51 @@ def list_(json: options.Json = False) -> None:
     )
 
 
-@app.callback()
-def _group() -> None:
-    """More than one command, though there is only one yet."""
+@app.command(
+    "power-cuts",
+    epilog=examples(
+        "zharness faults power-cuts quick",
+        "zharness faults power-cuts quick --disk-layout ext4 --points 500 --output cuts",
+    ),
+)
+@overriding("crashed", "dump")
+def power_cuts(
+    scenario: options.Scenario = "quick",
+    *,
+    overrides: Overrides,
+    points: Points = 200,
+    output: options.Output = None,
+    store: options.StorePath = None,
+    time_factor: options.TimeFactor = 1.0,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Cut the power at many moments of one dump: no disk may look whole and be wrong.
+
+    The dump is written once, and all its writes are recorded. From the record come the states of
+    the disk after a cut. What was not flushed is lost, in half of them; in the others some of it
+    was stored. The evidence of a cut is kept only if it fails. Exit code 1: one has failed.
+    """
+    from harness.images.store import Store
+    from harness.lab.power_cuts import cut_the_power
+    from harness.report.verdict import Result
+    from harness.run.plan import plan_of
+    from harness.scenario.load import load
+
+    plan = plan_of(scenario, load(scenario, overrides), time_factor=time_factor)
+    progress = progress_for(json=json, verbose=verbose)
+    directory = options.output_path(output, "power-cuts")
+    opened = Store(options.store_path(store), progress)
+    verdict, cuts = cut_the_power(plan, points, directory, opened, progress)
+    if cuts is None:
+        return show(verdict, json)
+    if json:
+        say_json(cuts.to_json())
+    else:
+        flushes = ", ".join(map(str, cuts.flushes))
+        say(f"{cuts.writes} writes, flushes behind {flushes}")
+        say(f"{len(cuts.cuts)} cuts: {cuts.whole} left a whole dump, {len(cuts.failed)} failed")
+        for cut in cuts.failed:
+            say(f"{cut.result.value} after write {cut.write}, seed {cut.seed}: {cut.why}")
+            say(f"  evidence: {cut.evidence}")
+    return int(Result.FAIL.exit_code if cuts.failed else Result.PASS.exit_code)

@@ -13,6 +13,7 @@ from harness.dump.disk.zipl_superblock import superblock_of_disk
 from harness.dump.given_disk.boot_map import Component, read_boot_map
 from harness.errors import EvidenceError, HarnessError
 from harness.faults.fault import Fault, Place
+from harness.faults.table import POWER_CUT
 from harness.machine.played_machine import KERNEL_ENTRY
 from harness.qemu.disk import Disk, DiskError, Operation
 from harness.qemu.monitor import BLOCK_IO_ERROR, Event
@@ -69,6 +70,11 @@ class DiskFaults:
                 )
                 self.played[str(fault)] = 1
         return replace(disk, errors=tuple(errors))
+
+    @property
+    def cut(self) -> Fault | None:
+        """The power cut among them."""
+        return next((each for each in self._faults if each.kind is POWER_CUT), None)
 
     def on_event(self, event: Event) -> None:
         """Take an event of QEMU; called in another thread."""
@@ -137,7 +143,7 @@ _ROT: Mapping[str, Callable[[File, int], Iterator[int]]] = {
     "rot-kernel": _kernel,
     "rot-ramdisk": _ramdisk,
 }
-KINDS = frozenset({*_ERRORS, *_BY_ITSELF, *_ROT, "wrong-disk"})
+KINDS = frozenset({*_ERRORS, *_BY_ITSELF, *_ROT, "wrong-disk", POWER_CUT.name})
 
 
 def _empty(path: Path) -> None:

@@ -10,7 +10,7 @@ from harness import clock
 from harness.dump_tools.tool import DumpTool, End
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
-from harness.faults.fault import Fault
+from harness.faults.fault import Fault, Place
 from harness.firmware.faults import FirmwareFaults
 from harness.firmware.load import dump_load
 from harness.machine.dump_load.boot_disk import BootDisk
@@ -20,6 +20,7 @@ from harness.machine.dump_load.interference import Interference
 from harness.machine.dump_load.old_memory import OldMemory
 from harness.machine.dump_load.operator import Operator, Reply
 from harness.machine.dump_load.other_disks import OtherDisks
+from harness.machine.dump_load.power_cut import Recorder
 from harness.machine.dump_load.request import OPERATOR, LoadRequest
 from harness.machine.dump_load.session import DumpSession, Ended
 from harness.machine.run_phases import RunPhases
@@ -109,6 +110,9 @@ class Dumper:
         parameters, of_firmware = load_parameters(block), FirmwareFaults(faults)
         of_disk, of_system = DiskFaults(faults), Interference(faults, disks[0].attached)
         disk = of_disk.spoil(disks[0])
+        recorder = None if of_disk.cut is None else Recorder(disk)
+        if recorder is not None:
+            disk = recorder.disk
         disks = (disk, *disks[1:])
         boot_disk = BootDisk(disk.path, disk.sector_size, parameters)
         spec = MachineSpec(
@@ -119,6 +123,7 @@ class Dumper:
             loadparm=str(parameters.bootprog) if parameters.bootprog else "",
             paused=True,
             gdb=True,
+            trace=None if recorder is None else recorder.trace,
         )
         console, operator = ConsoleWatch(self.tool, self.on_line), Operator(replies)
         boot_disk.show_as_ipl()
@@ -159,9 +164,14 @@ class Dumper:
         # the console is complete only now that QEMU has gone
         for question, answer in operator.typed:
             self.phases.note("the operator answered", question=question, answer=answer)
+        outcome, line = _classify(ended, console, self.tool), console.result_line
+        if recorder is not None and (cut := of_disk.cut) is not None:
+            recorder.cut(cut.places[Place.WRITE], cut.at(Place.SEED) or 0)
+            of_disk.played[str(cut)] = 1
+            outcome, line = Outcome.POWER_CUT, None
         return DumpOutcome(
-            outcome=_classify(ended, console, self.tool),
-            result_line=console.result_line,
+            outcome=outcome,
+            result_line=line,
             layout=layout.value,
             hsa_size=hsa_size,
             reipl_block=session.ipl_block.hex() if ended is Ended.RE_IPL else None,

@@ -14,11 +14,15 @@ from harness.dump.disk.debugfs import CpuTime, Debugfs
 from harness.dump.disk.partition_table import partition_numbered
 from harness.errors import HarnessError
 from harness.evidence.known_files import KnownFile
+from harness.files import sparse
 from harness.images.command import Tools
 from harness.images.ext import FIXED, make_file_system
 from harness.run.used_disk.content import LINK, LINKED, Content
 from harness.s390x.disk_layout import DiskLayout
 
+CHECKED = (DiskLayout.EXT2, DiskLayout.EXT3, DiskLayout.EXT4)
+E2FSCK_LOG = "e2fsck.log"
+_E2FSCK_ENDS = range(8)  # e2fsck(8): sums of 1, 2 (repaired) and 4 (errors are left)
 _ANSWER = 1 << 20  # bytes
 _FREE = re.compile(r"^Free blocks: +(\d+)$", re.MULTILINE)
 _BLOCK_SIZE = re.compile(r"^Block size: +(\d+)$", re.MULTILINE)
@@ -50,6 +54,19 @@ class Editor:
         script = "".join(f"{request}\n" for request in requests)
         argv = ["debugfs", "-w", "-f", "-", target]
         self._tools.run(argv, cwd=self.disk.parent, stdin=script)
+
+    def check(self) -> None:
+        """Let e2fsck replay the journal and repair what is damaged, as before the next mount.
+
+        It does not tell whether it could: who reads the file system finds out.
+        """
+        # e2fsck 1.47 loses the offset when it opens the file system again behind the journal
+        with TemporaryDirectory(prefix="partition-", dir=self.disk.parent) as name:
+            partition = Path(name) / "partition.img"
+            sparse.copy_part(self.disk, self.start, self._size, partition)
+            argv = ["e2fsck", "-fy", partition.name]
+            self._tools.run(argv, cwd=partition.parent, statuses=_E2FSCK_ENDS)
+            sparse.put_part(partition, self.disk, self.start)
 
     def ask(self, request: str) -> str:
         with File.open(self.disk) as image:

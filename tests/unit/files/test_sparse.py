@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from harness.errors import HostError
 from harness.files import sparse
 
-PAGE = 4096
+PAGE, MIB = 4096, 1 << 20
 PIECES = st.lists(
     st.tuples(st.integers(0, 64), st.binary(min_size=1, max_size=2 * PAGE)), max_size=6
 )
@@ -97,3 +99,32 @@ def check_digest(make_directory, one, other, tail):
 
 def test_digest_follows_content_whatever_the_holes(tmp_path_factory):
     check_digest(lambda: tmp_path_factory.mktemp("digest"))
+
+
+@given(
+    before=st.binary(max_size=64),
+    part=st.binary(min_size=1, max_size=64),
+    after=st.binary(max_size=64),
+)
+def test_a_part_is_taken_out_and_put_back(before: bytes, part: bytes, after: bytes):
+    with TemporaryDirectory() as name:
+        whole, taken = Path(name) / "whole", Path(name) / "part"
+        whole.write_bytes(before + part + after)
+        sparse.copy_part(whole, len(before), len(part), taken)
+        assert taken.read_bytes() == part
+        other = bytes(byte ^ 1 for byte in part)
+        taken.write_bytes(other)
+        sparse.put_part(taken, whole, len(before))
+        assert whole.read_bytes() == before + other + after
+
+
+def test_holes_of_a_part_become_zeros(tmp_path: Path):
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    whole.write_bytes(b"\1" * (4 * MIB))
+    with part.open("wb") as file:
+        file.truncate(2 * MIB)
+        file.seek(MIB)
+        file.write(b"\2" * 10)
+    sparse.put_part(part, whole, MIB)
+    expected = bytes(MIB) + (b"\2" * 10).ljust(MIB, b"\0")
+    assert whole.read_bytes() == b"\1" * MIB + expected + b"\1" * MIB
