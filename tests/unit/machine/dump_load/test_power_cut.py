@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -99,10 +100,8 @@ def test_the_same_seed_leaves_the_same(tmp_path: Path):
     st.data(),
 )
 def test_every_block_has_a_content_that_was_written_and_what_was_flushed_is_there(steps, data):
-    import tempfile
-
     given_steps = [step and (step[0], block(step[1], step[2])) for step in steps]
-    with tempfile.TemporaryDirectory() as name:
+    with TemporaryDirectory() as name:
         files = make(Path(name), given_steps)
         record = files.record(0)
         cut = data.draw(st.integers(0, len(record.writes)))
