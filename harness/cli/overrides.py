@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,8 @@ from harness.cli.options import (
     complete_workload,
     complete_zipl,
 )
+from harness.errors import UsageError
+from harness.scenario.assignment import assigned
 from harness.scenario.model import OPTIONS
 from harness.scenario.options import FieldOption, Written
 
@@ -66,6 +68,16 @@ def overriding(
         return with_overrides
 
     return decorate
+
+
+def with_assigned(overrides: Overrides, words: Iterable[str]) -> Overrides:
+    """Add the fields that ``--set`` names; an option for the same field counts less."""
+    try:
+        values = assigned(words)
+    except ValueError as error:
+        raise UsageError(f"--set {error}", hint="docs/scenarios.md has all fields") from None
+    sections = {**{section: {} for section in values}, **overrides}
+    return {name: {**fields, **values.get(name, {})} for name, fields in sections.items()}
 
 
 def _replaced(

@@ -75,6 +75,7 @@ class ReportedRun:
         verdict = self.verdict
         return {
             "name": self.name,
+            "file": str(self.file),
             "verdict": self.result,
             "phase": verdict.phase if verdict else None,
             "error": self.error,

@@ -24,6 +24,7 @@ from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
 from harness.run.options import RunOptions
 from harness.run.plan import rooted_source
+from harness.scenario.assignment import assignment
 from harness.scenario.load import Concrete
 from harness.scenario.model import OPTIONS
 from harness.scenario.options import FieldOption
@@ -57,6 +58,11 @@ class Chosen:
             value = self.overrides.get(option.section, {}).get(option.field)
             if value is not None:
                 yield from option.words(value, partial(_word, option))
+        with_option = {option.key for option in OPTIONS}
+        for section, fields in self.overrides.items():
+            for field, value in fields.items():
+                if value is not None and (section, field) not in with_option:
+                    yield from ("--set", assignment(section, field, value))
 
     def _common(self) -> Iterator[str]:
         if self.store.absolute() != default_store().absolute():

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from harness.cli import options
 from harness.cli.one_run import run_plan, show
 from harness.cli.options import examples
-from harness.cli.overrides import Overrides, overriding
+from harness.cli.overrides import Overrides, overriding, with_assigned
+from harness.cli.say import say, say_json
 
 MAX_RUNS = 10_000  # of one batch
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Set any field: section.field=value."),
+]
+List = Annotated[bool, typer.Option("--list", help="Show what would run, and run nothing.")]
+FailedFrom = Annotated[
+    Path | None,
+    options.path_option(
+        "--failed-from", metavar="REPORT", help="Run what did not pass in this report.json."
+    ),
+]
 EXAMPLES = examples(
     "zharness run panic  # the main job",
     "zharness run panic --disk-layout ext4 --hsa-size 32M",
@@ -17,6 +34,9 @@ EXAMPLES = examples(
     "zharness run 'lkdtm*' mine.toml  # by name and by path",
     "zharness run 'scenarios/**' -j auto --junit junit.xml  # all of them",
     "zharness run panic --repeat 20 -x  # until it fails",
+    "zharness run debian --trigger halt --set crashed.cpu_model=max,vx=off",
+    "zharness run 'contexts*' --list  # what would run",
+    "zharness run --failed-from DIR/report.json  # what did not pass there",
     "zharness run quick --fault sdias-no-data:request=100  # what goes wrong on purpose",
     "zharness run 'scenarios/**' --output DIR --resume  # continue an interrupted batch",
 )
@@ -27,6 +47,9 @@ def run(
     scenarios: options.Scenarios = None,
     *,
     overrides: Overrides,
+    set_: Set = None,
+    list_: List = False,
+    failed_from: FailedFrom = None,
     jobs: options.Jobs = None,
     repeat: options.Repeat = 1,
     fresh: options.Fresh = False,
@@ -50,13 +73,27 @@ def run(
     word with a slash, or with .toml at its end, means paths: mine.toml, mine/, 'mine/**'.
     """
     from harness.cli.batch import run as batch
+    from harness.cli.batch.rerun import not_passed
+    from harness.cli.show.verdict import table
     from harness.errors import UsageError
     from harness.report import junit as junit_xml
     from harness.run.options import RunOptions
     from harness.run.plan import plan_of
     from harness.scenario.select import select
 
-    found = select(scenarios or ["panic"], overrides)
+    overrides = with_assigned(overrides, set_ or ())
+    words = [*(scenarios or ()), *(not_passed(failed_from) if failed_from else ())]
+    if failed_from is not None and not words:
+        say(f"{failed_from}: everything passed")
+        return 0
+    found = select(words or ["panic"], overrides)
+    if list_:
+        rows = [(each.name, each.scenario.description) for each in found]
+        if json:
+            say_json([{"name": name, "description": what} for name, what in rows])
+        else:
+            table(("name", "description"), rows)
+        return 0
     chosen = batch.Chosen(
         overrides,
         options.store_path(store),

@@ -44,6 +44,7 @@ def test_the_document_for_programs():
     first, second, third, fourth = document["runs"]
     assert first == {
         "name": "a",
+        "file": "scenarios/a.toml",
         "verdict": "PASS",
         "phase": None,
         "error": None,
