@@ -96,6 +96,10 @@ class ProtocolError(HarnessError):
     """A peer sent an answer that its protocol does not allow."""
 
 
+class FaultNotReached(HarnessError):
+    """A dump system finished without having come to the place of a fault."""
+
+
 class NotLoaded(HarnessError):
     """The boot firmware did not load the system on a disk."""
 

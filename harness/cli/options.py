@@ -63,6 +63,12 @@ def complete_trigger(incomplete: str) -> list[str]:
     return [name for name in TRIGGERS if name.startswith(incomplete)]
 
 
+def complete_fault(incomplete: str) -> list[str]:
+    from harness.faults.table import FAULTS
+
+    return [name for name in FAULTS if name.startswith(incomplete)]
+
+
 def complete_workload(incomplete: str) -> list[str]:
     """Names of workloads, or paths."""
     from harness.triggers.workloads import WORKLOADS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-from harness.errors import HarnessError, HostError, NotLoaded, PhaseTimeout
+from harness.errors import FaultNotReached, HostError, NotLoaded, PhaseTimeout
 from harness.evidence.names import CONSOLE
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
@@ -271,10 +271,10 @@ class Work:
 
 
 def _require_faults(faults: Sequence[Fault], outcome: DumpOutcome) -> None:
-    """Raises HarnessError if a dump system that finished did not come to one of the faults."""
+    """Raises FaultNotReached if a dump system that finished did not come to one of the faults."""
     missed = [str(fault) for fault in faults if not outcome.faults.get(str(fault))]
     if missed and outcome.outcome is Outcome.FINISHED:
-        raise HarnessError(
+        raise FaultNotReached(
             f"the fault {missed[0]} did not happen: the dump system finished before; it made "
             f"{outcome.sdias_requests} SDIAS requests",
             hint="choose a place that it comes to",

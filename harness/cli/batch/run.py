@@ -90,8 +90,9 @@ def run_many(
     fail_fast: bool,
     junit: Path | None,
     resume: bool = False,
+    show: bool = True,
 ) -> int:
-    """Run all scenarios, show the progress and the report; returns the exit code.
+    """Run all scenarios, show the progress and, with ``show``, the report; returns the exit code.
 
     Raises KeyboardInterrupt after the finished runs have been shown; UsageError and HostError if
     the batch cannot be run at all.
@@ -120,9 +121,9 @@ def run_many(
             )
         files.write(report)
     try:
-        if chosen.json and not report.interrupted:
+        if chosen.json and show and not report.interrupted:
             say_json(report.to_json())
-        else:
+        elif show or report.interrupted:
             show_report(report, stderr=report.interrupted is not None)
     finally:  # as for a single run
         if junit is not None:

@@ -1,4 +1,4 @@
-"""faults list, power-cuts."""
+"""faults list, sweep, power-cuts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,21 @@ from harness.cli.overrides import Overrides, overriding
 from harness.cli.say import say, say_json
 from harness.cli.show.progress import progress_for
 
+Kind = Annotated[
+    str,
+    typer.Option("--kind", help="Kind of fault.", autocompletion=options.complete_fault),
+]
+Every = Annotated[
+    int, typer.Option("--every", parser=options.size, metavar="N", help="From place to place.")
+]
+First = Annotated[
+    int | None,
+    typer.Option("--from", parser=options.size, metavar="N", help="First place; default: --every."),
+]
+Until = Annotated[
+    int | None,
+    typer.Option("--until", parser=options.size, metavar="N", help="Last place; default: the end."),
+]
 Points = Annotated[
     int, typer.Option("--points", min=1, max=100_000, help="At how many moments it is cut.")
 ]
@@ -61,6 +76,53 @@ def list_(json: options.Json = False) -> None:
             )
             for kind in FAULTS.values()
         ],
+    )
+
+
+@app.command(
+    epilog=examples(
+        "zharness faults sweep quick --kind disk-write-error --every 4M --output sweep",
+        "zharness faults sweep quick --kind sdias-not-accepted --every 1000 -j 2",
+        "zharness faults sweep quick --kind disk-write-error --every 4M --output sweep --resume",
+    ),
+)
+@overriding("crashed", "dump")
+def sweep(
+    scenario: options.Scenario = "quick",
+    *,
+    overrides: Overrides,
+    kind: Kind,
+    every: Every,
+    first: First = None,
+    until: Until = None,
+    output: options.Output = None,
+    resume: options.Resume = False,
+    jobs: options.Jobs = None,
+    store: options.StorePath = None,
+    time_factor: options.TimeFactor = 1.0,
+    json: options.Json = False,
+) -> int:
+    """Let one kind of fault happen at many places, and find the smallest place that fails.
+
+    The scenario runs once without a fault, which tells where its dump ends. The crash is made once.
+    In DIR, 'sweep.toml' is a scenario file with all places, and 'runs' has their evidence. A place
+    that the dump system does not come to is counted apart.
+    """
+    from harness.cli.sweep import run_sweep
+
+    return run_sweep(
+        scenario,
+        overrides,
+        kind,
+        every,
+        first,
+        until,
+        options.output_path(output, "sweep"),
+        resume=resume,
+        jobs=jobs,
+        store=options.store_path(store),
+        time_factor=time_factor,
+        json=json,
     )
 
 
