@@ -9,6 +9,7 @@ import typer
 from harness import __version__
 from harness.cli.commands import (
     doctor,
+    explain,
     faults,
     images,
     replay,
@@ -58,6 +59,7 @@ app.command("run", epilog=run.EXAMPLES)(run.run)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 app.add_typer(dump.app, name="dump")
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
+app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(system.app, name="system")
 app.add_typer(scenario.app, name="scenario")

@@ -44,6 +44,10 @@ def test_a_page_that_linux_takes_from_its_buffer_is_found(zharness: Zharness, tm
     assert found.code == 1, "the table promises that no such dump looks whole"
     kinds = [finding["kind"] for check in found.json["checks"] for finding in check["findings"]]
     assert "looks-whole" in kinds
+    explained = zharness("explain", tmp_path / "strict", "--json").json
+    assert explained["kind"] == "page-differs"
+    assert explained["on purpose"] == ["sdias-part-stored:request=100"]
+    assert any("memcpy_hsa_iter" in line for line in explained["about"])
 
 
 def test_no_power_cut_leaves_a_dump_that_looks_whole_and_is_wrong(
