@@ -9,7 +9,6 @@ import typer
 from harness import __version__
 from harness.cli.commands import (
     doctor,
-    explain,
     faults,
     images,
     replay,
@@ -22,6 +21,7 @@ from harness.cli.commands import (
 )
 from harness.cli.commands.dump import group as dump
 from harness.cli.commands.kernels import bisect, config, kernel
+from harness.cli.commands.look import drgn, explain
 from harness.cli.say import say
 
 EXIT_CODES = (
@@ -60,6 +60,7 @@ app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 app.add_typer(dump.app, name="dump")
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
+app.command("drgn", epilog=drgn.EXAMPLES)(drgn.drgn)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(system.app, name="system")
 app.add_typer(scenario.app, name="scenario")

@@ -75,6 +75,16 @@ def test_the_stack_leads_to_where_it_crashed(crashes, trigger):
     assert f", {task} (pid " in note
 
 
+def test_a_dump_is_opened_with_drgn(zharness, crashes):
+    evidence = next(iter(crashes.values()))
+    code = "print(prog['init_task'].comm.string_().decode())"
+    opened = zharness("drgn", evidence, "-c", code)
+    assert (opened.code, opened.out.strip()) == (0, "swapper/0"), opened.err
+    failed = zharness("drgn", evidence, "-c", "prog['nothing']")
+    assert failed.code == 2
+    assert "-c: KeyError: 'nothing'" in failed.err or "-c: LookupError" in failed.err
+
+
 @pytest.fixture
 def victim(crashes, tmp_path) -> Iterator[Victim]:
     source, evidence = crashes["sysrq-c"], tmp_path / "evidence"

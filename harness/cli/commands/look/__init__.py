@@ -1,0 +1,1 @@
+"""The commands that look into what a run has left."""
