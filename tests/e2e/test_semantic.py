@@ -82,7 +82,8 @@ def test_a_dump_is_opened_with_drgn(zharness, crashes):
     assert (opened.code, opened.out.strip()) == (0, "swapper/0"), opened.err
     failed = zharness("drgn", evidence, "-c", "prog['nothing']")
     assert failed.code == 2
-    assert "-c: KeyError: 'nothing'" in failed.err or "-c: LookupError" in failed.err
+    assert "-c: " in failed.err
+    assert "could not find 'nothing'" in failed.err
 
 
 @pytest.fixture
