@@ -78,6 +78,14 @@ SDIAS = (
         "__sclp_find_req finds no such request, and the own one is repeated after 30 s",
     ),
 )
+ASYNCHRONOUS = FaultKind(
+    Group.MACHINE,
+    "sdias-asynchronous",
+    "the machine has the asynchronous form only: the first request is told of no block, all others "
+    "are answered by an event",
+    Promise.SURVIVES,
+    "sclp_sdias_init tries the synchronous form, then the asynchronous one",
+)
 HSA = (
     FaultKind(
         Group.MACHINE,
@@ -320,7 +328,7 @@ SYSTEM = (
     ),
 )
 FAULTS: Mapping[str, FaultKind] = {
-    kind.name: kind for kind in (*SDIAS, *HSA, *SIGP, *DISK, POWER_CUT, *SYSTEM)
+    kind.name: kind for kind in (*SDIAS, ASYNCHRONOUS, *HSA, *SIGP, *DISK, POWER_CUT, *SYSTEM)
 }
 
 

@@ -21,6 +21,7 @@ class Signal(Enum):
     OF_REQUEST = "its SCCB"
     OF_NOTHING = "no SCCB"
     OF_ANOTHER = "another SCCB"
+    WITH_EVENT = "its SCCB, and that an event is there"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ _WRONG: Mapping[str, SdiasFault] = {
         SdiasFault("sdias-wrong-length", length=0),
         SdiasFault("sdias-lost", signal=Signal.OF_NOTHING),
         SdiasFault("sdias-other-sccb", signal=Signal.OF_ANOTHER),
+        SdiasFault("sdias-asynchronous", signal=Signal.WITH_EVENT),
         SdiasFault("hsa-released-early", released=True),
         SdiasFault("no-sdias", unknown=True),
     )

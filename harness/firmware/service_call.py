@@ -22,6 +22,7 @@ from harness.s390x.sclp import SdiasQualifier, SdiasStatus
 # definitions of harness.s390x.layouts are precompiled formats here. A test compares both.
 _SCCB = struct.Struct(">H4xH2xBB")  # length, response code, event type, event flags
 _REQUEST = struct.Struct(">B21xIQ4xI")  # from event_qual: qualifier, blk_cnt, asa, fbn
+_EVENT_OFFSET = offset_of(c_sclp.sdias_sccb, "evbuf")
 _REQUEST_OFFSET = offset_of(c_sclp.sdias_sccb, "evbuf") + len(c_sclp.evbuf_header)
 
 
@@ -88,6 +89,8 @@ class ServiceCalls:
         self._hsa = hsa
         self._faults = faults or FirmwareFaults()
         self._read_info_sccb: int | None = None
+        self._event = b""  # the event buffer of an asynchronous answer, until it is read
+        self._asynchronous = False  # whether the system knows that there is no other form
 
     def issued(self, command: int, sccb: int) -> None:
         """SERVC is about to run: remember command and SCCB, to match the later service signal."""
@@ -102,6 +105,9 @@ class ServiceCalls:
         length, response, event_type, flags = _SCCB.unpack_from(request)
         if sccb == self._read_info_sccb and response == sclp.RESPONSE_READ_OK:
             return self._report_machine(sccb)
+        if self._event and response == sclp.RESPONSE_NO_EVENTS:
+            self._give_event(sccb)
+            return None
         if self._hsa is not None and (
             response == sclp.RESPONSE_INVALID_FUNCTION
             and event_type == sclp.EVTYP_SDIAS
@@ -151,7 +157,33 @@ class ServiceCalls:
         self._storage.write(sccb + _RESPONSE_OFFSET, _RESPONSE_OK)
         if fault is not None and fault.length is not None:
             self._storage.write(sccb + _LENGTH_OFFSET, fault.length.to_bytes(2, "big"))
+        if fault is not None and fault.signal is Signal.WITH_EVENT:
+            return self._answer_later(answer, sccb)
         return answer
+
+    def _answer_later(self, answer: SdiasAnswered, sccb: int) -> SdiasAnswered:
+        """Let an event have the answer that is in the SCCB, which then has none.
+
+        The first request is the system's question for the synchronous form: no block is there.
+        """
+        if not self._asynchronous:
+            self._asynchronous = True
+            self._storage.write(sccb + _COUNT_OFFSET, bytes(4))
+            return replace(answer, fault=None)
+        at = sccb + _EVENT_OFFSET
+        self._event = self._storage.read(at, sclp.SDIAS_SCCB_SIZE - _EVENT_OFFSET)
+        # a system that took this for the answer would have no data
+        self._storage.write(sccb + _STATUS_OFFSET, bytes([SdiasStatus.NO_DATA]))
+        self._storage.write(sccb + _COUNT_OFFSET, bytes(4))
+        return answer
+
+    def _give_event(self, sccb: int) -> None:
+        """Answer Read Event Data, for which QEMU has no event."""
+        length = _EVENT_OFFSET + len(self._event)
+        self._storage.write(sccb, length.to_bytes(2, "big"))
+        self._storage.write(sccb + _RESPONSE_OFFSET, _RESPONSE_OK)
+        self._storage.write(sccb + _EVENT_OFFSET, self._event)
+        self._event = b""
 
     def _refuse(self, fault: SdiasFault, sccb: int, flags: int) -> None:
         """Answer a request of which nothing is stored."""

@@ -39,6 +39,7 @@ from harness.s390x.lowcore import (
     SCCB_ADDRESS_MASK,
 )
 
+EVENT_PENDING = 1  # in the parameter of a service signal (Linux sclp.c, sclp_interrupt_handler)
 KERNEL_ENTRY = 0x10000  # the kernel entry that zipl uses (Linux arch/s390/boot/head.S)
 TAIL_LINES = 12
 
@@ -201,7 +202,11 @@ class PlayedMachine:
         if signal is Signal.OF_REQUEST:
             return
         sccb = int.from_bytes(interruption[:4], "big") & SCCB_ADDRESS_MASK
-        told = 0 if signal is Signal.OF_NOTHING else sccb ^ PAGE_SIZE
+        told = {
+            Signal.OF_NOTHING: 0,
+            Signal.OF_ANOTHER: sccb ^ PAGE_SIZE,
+            Signal.WITH_EVENT: sccb | EVENT_PENDING,
+        }[signal]
         at = self._intercept.absolute(EXT_PARAMS)
         if at is not None:
             self._ram.write(at, told.to_bytes(4, "big"))

@@ -114,6 +114,36 @@ def test_an_answer_whose_signal_is_wrong_has_its_data(kind, signal):
     assert answer.accepted
 
 
+def test_the_asynchronous_form_answers_by_an_event():
+    machine = Machine("sdias-asynchronous")
+    machine.ask(qualifier=SdiasQualifier.SIZE)
+    assert answered(machine.storage).evbuf.blk_cnt == 0, "there is no synchronous form"
+    answer = machine.ask(qualifier=SdiasQualifier.SIZE)
+    assert answer.fault is not None
+    assert answer.fault.signal is Signal.WITH_EVENT
+    assert event(machine).evbuf.blk_cnt == HSA_PAGES
+    machine.ask(page=2)
+    assert machine.stored == SAVED[:PAGE]
+    assert answered(machine.storage).evbuf.event_status == SdiasStatus.NO_DATA
+    told = event(machine)
+    assert (told.evbuf.event_status, told.evbuf.blk_cnt) == (SdiasStatus.ALL_STORED, 1)
+    assert told.evbuf.hdr.type == sclp.EVTYP_SDIAS
+
+
+def event(machine: Machine):
+    """What Read Event Data gives, for which QEMU has nothing."""
+    header = c_sclp.sccb_header(length=PAGE, response_code=sclp.RESPONSE_NO_EVENTS)
+    machine.storage.write(SCCB, header.dumps())
+    assert machine.calls.completed(SCCB) is None
+    told = answered(machine.storage)
+    assert told.hdr.response_code == sclp.RESPONSE_EVENT_OK
+    assert told.hdr.length == 8 + told.evbuf.hdr.length
+    machine.storage.write(SCCB, header.dumps())
+    machine.calls.completed(SCCB)
+    assert answered(machine.storage).hdr.response_code == sclp.RESPONSE_NO_EVENTS, "only once"
+    return told
+
+
 def test_an_hsa_that_is_lost_stays_lost():
     machine = Machine("hsa-released-early:request=2")
     answers = [machine.ask().status for _ in range(3)]
