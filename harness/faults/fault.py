@@ -73,7 +73,7 @@ class Fault:
     places: Mapping[Place, int]
 
     def __str__(self) -> str:
-        said = ",".join(f"{place}={_written(value)}" for place, value in self.places.items())
+        said = ",".join(f"{place}={_written(place, value)}" for place, value in self.places.items())
         return f"{self.kind.name}:{said}" if said else self.kind.name
 
     def at(self, place: Place) -> int | None:
@@ -121,5 +121,5 @@ def _place(part: str, kind: FaultKind) -> tuple[Place, int]:
     return Place(name), number
 
 
-def _written(value: int) -> str:
-    return "all" if value == ALL else str(value)
+def _written(place: Place, value: int) -> str:
+    return "all" if place is Place.COUNT and value == ALL else str(value)

@@ -195,7 +195,7 @@ DISK = (
     FaultKind(
         Group.DISK,
         "disk-no-space",
-        "each write to this block of the dump disk fails: no space (ENOSPC), as on a thin disk",
+        "each write to this block of the dump disk fails: there is no space, as on a thin disk",
         Promise.REFUSED,
         _NO_DUMP,
         (Place.OFFSET,),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from harness.errors import HarnessError, HostError, UsageError
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE = errno.ENOSPC  # what a full disk gives
+_DISK_FULL = (NO_SPACE, errno.EDQUOT)
 # what a name brings about that a user has got wrong; all else is for the host to answer
 _WRONG_NAME = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
@@ -60,7 +61,7 @@ def cannot_grow(error: OSError) -> bool:
 
 def says_disk_is_full(text: str) -> bool:
     """Whether a tool says so in what it printed."""
-    return os.strerror(errno.ENOSPC) in text
+    return os.strerror(NO_SPACE) in text
 
 
 def no_space(error: OSError, where: object) -> HostError:

@@ -14,6 +14,7 @@ from harness.dump.given_disk.boot_map import Component, read_boot_map
 from harness.errors import EvidenceError, HarnessError
 from harness.faults.fault import Fault, Place
 from harness.faults.table import POWER_CUT
+from harness.host.fault import NO_SPACE
 from harness.machine.played_machine import KERNEL_ENTRY
 from harness.qemu.disk import Disk, DiskError, Operation
 from harness.qemu.monitor import BLOCK_IO_ERROR, Event
@@ -23,7 +24,7 @@ _ERRORS: Mapping[str, tuple[Operation, int, bool]] = {
     "disk-write-error": (Operation.WRITE, errno.EIO, False),
     "disk-write-error-once": (Operation.WRITE, errno.EIO, True),
     "disk-read-error": (Operation.READ, errno.EIO, False),
-    "disk-no-space": (Operation.WRITE, errno.ENOSPC, False),
+    "disk-no-space": (Operation.WRITE, NO_SPACE, False),
     "disk-flush-error": (Operation.FLUSH, errno.EIO, False),
 }
 _BY_ITSELF = ("disk-read-only", "disk-slow")  # happens as soon as the disk is used
