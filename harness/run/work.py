@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -10,13 +11,14 @@ from harness.errors import FaultNotReached, HostError, NotLoaded, PhaseTimeout
 from harness.evidence.names import CONSOLE
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
-from harness.faults.fault import Fault, Group
+from harness.faults.fault import Fault
 from harness.faults.table import POWER_CUT
 from harness.files import sparse
 from harness.images.disk import DISK
 from harness.images.needs import Wanted
 from harness.images.store import Store
 from harness.judges import run_dump
+from harness.machine.dump_load.disk_faults import PREVENT_LOAD
 from harness.machine.dump_load.operator import Reply
 from harness.machine.dump_load.request import LoadRequest
 from harness.machine.snapshots import Snapshots
@@ -204,7 +206,7 @@ class Work:
         spoilt = [
             str(fault)
             for fault in self._plan.scenario.faults.injected
-            if fault.kind.group is Group.DISK
+            if fault.kind.name in PREVENT_LOAD
         ]
         wrong = disk.fault or spoilt
         if not (disk.under_test or spoilt) or (
@@ -217,7 +219,8 @@ class Work:
         )
         self._directory.dump.mkdir(exist_ok=True)
         (self._directory.dump / CONSOLE).touch()
-        return DumpOutcome.not_loaded(why, disk.layout, dump.hsa_size)
+        outcome = DumpOutcome.not_loaded(why, disk.layout, dump.hsa_size)
+        return replace(outcome, faults=dict.fromkeys(spoilt, 1))
 
     def _reipl(self, snapshot: Snapshot, outcome: DumpOutcome) -> None:
         """Load the original system again, if the dump system asked for that."""

@@ -30,6 +30,8 @@ def check(evidence: Evidence, dump: Sequence[CheckResult]) -> CheckResult | None
         promise = promise_of(evidence.faults)
         if promise is Promise.SURVIVES:
             return None
+        if missed := tuple(_missed(evidence)):
+            return CheckResult(VERDICT, len(evidence.faults), UNIT, missed)
         if promise is Promise.HONEST:
             return CheckResult(VERDICT, 1, UNIT, tuple(_dishonest(evidence, dump)))
         if promise is Promise.REFUSED:
@@ -39,6 +41,15 @@ def check(evidence: Evidence, dump: Sequence[CheckResult]) -> CheckResult | None
         follows = tuple({pattern: None for kind in kinds for pattern in kind.follows})
     wrong = tuple(_not_as_named(patterns, follows, dump))
     return CheckResult(VERDICT, 1 + len(patterns), UNIT, wrong)
+
+
+def _missed(evidence: Evidence) -> Iterator[Finding]:
+    """Findings about faults that never happened: then the dump is wrong for another reason."""
+    played = evidence.outcome.get("faults")
+    for fault in evidence.faults:
+        if not (isinstance(played, dict) and played.get(str(fault))):
+            message = f"the dump system ended before {fault} happened"
+            yield Finding(VERDICT, FindingKind.FAULT_MISSED, message)
 
 
 def _not_as_named(

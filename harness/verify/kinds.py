@@ -403,6 +403,7 @@ class FindingKind(StrEnum):
     TOO_SLOW = "too-slow"
     NOT_EARLY = "not-early"
     NOT_WRONG = "not-wrong"
+    FAULT_MISSED = "fault-missed"  # the dump is wrong, but not for the fault on purpose
     SAID_COMPLETE = "said-complete"  # the tool, of a dump that is wrong after a fault
     LOOKS_WHOLE = "looks-whole"  # a dump that is wrong after a fault
     FINDING_UNMATCHED = "finding-unmatched"

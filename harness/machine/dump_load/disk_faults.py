@@ -144,6 +144,8 @@ _ROT: Mapping[str, Callable[[File, int], Iterator[int]]] = {
     "rot-kernel": _kernel,
     "rot-ramdisk": _ramdisk,
 }
+# with which a disk may not be loaded at all
+PREVENT_LOAD = frozenset({*_ROT, "wrong-disk", "disk-read-error"})
 KINDS = frozenset({*_ERRORS, *_BY_ITSELF, *_ROT, "wrong-disk", POWER_CUT.name})
 
 

@@ -25,7 +25,9 @@ SAID_FAILED: dict[str, Any] = {
 }
 
 
-def checked(root: Path, **changes: Any) -> CheckedRun:
+def checked(root: Path, *, happened: bool = True, **changes: Any) -> CheckedRun:
+    played = {fault: int(happened) for fault in changes.get("faults", ())}
+    changes["outcome"] = {**changes.get("outcome", {}), "faults": played}
     with Evidence.open(SyntheticRun(**changes).write(root)) as evidence:
         return run_checks(evidence)
 
@@ -49,6 +51,12 @@ def test_a_dump_that_the_tool_gave_up_and_nobody_can_take_for_one(tmp_path):
     assert kinds(run) == []
     assert run.passed
     assert not run.right
+
+
+def test_a_dump_that_failed_before_the_fault_happened(tmp_path):
+    run = checked(tmp_path, faults=REFUSED, happened=False, content=b"", **SAID_FAILED)
+    assert kinds(run) == [FindingKind.FAULT_MISSED]
+    assert not run.passed
 
 
 def test_a_dump_that_looks_whole_and_is_wrong(tmp_path):
