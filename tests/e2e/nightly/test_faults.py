@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.host.paths import data_dir
+from tests.support.command_line.zharness import Zharness
 
 pytestmark = pytest.mark.e2e
 
@@ -45,3 +46,28 @@ def test_a_dump_tool_that_releases_the_hsa_early_is_named(images, tmp_path):
     kinds = [finding["kind"] for finding in check["findings"]]
     assert kinds == ["not-finished", "hsa-released-early"]
     assert "memory at 0x428000 was there" in check["findings"][1]["message"]
+
+
+def test_every_fault_of_machine_disk_and_system_ends_as_its_table_says(
+    zharness: Zharness, tmp_path: Path
+):
+    done = zharness("run", "scenarios/machine/*.toml", "--json", "--output", tmp_path / "evidence")
+    assert done.code == 0, done.err
+    assert len(done.json["runs"]) >= 40
+
+
+@pytest.mark.parametrize("layout", ["partition", "ext4"])
+def test_two_hundred_power_cuts_leave_no_dump_that_looks_whole_and_is_wrong(
+    zharness: Zharness, tmp_path: Path, layout: str
+):
+    done = zharness(
+        "faults",
+        "power-cuts",
+        "quick",
+        *("--disk-layout", layout, "--points", 200, "--json", "--output", tmp_path / "cuts"),
+        timeout=3000,
+    )
+    assert done.code == 0, done.err
+    assert len(done.json["cuts"]) >= 200
+    assert done.json["failed"] == 0
+    assert done.json["whole"] > 0
