@@ -65,8 +65,9 @@ def run_sweep(
     file = output / FILE
     file.write_text(plan.scenario(word_for(base)), encoding="utf-8")
     chosen = Chosen(overrides, store, RunOptions(), time_factor, json=json)
+    concretes = select([str(file)], overrides)
     run_many(
-        select([str(file)], overrides),
+        concretes,
         chosen,
         output=output / RUNS,
         jobs=jobs,
@@ -76,7 +77,8 @@ def run_sweep(
         resume=resume,
         show=False,
     )
-    at = results(output / RUNS, plan)
+    names = {place: each.name for place, each in zip(plan.places, concretes, strict=True)}
+    at = results(output / RUNS, names)
     smallest = _smallest(plan, at, chosen, file, output)
     return _tell(plan, at, smallest, json=json)
 

@@ -23,7 +23,10 @@ class Group(StrEnum):
 
 
 class Promise(StrEnum):
-    """What a dump system does when a fault happens, if it keeps to what its kernel promises."""
+    """What a dump system does when a fault happens, if it keeps to what its kernel promises.
+
+    The first is the most, the last the least.
+    """
 
     SURVIVES = "survives"  # the dump is right
     PARTIAL = "partial"  # the dump lacks something, says so, and the rest is right

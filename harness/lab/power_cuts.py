@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.evidence.directory import RunDirectory
 from harness.evidence.names import COLLECTED, DUMP, OUTCOME, SUPERBLOCK
 from harness.evidence.outcome import Outcome
@@ -27,6 +27,7 @@ from harness.run import engine
 from harness.run.machines import collect
 from harness.run.plan import Plan
 from harness.run.used_disk.editor import CHECKED, E2FSCK_LOG, Editor
+from harness.verify.expected_wrong import looks_whole
 
 RECORDED = "recorded"  # the directory of the run
 MOST_POINTS = 100_000
@@ -108,11 +109,11 @@ def cut_the_power(
         return verdict, None
     files = RecordFiles(recorded)
     record = files.record()
-    cuts = []
+    cuts, point = [], _Point(plan, output, store, record, files.before)
     chosen = moments(len(record.writes), record.flushes, points)
     with progress.task("cut the power", len(chosen), "times") as task:
         for number, (write, seed) in enumerate(chosen):
-            cuts.append(_Point(plan, output, store, record, files.before).cut(write, seed))
+            cuts.append(point.cut(write, seed))
             task.update(number + 1)
     RunDirectory(recorded).drop_disk()
     return verdict, Cuts(len(record.writes), record.flushes, tuple(cuts))
@@ -169,7 +170,7 @@ class _Point:
         self.record.leave(self.before, directory.disk, write, seed)
         self._collect(directory, plan)
         verdict = engine.verify(directory.root, progress=NoProgress())
-        whole = _looks_whole(verdict)
+        whole = looks_whole(verdict.checks)
         if verdict.result is Result.PASS:
             shutil.rmtree(directory.root)
             return Cut(write, seed, whole, verdict.result)
@@ -188,11 +189,3 @@ class _Point:
         images = Images(self.store, NoProgress())
         collect(directory.disk, how, into, NoProgress(), None, images).save(into)
         directory.drop_disk()
-
-
-def _looks_whole(verdict: Verdict) -> bool:
-    checks = {result.check: result for result in verdict.checks}
-    try:
-        return checks["dump-file"].passed and checks["superblock"].passed
-    except KeyError as error:
-        raise HarnessError(f"the verdict has no check {error}") from error

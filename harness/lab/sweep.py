@@ -102,16 +102,14 @@ class At(StrEnum):
     NOT_RUN = "not run"
 
 
-def results(directory: Path, sweep: Sweep) -> dict[int, At]:
-    """What a finished batch in ``directory`` found at each place.
+def results(directory: Path, names: Mapping[int, str]) -> dict[int, At]:
+    """What a finished batch in ``directory`` found at each place; ``names`` are its scenarios.
 
     Raises EvidenceError if its report is damaged.
     """
     runs = read_object(directory / REPORT).get("runs", [])
-    by_cell = {str(run.get("name")).partition("[")[2]: run for run in runs}
-    return {
-        at: _found(by_cell.get(f"inject=[{sweep.fault(at)!r}]]"), directory) for at in sweep.places
-    }
+    found = {str(run.get("name")): run for run in runs}
+    return {at: _found(found.get(name), directory) for at, name in names.items()}
 
 
 def _found(run: Mapping[str, Any] | None, batch: Path) -> At:

@@ -41,7 +41,8 @@ class Disk:
     """A raw disk image. ``boot`` makes it the one that is IPLed; ``read_only`` protects it.
 
     ``sector_size`` is in bytes. QEMU rounds an image down to whole sectors. The guest gets
-    ``errors``, and no others: if the host itself cannot read or write, the machine stops.
+    ``errors``. Without them the machine stops if the host itself cannot read or write; with them
+    such an error goes to the guest, too, and QEMU tells of it.
     ``rate``: bytes per second that it reads and writes; 0: as fast as it can. ``log``: a new file
     for a record of all writes (QEMU ``block/blklogwrites.c``).
     """

@@ -42,11 +42,16 @@ def select(words: Sequence[str], overrides: Overrides | None = None) -> list[Con
 
 def word_for(concrete: Concrete) -> str:
     """A word that means just this scenario, from any working directory."""
-    path = concrete.path.resolve()
+    return word_of(concrete.path, concrete.name)
+
+
+def word_of(file: Path, name: str) -> str:
+    """The same for the scenario ``name``, with the cell of its matrix, in ``file``."""
+    path = file.resolve()
     own = scenario_files().get(path.stem)
     if own is not None and own.resolve() == path:
-        return concrete.name
-    return f"{path}{concrete.name.removeprefix(path.stem)}"
+        return name
+    return f"{path}{name.removeprefix(path.stem)}"
 
 
 def _meant(word: str, overrides: Overrides | None) -> list[Concrete]:

@@ -43,6 +43,11 @@ def check(evidence: Evidence, dump: Sequence[CheckResult]) -> CheckResult | None
     return CheckResult(VERDICT, 1 + len(patterns), UNIT, wrong)
 
 
+def looks_whole(dump: Sequence[CheckResult]) -> bool:
+    """Whether any reader takes the dump for a whole one, whatever its content is."""
+    return all(result.passed for result in dump if result.check in _OF_THE_WHOLE)
+
+
 def _missed(evidence: Evidence) -> Iterator[Finding]:
     """Findings about faults that never happened: then the dump is wrong for another reason."""
     played = evidence.outcome.get("faults")
@@ -96,6 +101,6 @@ def _taken_for_right(
     if evidence.outcome.get("outcome") == FINISHED:
         message = f"after {named} the dump tool said that the dump is complete, and it is wrong"
         yield Finding(VERDICT, FindingKind.SAID_COMPLETE, message)
-    if all(result.passed for result in dump if result.check in _OF_THE_WHOLE):
+    if looks_whole(dump):
         message = f"after {named} there is a dump that looks whole, and it is wrong"
         yield Finding(VERDICT, FindingKind.LOOKS_WHOLE, message)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.files.json_file import as_model, read_object
 from harness.report.verdict import Result
-from harness.scenario.load import scenario_files
+from harness.scenario.select import word_of
 
 _NUMBER = re.compile(r"#\d+$")  # of a scenario that ran several times
 
@@ -35,12 +35,5 @@ def not_passed(report: Path) -> list[str]:
     """
     told = as_model(_Report, read_object(report), report)
     bad = [run for run in told.runs if run.verdict != Result.PASS]
-    return list(dict.fromkeys(map(_word, bad)))
-
-
-def _word(run: _Run) -> str:
-    path, name = Path(run.file), _NUMBER.sub("", run.name)
-    own = scenario_files().get(path.stem)
-    if own is not None and own.resolve() == path.resolve():
-        return name
-    return f"{path}{name.removeprefix(path.stem)}"
+    words = (word_of(Path(run.file), _NUMBER.sub("", run.name)) for run in bad)
+    return list(dict.fromkeys(words))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ _ERRORS: Mapping[str, tuple[Operation, int, bool]] = {
     "disk-no-space": (Operation.WRITE, NO_SPACE, False),
     "disk-flush-error": (Operation.FLUSH, errno.EIO, False),
 }
+LEAST_RAMDISK = 64 << 10  # bytes
 _BY_ITSELF = ("disk-read-only", "disk-slow")  # happens as soon as the disk is used
 
 
@@ -39,6 +40,7 @@ class DiskFaults:
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._faults = tuple(fault for fault in faults if fault.kind.name in KINDS)
         self.played = {str(fault): 0 for fault in self._faults}
+        self.foreign: str | None = None  # an error that nobody asked for: it is the host's
 
     def spoil(self, disk: Disk) -> Disk:
         """Damage the image before the load; returns the disk with its errors.
@@ -81,16 +83,21 @@ class DiskFaults:
         """Take an event of QEMU; called in another thread."""
         if event.name != BLOCK_IO_ERROR or event.data.get("action") != "report":
             return
-        for fault in self._faults:
-            operation, number, _ = _ERRORS.get(fault.kind.name, (None, 0, False))
-            if operation is None:
-                continue
-            # QEMU calls a flush a write here (hw/scsi/scsi-disk.c, scsi_handle_rw_error)
-            said = "read" if operation is Operation.READ else "write"
-            if event.data.get("operation") == said and event.data.get("reason") == os.strerror(
-                number
-            ):
-                self.played[str(fault)] += 1
+        ours = [fault for fault in self._faults if _told_by(event, fault)]
+        for fault in ours:
+            self.played[str(fault)] += 1
+        if not ours and self.foreign is None:
+            self.foreign = str(event.data.get("reason"))
+
+
+def _told_by(event: Event, fault: Fault) -> bool:
+    """Whether an error that QEMU reports can be that of ``fault``."""
+    if fault.kind.name not in _ERRORS:
+        return False
+    operation, number, _ = _ERRORS[fault.kind.name]
+    # QEMU calls a flush a write here (hw/scsi/scsi-disk.c, scsi_handle_rw_error)
+    same = (event.data.get("operation") == "read") is (operation is Operation.READ)
+    return same and bool(event.data.get("nospace")) is (number == NO_SPACE)
 
 
 def _damage(disk: Disk, places: Callable[[File, int], Iterator[int]]) -> None:
@@ -116,26 +123,31 @@ def _superblock(image: File, _sector: int) -> Iterator[int]:
 
 def _kernel(image: File, sector: int) -> Iterator[int]:
     components = read_boot_map(image, sector).components
-    yield _middle(next(each for each in components if each.address == KERNEL_ENTRY))
+    yield _middle([each for each in components if each.address == KERNEL_ENTRY], "kernel")
 
 
 def _ramdisk(image: File, sector: int) -> Iterator[int]:
     components = read_boot_map(image, sector).components
-    others = [each for each in components if each.address != KERNEL_ENTRY]
-    yield _middle(max(others, key=_size))
+    others = [each for each in components if each.address > KERNEL_ENTRY]
+    large = [each for each in others if _size(each) >= LEAST_RAMDISK]  # the parmline is not
+    yield _middle(sorted(large, key=_size), "ramdisk")
 
 
 def _size(component: Component) -> int:
     return sum(piece.size for piece in component.pieces)
 
 
-def _middle(component: Component) -> int:
+def _middle(found: Sequence[Component], what: str) -> int:
+    """The middle of the last one; raises HarnessError if there is none."""
+    if not found:
+        raise HarnessError(f"the dump disk has no {what} to damage")
+    component = found[-1]
     rest = _size(component) // 2
     for piece in component.pieces:
         if rest < piece.size:
             return piece.start + rest // BLOCK_SIZE * BLOCK_SIZE
         rest -= piece.size
-    raise HarnessError("a part of the dump system has no block on the disk")
+    raise HarnessError(f"the {what} has no block on the dump disk")
 
 
 _ROT: Mapping[str, Callable[[File, int], Iterator[int]]] = {

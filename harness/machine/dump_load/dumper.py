@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness import clock
 from harness.dump_tools.tool import DumpTool, End
+from harness.errors import HostError
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.faults.fault import Fault, Place
@@ -161,6 +162,8 @@ class Dumper:
             with self.phases.phase(Phase.DUMP) as deadline:
                 ended = session.run(deadline, self.stall_seconds)
             seconds = clock.now() - started
+        if of_disk.foreign is not None:
+            raise HostError(f"{disk.path}, a disk of the machine: {of_disk.foreign}")
         # the console is complete only now that QEMU has gone
         for question, answer in operator.typed:
             self.phases.note("the operator answered", question=question, answer=answer)

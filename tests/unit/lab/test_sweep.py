@@ -65,7 +65,7 @@ def test_what_was_found_at_each_place(tmp_path: Path):
     for number, cause in ((2, "FaultNotReached"), (3, "HostError")):
         (tmp_path / f"run-{number}").mkdir()
         (tmp_path / f"run-{number}" / "verdict.json").write_text(json.dumps({"cause": cause}))
-    assert list(results(tmp_path, sweep).values()) == [
+    assert list(results(tmp_path, dict(zip(sweep.places, names, strict=True))).values()) == [
         At.PASS,
         At.FAIL,
         At.NOT_REACHED,

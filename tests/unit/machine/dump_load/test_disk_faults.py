@@ -94,7 +94,10 @@ def test_what_rots(image: Path, text: str, blocks: list[int]):
     assert rotten.played == {text: 1}
 
 
-def test_the_ramdisk_is_the_largest_part_beside_the_kernel(image: Path):
+def test_the_ramdisk_is_the_largest_part_behind_the_kernel(image: Path, monkeypatch):
+    with pytest.raises(HarnessError, match="no ramdisk to damage"):
+        faults("rot-ramdisk").spoil(Disk(image))
+    monkeypatch.setattr(disk_faults, "LEAST_RAMDISK", 1)
     before = image.read_bytes()
     faults("rot-ramdisk").spoil(Disk(image))
     (block,) = changed(before, image.read_bytes())
@@ -116,7 +119,8 @@ def test_another_disk_has_the_same_size_and_nothing_on_it(image: Path):
 
 
 def reported(operation: str, number: int, action: str = "report") -> Event:
-    data = {"operation": operation, "reason": os.strerror(number), "action": action}
+    reason, nospace = os.strerror(number), number == errno.ENOSPC
+    data = {"operation": operation, "reason": reason, "nospace": nospace, "action": action}
     return Event(name=BLOCK_IO_ERROR, data=data, seconds=0.0)
 
 
@@ -133,3 +137,4 @@ def test_what_qemu_reports_is_counted():
     ):
         counted.on_event(event)
     assert counted.played == {writes: 2, reads: 1}
+    assert counted.foreign == os.strerror(errno.ENOSPC), "nobody asked for this one"
