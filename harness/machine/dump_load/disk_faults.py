@@ -97,7 +97,8 @@ def _told_by(event: Event, fault: Fault) -> bool:
     operation, number, _ = _ERRORS[fault.kind.name]
     # QEMU calls a flush a write here (hw/scsi/scsi-disk.c, scsi_handle_rw_error)
     same = (event.data.get("operation") == "read") is (operation is Operation.READ)
-    return same and bool(event.data.get("nospace")) is (number == NO_SPACE)
+    # the errno itself is not told, and "nospace" only of a disk that stops the machine
+    return same and event.data.get("reason") == os.strerror(number)
 
 
 def _damage(disk: Disk, places: Callable[[File, int], Iterator[int]]) -> None:

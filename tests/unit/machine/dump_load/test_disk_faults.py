@@ -119,8 +119,7 @@ def test_another_disk_has_the_same_size_and_nothing_on_it(image: Path):
 
 
 def reported(operation: str, number: int, action: str = "report") -> Event:
-    reason, nospace = os.strerror(number), number == errno.ENOSPC
-    data = {"operation": operation, "reason": reason, "nospace": nospace, "action": action}
+    data = {"operation": operation, "reason": os.strerror(number), "action": action}
     return Event(name=BLOCK_IO_ERROR, data=data, seconds=0.0)
 
 
