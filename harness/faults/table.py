@@ -86,6 +86,16 @@ ASYNCHRONOUS = FaultKind(
     Promise.SURVIVES,
     "sclp_sdias_init tries the synchronous form, then the asynchronous one",
 )
+SCLP_BUSY = FaultKind(
+    Group.MACHINE,
+    "sclp-busy",
+    "the SCLP is busy: the service call that follows the SDIAS request before this one gets "
+    "condition code 2",
+    Promise.SURVIVES,
+    "__sclp_start_request tries again after 10 s (drivers/s390/char/sclp.c, SCLP_BUSY_INTERVAL)",
+    (Place.REQUEST,),
+    _ONCE_OR_MORE,
+)
 HSA = (
     FaultKind(
         Group.MACHINE,
@@ -328,7 +338,8 @@ SYSTEM = (
     ),
 )
 FAULTS: Mapping[str, FaultKind] = {
-    kind.name: kind for kind in (*SDIAS, ASYNCHRONOUS, *HSA, *SIGP, *DISK, POWER_CUT, *SYSTEM)
+    kind.name: kind
+    for kind in (*SDIAS, ASYNCHRONOUS, SCLP_BUSY, *HSA, *SIGP, *DISK, POWER_CUT, *SYSTEM)
 }
 
 

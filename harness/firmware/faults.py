@@ -70,7 +70,8 @@ _TOLD: Mapping[str, Callable[[Fault], int | None]] = {
     "hsa-told-smaller": lambda fault: fault.at(Place.SIZE),
     "hsa-told-larger": lambda fault: fault.at(Place.SIZE),
 }
-KINDS = frozenset({*_WRONG, *_REFUSED, *_TOLD})  # which of the table the firmware plays
+_BUSY = "sclp-busy"
+KINDS = frozenset({*_WRONG, *_REFUSED, *_TOLD, _BUSY})  # which of the table the firmware plays
 
 
 class FirmwareFaults:
@@ -82,7 +83,26 @@ class FirmwareFaults:
         self._sdias = [fault for fault in ours if fault.kind.name in _WRONG]
         self._by_cpu = {fault.at(Place.CPU): fault for fault in ours if fault.kind.name in _REFUSED}
         self._told = next((fault for fault in ours if fault.kind.name in _TOLD), None)
+        self._busy = [fault for fault in ours if fault.kind.name == _BUSY]
         self._requests = 0
+
+    @property
+    def refuse_calls(self) -> bool:
+        """Whether any service call is refused."""
+        return bool(self._busy)
+
+    def is_busy(self) -> bool:
+        """Whether the service call that is about to be made is refused."""
+        for fault in self._busy:
+            at = fault.at(Place.REQUEST)
+            if (
+                at is not None
+                and at <= self._requests + 1
+                and self.played[str(fault)] < fault.count
+            ):
+                self._happens(fault)
+                return True
+        return False
 
     def sdias(self, page: int | None) -> SdiasFault | None:
         """How the next SDIAS request is answered wrongly, if it is.

@@ -92,10 +92,21 @@ class ServiceCalls:
         self._event = b""  # the event buffer of an asynchronous answer, until it is read
         self._asynchronous = False  # whether the system knows that there is no other form
 
-    def issued(self, command: int, sccb: int) -> None:
-        """SERVC is about to run: remember command and SCCB, to match the later service signal."""
+    @property
+    def refuse_some(self) -> bool:
+        """Whether the machine is busy at some calls, so that each must be looked at."""
+        return self._faults.refuse_calls
+
+    def issued(self, command: int, sccb: int) -> bool:
+        """SERVC is about to run: remember command and SCCB, to match the later service signal.
+
+        False if the SCLP is busy: then QEMU must not execute it.
+        """
+        if self._faults.is_busy():
+            return False
         is_read_info = command in (sclp.CMDW_READ_SCP_INFO, sclp.CMDW_READ_SCP_INFO_FORCED)
         self._read_info_sccb = sccb if is_read_info else None
+        return True
 
     def completed(self, sccb: int) -> Played:
         """Handle a service signal for the SCCB at an absolute address; returns what was played."""

@@ -158,6 +158,20 @@ def test_a_machine_without_sdias_leaves_qemus_answer():
     assert machine.stored == NOTHING
 
 
+def test_a_busy_sclp_refuses_the_calls_after_a_request():
+    machine = Machine("sclp-busy:request=3,count=2")
+    accepted = []
+    for page in range(4):
+        accepted.append(machine.calls.issued(sclp.CMDW_READ_SCP_INFO + 1, SCCB))
+        while not accepted[-1]:  # as a system does, after a while
+            accepted.append(machine.calls.issued(sclp.CMDW_READ_SCP_INFO + 1, SCCB))
+        assert machine.ask(page).status is SdiasStatus.ALL_STORED
+    assert accepted == [True, True, False, False, True, True]
+    assert list(machine.faults.played.values()) == [2]
+    assert machine.calls.refuse_some
+    assert not Machine().calls.refuse_some
+
+
 @pytest.mark.parametrize(
     ("fault", "pages", "field"),
     [
