@@ -110,6 +110,16 @@ def digest(path: Path) -> str:
     return hashed.hexdigest()
 
 
+def digest_of(data: bytes) -> str:
+    """The :func:`digest` of a file with this content."""
+    hashed = hashlib.sha256(len(data).to_bytes(8, "big"))
+    for number, at in enumerate(range(0, len(data), CHUNK)):
+        chunk = data[at : at + CHUNK]
+        if any(chunk):
+            hashed.update(number.to_bytes(8, "big") + chunk)
+    return hashed.hexdigest()
+
+
 def _copy_range(source: int, target: int, offset: int, length: int) -> None:
     """Copy ``length`` bytes at ``offset``, inside the kernel if both files allow it."""
     done = 0

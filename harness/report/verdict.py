@@ -110,6 +110,26 @@ class Verdict:
         """Every finding of every check."""
         return tuple(finding for check in self.checks for finding in check.findings)
 
+    def differences(self, other: Verdict) -> list[str]:
+        """What ``other``, of the same run at another time, has that is not so here; for people.
+
+        Two verdicts are the same if their results are, and the kinds of their findings.
+        """
+        found = []
+        if self.result is not other.result:
+            found.append(f"the result was {self.result}, and is {other.result} now")
+        then, now = (
+            {(each.check, each.kind.value) for each in verdict.findings}
+            for verdict in (self, other)
+        )
+        found += [
+            f"was found then, and not now: {check}, {kind}" for check, kind in sorted(then - now)
+        ]
+        found += [
+            f"is found now, and was not then: {check}, {kind}" for check, kind in sorted(now - then)
+        ]
+        return found
+
     def to_json(self) -> dict[str, Any]:
         return {
             "version": VERSION,
