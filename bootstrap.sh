@@ -15,7 +15,7 @@ packages=(
 # Debian 12 has it within qemu-system-misc, which apt takes for it
 qemu=qemu-system-s390x
 # left out where apt does not have them
-useful=(ccache python3-libkdumpfile)
+useful=(ccache gdb-multiarch python3-libkdumpfile)
 
 usage() {
     cat <<EOF

@@ -12,6 +12,7 @@ import typer
 
 from harness.errors import UsageError
 from harness.evidence.directory import directory_names
+from harness.evidence.held import When
 from harness.host.paths import default_runs, default_store
 from harness.limits import OPTION, VARIABLE, factor_of
 from harness.scenario.sizes import parse_size
@@ -221,6 +222,15 @@ DebianMirror = Annotated[
     ),
 ]
 Keep = Annotated[bool, typer.Option("--keep", help="Also keep the written dump disk.")]
+Hold = Annotated[
+    When | None,
+    typer.Option(
+        "--hold",
+        help="Keep the machine, paused, when the dump system hangs (stall), ends without a "
+        "complete dump (fail) or ends at all (end), or when the system has crashed (crash).",
+        show_default=False,
+    ),
+]
 Judges = Annotated[
     bool,
     typer.Option(

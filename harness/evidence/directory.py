@@ -57,6 +57,15 @@ class RunDirectory:
         return self.dump / names.OUTCOME
 
     @property
+    def dump_system(self) -> Path:
+        """The memory and the registers of the dump system at its end, unless the run passed."""
+        return self.dump / names.DUMP_SYSTEM
+
+    @property
+    def held(self) -> Path:
+        return self.root / names.HELD
+
+    @property
     def disk(self) -> Path:
         """The dump disk, written to by the dump system; kept only on request."""
         return self.root / names.DISK
@@ -85,6 +94,10 @@ class RunDirectory:
         """Remove the disk, and the record of what was written to it."""
         for name in (names.DISK, names.DISK_BEFORE, names.DISK_WRITES, names.DISK_COMMANDS):
             (self.root / name).unlink(missing_ok=True)
+
+    def drop_dump_system(self) -> None:
+        """Remove the dump system's own memory, which nobody needs if the dump is right."""
+        self.dump_system.unlink(missing_ok=True)
 
 
 def directory_names(wanted: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ DISK = "disk.img"  # written to by the dump system
 # of a power cut: the disk before the load, all writes to it, the guest's SCSI commands
 DISK_BEFORE, DISK_WRITES, DISK_COMMANDS = "disk-before.img", "disk-writes.log", "disk-scsi.trace"
 WORKER_LOG = "worker.log"
+HELD = "held.json"  # while a machine is kept for a person
 CRASH_DIRECTORY, DUMP_DIRECTORY, REIPL_DIRECTORY = "crash", "dump", "reipl"
 
 # of each QEMU
@@ -28,6 +29,7 @@ SUPERBLOCK = "superblock.bin"
 COLLECTED = "collected.json"
 OUTCOME = "outcome.json"  # of the re-IPL, too
 FILES = "files.json"  # of the dump disk, from before the dump
+DUMP_SYSTEM = "dump-system.elf"  # the dump system itself, as it was at its end
 
 # of several runs
 BATCH = "batch.json"

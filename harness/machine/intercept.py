@@ -108,6 +108,11 @@ class Interceptor:
             self._gdb.remove(_breakpoint(address))
             del self._sites[address]
 
+    def clear(self) -> None:
+        """Stop nowhere."""
+        for opcode in frozenset(self._sites.values()):
+            self.forget(opcode)
+
     def current(self) -> AtInstruction | None:
         """The instruction that the stopped CPU is about to execute, if it is one that is played.
 

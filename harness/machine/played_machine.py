@@ -27,6 +27,7 @@ from harness.machine.run_phases import RunPhases
 from harness.phase import Phase
 from harness.qemu.gdbstub.client import NotMapped, Stop, StopKind
 from harness.qemu.gdbstub.rsp import StopReply
+from harness.qemu.gdbstub.state import State
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.s390x.instructions import Opcode
@@ -41,6 +42,7 @@ from harness.s390x.lowcore import (
 
 EVENT_PENDING = 1  # in the parameter of a service signal (Linux sclp.c, sclp_interrupt_handler)
 KERNEL_ENTRY = 0x10000  # the kernel entry that zipl uses (Linux arch/s390/boot/head.S)
+SERVC_BUSY = 2  # condition code (Linux arch/s390/include/asm/sclp.h, sclp_service_call)
 TAIL_LINES = 12
 
 ENTRY_BREAK = Stop(StopKind.BREAKPOINT, KERNEL_ENTRY, 2)
@@ -71,6 +73,8 @@ class PlayedMachine:
         self._qemu, self._gdb, self._ram, self._phases = qemu, qemu.gdb, ram, phases
         self._diag308, self._calls = firmware.diag308, firmware.calls
         self._intercept = Interceptor(self._gdb, qemu.monitor, ram, limit)
+        if self._calls.refuse_some:
+            self.kernel_opcodes |= {Opcode.SERVC}
         self._watching_moves = False
         self._step = False  # whether QEMU must execute exactly one instruction next
         # absolute address of the last SDIAS requester's external interruption parameters: guest
@@ -119,6 +123,16 @@ class PlayedMachine:
         self._gdb.insert(KERNEL_MOVED_WATCH)
         self._watching_moves = True
 
+    def stop_playing(self, deadline: Deadline) -> None:
+        """Leave the machine as it is: it stands still, and stops nowhere any more."""
+        if self._gdb.state is State.RUNNING:
+            self._gdb.interrupt()
+            if self._gdb.wait_stop(deadline) is None:
+                raise ProtocolError(f"QEMU did not stop the machine in {deadline.seconds:.0f} s")
+        self._intercept.clear()
+        self._gdb.remove(INTERRUPTION_WATCH)
+        self.kernel_stays()
+
     def handle(self, stop: StopReply) -> bool:
         """Play the function that the stop requests; False if the machine stopped for other reasons.
 
@@ -157,7 +171,8 @@ class PlayedMachine:
 
     def on_machine_reported(self, report: MachineReported) -> None:
         """Read SCP Information has been answered."""
-        self._intercept.forget(Opcode.SERVC)
+        if not self._calls.refuse_some:
+            self._intercept.forget(Opcode.SERVC)
         self._phases.note("machine reported", hsa_pages=report.hsa_pages)
 
     def on_sdias(self, answer: SdiasAnswered) -> None:
@@ -219,8 +234,11 @@ class PlayedMachine:
         else:
             command = self._intercept.register(at.operands.first) & 0xFFFFFFFF
             sccb = self._intercept.register(at.operands.second) & SCCB_ADDRESS_MASK
-            self._calls.issued(command, sccb)
-            self.leave_to_qemu()
+            if self._calls.issued(command, sccb):
+                self.leave_to_qemu()
+            else:
+                self._phases.note("SCLP busy", command=command)
+                self._intercept.complete(at, cc=SERVC_BUSY)
 
     def _on_diag308(self, at: AtInstruction) -> None:
         subcode = self._intercept.register(at.operands.second)

@@ -125,6 +125,24 @@ class Qemu:
             finally:
                 stack.close()  # in case an interrupt came before it could be deferred
 
+    def dump_memory(self, path: Path, length: int, deadline: Deadline) -> None:
+        """Write all CPUs' registers, and memory up to absolute ``length``, to an ELF core.
+
+        QEMU makes it (``dump-guest-memory``, target/s390x/arch_dump.c). The machine stands still.
+        """
+        arguments = {
+            "paging": False,
+            "protocol": f"file:{path.resolve()}",
+            "begin": 0,
+            "length": length,
+        }
+        self.monitor.execute("dump-guest-memory", arguments, deadline=deadline)
+
+    def human_command(self, line: str, deadline: Deadline) -> str:
+        """What QEMU's human monitor prints for ``line``."""
+        arguments = {"command-line": line}
+        return str(self.monitor.execute("human-monitor-command", arguments, deadline=deadline))
+
     def scheduling(self) -> Scheduling | None:
         """How the host schedules QEMU at this moment; None if it has ended."""
         return scheduling_of(self.process.pid)

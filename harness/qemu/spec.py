@@ -96,8 +96,9 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
         "-S",
     ]
     if fds.gdb is not None:
-        argv += ["-chardev", f"socket,id=gdb,fd={fds.gdb}"]
-        argv += ["-gdb", "chardev:gdb"]
+        # not "gdb": QEMU calls that of the monitor's command gdbserver so (gdbstub.c)
+        argv += ["-chardev", f"socket,id=stub,fd={fds.gdb}"]
+        argv += ["-gdb", "chardev:stub"]
     argv += network_options() if spec.network else []
     if spec.incoming:
         argv += ["-incoming", "defer"]

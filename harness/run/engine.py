@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.evidence.directory import RunDirectory
+from harness.evidence.held import When
 from harness.evidence.snapshot import Snapshot
 from harness.files.json_file import read_object
 from harness.files.plain_file import is_there
@@ -34,6 +35,7 @@ def run(
     keep: bool = False,
     fresh: bool = False,
     judges: bool = False,
+    hold: When | None = None,
     on_line: OnLine | None = None,
     on_phase: OnPhase | None = None,
     machines: Machines = REAL,
@@ -42,15 +44,19 @@ def run(
 
     If ``store`` has the crash already, it is used. ``fresh``, or a time limit, forces a new crash,
     which is not stored. The written disk stays in the evidence only with ``keep``. With ``judges``,
-    other tools judge the dump, too, as further checks.
+    other tools judge the dump, too, as further checks. With ``hold``, a machine is kept for a
+    person at that moment, and the run goes on when the person lets it go.
 
     Errors of the harness and its environment are a verdict, too (ERROR). Exceptions mean that there
     is no verdict: UsageError if the request is not valid, HostError if ``output`` cannot be
     written, and KeyboardInterrupt.
     """
     with Record(plan, output, progress, keep=keep, on_phase=on_phase) as record:
-        work = Work(plan, record, store, progress, machines, judges=judges, on_line=on_line)
-        return record.conclude(lambda: work.crash_and_dump(fresh=fresh or plan.needs_own_crash))
+        work = Work(
+            plan, record, store, progress, machines, judges=judges, hold=hold, on_line=on_line
+        )
+        fresh = fresh or plan.needs_own_crash or hold is When.CRASH
+        return record.conclude(lambda: work.crash_and_dump(fresh=fresh))
 
 
 def dump_snapshot(
@@ -62,6 +68,7 @@ def dump_snapshot(
     progress: Progress,
     keep: bool = False,
     judges: bool = False,
+    hold: When | None = None,
     on_line: OnLine | None = None,
     machines: Machines = REAL,
 ) -> Verdict:
@@ -72,7 +79,9 @@ def dump_snapshot(
             hint="zharness run crashes anew for it",
         )
     with Record(plan, output, progress, keep=keep) as record:
-        work = Work(plan, record, store, progress, machines, judges=judges, on_line=on_line)
+        work = Work(
+            plan, record, store, progress, machines, judges=judges, hold=hold, on_line=on_line
+        )
         return record.conclude(lambda: work.dump_stored(snapshot))
 
 

@@ -21,6 +21,7 @@ from harness.images.provide import Images
 from harness.images.store import Store
 from harness.judges.run_dump import Judges
 from harness.machine.dump_load.dumper import Dumper
+from harness.machine.hold.keeper import Keeper
 from harness.machine.run_phases import RunPhases
 from harness.machine.system.boot import Booter
 from harness.machine.system.bootable import Bootable
@@ -72,6 +73,7 @@ class MakesDumper(Protocol):
         stall_seconds: float,
         on_line: OnConsole | None,
         tool: DumpTool,
+        keeper: Keeper | None,
     ) -> Dumper: ...
 
 

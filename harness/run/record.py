@@ -49,6 +49,7 @@ class Record:
             on_phase=on_phase,
         )
         self._inputs: dict[str, Any] = {}
+        self._failed = False  # whether there is a verdict, and it is not PASS
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +66,8 @@ class Record:
                     self.phases.note("ended early", why=kind.__name__)
             if not self._keep:
                 self.directory.drop_disk()
+                if not self._failed:
+                    self.directory.drop_dump_system()
             if isinstance(error, KeyboardInterrupt) and not self.directory.verdict.exists():
                 self._write(
                     Verdict.interrupted(signal_of(error), self.phases.current, **self._context())
@@ -94,6 +97,7 @@ class Record:
                 self.phases.note("internal error", traceback=traceback.format_exc())
             what = self._explained(error)
             verdict = Verdict.trouble(what, self.phases.current, **self._context())
+        self._failed = verdict.result is not Result.PASS
         unwritten = self._write(verdict)
         if unwritten is not None and verdict.result is not Result.ERROR:
             what = HostError(f"{self.directory.verdict} cannot be written: {unwritten.strerror}")

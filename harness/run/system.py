@@ -13,6 +13,7 @@ from harness.evidence.journal import Journal
 from harness.images.provide import Images
 from harness.images.store import Store
 from harness.machine.frozen.booter import FrozenBooter
+from harness.machine.hold.keeper import Keeper
 from harness.machine.run_phases import RunPhases
 from harness.machine.system.boot import Booter
 from harness.machine.system.running import RunningSystem
@@ -43,11 +44,12 @@ def booter_of(
     phases: RunPhases,
     on_line: Callable[[str], None] | None,
     store: Store,
+    keeper: Keeper | None = None,
 ) -> Booter:
     """Who starts the system of ``plan`` before its crash: by its boot, or from a frozen one."""
     if plan.scenario.crashed.frozen:
-        return FrozenBooter(binary, phases, on_line, store=store)
-    return Booter(binary, phases, on_line)
+        return FrozenBooter(binary, phases, on_line, keeper, store=store)
+    return Booter(binary, phases, on_line, keeper)
 
 
 @contextmanager

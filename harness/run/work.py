@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from harness.errors import FaultNotReached, HostError, NotLoaded, PhaseTimeout
+from harness.evidence.held import When
 from harness.evidence.names import CONSOLE
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
@@ -21,6 +22,7 @@ from harness.judges import run_dump
 from harness.machine.dump_load.disk_faults import PREVENT_LOAD
 from harness.machine.dump_load.operator import Reply
 from harness.machine.dump_load.request import LoadRequest
+from harness.machine.hold.keeper import Keeper
 from harness.machine.snapshots import Snapshots
 from harness.machine.system.boot import Booter
 from harness.machine.system.reipl import Again
@@ -59,6 +61,7 @@ class Work:
         machines: Machines,
         *,
         judges: bool = False,
+        hold: When | None = None,
         on_line: OnLine | None = None,
     ) -> None:
         self._plan, self._record, self._machines = plan, record, machines
@@ -68,6 +71,7 @@ class Work:
         self._judges = (
             machines.judges(store, progress, time_factor=plan.time_factor) if judges else None
         )
+        self._keeper = None if hold is None else Keeper(hold, record.directory, progress)
         self._disk = DumpDisk(plan.scenario.dump.layout, plan.scenario.dump.sector_size)
         self._login: Login | None = None  # of a full system that this run crashes
         self.stored_as = ""  # the crash's name in the store, once it is there
@@ -137,7 +141,7 @@ class Work:
         system, how = inputs.bootable(self._plan), inputs.crash(self._plan)
         directory, kernel = self._directory.crash, inputs.kernel
         lines = self._lines_of("crash")
-        booter = booter_of(self._plan, self._binary, self._phases, lines, self._store)
+        booter = booter_of(self._plan, self._binary, self._phases, lines, self._store, self._keeper)
         snapshot = self._machines.crash(booter, system, how, directory, kernel.identity())
         kernel.require_unchanged()
         return snapshot
@@ -174,6 +178,7 @@ class Work:
             self._phases.stall_seconds,
             self._lines_of("dump"),
             inputs.tool.tool,
+            self._keeper,
         )
         faults = self._plan.scenario.faults.injected
         layout = self._disk.layout

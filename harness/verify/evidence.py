@@ -51,7 +51,13 @@ from harness.triggers.system_kind import SystemKind
 from harness.triggers.table import TRIGGERS
 from harness.triggers.trigger import Trigger
 from harness.verify.crashed_memory import CrashedMemory
-from harness.verify.evidence_files import MachineFile, OutcomeFile, ReIplFile, RunFile
+from harness.verify.evidence_files import (
+    MachineFile,
+    OutcomeFile,
+    ReIplFile,
+    RunFile,
+    VmlinuxFile,
+)
 
 CONSOLE_LIMIT = 40 << 20  # bytes; the harness itself writes much less
 CONSOLE_LINES = 1 << 20
@@ -156,6 +162,10 @@ class Evidence:
     """Where the files of the crashed kernel's modules were; None if it is not known."""
     faults: tuple[Fault, ...] = ()
     """What went wrong on purpose while the dump system ran."""
+    dump_system: Path | None = None
+    """The dump system's own memory and registers at its end; None if they were not kept."""
+    dump_vmlinux: Path | None = None
+    """The dump kernel's vmlinux; None if it was built without one."""
     dump_release: str | None = None
     """The dump kernel's ``uname -r``; None or "unknown" if it is not known."""
 
@@ -235,6 +245,8 @@ class Evidence:
                 crash_path=crash,
                 modules=_modules(run, machine),
                 faults=_faults(run, paths.run),
+                dump_system=paths.dump_system if is_there(paths.dump_system) else None,
+                dump_vmlinux=_path_of(run.inputs.dump_vmlinux),
                 dump_release=run.inputs.dump_release,
             )
 
@@ -331,6 +343,10 @@ def _recorded_vmlinux(run: RunFile, machine: MachineFile) -> tuple[Path | None, 
         if kernel is not None and kernel.vmlinux is not None:
             return Path(kernel.vmlinux.path), kernel.vmlinux.sha256
     return None, None
+
+
+def _path_of(vmlinux: VmlinuxFile | None) -> Path | None:
+    return None if vmlinux is None else Path(vmlinux.path)
 
 
 def _modules(run: RunFile, machine: MachineFile) -> Path | None:

@@ -124,6 +124,10 @@ class _Inputs(_Part):
     dump_disk: GivenDiskFile | str | None = Field(None, alias="dump disk")
 
     @property
+    def dump_vmlinux(self) -> VmlinuxFile | None:
+        return None if self.dump_kernel is None else self.dump_kernel.vmlinux
+
+    @property
     def dump_release(self) -> str | None:
         return None if self.dump_kernel is None else self.dump_kernel.release
 

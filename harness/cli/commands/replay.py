@@ -14,22 +14,32 @@ from harness.cli.say import tell
 
 EXAMPLES = examples(
     "zharness replay evidence  # run the same again",
+    "zharness replay bundle.tar.zst  # the run in a bundle, without a build",
+    "zharness replay evidence --hold end  # and look at the dump system at its end",
     "zharness replay evidence --trust  # build the kernel source that it names, without asking",
 )
 
 
 def replay(
-    evidence: Annotated[Path, options.path_argument(help="Evidence directory of an earlier run.")],
+    evidence: Annotated[
+        Path, options.path_argument(help="Evidence directory of an earlier run, or a bundle.")
+    ],
     fresh: options.Fresh = False,
     output: options.Output = None,
     keep: options.Keep = False,
     judges: options.Judges = False,
+    hold: options.Hold = None,
     trust: options.Trust = False,
     store: options.StorePath = None,
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Repeat an earlier run, from its evidence."""
+    """Repeat an earlier run, from its evidence or from a bundle.
+
+    A bundle holds the crash, which is dumped again, and the dump system: nothing is built. The new
+    verdict is compared with that of the bundle.
+    """
+    from harness.cli import bundled
     from harness.cli.batch import run as batch
     from harness.errors import EvidenceError, UsageError
     from harness.evidence.directory import RunDirectory
@@ -38,6 +48,12 @@ def replay(
     from harness.run.plan import Plan
     from harness.run.trust import executed
 
+    if evidence.is_file():
+        if fresh:
+            raise UsageError("a bundle holds the crash itself: --fresh cannot make it anew")
+        hosted = RunOptions(keep=keep, judges=judges, hold=hold)
+        chosen = batch.Chosen({}, options.store_path(store), hosted, consoles=verbose, json=json)
+        return bundled.replay(evidence, chosen, output)
     former = RunDirectory(evidence)
     document = read_object(former.run)
     for part in ("plan", "inputs"):
@@ -53,7 +69,7 @@ def replay(
     chosen = batch.Chosen(
         {},
         options.store_path(store),
-        RunOptions(keep=keep, fresh=fresh, judges=judges),
+        RunOptions(keep=keep, fresh=fresh, judges=judges, hold=hold),
         consoles=verbose,
         json=json,
     )

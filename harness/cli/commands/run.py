@@ -38,6 +38,7 @@ EXAMPLES = examples(
     "zharness run 'contexts*' --list  # what would run",
     "zharness run --failed-from DIR/report.json  # what did not pass there",
     "zharness run quick --fault sdias-no-data:request=100  # what goes wrong on purpose",
+    "zharness run quick --hold fail --output DIR  # then, elsewhere: zharness attach DIR",
     "zharness run 'scenarios/**' --output DIR --resume  # continue an interrupted batch",
 )
 
@@ -59,6 +60,7 @@ def run(
     output: options.Output = None,
     keep: options.Keep = False,
     judges: options.Judges = False,
+    hold: options.Hold = None,
     store: options.StorePath = None,
     time_factor: options.TimeFactor = 1.0,
     json: options.Json = False,
@@ -97,7 +99,7 @@ def run(
     chosen = batch.Chosen(
         overrides,
         options.store_path(store),
-        RunOptions(keep=keep, fresh=fresh or repeat > 1, judges=judges),
+        RunOptions(keep=keep, fresh=fresh or repeat > 1, judges=judges, hold=hold),
         time_factor=time_factor,
         consoles=verbose,
         json=json,
@@ -111,7 +113,13 @@ def run(
         junit_xml.check_writable(junit)
     if resume and output is None:
         raise UsageError("--resume needs the batch's directory", hint="name it with --output DIR")
-    if len(found) * repeat > 1 or jobs is not None or resume:
+    many = len(found) * repeat > 1 or jobs is not None or resume
+    if many and hold is not None:
+        raise UsageError(
+            "--hold keeps the machine of one run",
+            hint="name one scenario, without --jobs, --repeat and --resume",
+        )
+    if many:
         return batch.run_many(
             found,
             chosen,

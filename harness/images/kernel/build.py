@@ -25,6 +25,7 @@ from harness.progress import Progress
 BASE_CONFIG = "zfcpdump_defconfig"
 IMAGE, VMLINUX, CONFIG = "bzImage", "vmlinux", "config"
 MODULE = "zcrash.ko"
+DEBUG_INFO = "CONFIG_DEBUG_INFO=y"  # what all kinds of it select (Linux lib/Kconfig.debug)
 # what a full system needs to know of drivers that are built in, or modprobe(8) refuses them
 BUILT_IN = ("modules.builtin", "modules.builtin.modinfo")
 
@@ -110,7 +111,7 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
                 make.compile_module(images / "crash" / "zcrash", MODULE)
         shutil.move(make.objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
         shutil.move(make.objects / ".config", directory / CONFIG)
-        for name in _kept(spec.role):
+        for name in _kept(spec.role, (directory / CONFIG).read_text()):
             shutil.move(make.objects / name, directory / name)
         shutil.rmtree(tree)
         return {
@@ -134,10 +135,13 @@ def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:
     return store.has(kind_of(spec.role), _inputs(spec, source))
 
 
-def _kept(role: Role) -> tuple[str, ...]:
-    """The files of a build that are kept, beside image and configuration."""
+def _kept(role: Role, config: str) -> tuple[str, ...]:
+    """The files of a build that are kept, beside image and configuration.
+
+    Without debug information, which a dump kernel has only on request, a vmlinux is of no use.
+    """
     if not role.crashes:
-        return ()
+        return (VMLINUX,) if DEBUG_INFO in config.splitlines() else ()
     return (VMLINUX, MODULE, *(BUILT_IN if role is Role.SYSTEM else ()))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from harness import clock
+from harness.deadline import Deadline
 from harness.dump_tools.tool import DumpTool, Said
 
 
@@ -16,11 +18,17 @@ class ConsoleWatch:
         self.result_line: str | None = None
         self.succeeded = False  # whether the tool printed that the dump is complete
         self.last_line = clock.now()
+        self._has_result = threading.Event()
 
     def line(self, text: str) -> None:
         """Take one line, without line end."""
         self.last_line = clock.now()
         if (said := self._tool.result(text)) is not None:
             self.result_line, self.succeeded = text, said is Said.COMPLETE
+            self._has_result.set()
         if self._forward is not None:
             self._forward(text)
+
+    def wait_result(self, deadline: Deadline) -> None:
+        """Until the tool's result line has come, or the deadline has passed."""
+        deadline.wait(self._has_result.wait)

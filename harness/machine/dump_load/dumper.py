@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import clock
+from harness.deadline import Deadline
 from harness.dump_tools.tool import DumpTool, End
 from harness.errors import HostError
+from harness.evidence.held import When
+from harness.evidence.names import DUMP_SYSTEM
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.faults.fault import Fault, Place
@@ -23,7 +26,8 @@ from harness.machine.dump_load.operator import Operator, Reply
 from harness.machine.dump_load.other_disks import OtherDisks
 from harness.machine.dump_load.power_cut import Recorder
 from harness.machine.dump_load.request import OPERATOR, LoadRequest
-from harness.machine.dump_load.session import DumpSession, Ended
+from harness.machine.dump_load.session import LAST_WORDS_SECONDS, DumpSession, Ended
+from harness.machine.hold.keeper import Keeper, Kept
 from harness.machine.run_phases import RunPhases
 from harness.phase import Phase
 from harness.qemu.binary import QemuBinary
@@ -33,6 +37,9 @@ from harness.qemu.ram import GuestRam
 from harness.qemu.spec import MachineSpec
 from harness.s390x.disk_layout import DiskLayout
 from harness.s390x.ipl import load_parameters
+
+STAND_STILL_SECONDS = 60.0
+SAVE_SECONDS = 300.0  # for memory as large as the HSA
 
 # how a machine may end whose tool is done
 _ENDS = {
@@ -56,6 +63,7 @@ class Dumper:
     tool's words to understand.
 
     ``stall_seconds``: a dump system that neither prints nor calls the SCLP for so long hangs.
+    ``keeper`` keeps the machine for a person.
     """
 
     binary: QemuBinary
@@ -63,6 +71,7 @@ class Dumper:
     stall_seconds: float
     on_line: Callable[[str], None] | None
     tool: DumpTool
+    keeper: Keeper | None = None
 
     def dump(
         self,
@@ -162,6 +171,9 @@ class Dumper:
             with self.phases.phase(Phase.DUMP) as deadline:
                 ended = session.run(deadline, self.stall_seconds)
             seconds = clock.now() - started
+            session.stop_playing(Deadline(STAND_STILL_SECONDS))
+            qemu.dump_memory(directory / DUMP_SYSTEM, hsa_size, Deadline(SAVE_SECONDS))
+            self._keep(qemu, ram, session, ended, console)
         if of_disk.foreign is not None:
             raise HostError(f"{disk.path}, a disk of the machine: {of_disk.foreign}")
         # the console is complete only now that QEMU has gone
@@ -183,6 +195,31 @@ class Dumper:
             faults=of_firmware.played | of_disk.played | of_system.played,
             **session.observations(),
         )
+
+    def _keep(
+        self,
+        qemu: Qemu,
+        ram: GuestRam,
+        session: DumpSession,
+        ended: Ended,
+        console: ConsoleWatch,
+    ) -> None:
+        """Keep the machine for a person, if it has come to where that is wanted."""
+        if self.keeper is None:
+            return
+        if ended in (Ended.POWERED_OFF, Ended.RE_IPL) and self.tool.reports:
+            console.wait_result(Deadline(LAST_WORDS_SECONDS))
+        outcome = _classify(ended, console, self.tool)
+        wanted = {
+            When.END: True,
+            When.FAIL: outcome is not Outcome.FINISHED,
+            When.STALL: outcome in (Outcome.STALLED, Outcome.OUT_OF_TIME),
+            When.CRASH: False,
+        }
+        if wanted[self.keeper.when]:
+            self.phases.note("kept for a person", outcome=outcome)
+            self.keeper.keep(Kept(qemu, ram, "dump system", ended.value, session.firmware))
+            self.phases.note("released")
 
 
 def _classify(ended: Ended, console: ConsoleWatch, tool: DumpTool) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TypedDict
 
 from harness.firmware.hsa import Hsa
@@ -20,18 +21,23 @@ class SdiasObservations(TypedDict):
     sdias_given_up: int
 
 
+LAST = 16  # requests that are remembered, for a person
+
+
 class SdiasWatch:
-    """Counts the requests to ``hsa``."""
+    """Counts the requests to ``hsa``; ``last`` are the newest, oldest first."""
 
     def __init__(self, hsa: Hsa) -> None:
         self._hsa = hsa
         self.requests = self._late = self._outside = self._not_accepted = self._given_up = 0
         self._outside_block: int | None = None
         self._to_repeat: tuple[int, int, int] | None = None
+        self.last: deque[SdiasAnswered] = deque(maxlen=LAST)
 
     def see(self, answer: SdiasAnswered) -> str | None:
         """Count a request; returns what is wrong with it."""
         self.requests += 1
+        self.last.append(answer)
         request = (answer.qualifier, answer.page, answer.count)
         if self._to_repeat not in (None, request):
             self._given_up += 1

@@ -15,6 +15,7 @@ not finish: that is an outcome, like its panic.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from harness import clock
 from harness.deadline import Deadline
@@ -103,6 +104,29 @@ class DumpSession(PlayedMachine):
             status_stored=tuple(sorted(self._others.stored)),
             old_memory_restored=self._restored,
         )
+
+    def firmware(self) -> dict[str, Any]:
+        """JSON: what the played functions know, for a person who looks at a machine that stays."""
+        last = [
+            {
+                "request": answer.qualifier.name.lower(),
+                "page": answer.page,
+                "count": answer.count,
+                "stored": answer.stored,
+                "status": answer.status,
+                "accepted": answer.accepted,
+            }
+            for answer in self._sdias.last
+        ]
+        return {
+            "HSA": {"size": self._hsa.size, "released": self._hsa.released},
+            "SDIAS": {**self._sdias.observations(), "last": last},
+            "SIGP": {"status stored": sorted(self._others.stored)},
+            "DIAG 308": {
+                "state": self._diag308.state.value,
+                "IPL parameter block": self.ipl_block.hex(),
+            },
+        }
 
     def take_over(self) -> None:
         """At the kernel entry: undo the boot firmware's traces and start to play the machine."""

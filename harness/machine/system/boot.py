@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.evidence.names import SYSTEM_IMAGE
 from harness.files import sparse
 from harness.firmware.load import ordinary_load
+from harness.machine.hold.keeper import Keeper
 from harness.machine.run_phases import RunPhases
 from harness.machine.system.bootable import Bootable
 from harness.machine.system.console import SystemConsole
@@ -38,11 +39,15 @@ EARLY_PANIC = "Kernel panic - not syncing[^\r\n]*"
 
 @dataclass(frozen=True)
 class Booter:
-    """What every boot needs besides the machine: the QEMU, and the receiver of reports."""
+    """What every boot needs besides the machine: the QEMU, and the receiver of reports.
+
+    ``keeper`` keeps the machine for a person when it has crashed.
+    """
 
     binary: QemuBinary
     phases: RunPhases
     on_line: Callable[[str], None] | None = None
+    keeper: Keeper | None = None
 
     @contextmanager
     def booted(

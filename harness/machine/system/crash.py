@@ -12,9 +12,11 @@ from harness import clock
 from harness.deadline import Deadline
 from harness.dump.formats.elf.reader import ElfDump
 from harness.errors import ProtocolError
+from harness.evidence.held import When
 from harness.evidence.names import RAM
 from harness.evidence.snapshot import Snapshot
 from harness.host.paths import data_dir
+from harness.machine.hold.keeper import Kept
 from harness.machine.inside.condition import condition_of
 from harness.machine.inside.witness import gather
 from harness.machine.inside.workload import AtWork, digest_of, start
@@ -28,9 +30,12 @@ from harness.phase import Phase
 from harness.qemu.process import Qemu
 from harness.qemu.spec import MachineSpec
 from harness.s390x.cpu import CpuState
+from harness.s390x.lowcore import PAGE_SIZE
 from harness.triggers.system_kind import SystemKind
 from harness.triggers.trigger import MODULE_PATH, SystemFile, Trigger
 from harness.triggers.workloads import Workload
+
+STAND_STILL_SECONDS = 60.0  # of a machine that is kept
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ def crash_booted(
         cpus = cpu_states(system.qemu, directory, deadline)
         system.ram.save(directory / RAM)
         must_prove(how.trigger, system.ram, cpus)
+    _keep(booter, system, how.trigger)
     facts: dict[str, Any] = {
         "kernel": dict(kernel),
         "qemu": booter.binary.release,
@@ -139,17 +145,30 @@ def crash_booted(
     return cpus, _machine(spec, how, system.requested_block()) | facts
 
 
+def _keep(booter: Booter, system: RunningSystem, trigger: Trigger) -> None:
+    """Keep the crashed machine for a person, if that is wanted."""
+    if booter.keeper is None or booter.keeper.when is not When.CRASH:
+        return
+    if system.session is not None:
+        system.session.stop_playing(Deadline(STAND_STILL_SECONDS))
+    booter.phases.note("kept for a person")
+    why = f"{trigger.name}, {trigger.stopped.value}"
+    booter.keeper.keep(Kept(system.qemu, system.ram, "crashed system", why, _no_firmware))
+    booter.phases.note("released")
+
+
+def _no_firmware() -> Mapping[str, Any]:
+    """What the firmware knows: before a dump load there is no HSA, and nothing was asked."""
+    return {}
+
+
 def cpu_states(qemu: Qemu, directory: Path, deadline: Deadline) -> tuple[CpuState, ...]:
     """Every CPU's registers, from the notes of a one-page memory dump.
 
     The gdbstub of QEMU 7.2 has neither prefix nor timers under TCG; these notes do.
     """
     notes = directory / "cpus.elf"
-    qemu.monitor.execute(
-        "dump-guest-memory",
-        {"paging": False, "protocol": f"file:{notes.resolve()}", "begin": 0, "length": 4096},
-        deadline=deadline,
-    )
+    qemu.dump_memory(notes, PAGE_SIZE, deadline)
     try:
         with ElfDump.open(notes) as elf:
             cpus = elf.cpus

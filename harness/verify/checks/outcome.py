@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from harness.dump_tools.tool import DumpTool
 from harness.s390x.lowcore import PAGE_SIZE
 from harness.s390x.sclp import SDIAS_FIRST_BLOCK
+from harness.verify.dump_system import describe_end
 from harness.verify.evidence import Evidence
 from harness.verify.findings import CheckResult, Finding
 from harness.verify.kinds import FindingKind
@@ -41,6 +42,8 @@ def check(evidence: Evidence) -> CheckResult:
         notes += tuple(f"on purpose: {name}, {times} times" for name, times in played.items())
     if others := evidence.outcome.get("other_disks"):
         notes += (f"other disks on the adapter, by LUN: {_listed(others)}",)
+    if evidence.outcome.get("outcome") != FINISHED:
+        notes += tuple(describe_end(evidence))
     return CheckResult(CHECK, _OBSERVATIONS, UNIT, findings, notes=notes)
 
 

@@ -99,7 +99,7 @@ class PlayedMachines:
                 self._happens(phase, directory.parent)
         return snapshot
 
-    def dumper(self, binary, phases, stall_seconds, on_line, tool) -> SimpleNamespace:
+    def dumper(self, binary, phases, stall_seconds, on_line, tool, keeper) -> SimpleNamespace:
         def dump(
             snapshot, disk, layout, hsa_size, directory, faults, replies, request
         ) -> DumpOutcome:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from harness.deadline import Deadline
 from harness.errors import ProtocolError
+from harness.faults.table import fault_of
 from harness.firmware.diag308 import Diag308, IplState
+from harness.firmware.faults import FirmwareFaults
 from harness.firmware.hsa import Hsa
 from harness.firmware.load import Firmware, ordinary_load
 from harness.firmware.service_call import ServiceCalls
@@ -16,6 +19,7 @@ from harness.machine import intercept
 from harness.machine.played_machine import PlayedMachine
 from harness.qemu.gdbstub.client import NotMapped, Stop
 from harness.qemu.gdbstub.rsp import StopReply
+from harness.qemu.gdbstub.state import State
 from harness.qemu.ram import GuestRam
 from harness.s390x.ipl import FcpDevice, fcp_block
 from harness.s390x.lowcore import EXT_INT_CODE, EXT_PARAMS, PROGRAM_NEW_PSW
@@ -36,7 +40,7 @@ BLOCK = fcp_block(FcpDevice(0x1234, 1, 1 << 48), dump=True)
 class Guest:
     """A machine that stands still: its registers, its memory, and what was asked of QEMU."""
 
-    def __init__(self, instruction: str = DIAG_2_4, **registers: int) -> None:
+    def __init__(self, instruction: str = DIAG_2_4, fault: str = "", **registers: int) -> None:
         self.ram = GuestRam(MEMORY)
         self.ram.write(AT, bytes.fromhex(instruction))
         self.registers = {f"r{number}": 0 for number in range(16)} | {"pswm": 0, "pswa": AT}
@@ -51,14 +55,15 @@ class Guest:
             write_register=self._write_register,
             read_memory=self._read_memory,
             insert=self._insert,
-            remove=lambda stop: None,
+            remove=self._remove,
             resume=lambda: self.went_on.append("resume"),
             begin_step=lambda: self.went_on.append("step"),
         )
         self.monitor = SimpleNamespace(execute=self._gva2gpa)
         self.hsa = Hsa(FakeStorage(bytes(LIMIT)), LIMIT, make_cpu(0))
         self.diag308 = Diag308(self.ram, BLOCK, self.hsa)
-        firmware = Firmware(self.diag308, ServiceCalls(self.ram, self.hsa))
+        faults = FirmwareFaults([fault_of(fault)] if fault else [])
+        firmware = Firmware(self.diag308, ServiceCalls(self.ram, self.hsa, faults))
         self.machine = PlayedMachine(self, self.ram, firmware, LIMIT, self)
 
     def play(self, stop: StopReply = TRAPPED) -> str:
@@ -86,6 +91,10 @@ class Guest:
         assert 0 <= stop.address < TOP
         self.breaks.append(stop.address)
 
+    def _remove(self, stop: Stop) -> None:
+        if stop.address in self.breaks:
+            self.breaks.remove(stop.address)
+
     def _gva2gpa(self, command, arguments, *, deadline) -> str:
         virtual = int(arguments["command-line"].split()[1], 16)
         if not self.mapped:
@@ -99,6 +108,37 @@ def test_a_diagnose_is_played():
     assert guest.play() == "resume"
     assert (guest.registers["r3"], guest.registers["pswa"]) == (1, AT + 4)
     assert guest.ram.read(0x5000, len(BLOCK)) == BLOCK
+
+
+def test_a_busy_sclp_gives_condition_code_2_and_qemu_does_not_execute_the_call():
+    guest = Guest(SERVC, fault="sclp-busy:request=1", pswm=1 << 44)
+    assert guest.play() == "resume"
+    assert (guest.registers["pswa"], guest.registers["pswm"]) == (AT + 4, 2 << 44)
+    assert "SCLP busy" in guest.notes
+    assert guest.play() == "step", "only once"
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_machine_that_is_let_go_stands_still_and_stops_nowhere(running):
+    guest = Guest()
+    guest.gdb.state = State.RUNNING if running else State.STOPPED
+    asked = []
+    guest.gdb.interrupt = lambda: asked.append("interrupt")
+    guest.gdb.wait_stop = lambda deadline: TRAPPED
+    guest.machine.start_playing()
+    assert guest.breaks
+    guest.machine.stop_playing(Deadline(1))
+    assert guest.breaks == []
+    assert asked == (["interrupt"] if running else [])
+
+
+def test_a_machine_that_does_not_stand_still_is_an_error():
+    guest = Guest()
+    guest.gdb.state = State.RUNNING
+    guest.gdb.interrupt = lambda: None
+    guest.gdb.wait_stop = lambda deadline: None
+    with pytest.raises(ProtocolError, match="did not stop the machine"):
+        guest.machine.stop_playing(Deadline(0))
 
 
 @pytest.mark.parametrize("subcode", [2, 3, 4, 5, 6, 7])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +17,22 @@ Code = Annotated[
     str | None,
     typer.Option("-c", metavar="CODE", help="Run this Python code and end, in place of a session."),
 ]
+
+
+class Kernel(StrEnum):
+    """Whose memory is opened."""
+
+    CRASHED = "crashed-system"
+    DUMP = "dump-system"
+
+
+Of = Annotated[
+    Kernel,
+    typer.Option("--of", help="The kernel in the dump, or the one that wrote it, at its end."),
+]
 EXAMPLES = examples(
     "zharness drgn evidence",
+    "zharness drgn evidence --of dump-system  # of a run that failed",
     "zharness drgn evidence -c 'print(prog[\"init_task\"].comm)'",
 )
 
@@ -24,20 +40,28 @@ EXAMPLES = examples(
 def drgn(
     evidence: Evidence,
     code: Code = None,
+    of: Of = Kernel.CRASHED,
     vmlinux: options.CrashedVmlinux = None,
 ) -> None:
     """Open the dump of a run with drgn: 'prog' is the crashed kernel, with its vmlinux.
+
+    With --of dump-system, 'prog' is the dump kernel at its end. A run that did not pass has its
+    memory; the kernel needs debug information: run --dump-config DEBUG_INFO_DWARF5=y.
 
     The session is drgn's own. What it prints of the dump goes to the terminal as it is.
     """
     from drgn.cli import run_interactive
 
     from harness.errors import UsageError
-    from harness.inspect.drgn_session import program_of
+    from harness.inspect.drgn_session import dump_system_of, program_of
     from harness.verify.evidence import Evidence as Opened
 
-    with Opened.open(evidence, vmlinux) as opened:
-        program = program_of(opened)
+    with ExitStack() as stack:
+        opened = stack.enter_context(Opened.open(evidence, vmlinux))
+        if of is Kernel.DUMP:
+            program = stack.enter_context(dump_system_of(opened))
+        else:
+            program = program_of(opened)
         if code is None:
             run_interactive(program)
             return

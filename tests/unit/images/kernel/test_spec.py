@@ -55,11 +55,15 @@ def test_every_role_has_a_kind_in_the_store_and_a_section_of_a_scenario():
 
 
 def test_a_full_system_is_told_which_drivers_are_built_in(stored: Built):
-    assert "modules.builtin" in _kept(Role.SYSTEM)
-    assert "modules.builtin" not in _kept(Role.CRASHED)
-    assert _kept(Role.DUMP) == ()
+    assert "modules.builtin" in _kept(Role.SYSTEM, "")
+    assert "modules.builtin" not in _kept(Role.CRASHED, "")
     kernel: Kernel = kernel_from_store(stored)
     assert [path.name for path in kernel.built_in] == ["modules.builtin"]
+
+
+def test_a_dump_kernel_keeps_its_vmlinux_if_it_has_debug_information():
+    assert _kept(Role.DUMP, "# CONFIG_DEBUG_INFO is not set\nCONFIG_DEBUG_INFO_NONE=y\n") == ()
+    assert _kept(Role.DUMP, "CONFIG_X=y\nCONFIG_DEBUG_INFO=y\n") == ("vmlinux",)
 
 
 @pytest.fixture
