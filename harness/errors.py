@@ -128,15 +128,22 @@ class PhaseTimeout(HarnessError):
     """A deadline passed.
 
     ``phase`` is the run's phase, ``waited_for`` what had to happen, ``console_tail`` the last
-    console lines of the guest, oldest first.
+    console lines of the guest, oldest first. ``state`` tells what the machine did at the deadline.
     """
 
     def __init__(
-        self, phase: str, waited_for: str, seconds: float, console_tail: tuple[str, ...] = ()
+        self,
+        phase: str,
+        waited_for: str,
+        seconds: float,
+        console_tail: tuple[str, ...] = (),
+        state: str = "",
     ) -> None:
         tail = "".join(f"\n  | {line}" for line in console_tail) if console_tail else " (nothing)"
+        then = f"; {state}" if state else ""
         super().__init__(
-            f"phase {phase}: waited {seconds:.0f} s for {waited_for}; last console lines:{tail}"
+            f"phase {phase}: waited {seconds:.0f} s for {waited_for}{then}; "
+            f"last console lines:{tail}"
         )
         self.phase = phase
         self.waited_for = waited_for

@@ -21,7 +21,7 @@ from harness.cli.commands import (
 )
 from harness.cli.commands.dump import group as dump
 from harness.cli.commands.kernels import bisect, config, kernel
-from harness.cli.commands.look import attach, bundle, drgn, explain, gdb
+from harness.cli.commands.look import attach, bundle, crash, drgn, explain, gdb
 from harness.cli.say import say
 
 EXIT_CODES = (
@@ -61,6 +61,7 @@ app.add_typer(dump.app, name="dump")
 app.command("verify", epilog=verify.EXAMPLES)(verify.verify)
 app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("drgn", epilog=drgn.EXAMPLES)(drgn.drgn)
+app.command("crash", epilog=crash.EXAMPLES)(crash.crash)
 app.command("attach", epilog=attach.EXAMPLES)(attach.attach)
 app.command("gdb", epilog=gdb.EXAMPLES)(gdb.gdb)
 app.command("bundle", epilog=bundle.EXAMPLES)(bundle.bundle)

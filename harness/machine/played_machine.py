@@ -28,6 +28,7 @@ from harness.phase import Phase
 from harness.qemu.gdbstub.client import NotMapped, Stop, StopKind
 from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.gdbstub.state import State
+from harness.qemu.moment import moment_of
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
 from harness.s390x.instructions import Opcode
@@ -110,7 +111,8 @@ class PlayedMachine:
         if stop is None:
             self._qemu.check()
             tail = self._qemu.console.tail(TAIL_LINES)
-            raise PhaseTimeout(phase, "the boot firmware to load the disk", deadline.seconds, tail)
+            what, now = "the boot firmware to load the disk", moment_of(self._qemu)
+            raise PhaseTimeout(phase, what, deadline.seconds, tail, now)
         self._gdb.remove(ENTRY_BREAK)
         if self._gdb.read_register("pswa") != KERNEL_ENTRY:
             said = " / ".join(self._qemu.console.tail(TAIL_LINES)) or "nothing"

@@ -1,7 +1,7 @@
 """How much a host lets QEMU run: this distinguishes a guest that hangs from a host without time.
 
 Sources: proc(5), /proc/PID/stat (state); Linux Documentation/scheduler/sched-stats.rst,
-/proc/PID/task/TID/schedstat (time spent waiting on a run queue, in nanoseconds).
+/proc/PID/task/TID/schedstat (time spent on the cpu, and waiting on a run queue, in nanoseconds).
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ _NANOSECONDS = 1e9
 class Scheduling:
     """A process at one moment: ``waited`` are seconds that each thread has waited for a CPU.
 
-    Empty if the host's kernel does not count them. ``stopped``: a signal has stopped the process.
+    ``used`` are those that it was on one. Both are empty if the host's kernel does not count them.
+    ``stopped``: a signal has stopped the process.
     """
 
     stopped: bool
     waited: Mapping[int, float] = field(default_factory=dict)
+    used: Mapping[int, float] = field(default_factory=dict)
 
 
 def scheduling_of(pid: int) -> Scheduling | None:
@@ -30,15 +32,16 @@ def scheduling_of(pid: int) -> Scheduling | None:
     root = Path("/proc", str(pid))
     try:
         state = root.joinpath("stat").read_text().rpartition(")")[2].split()[0]
-        waited = {}
+        waited, used = {}, {}
         for thread in root.joinpath("task").iterdir():
             times = thread.joinpath("schedstat").read_text().split()
+            used[int(thread.name)] = int(times[0]) / _NANOSECONDS
             waited[int(thread.name)] = int(times[1]) / _NANOSECONDS
     except FileNotFoundError:
         return Scheduling(stopped=False) if root.exists() else None
     except (OSError, IndexError):
         return None
-    return Scheduling(state in _STOPPED, waited)
+    return Scheduling(state in _STOPPED, waited, used)
 
 
 class RunTime:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,6 +109,20 @@ class Crash:
 
         Raises HostError if the guest does not do its job, or crash did not start or was killed.
         """
+        with self._run(path, form, vmlinux, _questions(pages)) as results:
+            return opinion_in(results)
+
+    def ask(self, path: Path, form: str, vmlinux: Path, commands: Sequence[str]) -> Said:
+        """What it prints for ``commands`` about that dump, and its exit status; else as ``judge``.
+
+        One command is one line.
+        """
+        with self._run(path, form, vmlinux, commands) as results, File.open(results) as image:
+            return _ended(Results("crash", FileSystem(image, 0, image.size)))
+
+    @contextmanager
+    def _run(self, path: Path, form: str, vmlinux: Path, commands: Sequence[str]) -> Iterator[Path]:
+        """The disk image with its results, during a ``with`` block."""
         guest = self._images.crash_judge_initramfs(self._suite)
         with TemporaryDirectory(prefix="judge-") as scratch:
             directory = Path(scratch)
@@ -116,7 +131,7 @@ class Crash:
             if as_file := format_named(form).crash is Takes.FROM_FILE:
                 content[_DUMP] = path
             with self._progress.task("put vmlinux on a disk"):
-                _make_disk(results, directory / "content", content, pages)
+                _make_disk(results, directory / "content", content, commands)
             memory = MEMORY + MEMORY_PER_VMLINUX * size
             spec = MachineSpec(
                 memory=memory - memory % (1 << 20),
@@ -127,44 +142,56 @@ class Crash:
                 disks=(Disk(path, read_only=True), Disk(results, lun=1)),
             )
             seconds = (SECONDS + SECONDS_PER_GIB * size / (1 << 30)) * self._factor
-            with self._progress.task("let crash judge it"):
+            with self._progress.task("let crash read it"):
                 let_judge("crash", spec, directory, seconds)
-            return opinion_in(results)
+            yield results
 
 
-def _make_disk(
-    results: Path, content: Path, files: Mapping[str, Path], pages: Sequence[int]
-) -> None:
-    """The disk with ``files`` by name, and commands; ``content`` is a directory for a while."""
-    content.mkdir()
-    for name, file in files.items():
-        shutil.copyfile(file, content / name)
+def _questions(pages: Sequence[int]) -> Sequence[str]:
+    """Commands whose answers are an opinion."""
     memory = (f"rd -p -x -64 {page:x} {PAGE // _WORD} >> {_MEMORY}" for page in pages)
-    commands = (
+    return (
         f"sys > {_SYSTEM}",
         f"set > {_TASK}",
         f"bt -a > {_STACKS}",
         f"ps > {_PROCESSES}",
         *memory,
-        "quit",
     )
-    (content / _COMMANDS).write_text("".join(f"{line}\n" for line in commands))
+
+
+def _make_disk(
+    results: Path, content: Path, files: Mapping[str, Path], commands: Sequence[str]
+) -> None:
+    """The disk with ``files`` by name, and commands; ``content`` is a directory for a while."""
+    content.mkdir()
+    for name, file in files.items():
+        shutil.copyfile(file, content / name)
+    (content / _COMMANDS).write_text("".join(f"{line}\n" for line in (*commands, "quit")))
     size = sum(file.stat().st_size for file in files.values())
     make_results(results, size + _SLACK, content)
     shutil.rmtree(content)
+
+
+def _ended(told: Results) -> Said:
+    """The end of crash; raises HostError if it did not end by itself."""
+    said = told.said("crash")
+    if said.status >= _NOT_STARTED:
+        last = said.text.splitlines()[-1:] or ["nothing"]
+        raise HostError(
+            f"crash was killed or did not start: its exit status is {said.status}, and it said "
+            f"{last[0]!r}"
+        )
+    return said
 
 
 def opinion_in(results: Path) -> Opinion:
     """What crash left on the disk image ``results``; HostError if it did not end by itself."""
     with File.open(results) as image:
         told = Results("crash", FileSystem(image, 0, image.size))
-        which, said = version(told.said("version").text), told.said("crash")
-        if which is None or said.status >= _NOT_STARTED:
-            last = said.text.splitlines()[-1:] or ["nothing"]
-            raise HostError(
-                f"crash was killed or did not start: its exit status is {said.status}, and it said "
-                f"{last[0]!r}"
-            )
+        which = version(told.said("version").text)
+        said = _ended(told)
+        if which is None:
+            raise HostError("crash did not start: it does not tell its version")
         system, task, stacks, listed, memory = (
             told.text_if_there(name) or ""
             for name in (_SYSTEM, _TASK, _STACKS, _PROCESSES, _MEMORY)

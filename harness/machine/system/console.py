@@ -11,6 +11,7 @@ from harness.errors import PhaseTimeout, QemuDied
 from harness.machine.played_machine import TAIL_LINES
 from harness.machine.system.session import SystemSession
 from harness.phase import Phase
+from harness.qemu.moment import moment_of
 from harness.qemu.process import Qemu
 
 LOOK_SECONDS = 0.05  # how often the console is checked while QEMU may stop for the firmware
@@ -66,4 +67,5 @@ class SystemConsole:
 
     def timeout(self, phase: Phase, what: str, deadline: Deadline) -> PhaseTimeout:
         """The error that ``what`` did not come in ``phase``."""
-        return PhaseTimeout(phase, what, deadline.seconds, self._qemu.console.tail(TAIL_LINES))
+        tail = self._qemu.console.tail(TAIL_LINES)
+        return PhaseTimeout(phase, what, deadline.seconds, tail, moment_of(self._qemu))

@@ -64,7 +64,7 @@ def test_direct_boot_passes_paths_and_parmline_unchanged():
 def test_a_machine_with_a_gdbstub_starts_paused():
     argv = qemu_argv(BINARY, replace(PLAIN, gdb=True, paused=True), replace(FDS, gdb=9))
     assert "socket,id=stub,fd=9" in values(argv, "-chardev")
-    assert values(argv, "-gdb") == ["chardev:gdb"]
+    assert values(argv, "-gdb") == ["chardev:stub"]
     with pytest.raises(ValueError, match="start paused"):
         replace(PLAIN, gdb=True)
 
