@@ -24,8 +24,10 @@ from harness.verify.kinds import FindingKind, PageOfDump
 
 _K = FindingKind
 _ECHOES = frozenset({_K.NO_DUMP, _K.NOTHING_COMPARED, _K.MORE, _K.UNFINISHED, _K.PAGES_DIFFER})
-# what only the machine sees; the console; the end; then from the disk up to what the kernel says
+# what was wrong before the dump, in the crashed memory; what only the machine sees; the console; the
+# end; then from the disk up to what the kernel in the dump says
 _RANKS: tuple[frozenset[FindingKind], ...] = (
+    frozenset({_K.STATEMENTS_DIFFER}),
     frozenset(
         {
             *(_K.SDIAS_OUTSIDE_HSA, _K.SDIAS_NOT_REPEATED, _K.HSA_RELEASED_EARLY),
@@ -45,9 +47,7 @@ _RANKS: tuple[frozenset[FindingKind], ...] = (
     ),
     frozenset(kind for kind in _K if kind.startswith(("lowcore-", "vmcoreinfo-"))),
     frozenset(kind for kind in _K if kind.startswith(("planted-", "hsa-end-"))),
-    frozenset(
-        kind for kind in _K if kind.startswith(("kernel-", "statements-", "symbol-", "log-"))
-    ),
+    frozenset(kind for kind in _K if kind.startswith(("kernel-", "symbol-", "log-"))),
 )
 _RELEASES = frozenset({"finished", "failed", "ended-silently", "ended-otherwise"})
 # checks that say whether the run is as the scenario expects, not what is wrong with the dump

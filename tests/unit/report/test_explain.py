@@ -14,7 +14,7 @@ from harness.errors import EvidenceError
 from harness.report.explain import explain, lines, read
 from harness.report.verdict import Result, Verdict
 from harness.verify.findings import CheckResult, Finding
-from harness.verify.kinds import FindingKind, Line, PageOfDump
+from harness.verify.kinds import FindingKind, Line, PageOfDump, Telling
 
 K = FindingKind
 PLAIN = [kind for kind in FindingKind if kind.details.__name__ == "Details"]
@@ -33,6 +33,8 @@ def details_of(kind: FindingKind) -> Any:
         return PageOfDump(0x3000, 0, "00", "01", (0x2000, 0x9000), ("a page of the HSA",))
     if kind is K.CONSOLE_ALARM:
         return Line(3)
+    if kind is K.STATEMENTS_DIFFER:
+        return Telling("os_info", ())
     return kind.details()
 
 
@@ -62,6 +64,11 @@ def details_of(kind: FindingKind) -> Any:
             "failed",
             [("outcome", K.NOT_FINISHED), ("outcome", K.HSA_NOT_RELEASED)],
             K.HSA_NOT_RELEASED,
+        ),
+        (
+            "panicked",
+            [("console", K.CONSOLE_ALARM), ("statements", K.STATEMENTS_DIFFER)],
+            K.STATEMENTS_DIFFER,
         ),
         ("stalled", [("outcome", K.HSA_NOT_RELEASED), ("outcome", K.NOT_FINISHED)], K.NOT_FINISHED),
         ("finished", [("semantic", K.KERNEL_TASKS), ("pages", K.PAGE_DIFFERS)], K.PAGE_DIFFERS),
