@@ -24,8 +24,8 @@ from harness.verify.kinds import FindingKind, PageOfDump
 
 _K = FindingKind
 _ECHOES = frozenset({_K.NO_DUMP, _K.NOTHING_COMPARED, _K.MORE, _K.UNFINISHED, _K.PAGES_DIFFER})
-# what was wrong before the dump, in the crashed memory; what only the machine sees; the console; the
-# end; then from the disk up to what the kernel in the dump says
+# what was wrong in memory before the dump; what only the machine sees; the console; the end; then
+# from the disk up to what the kernel in the dump says
 _RANKS: tuple[frozenset[FindingKind], ...] = (
     frozenset({_K.STATEMENTS_DIFFER}),
     frozenset(
