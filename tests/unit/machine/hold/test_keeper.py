@@ -43,7 +43,7 @@ class Machine:
         self.monitor = SimpleNamespace(execute=self._execute)
 
     def kept(self) -> Kept:
-        return Kept(self, self.ram, "dump system", "stalled", lambda: {"HSA": {"released": False}})  # type: ignore[arg-type]
+        return Kept(self, self.ram, "dump system", "stalled", lambda: {"HSA": {"released": False}})
 
     def check(self) -> None:
         if self.died is not None:
