@@ -115,6 +115,26 @@ class Zgetdump:
         elf_alone = self._suite is None and _image_apart(dump)
         device, formats = _device(path, dump), _written(virtual=elf_alone)
         size = max(dump.length, dump.memory_map[-1].end - dump.memory_map[0].start)
+        disk = Disk(path, read_only=True, sector_size=_sector_size(dump))
+        with self._run(disk, device, formats, size) as results:
+            opinion = _opinion(results, formats, elf_alone=elf_alone)
+            if any(says_disk_is_full(said.text) for said in opinion.converted.values()):
+                raise HostError(f"the judge's own disk of {results.stat().st_size} bytes was full")
+            yield opinion
+
+    def info(self, path: Path, sector_size: int) -> Said:
+        """``zgetdump -i`` of the first partition of the disk image ``path``, whatever is there.
+
+        Its exit status is not 0 if it takes that for no dump, or for one that is not whole. Raises
+        HostError if the guest does not do its job.
+        """
+        disk = Disk(path, read_only=True, sector_size=sector_size)
+        with self._run(disk, _FIRST_PARTITION, (), 0) as results:
+            return _opinion(results, (), elf_alone=False).info
+
+    @contextmanager
+    def _run(self, disk: Disk, device: str, formats: Sequence[str], size: int) -> Iterator[Path]:
+        """The disk image with its results about ``size`` bytes, during a ``with`` block."""
         guest = self._images.judge_initramfs(self._suite)
         with TemporaryDirectory(prefix="judge-") as scratch:
             directory = Path(scratch)
@@ -126,18 +146,12 @@ class Zgetdump:
                 kernel=self._images.dump_kernel().image,
                 initrd=guest.path / IMAGE,
                 append=f"{PARMLINE} judge.device={device} judge.formats={','.join(formats)}",
-                disks=(
-                    Disk(path, read_only=True, sector_size=_sector_size(dump)),
-                    Disk(results, lun=1),
-                ),
+                disks=(disk, Disk(results, lun=1)),
             )
             seconds = (SECONDS + SECONDS_PER_GIB * size / (1 << 30)) * self._factor
             with self._progress.task("let zgetdump judge it"):
                 let_judge("zgetdump", spec, directory, seconds)
-            opinion = _opinion(results, formats, elf_alone=elf_alone)
-            if any(says_disk_is_full(said.text) for said in opinion.converted.values()):
-                raise HostError(f"the judge's own disk of {results.stat().st_size} bytes was full")
-            yield opinion
+            yield results
 
     def unknown(self, dump: Dump) -> str | None:
         """Why it cannot be asked about ``dump``; None if it can."""

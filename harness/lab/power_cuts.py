@@ -20,6 +20,8 @@ from harness.faults.table import POWER_CUT, fault_of
 from harness.files.json_file import read_object
 from harness.images.provide import Images
 from harness.images.store import Store
+from harness.judges.guest import Said
+from harness.judges.zgetdump import Zgetdump
 from harness.machine.dump_load.power_cut import Record, RecordFiles
 from harness.progress import NoProgress, Progress
 from harness.report.verdict import Result, Verdict
@@ -27,6 +29,7 @@ from harness.run import engine
 from harness.run.machines import collect
 from harness.run.plan import Plan
 from harness.run.used_disk.editor import CHECKED, E2FSCK_LOG, Editor
+from harness.s390x.disk_layout import DiskLayout
 from harness.verify.expected_wrong import looks_whole
 
 RECORDED = "recorded"  # the directory of the run
@@ -39,7 +42,8 @@ class Cut:
     """What was there after a cut behind ``write`` writes: a ``whole`` dump, or none.
 
     ``verdict`` is FAIL if there was one that looks whole, and is wrong; ``why`` then says more, and
-    ``evidence`` is kept.
+    ``evidence`` is kept. ``zgetdump`` is what zgetdump said of one that is not whole, if it was
+    asked; it is a FAIL, too, if it took that for a dump.
     """
 
     write: int
@@ -48,6 +52,7 @@ class Cut:
     result: Result
     why: str | None = None
     evidence: Path | None = None
+    zgetdump: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -57,6 +62,7 @@ class Cut:
             "result": self.result.value,
             "why": self.why,
             "evidence": None if self.evidence is None else str(self.evidence),
+            "zgetdump": self.zgetdump,
         }
 
 
@@ -88,15 +94,27 @@ class Cuts:
 
 
 def cut_the_power(
-    plan: Plan, points: int, output: Path, store: Store, progress: Progress
+    plan: Plan,
+    points: int,
+    output: Path,
+    store: Store,
+    progress: Progress,
+    zgetdump: Zgetdump | None = None,
 ) -> tuple[Verdict, Cuts | None]:
     """Dump once, and cut the power at so many ``points``, in ``output`` (new or empty).
 
     Half of the cuts lose all that was not flushed; the others keep some of it. There are cuts at
     each flush, too, and one behind the last write. None if the dump itself came to no verdict PASS.
+    ``zgetdump`` is asked about each dump that is not whole.
 
-    Raises UsageError if the scenario has faults of its own, and what ``engine.run`` raises.
+    Raises UsageError if the scenario has faults of its own, or no partition that zgetdump could
+    read, and what ``engine.run`` raises.
     """
+    if zgetdump is not None and plan.scenario.dump.layout is not DiskLayout.PARTITION:
+        raise UsageError(
+            f"zgetdump looks at a dump partition, and the layout is {plan.scenario.dump.layout}",
+            hint="choose --disk-layout partition",
+        )
     if plan.scenario.faults.inject or plan.scenario.dump.disk is not None:
         raise UsageError(
             "power cuts need a scenario without faults, and a dump disk that the harness prepares"
@@ -109,7 +127,7 @@ def cut_the_power(
         return verdict, None
     files = RecordFiles(recorded)
     record = files.record()
-    cuts, point = [], _Point(plan, output, store, record, files.before)
+    cuts, point = [], _Point(plan, output, store, record, files.before, zgetdump)
     chosen = moments(len(record.writes), record.flushes, points)
     with progress.task("cut the power", len(chosen), "times") as task:
         for number, (write, seed) in enumerate(chosen):
@@ -132,6 +150,11 @@ def moments(writes: int, flushes: Sequence[int], points: int) -> list[tuple[int,
     return sorted(set(chosen))
 
 
+def taken_for_whole(said: Said) -> str | None:
+    """What is wrong with zgetdump's opinion of a dump that is not whole; None if nothing is."""
+    return f"zgetdump takes it for a whole dump: {said.text}" if said.status == 0 else None
+
+
 def _with_cut(plan: Plan, write: int, seed: int) -> Plan:
     """The same run, with a power cut."""
     said = f"{POWER_CUT.name}:write={write},seed={seed}"
@@ -148,6 +171,7 @@ class _Point:
     store: Store
     record: Record
     before: Path
+    zgetdump: Zgetdump | None
 
     def cut(self, write: int, seed: int) -> Cut:
         recorded = RunDirectory(self.output / RECORDED)
@@ -170,12 +194,19 @@ class _Point:
         self.record.leave(self.before, directory.disk, write, seed)
         self._collect(directory, plan)
         verdict = engine.verify(directory.root, progress=NoProgress())
-        whole = looks_whole(verdict.checks)
-        if verdict.result is Result.PASS:
-            shutil.rmtree(directory.root)
-            return Cut(write, seed, whole, verdict.result)
+        whole, result = looks_whole(verdict.checks), verdict.result
         why = next((str(finding) for finding in verdict.findings), verdict.error)
-        return Cut(write, seed, whole, verdict.result, why, directory.root)
+        said = None
+        if self.zgetdump is not None and not whole:
+            opinion = self.zgetdump.info(directory.disk, plan.scenario.dump.sector_size)
+            said = opinion.text
+            if taken := taken_for_whole(opinion):
+                result, why = Result.FAIL, taken
+        directory.drop_disk()
+        if result is Result.PASS:
+            shutil.rmtree(directory.root)
+            return Cut(write, seed, whole, result, zgetdump=said)
+        return Cut(write, seed, whole, result, why, directory.root, said)
 
     def _of_dump(self, dump: Path) -> Iterator[Path]:
         """What the dump system left besides the dump, which is different after each cut."""
@@ -188,4 +219,3 @@ class _Point:
             Editor(directory.disk, how.partition, how.sector_size, into / E2FSCK_LOG).check()
         images = Images(self.store, NoProgress())
         collect(directory.disk, how, into, NoProgress(), None, images).save(into)
-        directory.drop_disk()

@@ -31,6 +31,12 @@ Until = Annotated[
 Points = Annotated[
     int, typer.Option("--points", min=1, max=100_000, help="At how many moments it is cut.")
 ]
+AskZgetdump = Annotated[
+    bool,
+    typer.Option(
+        "--zgetdump", help="Also ask the real zgetdump about each dump partition that is not whole."
+    ),
+]
 
 app = typer.Typer(help="What can go wrong on purpose in a dump.", no_args_is_help=True)
 
@@ -131,6 +137,7 @@ def sweep(
     epilog=examples(
         "zharness faults power-cuts quick",
         "zharness faults power-cuts quick --disk-layout ext4 --points 500 --output cuts",
+        "zharness faults power-cuts quick --points 20 --zgetdump  # it must see it, too",
     ),
 )
 @overriding("crashed", "dump")
@@ -139,6 +146,7 @@ def power_cuts(
     *,
     overrides: Overrides,
     points: Points = 200,
+    zgetdump: AskZgetdump = False,
     output: options.Output = None,
     store: options.StorePath = None,
     time_factor: options.TimeFactor = 1.0,
@@ -152,6 +160,7 @@ def power_cuts(
     was stored. The evidence of a cut is kept only if it fails. Exit code 1: one has failed.
     """
     from harness.images.store import Store
+    from harness.judges.zgetdump import Zgetdump
     from harness.lab.power_cuts import cut_the_power
     from harness.report.verdict import Result
     from harness.run.plan import plan_of
@@ -161,7 +170,10 @@ def power_cuts(
     progress = progress_for(json=json, verbose=verbose)
     directory = options.output_path(output, "power-cuts")
     opened = Store(options.store_path(store), progress)
-    verdict, cuts = cut_the_power(plan, points, directory, opened, progress)
+    judge = Zgetdump(opened, progress, time_factor=time_factor) if zgetdump else None
+    if judge is not None:
+        judge.prepare()
+    verdict, cuts = cut_the_power(plan, points, directory, opened, progress, judge)
     if cuts is None:
         return show(verdict, json)
     if json:

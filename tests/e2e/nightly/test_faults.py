@@ -56,6 +56,20 @@ def test_every_fault_of_machine_disk_and_system_ends_as_its_table_says(
     assert len(done.json["runs"]) >= 40
 
 
+def test_zgetdump_takes_no_torn_dump_for_a_whole_one(zharness: Zharness, tmp_path: Path):
+    done = zharness(
+        "faults",
+        "power-cuts",
+        "quick",
+        *("--points", 8, "--zgetdump", "--json", "--output", tmp_path / "cuts"),
+        timeout=3000,
+    )
+    assert done.code == 0, done.err
+    asked = [cut["zgetdump"] for cut in done.json["cuts"] if not cut["whole"]]
+    assert len(asked) >= 8
+    assert all(asked), "each time it said why not"
+
+
 @pytest.mark.parametrize("layout", ["partition", "ext4"])
 def test_two_hundred_power_cuts_leave_no_dump_that_looks_whole_and_is_wrong(
     zharness: Zharness, tmp_path: Path, layout: str

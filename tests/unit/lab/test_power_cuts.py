@@ -5,12 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.lab.power_cuts import moments
+from harness.judges.guest import Said
+from harness.lab.power_cuts import moments, taken_for_whole
 
 
 def test_they_are_even_and_around_the_flushes():
     chosen = moments(1000, (500, 1000), 5)
     assert {write for write, _ in chosen} == {1, 250, 499, 500, 501, 750, 999, 1000}
+
+
+def test_zgetdump_must_not_take_a_torn_dump_for_a_whole_one():
+    assert taken_for_whole(Said(1, "zgetdump: Dump cannot be processed (is not complete)")) is None
+    assert "takes it for a whole dump" in (taken_for_whole(Said(0, "General dump info")) or "")
 
 
 def test_with_few_writes_there_are_more_seeds():
