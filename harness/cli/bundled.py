@@ -19,7 +19,8 @@ from harness.run.bundle.unpack import unpack
 
 def replay(path: Path, chosen: Chosen, output: Path | None) -> int:
     """Dump the crash in the bundle at ``path`` again; returns the verdict's exit code."""
-    progress = progress_for(json=chosen.json, verbose=chosen.consoles)
+    silent = chosen.json and chosen.options.hold is None
+    progress = progress_for(json=silent, verbose=chosen.consoles)
     store = Store(chosen.store, progress)
     bundled = Bundled.open(unpack(path, store, progress))
     verdict = engine.dump_snapshot(

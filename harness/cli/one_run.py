@@ -23,7 +23,9 @@ def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
     from harness.run.batch.capacity import require_room
 
     require_room(plan.name, plan.scenario.crashed)
-    progress = progress_for(json=chosen.json, verbose=chosen.consoles)
+    # a run that waits for a person says so, on standard error
+    silent = chosen.json and chosen.options.hold is None
+    progress = progress_for(json=silent, verbose=chosen.consoles)
     return engine.run(
         plan,
         output=options.output_path(output, plan.name),

@@ -34,7 +34,8 @@ def test_a_dump_system_is_kept_at_its_end_and_can_be_asked(
             memory = [part for part in ELFFile(file).iter_segments() if part["p_type"] == "PT_LOAD"]
         assert sum(part["p_filesz"] for part in memory) == 32 << 20
         assert zharness("attach", evidence, "release").code == 0
-        out, _ = run.communicate(timeout=RUN_SECONDS)
+        out, err = run.communicate(timeout=RUN_SECONDS)
+    assert f"the dump system is kept (powered off): zharness attach {evidence}" in err
     assert (run.returncode, json.loads(out)["verdict"]) == (0, "PASS")
     assert not (evidence / "held.json").exists()
     assert not (evidence / "dump/dump-system.elf").exists(), "nobody needs it after a PASS"
