@@ -18,7 +18,7 @@ from harness.verify.semantic.facts import KernelFacts
 from harness.verify.semantic.process import read_kernel
 from harness.verify.semantic.tasks import describe
 
-WITH_VMLINUX = "--dump-config DEBUG_INFO_DWARF5=y"  # of zharness run
+WITH_VMLINUX = "--dump-config CONFIG_DEBUG_INFO_DWARF5=y"  # of zharness run
 _LOG_LINES = 10
 
 

@@ -62,6 +62,26 @@ def guest_of(root: Built) -> SystemGuest:
     return SystemGuest(root.path / KERNEL, root.path / GUEST)
 
 
+def the_kernel(root: Path) -> tuple[str, Path]:
+    """The release of the only kernel in the tree of a system, and its file in ``/boot``.
+
+    From Debian 14 on the package has it beside its modules; it is then copied to ``/boot``, where
+    a hook would put it. Raises BuildError unless there is one.
+    """
+    boot = root / "boot"
+    found = {path.name.removeprefix("vmlinuz-"): path for path in boot.glob("vmlinuz-*")}
+    beside = {path.parent.name: path for path in (root / "usr/lib/modules").glob("*/vmlinuz")}
+    releases = sorted(found.keys() | beside.keys())
+    if len(releases) != 1:
+        raise BuildError(f"the packages have {len(releases)} kernels, not one")
+    (release,) = releases
+    place = boot / f"vmlinuz-{release}"
+    if not place.exists():
+        boot.mkdir(exist_ok=True)
+        shutil.copyfile(beside[release], place)
+    return release, place
+
+
 @dataclass
 class _Root:
     """One build; ``seconds`` has the time of each step."""
@@ -106,11 +126,8 @@ class _Root:
 
     def _make_guest(self, tree: Tree) -> str:
         """The kernel and the initramfs of the guest; returns the kernel's release."""
-        kernels = sorted((tree.root / "boot").glob("vmlinuz-*"))
-        if len(kernels) != 1:
-            raise BuildError(f"the packages have {len(kernels)} kernels, not one")
-        release = kernels[0].name.removeprefix("vmlinuz-")
-        shutil.copyfile(kernels[0], self.directory / KERNEL)
+        release, kernel = the_kernel(tree.root)
+        shutil.copyfile(kernel, self.directory / KERNEL)
         drivers = driver_entries(tree.root / "usr" / "lib" / "modules" / release)
         guest = initramfs(self.store, self.progress, "initramfs-system", (LIST,), more=drivers)
         shutil.copyfile(guest.path / IMAGE, self.directory / GUEST)

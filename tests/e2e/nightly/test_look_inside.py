@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 BUILD_SECONDS = 3000
 HOWTO = Path(__file__).parents[3] / "docs/howto.md"
 STALLS = "system-hang:request=100"
-DEBUG_INFO = ("--dump-config", "DEBUG_INFO_DWARF5=y")
+DEBUG_INFO = ("--dump-config", "CONFIG_DEBUG_INFO_DWARF5=y")
 
 
 def shown() -> list[list[str]]:

@@ -54,7 +54,7 @@ def test_a_dump_system_that_finished_is_not_asked(evidence, monkeypatch):
     ("changed", "why"),
     [
         ({"dump_system": None}, "not in the evidence"),
-        ({"dump_vmlinux": None}, "run it again with --dump-config DEBUG_INFO_DWARF5=y"),
+        ({"dump_vmlinux": None}, "run it again with --dump-config CONFIG_DEBUG_INFO_DWARF5=y"),
         ({"dump_vmlinux": Path("/nowhere/vmlinux")}, "not there any more"),
     ],
 )

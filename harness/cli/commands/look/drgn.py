@@ -46,7 +46,7 @@ def drgn(
     """Open the dump of a run with drgn: 'prog' is the crashed kernel, with its vmlinux.
 
     With --of dump-system, 'prog' is the dump kernel at its end. A run that did not pass has its
-    memory; the kernel needs debug information: run --dump-config DEBUG_INFO_DWARF5=y.
+    memory; the kernel needs debug information: run --dump-config CONFIG_DEBUG_INFO_DWARF5=y.
 
     The session is drgn's own. What it prints of the dump goes to the terminal as it is.
     """

@@ -31,7 +31,7 @@ def gdb(evidence: Evidence, print_: Print = False, arguments: Words = None) -> N
     """Start gdb on a machine that a run keeps (--hold), with the kernel's vmlinux.
 
     The debugger is gdb-multiarch, or a gdb that knows s390. The dump kernel has a vmlinux if it was
-    built with --dump-config DEBUG_INFO_DWARF5=y.
+    built with --dump-config CONFIG_DEBUG_INFO_DWARF5=y.
     """
     from harness.evidence.held import Held
     from harness.run.debugger import command_of
