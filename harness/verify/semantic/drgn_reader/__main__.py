@@ -19,6 +19,7 @@ from drgn import ObjectNotFoundError, Program
 
 from harness.dump.detect import open_dump
 from harness.dump.reader import Dump
+from harness.errors import HarnessError
 from harness.evidence.witnesses import Witnesses
 from harness.verify.semantic.drgn_reader.log import read_log, read_names
 from harness.verify.semantic.drgn_reader.memory import read_slabs, read_zones
@@ -94,6 +95,8 @@ def _plain(facts: Any) -> Any:
 
 
 def _line(error: Exception) -> str:
+    if isinstance(error, HarnessError):  # its message says it all
+        return error.message
     return f"{type(error).__name__}: {error}".replace("\n", "; ")
 
 

@@ -44,7 +44,7 @@ def open_kernel(dump: Dump, path: Path, vmlinux: Path) -> Program:
 
 def _custom(dump: Dump) -> Program:
     if dump.vmcoreinfo is None:
-        raise EvidenceError(f"{dump.name}: has no VMCOREINFO")
+        raise EvidenceError("the dump has no VMCOREINFO")
     program = Program(_S390X)
     program.set_linux_kernel_custom(dump.vmcoreinfo.rstrip(b"\0"), is_live=False)
 
