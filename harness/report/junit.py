@@ -61,6 +61,11 @@ def document(report: Report) -> JUnitXml:
     suite = TestSuite(SUITE)
     for name, value in sorted(_versions(report).items()):
         suite.add_property(_xml(name), _xml(value))
+    verdicts = [run.verdict for run in report.runs if run.verdict is not None]
+    if began := min((each.started for each in verdicts if each.started), default=None):
+        suite.timestamp = _xml(began)
+    if hosts := {each.host for each in verdicts if each.host}:
+        suite.hostname = _xml(", ".join(sorted(hosts)))
     suite.add_testcases([_case(run) for run in report.runs])
     whole = JUnitXml(SUITE)
     whole.add_testsuite(suite)
@@ -79,7 +84,9 @@ def _case(run: ReportedRun) -> TestCase:
         result.text = _xml("\n".join(_details(run)))
         case.result = [result]
     if run.directory is not None:
-        case.system_out = _xml(f"evidence: {run.directory}")
+        timings = run.verdict.timings if run.verdict else {}
+        phases = "".join(f"\n{phase}: {seconds:.3f} s" for phase, seconds in timings.items())
+        case.system_out = _xml(f"evidence: {run.directory}{phases}")
     return case
 
 

@@ -46,7 +46,8 @@ class Verdict:
     ``expected_wrong``: PASS means that the dump is wrong, as the scenario expects.
     ``phase`` is the one that failed; ``fidelity`` says who provided which machine function,
     ``timings`` seconds per phase, ``inputs`` versions and digests of what went in. ``cause`` is
-    the kind of an ``error``, as ``harness.errors`` calls it.
+    the kind of an ``error``, as ``harness.errors`` calls it. ``started`` is when the run began (ISO
+    8601, UTC), ``host`` where.
     """
 
     result: Result
@@ -60,6 +61,8 @@ class Verdict:
     fidelity: Sequence[Mapping[str, str]] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    started: str | None = None
+    host: str | None = None
 
     @classmethod
     def of(cls, checked: CheckedRun, **context: Any) -> Verdict:
@@ -143,6 +146,8 @@ class Verdict:
             "fidelity": list(self.fidelity),
             "timings": dict(self.timings),
             "inputs": dict(self.inputs),
+            "started": self.started,
+            "host": self.host,
         }
 
 
@@ -175,6 +180,10 @@ class _VerdictBase(FileModel):
     """Seconds by phase."""
     inputs: dict[str, Any] = Field({})
     """Versions and digests of all that went in."""
+    started: str | None = None
+    """When the run began, in ISO 8601, UTC."""
+    host: str | None = None
+    """The name of the host on which it ran."""
 
 
 class _Verdict1(_VerdictBase):

@@ -130,11 +130,14 @@ def verify(
             checked = run_dump.hear(checked, evidence, paths.disk, judges, progress)
     if is_there(paths.verdict):
         former = Verdict.from_json(read_object(paths.verdict), directory)
-        fidelity, timings, inputs = former.fidelity, former.timings, former.inputs
+        context = {
+            name: getattr(former, name)
+            for name in ("fidelity", "timings", "inputs", "started", "host")
+        }
     else:  # of a run that has no verdict
         described = read_object(paths.run)
-        fidelity, timings = fidelity_of(Plan.from_json(described["plan"], paths.run)), {}
-        inputs = described.get("inputs", {})
-    return Verdict.of(
-        checked, directory=directory, fidelity=fidelity, timings=timings, inputs=inputs
-    )
+        context = {
+            "fidelity": fidelity_of(Plan.from_json(described["plan"], paths.run)),
+            "inputs": described.get("inputs", {}),
+        }
+    return Verdict.of(checked, directory=directory, **context)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,6 +50,7 @@ class Record:
             time_factor=plan.time_factor,
             on_phase=on_phase,
         )
+        self._started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._inputs: dict[str, Any] = {}
         self._failed = False  # whether there is a verdict, and it is not PASS
 
@@ -111,6 +114,8 @@ class Record:
             "fidelity": fidelity_of(self._plan),
             "timings": self.phases.timings,
             "inputs": self._inputs,
+            "started": self._started,
+            "host": platform.node(),
         }
 
     def _write(self, verdict: Verdict) -> OSError | None:

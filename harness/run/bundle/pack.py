@@ -108,7 +108,9 @@ class _Sources:
             **_kernel_files(inputs, snapshot, loaded),
             **_crash_files(snapshot, roots),
         }
-        for path in (paths.run, paths.verdict, paths.journal):
+        verdict |= {"host": None}  # its name
+        files[_evidence(paths.verdict.name)] = roots.scrub(to_text(verdict).encode() + b"\n")
+        for path in (paths.run, paths.journal):
             files[_evidence(path.name)] = roots.scrub(read_plain(path, _TEXT_LIMIT))
         for name in filter(lambda name: is_there(paths.dump / name), _OF_DUMP):
             data = read_plain(paths.dump / name, _TEXT_LIMIT)
