@@ -128,6 +128,16 @@ def explain(
     )
 
 
+def first_finding(verdict: Verdict, *, ended: bool = True) -> Finding | None:
+    """The finding about the dump that goes before all others; None if there is none.
+
+    ``ended``: whether the dump system ended in order.
+    """
+    return min(
+        _of_the_dump(verdict.checks), key=lambda finding: _rank(finding, ended), default=None
+    )
+
+
 def read(directory: Path) -> Explanation:
     """Explain the run whose evidence is in ``directory``.
 
