@@ -62,6 +62,16 @@ class RunDirectory:
         return self.dump / names.DUMP_SYSTEM
 
     @property
+    def slimmed(self) -> Path:
+        return self.root / names.SLIMMED
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """The disk, and the record of what was written to it."""
+        kept = (names.DISK, names.DISK_BEFORE, names.DISK_WRITES, names.DISK_COMMANDS)
+        return tuple(self.root / name for name in kept)
+
+    @property
     def held(self) -> Path:
         return self.root / names.HELD
 
@@ -92,8 +102,8 @@ class RunDirectory:
 
     def drop_disk(self) -> None:
         """Remove the disk, and the record of what was written to it."""
-        for name in (names.DISK, names.DISK_BEFORE, names.DISK_WRITES, names.DISK_COMMANDS):
-            (self.root / name).unlink(missing_ok=True)
+        for path in self.images:
+            path.unlink(missing_ok=True)
 
     def drop_dump_system(self) -> None:
         """Remove the dump system's own memory, which nobody needs if the dump is right."""

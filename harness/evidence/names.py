@@ -8,6 +8,7 @@ DISK = "disk.img"  # written to by the dump system
 # of a power cut: the disk before the load, all writes to it, the guest's SCSI commands
 DISK_BEFORE, DISK_WRITES, DISK_COMMANDS = "disk-before.img", "disk-writes.log", "disk-scsi.trace"
 WORKER_LOG = "worker.log"
+SLIMMED = "slimmed.json"  # the large files that a run which passed had
 HELD = "held.json"  # while a machine is kept for a person
 CRASH_DIRECTORY, DUMP_DIRECTORY, REIPL_DIRECTORY = "crash", "dump", "reipl"
 

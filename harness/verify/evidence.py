@@ -202,6 +202,11 @@ class Evidence:
         """
         paths = RunDirectory(directory)
         crash, dump_dir = paths.crash, paths.dump
+        if is_there(paths.slimmed):
+            raise EvidenceError(
+                f"{directory}: memory and dump were removed after the run had passed",
+                hint=f"zharness replay {directory} makes them again",
+            )
         for part in (crash, dump_dir, paths.reipl):
             require_own_directory(part)
         machine = _load(MachineFile, crash / MACHINE)
