@@ -45,6 +45,17 @@ def default_store() -> Path:
     return Path(chosen) if chosen else platformdirs.user_cache_path(APP) / "store"
 
 
+def default_nights() -> Path:
+    """Where the evidence of nights goes by default: ``nights`` in the user's state directory."""
+    return platformdirs.user_state_path(APP) / "nights"
+
+
+def default_results() -> str:
+    """$ZHARNESS_RESULTS, or ``results.sqlite`` in the user's state directory."""
+    chosen = os.environ.get("ZHARNESS_RESULTS")
+    return chosen or str(platformdirs.user_state_path(APP) / "results.sqlite")
+
+
 def default_runs() -> Path:
     """Where evidence goes by default: ``runs`` in the user's state directory."""
     return platformdirs.user_state_path(APP) / "runs"

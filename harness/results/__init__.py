@@ -1,0 +1,1 @@
+"""The results of many nights, in a database: SQLite in a file, or PostgreSQL."""

@@ -1,0 +1,267 @@
+"""Ask the database about nights: what each run came to, and what changed from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from harness.errors import UsageError
+from harness.report.verdict import Result
+from harness.results.tables import Batch, Issue, Run
+
+PASS = str(Result.PASS)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a scenario. ``inputs`` are versions and digests by name."""
+
+    result: str
+    seconds: float
+    headline: str
+    signature: str | None
+    evidence: str | None
+    replay: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        return self.result == PASS
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All attempts of one scenario in one night, the first one first.
+
+    A repetition never makes a failure good: if the first attempt failed, so has the scenario.
+    """
+
+    name: str
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def first(self) -> Attempt:
+        return self.attempts[0]
+
+    @property
+    def passed(self) -> bool:
+        return all(attempt.passed for attempt in self.attempts)
+
+    @property
+    def bad(self) -> Attempt:
+        """The first attempt that did not pass; the first one if all did."""
+        return next((each for each in self.attempts if not each.passed), self.first)
+
+    @property
+    def result(self) -> str:
+        return self.bad.result
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether it passed and did not pass in one night, with equal inputs."""
+        results = {attempt.passed for attempt in self.attempts}
+        inputs = [attempt.inputs for attempt in self.attempts]
+        return len(results) == 2 and all(each == inputs[0] for each in inputs)
+
+
+@dataclass(frozen=True)
+class Night:
+    """One batch of a series, with the outcome of each scenario by name."""
+
+    series: str
+    number: int
+    started: datetime
+    ended: datetime | None
+    state: str
+    host: str
+    evidence: str
+    outcomes: Mapping[str, Outcome]
+    pinned: bool = False
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes.values() if not outcome.passed)
+
+
+class Kind(StrEnum):
+    """What a scenario's outcome is, compared with the night before."""
+
+    NEW = "new failure"
+    ANOTHER = "fails otherwise"  # with another signature than before
+    STILL = "still fails"
+    FIXED = "fixed"
+    GONE = "not run"
+    ADDED = "not run before"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One scenario that is not as the night before, or still fails.
+
+    ``since`` is the number of the first night of which it has failed without a break. ``inputs``
+    tell which inputs are others than when it last passed: before, and now. ``issue`` is where it
+    is known.
+    """
+
+    kind: Kind
+    name: str
+    outcome: Outcome | None
+    since: int | None = None
+    inputs: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    issue: str | None = None
+
+
+def series_names(session: Session) -> list[str]:
+    return sorted(session.scalars(select(Batch.series).distinct()))
+
+
+def nights(session: Session, series: str, last: int | None = None) -> list[Night]:
+    """The nights of a series, oldest first; only the ``last`` ones if that is given.
+
+    Raises UsageError if there is no such series.
+    """
+    newest = select(Batch).where(Batch.series == series).order_by(Batch.number.desc())
+    found = session.scalars(
+        newest.limit(last).options(
+            selectinload(Batch.runs).selectinload(Run.inputs),
+            selectinload(Batch.runs).selectinload(Run.signature),
+            selectinload(Batch.runs).selectinload(Run.metrics),
+        )
+    ).all()
+    if not found:
+        known = ", ".join(series_names(session)) or "none"
+        raise UsageError(f"there is no series {series}", hint=f"known series: {known}")
+    return [_night(batch) for batch in reversed(found)]
+
+
+def night(session: Session, series: str, number: int) -> Night:
+    """One night; a ``number`` below 1 counts from the last one back: 0 is the last one.
+
+    Raises UsageError if there is no such night.
+    """
+    if number < 1:
+        found = nights(session, series, 1 - number)
+        if len(found) == 1 - number:
+            return found[0]
+    else:
+        for each in nights(session, series):
+            if each.number == number:
+                return each
+    raise UsageError(f"series {series} has no night {number}")
+
+
+def issues(session: Session, at: datetime) -> dict[str, str]:
+    """Where each signature is known at that time."""
+    found = session.scalars(select(Issue).options(selectinload(Issue.signature)))
+    return {
+        issue.signature.text: issue.url
+        for issue in found
+        if issue.until is None or issue.until >= at
+    }
+
+
+def changes(history: Sequence[Night], known: Mapping[str, str]) -> list[Change]:
+    """What the last night of ``history`` (oldest first) has that the one before did not have.
+
+    ``known`` tells where a signature is known. Scenarios that pass as before are left out.
+    """
+    now, earlier = history[-1], history[:-1]
+    before = earlier[-1] if earlier else None
+    names = dict.fromkeys((*now.outcomes, *(before.outcomes if before else ())))
+    found = (_change(name, now, before, earlier, known) for name in names)
+    order = list(Kind)
+    return sorted((each for each in found if each), key=lambda each: order.index(each.kind))
+
+
+def _change(
+    name: str,
+    now: Night,
+    before: Night | None,
+    earlier: Sequence[Night],
+    known: Mapping[str, str],
+) -> Change | None:
+    outcome = now.outcomes.get(name)
+    former = before.outcomes.get(name) if before else None
+    if outcome is None:
+        return Change(Kind.GONE, name, None)
+    if outcome.passed:
+        if former is not None and not former.passed:
+            return Change(Kind.FIXED, name, outcome)
+        return Change(Kind.ADDED, name, outcome) if before and former is None else None
+    kind = Kind.NEW
+    if former is not None and not former.passed:
+        same = former.bad.signature == outcome.bad.signature
+        kind = Kind.STILL if same else Kind.ANOTHER
+    last_pass = next(
+        (each.outcomes[name] for each in reversed(earlier) if _passed(each, name)), None
+    )
+    inputs = {} if last_pass is None else differing(last_pass.first.inputs, outcome.bad.inputs)
+    issue = known.get(outcome.bad.signature or "")
+    return Change(kind, name, outcome, _since(name, now, earlier), inputs, issue)
+
+
+def _passed(night: Night, name: str) -> bool:
+    return name in night.outcomes and night.outcomes[name].passed
+
+
+def _since(name: str, now: Night, earlier: Sequence[Night]) -> int:
+    """The first night from which on it has always failed; nights without it do not count."""
+    since = now.number
+    for each in reversed(earlier):
+        if name not in each.outcomes:
+            continue
+        if each.outcomes[name].passed:
+            break
+        since = each.number
+    return since
+
+
+def differing(
+    before: Mapping[str, str], now: Mapping[str, str]
+) -> dict[str, tuple[str | None, str | None]]:
+    """The inputs that are not equal: before, and now."""
+    return {
+        name: (before.get(name), now.get(name))
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    }
+
+
+def _night(batch: Batch) -> Night:
+    grouped: dict[str, list[Run]] = {}
+    for run in batch.runs:
+        grouped.setdefault(run.name, []).append(run)
+    outcomes = {name: Outcome(name, _attempts(runs)) for name, runs in grouped.items()}
+    return Night(
+        batch.series,
+        batch.number,
+        batch.started,
+        batch.ended,
+        batch.state,
+        batch.host,
+        batch.evidence,
+        outcomes,
+        batch.pinned,
+    )
+
+
+def _attempts(runs: Iterable[Run]) -> tuple[Attempt, ...]:
+    return tuple(
+        Attempt(
+            run.result,
+            run.seconds,
+            run.headline,
+            None if run.signature is None else run.signature.text,
+            run.evidence,
+            run.replay,
+            {} if run.inputs is None else run.inputs.content,
+            {metric.name: metric.value for metric in run.metrics},
+        )
+        for run in sorted(runs, key=lambda run: run.attempt)
+    )

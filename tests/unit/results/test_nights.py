@@ -1,0 +1,128 @@
+"""What changed from one night to the next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from harness.cli.nights.show import exit_code, lines, to_json
+from harness.errors import ExitCode, UsageError
+from harness.results import known
+from harness.results.database import Database
+from harness.results.nights import Kind, Night, changes, issues, nights
+from harness.results.nights import night as one
+from harness.results.record import Recorder, State
+from tests.support.runs.nights import attempt, night, report, run
+
+OK, BAD = attempt(kernel="6.12"), attempt("FAIL", kernel="6.13")
+
+
+def kinds(*history: Night, **known: str) -> dict[str, Kind]:
+    return {change.name: change.kind for change in changes(history, known)}
+
+
+def test_every_kind_of_change():
+    before = night(1, a=OK, b=OK, c=BAD, d=BAD, e=BAD, gone=OK, same=OK, flaky=(BAD, OK))
+    now = night(
+        2,
+        a=OK,
+        b=BAD,
+        c=OK,
+        d=BAD,
+        e=attempt("FAIL", signature="1:other"),
+        added=OK,
+        same=OK,
+        flaky=OK,
+    )
+    assert kinds(before, now) == {
+        "b": Kind.NEW,
+        "e": Kind.ANOTHER,
+        "d": Kind.STILL,
+        "c": Kind.FIXED,
+        "flaky": Kind.FIXED,
+        "gone": Kind.GONE,
+        "added": Kind.ADDED,
+    }
+
+
+def test_the_first_night_has_only_new_failures():
+    assert kinds(night(1, a=OK, b=BAD)) == {"b": Kind.NEW}
+
+
+def test_since_when_and_which_inputs_are_others():
+    history = [
+        night(1, a=attempt(kernel="6.12", qemu="7")),
+        night(2),
+        night(3, a=attempt("FAIL", kernel="6.13", qemu="7")),
+        night(4, a=attempt("ERROR", kernel="6.13", qemu="7")),
+        night(5, a=attempt("ERROR", kernel="6.14", new="1")),
+    ]
+    (change,) = changes(history, {})
+    assert (change.kind, change.since) == (Kind.STILL, 3)
+    assert change.inputs == {"kernel": ("6.12", "6.14"), "qemu": ("7", None), "new": (None, "1")}
+
+
+def test_a_failure_that_passes_when_it_is_run_again_has_failed():
+    (change,) = changes([night(1, a=OK), night(2, a=(BAD, OK))], {})
+    assert change.kind is Kind.NEW
+    text = "\n".join(lines(night(2, a=(BAD, OK)), [change]))
+    assert "new failure: a, and passed when it was run again" in text
+    assert "kernel: 6.12 -> 6.13" in text
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "known", "code"),
+    [
+        ({"a": OK}, {}, ExitCode.PASS),
+        ({"a": OK, "b": BAD}, {}, ExitCode.FAIL),
+        ({"a": attempt("ERROR"), "b": BAD}, {}, ExitCode.FAIL),
+        ({"a": attempt("ERROR"), "b": BAD}, {"1:FAIL": "url"}, ExitCode.ERROR),
+        ({"a": OK, "b": BAD}, {"1:FAIL": "url"}, ExitCode.KNOWN),
+    ],
+)
+def test_the_exit_code(outcomes, known, code):
+    now = night(2, **outcomes)
+    assert exit_code(now, changes([night(1, a=OK, b=OK), now], known)) is code
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database.open(str(tmp_path / "results.sqlite"))
+
+
+def test_a_failure_is_known_until_a_day(database, tmp_path):
+    recorder, _ = Recorder.begin(database, "night", tmp_path)
+    recorder.record(report(run("a", "FAIL")))
+    recorder.end(State.ENDED)
+    with database.session() as session:
+        text = known.link(session, "1:console", "https://bugs/7", datetime(2026, 12, 1))
+        assert text == "1:console:tool-failed:line N: it failed"
+        assert issues(session, datetime(2026, 11, 30)) == {text: "https://bugs/7"}
+        assert issues(session, datetime(2026, 12, 2)) == {}
+        (listed,) = known.signatures(session)
+        assert (listed.runs, listed.url) == (1, "https://bugs/7")
+        history = nights(session, "night")
+        (change,) = changes(history, issues(session, datetime(2026, 11, 30)))
+        assert change.issue == "https://bugs/7"
+        assert to_json(history[-1], [change])["changes"][0]["issue"] == "https://bugs/7"
+        assert known.unlink(session, text) == text
+        with pytest.raises(UsageError, match="not known anywhere"):
+            known.unlink(session, text)
+        with pytest.raises(UsageError, match="no failure had"):
+            known.link(session, "2:", "url", None)
+
+
+def test_nights_by_their_number(database, tmp_path):
+    with database.session() as session, pytest.raises(UsageError, match="no series") as caught:
+        nights(session, "night")
+    assert caught.value.hint == "known series: none"
+    for _ in range(3):
+        Recorder.begin(database, "night", tmp_path)[0].end(State.ENDED)
+    with database.session() as session:
+        assert [one(session, "night", number).number for number in (0, -1, 2)] == [3, 2, 2]
+        assert [each.number for each in nights(session, "night", 2)] == [2, 3]
+        for number in (4, -3):
+            with pytest.raises(UsageError, match="has no night"):
+                one(session, "night", number)

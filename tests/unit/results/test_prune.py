@@ -1,0 +1,47 @@
+"""Which evidence goes: never that of a failure that was seen first or last."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from harness.results.nights import Night
+from harness.results.prune import choose, remove
+from tests.support.runs.nights import attempt, night
+
+NOW = datetime(2026, 11, 20)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> list[Night]:
+    made = []
+    for number in range(1, 11):
+        bad = 3 <= number <= 6
+        each = night(number, a=attempt("FAIL" if bad else "PASS"), b=attempt())
+        place = tmp_path / str(number)
+        place.mkdir()
+        (place / "file").write_bytes(b"x" * 9000)
+        made.append(replace(each, evidence=str(place), pinned=number == 2))
+    return made
+
+
+def test_what_stays_and_why(history):
+    found = {each.night.number: each for each in choose(history, NOW, nights=2, days=13)}
+    assert {number for number, each in found.items() if each.goes} == {1, 4, 5}
+    assert found[2].why == "pinned"
+    assert found[3].why == found[6].why == "the first or last with one of its failures"
+    assert found[7].why == "younger than 13 days"
+    assert found[10].why == "one of the last 2"
+    assert found[1].size >= 9000
+
+
+def test_what_goes_is_gone(history):
+    for each in choose(history, NOW, nights=0, days=None):
+        if each.goes:
+            remove(each)
+    left = {each.number for each in history if Path(each.evidence).exists()}
+    assert left == {2, 3, 6}
+    assert [each.night.number for each in choose(history, NOW, nights=0, days=None)] == [2, 3, 6]
