@@ -34,6 +34,7 @@ class ExitCode(IntEnum):
     FAIL = 1
     USAGE = 2
     ERROR = 3
+    KNOWN = 4  # night run, night diff: all that failed is known
     NO_ANSWER = 128  # bisect step: git bisect run takes lower codes as answers and stops at 128
     HUNG_UP = 129  # SIGHUP
     INTERRUPTED = 130  # Ctrl-C, SIGINT

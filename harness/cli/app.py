@@ -22,11 +22,13 @@ from harness.cli.commands import (
 from harness.cli.commands.dump import group as dump
 from harness.cli.commands.kernels import bisect, config, kernel
 from harness.cli.commands.look import attach, bundle, crash, drgn, explain, gdb
+from harness.cli.commands.nights import issue, night
 from harness.cli.say import say
 
 EXIT_CODES = (
     "Exit codes: 0 the dump is right, 1 the dump is wrong, 2 usage, "
-    "3 environment or harness error, 130, 143, 129 interrupted by SIGINT, SIGTERM, SIGHUP."
+    "3 environment or harness error, 4 (night) all failures are known, "
+    "130, 143, 129 interrupted by SIGINT, SIGTERM, SIGHUP."
 )
 
 app = typer.Typer(
@@ -69,6 +71,8 @@ app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(system.app, name="system")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(faults.app, name="faults")
+app.add_typer(night.app, name="night")
+app.add_typer(issue.app, name="issue")
 app.add_typer(schema.app, name="schema")
 app.add_typer(images.app, name="images")
 app.add_typer(kernel.app, name="kernel")

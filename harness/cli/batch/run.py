@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from harness.run.batch.directory import batch_directory
 from harness.run.batch.items import items_of
 from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
+from harness.run.batch.running import StartRun
 from harness.run.options import RunOptions
 from harness.run.plan import rooted_source
 from harness.scenario.assignment import assignment
@@ -80,6 +81,56 @@ def _word(option: FieldOption, value: object) -> str:
     return rooted_source(word) if option.names_path(word) else word
 
 
+def run_all(
+    scenarios: Sequence[Concrete],
+    chosen: Chosen,
+    evidence: Path,
+    *,
+    jobs: int | None,
+    repeat: int = 1,
+    fail_fast: bool = False,
+    junit: Path | None = None,
+    resume: bool = False,
+    start: StartRun | None = None,
+    save: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Run all scenarios, and show the progress. The evidence goes to the directory ``evidence``.
+
+    ``start`` starts a run, by default in a process here. ``save`` gets the report as far as it is,
+    soon after a run has ended, and at the end. Raises UsageError and HostError if the batch cannot
+    be run at all.
+    """
+    from harness.cli.batch.display import display_for
+    from harness.cli.batch.report_files import ReportFiles
+
+    slots = jobs or usable_cpus()
+    room = capacity(slots)
+    items = items_of(scenarios, chosen, repeat=repeat, evidence=evidence, room=room)
+    slots = min(slots, len(items))
+    with batch_directory(evidence, items, resume=resume) as kept:
+        files = ReportFiles(evidence, junit)
+
+        def save_all(report: Report) -> bool:
+            if not files.save(report):
+                return False
+            save(report)
+            return True
+
+        with display_for(len(items), slots, json=chosen.json, verbose=chosen.consoles) as display:
+            report = run_batch(
+                items,
+                room,
+                display,
+                start or on_this_host(),
+                fail_fast=fail_fast,
+                kept=kept,
+                save=save_all,
+            )
+        files.write(report)
+        save(report)
+    return report
+
+
 def run_many(
     scenarios: Sequence[Concrete],
     chosen: Chosen,
@@ -97,29 +148,19 @@ def run_many(
     Raises KeyboardInterrupt after the finished runs have been shown; UsageError and HostError if
     the batch cannot be run at all.
     """
-    from harness.cli.batch.display import display_for
-    from harness.cli.batch.report_files import ReportFiles
     from harness.cli.show.verdict import show_report
     from harness.report import junit as junit_xml
 
-    slots = jobs or usable_cpus()
-    room = capacity(slots)
-    evidence = options.output_path(output, "batch").absolute()
-    items = items_of(scenarios, chosen, repeat=repeat, evidence=evidence, room=room)
-    slots = min(slots, len(items))
-    with batch_directory(evidence, items, resume=resume) as kept:
-        files = ReportFiles(evidence, junit)
-        with display_for(len(items), slots, json=chosen.json, verbose=chosen.consoles) as display:
-            report = run_batch(
-                items,
-                room,
-                display,
-                on_this_host(),
-                fail_fast=fail_fast,
-                kept=kept,
-                save=files.save,
-            )
-        files.write(report)
+    report = run_all(
+        scenarios,
+        chosen,
+        options.output_path(output, "batch").absolute(),
+        jobs=jobs,
+        repeat=repeat,
+        fail_fast=fail_fast,
+        junit=junit,
+        resume=resume,
+    )
     try:
         if chosen.json and show and not report.interrupted:
             say_json(report.to_json())

@@ -1,0 +1,380 @@
+"""night run, diff, flakes, trend, list, import, pin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli import options
+from harness.cli.options import examples
+from harness.cli.overrides import Overrides, overriding
+from harness.cli.say import say, say_json, say_lines
+from harness.host.paths import default_nights, default_results
+from harness.results.form import Form
+
+if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
+    from harness.results.database import Database
+    from harness.results.nights import Change, Night
+
+app = typer.Typer(
+    help="Run a series of scenarios every night, and tell what changed.", no_args_is_help=True
+)
+Results = Annotated[
+    str | None,
+    typer.Option(
+        "--results",
+        metavar="FILE|URL",
+        envvar="ZHARNESS_RESULTS",
+        help="Database of results: a SQLite file, or postgresql+psycopg://...",
+        show_default=False,
+    ),
+]
+Series = Annotated[str, typer.Option("--series", help="Name of the series.")]
+Number = Annotated[
+    int | None, typer.Argument(help="Number of a night; by default the last one.", min=1)
+]
+Last = Annotated[int, typer.Option("--last", min=1, help="Look at so many nights.")]
+Directory = Annotated[
+    Path | None, options.path_option("--directory", help="Where the evidence goes.")
+]
+Again = Annotated[
+    int, typer.Option("--again", min=0, max=9, help="Run what fails so many times more.")
+]
+
+
+@app.command(
+    "run",
+    epilog=examples(
+        "zharness night run  # each night, from a timer",
+        "zharness night diff  # in the morning: what is new, what is fixed",
+        "zharness night run 'scenarios/**' --series big --again 2",
+        "zharness night flakes --last 30",
+    ),
+)
+@overriding("crashed", "dump")
+def run_(
+    scenarios: options.Scenarios = None,
+    *,
+    overrides: Overrides,
+    series: Series = "night",
+    again: Again = 1,
+    jobs: options.Jobs = None,
+    directory: Directory = None,
+    results: Results = None,
+    store: options.StorePath = None,
+    time_factor: options.TimeFactor = 1.0,
+    json: options.Json = False,
+) -> int:
+    """Run the next night of a series, and tell what changed since the last one.
+
+    By default all scenarios in the folder of the harness run. What fails is run again at once, and
+    both results are kept. A night whose process was killed goes on where it was. Exit codes: 0 all
+    passed, 1 a dump is wrong, 3 the host or the harness is at fault, 4 all failures are known
+    (zharness issue link).
+    """
+    from harness.cli.batch.run import Chosen
+    from harness.cli.nights.night_run import run_night
+    from harness.run.options import RunOptions
+    from harness.scenario.select import select
+
+    found = select(scenarios or ["scenarios/*"], overrides)
+    chosen = Chosen(
+        overrides, options.store_path(store), RunOptions(), time_factor=time_factor, json=json
+    )
+    with _opened(results) as database:
+        number = run_night(
+            series,
+            found,
+            chosen,
+            database,
+            directory or default_nights(),
+            jobs=jobs,
+            repeat_failed=again,
+        )
+        return _tell(database, series, number, json)
+
+
+@app.command("diff", epilog=examples("zharness night diff", "zharness night diff 7 --series big"))
+def diff(
+    number: Number = None,
+    series: Series = "night",
+    results: Results = None,
+    json: options.Json = False,
+) -> int:
+    """Tell what a night has that the night before did not have. Exit codes as night run."""
+    with _opened(results) as database:
+        return _tell(database, series, number or 0, json)
+
+
+@app.command("list", epilog=examples("zharness night list --last 30"))
+def list_(
+    series: Series = "night",
+    last: Last = 20,
+    results: Results = None,
+    json: options.Json = False,
+) -> None:
+    """Show the nights of a series."""
+    from harness.cli.show.verdict import table
+    from harness.results.nights import nights
+
+    with _opened(results) as database, database.session() as session:
+        found = nights(session, series, last)
+    if json:
+        say_json(
+            [
+                {
+                    "night": each.number,
+                    "started": each.started.isoformat(timespec="seconds") + "Z",
+                    "state": each.state,
+                    "scenarios": len(each.outcomes),
+                    "failed": len(each.failed),
+                    "evidence": each.evidence,
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = (
+        (
+            str(each.number),
+            f"{each.started:%Y-%m-%d %H:%M}",
+            each.state,
+            str(len(each.outcomes)),
+            str(len(each.failed)),
+            each.host,
+        )
+        for each in found
+    )
+    table(("night", "begun (UTC)", "state", "scenarios", "failed", "host"), rows)
+
+
+@app.command("flakes", epilog=examples("zharness night flakes --last 30"))
+def flakes_(
+    series: Series = "night",
+    last: Last = 30,
+    results: Results = None,
+    json: options.Json = False,
+) -> None:
+    """Show scenarios that passed and failed with equal inputs, and how often they passed.
+
+    The interval says where the real rate is with 95 % (Wilson).
+    """
+    from dataclasses import asdict
+
+    from harness.cli.nights.show import flake_rows
+    from harness.cli.show.verdict import table
+    from harness.results.nights import nights
+    from harness.results.statistics import flakes
+
+    with _opened(results) as database, database.session() as session:
+        found = flakes(nights(session, series, last))
+    if json:
+        say_json([asdict(flake) for flake in found])
+    elif not found:
+        say("no scenario passed and failed with equal inputs")
+    else:
+        table(("scenario", "passed", "real rate", "failed as"), flake_rows(found))
+
+
+@app.command("trend", epilog=examples("zharness night trend --last 30"))
+def trend_(
+    series: Series = "night",
+    last: Last = 30,
+    results: Results = None,
+    json: options.Json = False,
+) -> None:
+    """Show how long each night took, compared with the nights before.
+
+    It is the median over all scenarios of the ratio to each one's own usual time: 1.05 is 5 %
+    slower. Two slow nights in a row are told.
+    """
+    from dataclasses import asdict
+
+    from harness.cli.nights.show import trend_rows
+    from harness.cli.show.verdict import table
+    from harness.results.nights import nights
+    from harness.results.statistics import slower, trend
+
+    with _opened(results) as database, database.session() as session:
+        points = trend(nights(session, series, last))
+    if json:
+        say_json({"nights": [asdict(point) for point in points], "slower": slower(points)})
+        return
+    table(("night", "ratio", "scenarios"), trend_rows(points))
+    if slower(points):
+        say("the last two nights were slower by more than 5 %")
+
+
+@app.command("report", epilog=examples("zharness night report report.html --last 30"))
+def report(
+    file: Annotated[Path, options.path_argument(help="The HTML file to write.")],
+    series: Series = "night",
+    last: Last = 30,
+    results: Results = None,
+) -> None:
+    """Write the last nights of a series as one HTML file, which needs nothing else."""
+    from harness.results.nights import issues, nights
+    from harness.results.page.write import write
+    from harness.results.record import now
+
+    with _opened(results) as database, database.session() as session:
+        history = nights(session, series, last)
+        write(file, history, issues(session, now()))
+    say(f"{file}: {len(history)} nights of {series}")
+
+
+@app.command(
+    "prune",
+    epilog=examples("zharness night prune --dry-run", "zharness night prune --nights 14 --days 60"),
+)
+def prune(
+    series: Series = "night",
+    nights_: Annotated[
+        int, typer.Option("--nights", min=0, help="The evidence of so many nights stays.")
+    ] = 14,
+    days: Annotated[
+        int | None, typer.Option("--days", min=0, help="Also that of nights so many days old.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    results: Results = None,
+) -> None:
+    """Remove the evidence of old nights; their results stay in the database.
+
+    The first and the last night with a failure stay, and nights that are pinned.
+    """
+    from harness.cli.show.verdict import table
+    from harness.results.nights import nights
+    from harness.results.prune import choose, remove
+    from harness.results.record import now
+
+    with _opened(results) as database, database.session() as session:
+        history = nights(session, series)
+    choices = list(choose(history, now(), nights=nights_, days=days))
+    table(
+        ("night", "evidence", "why", "MB"),
+        (
+            (
+                str(each.night.number),
+                "goes" if each.goes else "stays",
+                each.why,
+                f"{each.size / 1e6:.1f}",
+            )
+            for each in choices
+        ),
+    )
+    for each in choices:
+        if each.goes and not dry_run:
+            remove(each)
+
+
+@app.command("pin", epilog=examples("zharness night pin 7", "zharness night pin 7 --undo"))
+def pin(
+    number: Annotated[int, typer.Argument(help="Number of a night.", min=1)],
+    series: Series = "night",
+    undo: Annotated[bool, typer.Option("--undo", help="Let prune remove it again.")] = False,
+    results: Results = None,
+) -> None:
+    """Never remove the evidence of a night."""
+    from harness.results.record import pin as pin_in
+
+    with _opened(results) as database:
+        pin_in(database, series, number, pinned=not undo)
+
+
+@app.command(
+    "export",
+    epilog=examples(
+        "zharness night export junit > night.xml", "zharness night export summary >> $SUMMARY"
+    ),
+)
+def export_(
+    form: Annotated[Form, typer.Argument(help="In which form.")],
+    number: Number = None,
+    series: Series = "night",
+    results: Results = None,
+) -> None:
+    """Print a night for another program: JUnit XML, KTAP, or a summary in Markdown."""
+    from harness.results.export import export
+
+    with _opened(results) as database:
+        chosen, found = _compared(database, series, number or 0)
+    say_lines(export(chosen, found, form))
+
+
+@app.command("rerun", epilog=examples("zharness night rerun", "zharness night rerun 7 -j 1"))
+def rerun(
+    number: Number = None,
+    series: Series = "night",
+    jobs: options.Jobs = None,
+    results: Results = None,
+    store: options.StorePath = None,
+    time_factor: options.TimeFactor = 1.0,
+    json: options.Json = False,
+) -> int:
+    """Run once more what did not pass in a night. Both results are kept, as with --again.
+
+    The scenarios run as they are now, without the options that the night had.
+    """
+    from harness.cli.batch.run import Chosen
+    from harness.cli.nights.night_run import rerun_night
+    from harness.run.options import RunOptions
+
+    chosen = Chosen({}, options.store_path(store), RunOptions(), time_factor=time_factor, json=json)
+    with _opened(results) as database:
+        found, _ = _compared(database, series, number or 0)
+        rerun_night(database, found, chosen, jobs=jobs)
+        return _tell(database, series, found.number, json)
+
+
+@app.command("import", epilog=examples("zharness night import evidence --series old"))
+def import_(
+    evidence: Annotated[
+        Path, options.path_argument(help="Directory of a batch: it has report.json.")
+    ],
+    series: Series = "night",
+    results: Results = None,
+) -> None:
+    """Record a batch that zharness run has made as the next night of a series."""
+    from harness.results.batch_import import import_batch
+
+    with _opened(results) as database:
+        number, runs = import_batch(database, series, evidence)
+    say(f"night {number} of {series}: {runs} runs")
+
+
+@contextmanager
+def _opened(results: str | None) -> Iterator[Database]:
+    from harness.results.database import Database
+
+    database = Database.open(results or default_results())
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _compared(database: Database, series: str, number: int) -> tuple[Night, list[Change]]:
+    """A night, and what it has that the one before did not have."""
+    from harness.results.nights import changes, issues, night, nights
+    from harness.results.record import now
+
+    with database.session() as session:
+        chosen = night(session, series, number)
+        history = [each for each in nights(session, series) if each.number <= chosen.number]
+        return chosen, changes(history, issues(session, now()))
+
+
+def _tell(database: Database, series: str, number: int, json: bool) -> int:
+    from harness.cli.nights.show import exit_code, lines, to_json
+
+    chosen, found = _compared(database, series, number)
+    if json:
+        say_json(to_json(chosen, found))
+    else:
+        for line in lines(chosen, found):
+            say(line)
+    return int(exit_code(chosen, found))

@@ -1,0 +1,125 @@
+"""What a night came to, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.errors import ExitCode
+from harness.report.verdict import Result
+from harness.results.nights import Change, Kind, Night
+from harness.results.statistics import Flake, Point
+
+_SHOWN_INPUTS = 12
+_FAILURES = (Kind.NEW, Kind.ANOTHER, Kind.STILL)
+
+
+def lines(night: Night, changes: Sequence[Change]) -> Iterator[str]:
+    """The night's totals, then what changed, the worst first."""
+    begun = f"{night.started:%Y-%m-%d %H:%M} UTC on {night.host}"
+    yield (
+        f"{night.series}, night {night.number} ({night.state}), begun {begun}: "
+        f"{len(night.outcomes)} scenarios, {len(night.failed)} did not pass"
+    )
+    for change in changes:
+        yield from _change(change)
+
+
+def _change(change: Change) -> Iterator[str]:
+    where = f", known: {change.issue}" if change.issue else ""
+    since = f" since night {change.since}" if change.kind is Kind.STILL else ""
+    flaky = ", and passed when it was run again" if _passed_again(change) else ""
+    yield f"{change.kind}{since}: {change.name}{flaky}{where}"
+    if change.kind not in _FAILURES or change.outcome is None:
+        return
+    bad = change.outcome.bad
+    yield f"  {bad.result}: {bad.headline}"
+    yield f"  signature: {bad.signature or 'none'}"
+    shown = list(change.inputs.items())
+    if shown and change.kind is not Kind.STILL:
+        yield "  inputs that are not as when it last passed:"
+        for name, (before, now) in shown[:_SHOWN_INPUTS]:
+            yield f"    {name}: {before or 'none'} -> {now or 'none'}"
+        if len(shown) > _SHOWN_INPUTS:
+            yield f"    and {len(shown) - _SHOWN_INPUTS} more"
+    yield f"  {bad.replay}"
+
+
+def _passed_again(change: Change) -> bool:
+    outcome = change.outcome
+    return (
+        outcome is not None
+        and not outcome.passed
+        and len(outcome.attempts) > 1
+        and any(attempt.passed for attempt in outcome.attempts[1:])
+    )
+
+
+def to_json(night: Night, changes: Sequence[Change]) -> dict[str, Any]:
+    return {
+        "series": night.series,
+        "night": night.number,
+        "state": night.state,
+        "started": night.started.isoformat(timespec="seconds") + "Z",
+        "scenarios": len(night.outcomes),
+        "failed": [outcome.name for outcome in night.failed],
+        "changes": [
+            {
+                "kind": change.kind.value,
+                "name": change.name,
+                "since": change.since,
+                "signature": change.outcome.bad.signature if change.outcome else None,
+                "issue": change.issue,
+                "inputs": {name: list(pair) for name, pair in change.inputs.items()},
+                "replay": change.outcome.bad.replay if change.outcome else None,
+            }
+            for change in changes
+        ],
+    }
+
+
+def exit_code(night: Night, changes: Sequence[Change]) -> ExitCode:
+    """PASS if all passed, KNOWN if every failure is known; else that of the worst failure."""
+    failures = [change for change in changes if change.kind in _FAILURES]
+    unknown = [change for change in failures if change.issue is None]
+    if not night.failed:
+        return ExitCode.PASS
+    if not unknown:
+        return ExitCode.KNOWN
+    results = {change.outcome.result for change in unknown if change.outcome}
+    return ExitCode.FAIL if str(Result.FAIL) in results else ExitCode.ERROR
+
+
+def flake_rows(found: Sequence[Flake]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            flake.name,
+            f"{flake.rate.passed} of {flake.rate.runs}",
+            f"{flake.rate.low:.0%} to {flake.rate.high:.0%}",
+            "; ".join(flake.signatures),
+        )
+        for flake in found
+    ]
+
+
+def trend_rows(points: Sequence[Point]) -> list[tuple[str, str, str]]:
+    return [
+        (
+            str(point.number),
+            "not enough scenarios" if point.ratio is None else f"{point.ratio:.3f}",
+            str(point.scenarios),
+        )
+        for point in points
+    ]
+
+
+def inputs_of(night: Night) -> Mapping[str, str]:
+    """The inputs that all runs of a night share."""
+    found: dict[str, str] | None = None
+    for outcome in night.outcomes.values():
+        inputs = outcome.first.inputs
+        if found is None:
+            found = dict(inputs)
+        else:
+            found = {name: value for name, value in found.items() if inputs.get(name) == value}
+    return found or {}

@@ -1,0 +1,189 @@
+"""zharness night: runs, repetitions, a kill, an interrupt, and what is told in the morning."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.cli.app import app
+from harness.cli.nights import night_run
+from harness.errors import HostError, UsageError
+from harness.results.database import Database
+from harness.results.nights import nights
+from harness.results.record import Recorder
+from harness.run.batch.local_run import on_this_host
+from tests.support.runs import fake_worker
+
+Zharness = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with scenarios of fake workers, and a database."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZHARNESS_RESULTS", str(tmp_path / "results.sqlite"))
+    monkeypatch.setattr("harness.cli.commands.nights.night.default_nights", lambda: tmp_path / "n")
+    for name in ("passing", "failing", "erring"):
+        (tmp_path / f"{name}.toml").write_text("description = 'x'\n")
+    command = [sys.executable, fake_worker.__file__]
+    monkeypatch.setattr(night_run, "on_this_host", lambda: on_this_host(command))
+    return tmp_path
+
+
+@pytest.fixture
+def zharness() -> Zharness:
+    def call(*arguments: object) -> int:
+        return app([str(each) for each in arguments], standalone_mode=False) or 0
+
+    return call
+
+
+def history(here: Path) -> list[dict[str, list[str]]]:
+    database = Database.open(str(here / "results.sqlite"))
+    with database.session() as session:
+        return [
+            {
+                name: [attempt.result for attempt in outcome.attempts]
+                for name, outcome in night.outcomes.items()
+            }
+            for night in nights(session, "night")
+        ]
+
+
+def test_a_good_night(zharness, here, capsys):
+    assert zharness("night", "run", "passing.toml", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["night"], told["state"], told["failed"]) == (1, "ended", [])
+    assert history(here) == [{"passing": ["PASS"]}]
+
+
+def test_what_fails_is_run_again_and_both_results_are_kept(zharness, here, capsys):
+    assert zharness("night", "run", "passing.toml", "failing.toml", "--again", 2) == 1
+    out = capsys.readouterr().out
+    assert "new failure: failing" in out
+    assert history(here) == [{"passing": ["PASS"], "failing": ["FAIL"] * 3}]
+    assert (here / "n/night/0001/again-3/failing").is_dir()
+
+
+def test_a_known_failure_has_an_exit_code_of_its_own(zharness, here, capsys):
+    assert zharness("night", "run", "failing.toml", "--again", 0) == 1
+    assert zharness("issue", "link", "1:", "https://bugs/7") == 0
+    assert zharness("night", "run", "failing.toml", "--again", 0) == 4
+    assert zharness("night", "diff") == 4
+    assert "still fails since night 1: failing, known: https://bugs/7" in capsys.readouterr().out
+    assert zharness("issue", "list") == 0
+    assert zharness("issue", "unlink", "1:") == 0
+    assert zharness("night", "diff", 2) == 1
+    with pytest.raises(UsageError, match="is over"):
+        zharness("issue", "link", "1:", "url", "--until", "2020-01-01")
+
+
+def test_an_error_of_the_host_is_no_wrong_dump(zharness):
+    assert zharness("night", "run", "erring.toml") == 3
+
+
+def test_a_night_that_was_killed_goes_on(zharness, here, monkeypatch, capsys):
+    def killed(*_: object, **__: object) -> None:
+        raise MemoryError  # no error of ours: nobody ends the night
+
+    with monkeypatch.context() as patch:
+        patch.setattr(night_run, "_finish", killed)
+        with pytest.raises(MemoryError):
+            zharness("night", "run", "passing.toml", "failing.toml")
+    assert zharness("night", "run", "passing.toml", "failing.toml") == 1
+    assert "night 1 of night was not ended: go on with it" in capsys.readouterr().err
+    assert history(here) == [{"passing": ["PASS"], "failing": ["FAIL", "FAIL"]}]
+
+
+def test_a_host_without_room_starts_nothing(zharness, here, monkeypatch):
+    monkeypatch.setattr(night_run, "_SPARE", 1 << 60)
+    assert zharness("night", "run", "passing.toml", "--again", 0) == 3
+    assert history(here) == [{"passing": ["ERROR"]}]
+
+
+def test_a_database_that_fails_for_a_while_ends_no_night(zharness, here, monkeypatch):
+    real, calls = Recorder.record, []
+
+    def record(self: Recorder, *given: object) -> None:
+        calls.append(given)
+        if len(calls) == 1:
+            raise HostError("database is locked")
+        real(self, *given)
+
+    monkeypatch.setattr(Recorder, "record", record)
+    assert zharness("night", "run", "passing.toml") == 0
+    assert history(here) == [{"passing": ["PASS"]}]
+
+
+def test_what_is_told_of_many_nights(zharness, here, capsys):
+    for _ in range(2):
+        zharness("night", "run", "passing.toml", "failing.toml", "--again", 0)
+    capsys.readouterr()
+    assert zharness("night", "list", "--json") == 0
+    assert [night["failed"] for night in json.loads(capsys.readouterr().out)] == [1, 1]
+    assert zharness("night", "trend", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["slower"] is False
+    assert zharness("night", "flakes") == 0
+    assert "no scenario" in capsys.readouterr().out
+    for command in ("list", "trend"):
+        assert zharness("night", command) == 0
+    assert zharness("night", "report", "report.html") == 0
+    assert "<title>night, night 2" in (here / "report.html").read_text()
+
+
+def test_a_batch_that_was_run_without_a_database_is_imported(zharness, here, capsys):
+    assert zharness("night", "run", "passing.toml", "failing.toml", "--again", 0) == 1
+    moved = here / "moved"
+    (here / "n/night/0001/runs").rename(moved)
+    assert zharness("night", "import", moved, "--series", "old") == 0
+    assert "night 1 of old: 2 runs" in capsys.readouterr().out
+    assert zharness("night", "diff", "--series", "old") == 1
+
+
+def test_what_failed_is_run_once_more_later(zharness, here, capsys):
+    zharness("night", "run", "passing.toml", "failing.toml", "--again", 1)
+    assert zharness("night", "rerun") == 1
+    assert history(here) == [{"passing": ["PASS"], "failing": ["FAIL"] * 3}]
+    zharness("night", "run", "passing.toml", "--series", "good")
+    with pytest.raises(UsageError, match="everything passed"):
+        zharness("night", "rerun", "--series", "good")
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("junit", '<testcase name="failing"'),
+        ("ktap", "not ok 2 failing # XFAIL https://bugs/7"),
+        ("summary", "| new failure | failing | FAIL |"),
+    ],
+)
+def test_other_programs_get_a_night_too(zharness, here, capsys, form, said):
+    zharness("night", "run", "passing.toml", "failing.toml", "--again", 0)
+    zharness("issue", "link", "1:", "https://bugs/7")
+    capsys.readouterr()
+    assert zharness("night", "export", form) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_a_pinned_night_stays(zharness, here, capsys):
+    for _ in range(3):
+        zharness("night", "run", "passing.toml")
+    assert zharness("night", "pin", 1) == 0
+    assert zharness("night", "prune", "--nights", 1, "--dry-run") == 0
+    assert len(list((here / "n/night").iterdir())) == 3
+    assert zharness("night", "prune", "--nights", 1) == 0
+    assert sorted(path.name for path in (here / "n/night").iterdir()) == ["0001", "0003"]
+    with pytest.raises(UsageError, match="has no night 9"):
+        zharness("night", "pin", 9)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"runs": 3, "seconds": 1}', '{"runs": [3], "seconds": 1}'])
+def test_a_report_of_others_that_makes_no_sense(zharness, here, text):
+    (here / "batch").mkdir()
+    (here / "batch/report.json").write_text(text)
+    with pytest.raises(Exception, match=r"report\.json"):
+        zharness("night", "import", here / "batch")
