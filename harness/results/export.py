@@ -32,7 +32,8 @@ def _junit(night: Night, _: list[Change]) -> str:
         suite.add_testcase(case)
     whole = JUnitXml("zfcpdump")
     whole.add_testsuite(suite)
-    return str(whole.tostring().decode()) + "\n"
+    text: bytes = whole.tostring()  # type: ignore[no-untyped-call]
+    return text.decode() + "\n"
 
 
 def _ktap(night: Night, changes: list[Change]) -> str:
