@@ -42,7 +42,7 @@ def signature_of(verdict: Verdict) -> str | None:
         if not expectations:
             return _signed(["fail", "unknown"])
         first = expectations[0]
-    return _signed([first.check, str(first.kind), *_details(first)])
+    return _signed([first.check, str(first.kind), *_details(first), *_extent(first, verdict)])
 
 
 def _signed(parts: list[str]) -> str:
@@ -57,19 +57,26 @@ def _details(finding: Finding) -> Iterator[str]:
             yield f"shifted by {shifts[0]:+#x}"
         case PageOfDump():
             yield "content from nowhere"
-        case DifferingPages() as pages:
-            yield f"{_many(pages.pages)} pages"
         case RegisterOfDump() as register:
             yield re.sub(r"\d+", "N", register.register)
         case _:
             yield _plain(finding.message)
 
 
+def _extent(first: Finding, verdict: Verdict) -> Iterator[str]:
+    """In how many pages, if pages differ."""
+    if isinstance(first.details, PageOfDump):
+        for finding in verdict.findings:
+            if isinstance(finding.details, DifferingPages):
+                yield _many(finding.details.pages)
+                return
+
+
 def _many(count: int) -> str:
-    """A class of counts: one, few, many."""
+    """A class of counts."""
     if count == 1:
-        return "one"
-    return "few" if count <= _FEW else "many"
+        return "one page"
+    return "few pages" if count <= _FEW else "many pages"
 
 
 def _plain(message: str) -> str:

@@ -45,9 +45,20 @@ class Verdicts:
 
 def verdicts(broken: Broken, root: Path) -> Verdicts:
     """Check the dump with all three commands; its evidence, as after a run, is below ``root``."""
-    path, right, evidence = root / "broken", root / "right", root / "evidence"
-    broken.write(path)
+    path, right = root / "broken", root / "right"
     write_sparse(right, dump(broken.form))
+    evidence = evidence_of(broken, root)
+    return Verdicts(
+        _verified(evidence),
+        _said(lambda: _checked(path)),
+        _said(lambda: _compared(right, path)),
+    )
+
+
+def evidence_of(broken: Broken, root: Path) -> Path:
+    """The evidence of a run that left this dump; the dump itself is ``root``/broken."""
+    path, evidence = root / "broken", root / "evidence"
+    broken.write(path)
     layout = "partition" if broken.on_partition else "ext4"
     crash(broken.form, layout=layout, memory=broken.crashed, content=bytes(broken.data)).write(
         evidence
@@ -57,11 +68,7 @@ def verdicts(broken: Broken, root: Path) -> Verdicts:
         for name in (DUMP, SUPERBLOCK):
             (into / name).unlink()
         collect_partition(path, into, NoProgress()).save(into)
-    return Verdicts(
-        _verified(evidence),
-        _said(lambda: _checked(path)),
-        _said(lambda: _compared(right, path)),
-    )
+    return evidence
 
 
 def _verified(root: Path) -> Said:

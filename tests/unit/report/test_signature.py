@@ -38,10 +38,6 @@ def page(address: int, *of: int) -> Finding:
         ),
         (said("/tmp/a-7/b.img: too short"), said("/var/tmp/c/d.img: too short")),
         (page(0x1000, 0x2000), page(0x7000, 0x8000, 0xF000)),
-        (
-            Finding("pages", K.PAGES_DIFFER, "17 pages", DifferingPages(17, ())),
-            Finding("pages", K.PAGES_DIFFER, "9000 pages", DifferingPages(9000, ())),
-        ),
     ],
 )
 def test_the_same_cause_at_another_place(one, other):
@@ -64,6 +60,22 @@ def test_other_causes_have_other_signatures():
     signatures = [signature_of(each) for each in found]
     assert len(set(signatures)) == len(found), signatures
     assert all(each is not None and each.startswith("1:") for each in signatures)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"), [(1, 1, True), (17, 9000, True), (2, 16, True), (1, 2, False)]
+)
+def test_how_many_pages_differ_counts_by_class(one, other, same):
+    first, second = (
+        signature_of(
+            failed(
+                Finding("pages", K.PAGES_DIFFER, f"{count} pages", DifferingPages(count, ())),
+                page(0x1000),
+            )
+        )
+        for count in (one, other)
+    )
+    assert (first == second) is same
 
 
 def test_an_echo_is_no_cause():
