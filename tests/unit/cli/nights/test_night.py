@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from harness.cli.app import app
 from harness.cli.nights import night_run
 from harness.errors import HostError, UsageError
+from harness.host.signals import Interrupted
+from harness.report.runs import Report
 from harness.results.database import Database
 from harness.results.nights import nights
 from harness.results.record import Recorder
@@ -97,6 +101,21 @@ def test_a_night_that_was_killed_goes_on(zharness, here, monkeypatch, capsys):
     assert zharness("night", "run", "passing.toml", "failing.toml") == 1
     assert "night 1 of night was not ended: go on with it" in capsys.readouterr().err
     assert history(here) == [{"passing": ["PASS"], "failing": ["FAIL", "FAIL"]}]
+
+
+def test_an_interrupt_ends_a_night_with_what_it_has(zharness, here, monkeypatch):
+    real = night_run.run_all
+
+    def interrupted(*given: object, **options: object) -> Report:
+        return replace(real(*given, **options), interrupted=signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(night_run, "run_all", interrupted)
+        with pytest.raises(Interrupted):
+            zharness("night", "run", "passing.toml", "failing.toml")
+    assert history(here) == [{"passing": ["PASS"], "failing": ["FAIL"]}]
+    assert zharness("night", "run", "passing.toml") == 0
+    assert len(history(here)) == 2, "the next one is another night"
 
 
 def test_a_host_without_room_starts_nothing(zharness, here, monkeypatch):
