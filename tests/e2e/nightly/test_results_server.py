@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def server() -> Iterator[str]:
         shutil.rmtree(place)
 
 
-def told(where: str, tmp_path: Path) -> object:
+def told(where: str, tmp_path: Path) -> tuple[Any, ...]:
     """What is told after three nights, one of which was killed."""
     database = Database.open(where)
     first, _ = Recorder.begin(database, "night", tmp_path)
@@ -81,7 +82,7 @@ def told(where: str, tmp_path: Path) -> object:
 def test_a_server_answers_as_a_file_does(server, tmp_path):
     of_server = told(server, tmp_path)
     assert of_server == told(str(tmp_path / "results.sqlite"), tmp_path)
-    assert of_server[0] == [  # type: ignore[index]
+    assert of_server[0] == [
         (Kind.NEW, "b", "https://bugs/7"),
         (Kind.FIXED, "c", None),
     ]

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.cli.app import app
+from harness.cli.batch.run import run_all
 from harness.cli.nights import night_run
 from harness.errors import HostError, UsageError
 from harness.report.runs import Report
@@ -103,10 +105,8 @@ def test_a_night_that_was_killed_goes_on(zharness, here, monkeypatch, capsys):
 
 
 def test_an_interrupt_ends_a_night_with_what_it_has(zharness, here, monkeypatch):
-    real = night_run.run_all
-
-    def interrupted(*given: object, **options: object) -> Report:
-        return replace(real(*given, **options), interrupted=signal.SIGTERM)
+    def interrupted(*given: Any, **options: Any) -> Report:
+        return replace(run_all(*given, **options), interrupted=signal.SIGTERM)
 
     with monkeypatch.context() as patch:
         patch.setattr(night_run, "run_all", interrupted)
