@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
@@ -10,12 +14,17 @@ from harness.printable import printable
 from harness.results.form import Form
 from harness.results.nights import Change, Night, Outcome
 
+_ORIGIN = "zfcpdump_harness"
+_KCIDB_STATUS = {"PASS": "PASS", "FAIL": "FAIL", "ERROR": "MISS"}  # ours: the code is unknown
+_PATH = re.compile(r"[^A-Za-z0-9_-]+")
+_DIGITS = 16
 _MARKUP = str.maketrans({each: f"\\{each}" for each in "\\|<`*_"})
 
 
 def export(night: Night, changes: list[Change], form: Form) -> str:
     """The night as a text."""
-    return {Form.JUNIT: _junit, Form.KTAP: _ktap, Form.SUMMARY: _summary}[form](night, changes)
+    forms = {Form.JUNIT: _junit, Form.KTAP: _ktap, Form.SUMMARY: _summary, Form.KCIDB: _kcidb}
+    return forms[form](night, changes)
 
 
 def _junit(night: Night, _: list[Change]) -> str:
@@ -34,6 +43,47 @@ def _junit(night: Night, _: list[Change]) -> str:
     whole.add_testsuite(suite)
     text: bytes = whole.tostring()  # type: ignore[no-untyped-call]
     return text.decode() + "\n"
+
+
+def _kcidb(night: Night, _: list[Change]) -> str:
+    """One checkout for the night, one build for each dump kernel, one test for each attempt."""
+    checkout = f"{_ORIGIN}:{night.series}-{night.number}"
+    builds: dict[str, dict[str, Any]] = {}
+    tests = []
+    for outcome in night.outcomes.values():
+        for number, attempt in enumerate(outcome.attempts, 1):
+            kernel = attempt.inputs.get("dump kernel.sha256", "unknown")
+            build = f"{_ORIGIN}:{kernel[:_DIGITS]}"
+            builds[build] = {
+                "id": build,
+                "checkout_id": checkout,
+                "origin": _ORIGIN,
+                "architecture": "s390x",
+                "comment": _plain(attempt.inputs.get("dump kernel.release", "unknown")),
+            }
+            tests.append(
+                {
+                    "id": f"{checkout}-{_plain(outcome.name)}-{number}",
+                    "build_id": build,
+                    "origin": _ORIGIN,
+                    "path": f"zfcpdump.{_PATH.sub('_', outcome.name)}",
+                    "status": _KCIDB_STATUS.get(attempt.result, "MISS"),
+                    "duration": attempt.seconds,
+                    "comment": _plain(attempt.headline or outcome.name),
+                    "misc": {"signature": attempt.signature, "inputs": dict(attempt.inputs)},
+                }
+            )
+    document = {
+        "version": {"major": 5, "minor": 3},
+        "checkouts": [{"id": checkout, "origin": _ORIGIN, "start_time": _time(night.started)}],
+        "builds": list(builds.values()),
+        "tests": tests,
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _time(when: datetime) -> str:
+    return when.isoformat(timespec="seconds") + "+00:00"
 
 
 def _ktap(night: Night, changes: list[Change]) -> str:

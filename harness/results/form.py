@@ -7,9 +7,11 @@ from enum import StrEnum
 
 class Form(StrEnum):
     """JUNIT: for CI systems. KTAP: as the kernel's tests print. SUMMARY: Markdown, for a mail or
-    the summary of a CI job.
+    the summary of a CI job. KCIDB: kernel CI's common database, schema 5.3 (kcidb-io validates it;
+    to submit it is the user's step).
     """
 
     JUNIT = "junit"
     KTAP = "ktap"
     SUMMARY = "summary"
+    KCIDB = "kcidb"

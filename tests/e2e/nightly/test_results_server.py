@@ -1,7 +1,8 @@
-"""Results in a PostgreSQL server: the same questions, the same answers as in SQLite."""
+"""Results in other programs: a PostgreSQL server answers as a file does; kcidb takes a night."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,9 +17,11 @@ pytest.importorskip("psycopg")
 
 from harness.results import known
 from harness.results.database import Database
-from harness.results.nights import Kind, changes, issues, nights
+from harness.results.export import export
+from harness.results.form import Form
+from harness.results.nights import Attempt, Kind, changes, issues, nights
 from harness.results.record import Recorder, State, now
-from tests.support.runs.nights import report, run
+from tests.support.runs.nights import attempt, night, report, run
 
 pytestmark = pytest.mark.e2e
 
@@ -86,3 +89,11 @@ def test_a_server_answers_as_a_file_does(server, tmp_path):
         (Kind.NEW, "b", "https://bugs/7"),
         (Kind.FIXED, "c", None),
     ]
+
+
+def test_kernel_cis_own_library_accepts_a_night():
+    schema = pytest.importorskip("kcidb_io").schema
+    bad = Attempt("FAIL", 1.5, "line\x00\x1b", "1:x", None, "again", {"QEMU": "7.2"})
+    document = json.loads(export(night(1, **{"a[b=1]": bad, "c": attempt()}), [], Form.KCIDB))
+    assert len(document["tests"]) == 2
+    schema.LATEST.validate(document)

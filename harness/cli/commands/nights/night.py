@@ -297,7 +297,7 @@ def export_(
     series: Series = "night",
     results: Results = None,
 ) -> None:
-    """Print a night for another program: JUnit XML, KTAP, or a summary in Markdown."""
+    """Print a night for another program: JUnit XML, KTAP, KCIDB, or a summary in Markdown."""
     from harness.results.export import export
 
     with _opened(results) as database:
