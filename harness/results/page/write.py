@@ -17,6 +17,7 @@ from harness.errors import HostError
 from harness.files.atomic import replace_text
 from harness.printable import printable
 from harness.results.nights import Night, Outcome, changes
+from harness.results.page.matrix import Matrix, matrices
 from harness.results.statistics import Point, flakes, trend
 
 TEMPLATE = "report.html.jinja"
@@ -72,6 +73,10 @@ def page(history: Sequence[Night], known: Mapping[str, str]) -> str:
         history=history,
         changes=changes(history, known),
         grid=_grid(history),
+        matrices=[
+            {"matrix": matrix, "rows": _rows(matrix, history[-1])}
+            for matrix in matrices(history[-1].outcomes)
+        ],
         flakes=flakes(history),
         points=points,
         plot=plot(points),
@@ -89,6 +94,20 @@ def _grid(history: Sequence[Night]) -> list[dict[str, Any]]:
     return [
         {"name": name, "cells": [_cell(night, night.outcomes.get(name)) for night in history]}
         for name in sorted(names, key=order)
+    ]
+
+
+def _rows(matrix: Matrix, night: Night) -> list[tuple[str, list[Cell]]]:
+    """Each value of the field that goes down, with its cells."""
+    return [
+        (
+            row,
+            [
+                _cell(night, night.outcomes.get(matrix.cells.get((row, column), "")))
+                for column in matrix.columns
+            ],
+        )
+        for row in matrix.rows
     ]
 
 

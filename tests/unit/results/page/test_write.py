@@ -87,6 +87,13 @@ def test_thirty_nights_of_162_scenarios_are_small():
     assert len(text.encode()) < 5_000_000
 
 
+def test_a_matrix_is_a_table():
+    names = [f"m[hsa={hsa},layout={layout}]" for hsa in ("1M", "2M") for layout in ("ext4", "ext2")]
+    text = page([night(1, **{name: attempt() for name in names[:3]})], {})
+    assert "<caption" in text
+    assert "hsa" in checked(text)
+
+
 @pytest.mark.parametrize("ratios", [[], [None] * 5, [1.0], [None, 1.1]])
 def test_without_two_nights_there_is_no_plot(ratios):
     assert plot([Point(number, ratio, 9) for number, ratio in enumerate(ratios)]) is None
