@@ -88,8 +88,8 @@ class FirmwareFaults:
 
     @property
     def refuse_calls(self) -> bool:
-        """Whether any service call is refused."""
-        return bool(self._busy)
+        """Whether any service call is refused from now on."""
+        return any(self.played[str(fault)] < fault.count for fault in self._busy)
 
     def is_busy(self) -> bool:
         """Whether the service call that is about to be made is refused."""

@@ -241,6 +241,8 @@ class PlayedMachine:
             else:
                 self._phases.note("SCLP busy", command=command)
                 self._intercept.complete(at, cc=SERVC_BUSY)
+                if not self._calls.refuse_some:  # each stop takes time
+                    self._intercept.forget(Opcode.SERVC)
 
     def _on_diag308(self, at: AtInstruction) -> None:
         subcode = self._intercept.register(at.operands.second)

@@ -59,6 +59,12 @@ class Guest:
     def _wait_event(self, names, deadline) -> Event | None:
         return None if self.ended is None else Event(self.ended, REASON, 0.0)
 
+    def scheduling(self) -> None:
+        """Nothing is known of its process."""
+
+    def human_command(self, line: str, deadline: object) -> str:
+        return ""
+
 
 class FakeShell:
     """A shell without a system: it records commands, and fails on request."""

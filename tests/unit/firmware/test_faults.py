@@ -168,7 +168,8 @@ def test_a_busy_sclp_refuses_the_calls_after_a_request():
         assert machine.ask(page).status is SdiasStatus.ALL_STORED
     assert accepted == [True, True, False, False, True, True]
     assert list(machine.faults.played.values()) == [2]
-    assert machine.calls.refuse_some
+    assert not machine.calls.refuse_some, "not any more"
+    assert Machine("sclp-busy:request=3").calls.refuse_some
     assert not Machine().calls.refuse_some
 
 
