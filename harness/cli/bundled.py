@@ -23,6 +23,7 @@ def replay(path: Path, chosen: Chosen, output: Path | None) -> int:
     progress = progress_for(json=silent, verbose=chosen.consoles)
     store = Store(chosen.store, progress)
     bundled = Bundled.open(unpack(path, store, progress))
+    former = Verdict.from_json(bundled.verdict, path)
     verdict = engine.dump_snapshot(
         bundled.snapshot,
         bundled.plan,
@@ -35,7 +36,7 @@ def replay(path: Path, chosen: Chosen, output: Path | None) -> int:
         on_line=echo if chosen.consoles else None,
         machines=bundled.machines(),
     )
-    differences = Verdict.from_json(bundled.verdict, path).differences(verdict)
+    differences = former.differences(verdict)
     if chosen.json:
         document = {**verdict.to_json(), "directory": str(verdict.directory)}
         say_json({**document, "differs from the bundle": differences})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -29,14 +30,18 @@ class When(StrEnum):
     END = "end"
 
 
+# an absolute path, and nothing that a debugger would take for more
+_SOCKET = r"^/[A-Za-z0-9_./+-]{1,107}$"
+
+
 class _File(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     pid: int = Field(gt=0)
     system: str
     why: str
-    control: str
-    gdb: str
+    control: str = Field(pattern=_SOCKET)
+    gdb: str = Field(pattern=_SOCKET)
     kernel_offset: int = Field(ge=0, lt=1 << 64)
 
 
@@ -69,19 +74,20 @@ class Held:
                 hint="start it with --hold stall, fail, crash or end, and use another terminal",
             )
         held = cls(**as_model(_File, read_object(path), path).model_dump())
-        if not _lives(held.pid):
-            raise UsageError(
-                f"{evidence}: process {held.pid}, which kept the machine, has ended",
-                hint=f"remove {path}, and run it again with --hold",
-            )
+        for socket in (held.control, held.gdb):
+            if not _is_ours(Path(socket)):
+                raise UsageError(
+                    f"{evidence}: {socket} is no socket of yours: the process {held.pid}, which "
+                    "kept the machine, has ended, or is another user's",
+                    hint=f"if it has ended, remove {path}, and run it again with --hold",
+                )
         return held
 
 
-def _lives(pid: int) -> bool:
+def _is_ours(path: Path) -> bool:
+    """Whether it is a socket that this user has made: evidence may come from anybody."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        found = path.stat()
+    except OSError:
         return False
-    except PermissionError:
-        pass  # another user's
-    return True
+    return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid()

@@ -11,6 +11,7 @@ from harness.evidence.directory import RunDirectory
 from harness.evidence.names import DUMP, RAM, SUPERBLOCK, SYSTEM_IMAGE
 from harness.files import sparse
 from harness.files.atomic import replace_text
+from harness.files.json_file import read_object
 from harness.files.json_text import to_text
 
 _IN_CRASH, _IN_DUMP = (RAM, SYSTEM_IMAGE), (DUMP, SUPERBLOCK)
@@ -36,14 +37,17 @@ def slim(directory: Path) -> int:
     found = large_files(directory)
     if not found:
         return 0
-    noted = {
+    paths = RunDirectory(directory)
+    # of an earlier call that was killed
+    noted = read_object(paths.slimmed) if paths.slimmed.is_file() else {}
+    noted |= {
         str(path.relative_to(directory)): {
             "size": path.stat().st_size,
             "digest": sparse.digest(path),
         }
         for path in found
     }
-    replace_text(RunDirectory(directory).slimmed, to_text(noted) + "\n")
+    replace_text(paths.slimmed, to_text(noted) + "\n")
     freed = 0
     for path in found:
         status = path.stat()

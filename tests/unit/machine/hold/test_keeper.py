@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.deadline import Deadline
-from harness.errors import HostError, ProtocolError, QemuDied, UsageError
+from harness.errors import EvidenceError, HostError, ProtocolError, QemuDied, UsageError
 from harness.evidence.directory import RunDirectory
 from harness.evidence.held import Held, When
 from harness.machine.hold import keeper
@@ -51,6 +52,9 @@ class Machine:
 
     def human_command(self, line: str, deadline: Deadline) -> str:
         self.told.append(line)
+        if match := re.match(r"gdbserver unix:([^,]+),", line):  # QEMU makes the socket
+            self.stub = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.stub.bind(match[1])
         return f"done: {line}"
 
     def _execute(self, command: str, arguments: Any, *, deadline: Deadline) -> Any:
@@ -158,4 +162,11 @@ def test_without_a_kept_machine_there_is_nothing_to_ask(tmp_path):
 def test_what_a_killed_run_has_left_is_no_machine(tmp_path):
     Held(2**22 + 1, "dump system", "stalled", "/x", "/y").save(RunDirectory(tmp_path))
     with pytest.raises(UsageError, match="has ended"):
+        Held.load(tmp_path)
+
+
+@pytest.mark.parametrize("gdb", ["| sh -c 'touch /tmp/x'", "localhost:1", "/a b", "/x\n!sh", ""])
+def test_evidence_of_others_starts_no_command(tmp_path, gdb):
+    Held(1, "dump system", "stalled", "/x", gdb).save(RunDirectory(tmp_path))
+    with pytest.raises(EvidenceError, match=r"held\.json: gdb"):
         Held.load(tmp_path)

@@ -136,7 +136,7 @@ def test_a_disk_that_the_store_has_no_more_is_named(run, tmp_path):
 
 def test_a_vmlinux_that_has_changed_is_not_packed(run, options, tmp_path):
     (tmp_path / SECRET / "vmlinux").write_bytes(b"another")
-    with pytest.raises(EvidenceError, match="has changed since"):
+    with pytest.raises(EvidenceError, match="is not the vmlinux that the run recorded"):
         pack(run, tmp_path / "run.tar.zst", options["store"], NoProgress())
 
 
