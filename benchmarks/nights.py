@@ -59,10 +59,11 @@ def timed(what: str, question: Callable[[], Any]) -> Any:
     return answer
 
 
-def fill(database: Database, count: int, scenarios: int) -> None:
+def fill(database: Database, place: Path, count: int, scenarios: int) -> None:
     chance = random.Random(1)  # noqa: S311 - the same each time
     for night in range(1, count + 1):
-        recorder, _ = Recorder.begin(database, "night", Path("/e"))
+        names = [f"scenario-{number}[hsa_size=32M,smp=4]" for number in range(scenarios)]
+        recorder, _ = Recorder.begin(database, "night", place, names)
         runs = tuple(made_up(number, night, chance) for number in range(scenarios))
         for done in range(0, scenarios, 20):  # as they end
             part = Report(runs[: done + 20], 1.0)
@@ -79,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         where = asked.results or str(Path(scratch, "results.sqlite"))
         database = Database.open(where)
-        timed("record all", lambda: fill(database, asked.nights, asked.scenarios))
+        timed("record all", lambda: fill(database, Path(scratch), asked.nights, asked.scenarios))
         with database.session() as session:
             history = timed("read all nights", lambda: nights(session, "night"))
             last = timed("read the last 30", lambda: nights(session, "night", 30))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,6 +23,7 @@ from harness.errors import EvidenceError, HostError, UsageError
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60.0  # that one process waits for another one that writes
 _SQLITE = "sqlite"
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 
 class Database:
@@ -38,15 +41,16 @@ class Database:
         EvidenceError if it is no such database, or one of a later harness.
         """
         engine = _engine(where)
+        shown = engine.url.render_as_string(hide_password=True)
         try:
-            _migrate(engine)
+            migrate_to(engine.url, "head")
         except CommandError as error:
             raise EvidenceError(
-                f"{where}: the tables are of a version that this harness does not know: {error}",
+                f"{shown}: the tables are of a version that this harness does not know: {error}",
                 hint="use the harness that wrote it, or a later one",
             ) from error
         except SQLAlchemyError as error:
-            raise _unusable(where, error) from error
+            raise _unusable(shown, error) from error
         return cls(engine)
 
     @contextmanager
@@ -79,36 +83,44 @@ def _config() -> Config:
     return config
 
 
-def migrate_to(engine: Engine, version: str) -> None:
-    """Bring the tables to ``version``, such as ``head``."""
-    config = _config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, version)
+def migrate_to(url: URL, version: str) -> None:
+    """Bring the tables to ``version``, such as ``head``: all of it, or nothing.
 
-
-def _migrate(engine: Engine) -> None:
-    migrate_to(engine, "head")
+    Without foreign keys: SQLite alters a table by making it anew, and would delete what refers to
+    its rows.
+    """
+    config, engine = _config(), _connected(url, foreign_keys=False)
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, version)
+    finally:
+        engine.dispose()
 
 
 def _engine(where: str) -> Engine:
     try:
-        url = make_url(where) if "://" in where else None
-        if url is None:
-            path = Path(where)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            url = make_url("sqlite://").set(database=str(path.absolute()))
-        engine = create_engine(url, connect_args=_arguments(url.get_backend_name()))
+        if "://" in where:
+            return _connected(make_url(where))
+        path = Path(where)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _connected(make_url("sqlite://").set(database=str(path.absolute())))
     except OSError as error:
         raise HostError(f"{where}: {error.strerror}") from error
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        shown = _PASSWORD.sub(r"\1:***@", where)
         raise UsageError(
-            f"{where}: no database: {error}",
+            f"{shown}: no database: {type(error).__name__}",
             hint="name a file, or postgresql+psycopg://USER@HOST/NAME (pip install "
             "zfcpdump-harness[postgresql])",
         ) from error
+
+
+def _connected(url: URL, *, foreign_keys: bool = True) -> Engine:
+    engine = create_engine(url, connect_args=_arguments(url.get_backend_name()))
     if engine.dialect.name == _SQLITE:
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", partial(_prepare_sqlite, foreign_keys))
+        event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -116,10 +128,17 @@ def _arguments(backend: str) -> dict[str, Any]:
     return {"timeout": _BUSY_SECONDS} if backend == _SQLITE else {}
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
+def _prepare_sqlite(foreign_keys: bool, connection: Any, _: object) -> None:
     """WAL: readers do not wait for a writer, and kill -9 loses nothing that was committed."""
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
+    connection.isolation_level = None  # sqlite3 would end a transaction at each change of a table
+    keys = "ON" if foreign_keys else "OFF"
+    for pragma in ("journal_mode=WAL", f"foreign_keys={keys}", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Wait at the beginning for others that write: later SQLite would not wait but fail."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _unusable(where: str, error: SQLAlchemyError) -> HostError | EvidenceError:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.printable import printable
 from harness.results.form import Form
@@ -38,6 +38,10 @@ def _junit(night: Night, _: list[Change]) -> str:
             result = kind(_plain(outcome.bad.headline), _plain(outcome.bad.signature or "run"))
             result.text = _plain(outcome.bad.replay)
             case.result = [result]
+        suite.add_testcase(case)
+    for name in night.missing:
+        case = TestCase(_plain(name))
+        case.result = [Skipped("not run")]
         suite.add_testcase(case)
     whole = JUnitXml("zfcpdump")
     whole.add_testsuite(suite)
@@ -73,6 +77,18 @@ def _kcidb(night: Night, _: list[Change]) -> str:
                     "misc": {"signature": attempt.signature, "inputs": dict(attempt.inputs)},
                 }
             )
+    for name in night.missing:
+        build = f"{_ORIGIN}:unknown"
+        builds.setdefault(build, {"id": build, "checkout_id": checkout, "origin": _ORIGIN})
+        tests.append(
+            {
+                "id": f"{checkout}-{_plain(name)}-1",
+                "build_id": build,
+                "origin": _ORIGIN,
+                "path": f"zfcpdump.{_PATH.sub('_', name)}",
+                "status": "MISS",
+            }
+        )
     document = {
         "version": {"major": 5, "minor": 3},
         "checkouts": [{"id": checkout, "origin": _ORIGIN, "start_time": _time(night.started)}],
@@ -89,9 +105,11 @@ def _time(when: datetime) -> str:
 def _ktap(night: Night, changes: list[Change]) -> str:
     """Linux Documentation/dev-tools/ktap.rst, version 1."""
     known = {change.name: change.issue for change in changes if change.issue}
-    lines = ["KTAP version 1", f"1..{len(night.outcomes)}"]
+    lines = ["KTAP version 1", f"1..{len(night.outcomes) + len(night.missing)}"]
     for number, outcome in enumerate(night.outcomes.values(), 1):
         lines += _ktap_lines(number, outcome, known)
+    for number, name in enumerate(night.missing, 1 + len(night.outcomes)):
+        lines.append(f"not ok {number} {_word(name)} # TIMEOUT not run")
     return "\n".join(lines) + "\n"
 
 
@@ -102,7 +120,12 @@ def _ktap_lines(number: int, outcome: Outcome, known: Mapping[str, str]) -> Iter
     # KTAP has no error: what is not ok with a directive XFAIL is known
     directive = f" # XFAIL {_plain(known[outcome.name])}" if outcome.name in known else ""
     word = "ok" if outcome.passed else "not ok"
-    yield f"{word} {number} {_plain(outcome.name).replace('#', '%')}{directive}"
+    yield f"{word} {number} {_word(outcome.name)}{directive}"
+
+
+def _word(name: str) -> str:
+    """A name without the character that begins a directive."""
+    return _plain(name).replace("#", "%")
 
 
 def _summary(night: Night, changes: list[Change]) -> str:

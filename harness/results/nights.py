@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.report.verdict import Result
 from harness.results.tables import Batch, Issue, Run
 
-PASS = str(Result.PASS)
+PASS, FAIL = str(Result.PASS), str(Result.FAIL)
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,15 @@ class Outcome:
         return all(attempt.passed for attempt in self.attempts)
 
     @property
+    def failures(self) -> tuple[Attempt, ...]:
+        """The attempts that did not pass; a wrong dump before an error of the host."""
+        failed = (attempt for attempt in self.attempts if not attempt.passed)
+        return tuple(sorted(failed, key=lambda attempt: attempt.result != FAIL))
+
+    @property
     def bad(self) -> Attempt:
-        """The first attempt that did not pass; the first one if all did."""
-        return next((each for each in self.attempts if not each.passed), self.first)
+        """The attempt that says most of what is wrong; the first one if all passed."""
+        return next(iter(self.failures), self.first)
 
     @property
     def result(self) -> str:
@@ -72,7 +78,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Night:
-    """One batch of a series, with the outcome of each scenario by name."""
+    """One batch of a series, with the outcome of each scenario by name.
+
+    ``asked`` are the names of those that it was to run.
+    """
 
     series: str
     number: int
@@ -82,7 +91,13 @@ class Night:
     host: str
     evidence: str
     outcomes: Mapping[str, Outcome]
+    asked: tuple[str, ...] = ()
     pinned: bool = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What was to run and has no result: the night was interrupted, or still runs."""
+        return tuple(name for name in self.asked if name not in self.outcomes)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -202,7 +217,8 @@ def _change(
         (each.outcomes[name] for each in reversed(earlier) if _passed(each, name)), None
     )
     inputs = {} if last_pass is None else differing(last_pass.first.inputs, outcome.bad.inputs)
-    issue = known.get(outcome.bad.signature or "")
+    places = [known.get(attempt.signature or "") for attempt in outcome.failures]
+    issue = None if None in places else places[0]
     return Change(kind, name, outcome, _since(name, now, earlier), inputs, issue)
 
 
@@ -247,6 +263,7 @@ def _night(batch: Batch) -> Night:
         batch.host,
         batch.evidence,
         outcomes,
+        tuple(batch.asked),
         batch.pinned,
     )
 

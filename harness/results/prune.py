@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from harness.evidence.names import BATCH
 from harness.results.nights import Night
+
+FIRST_RUNS = "runs"  # the directory of a night's first runs, in its evidence
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,10 @@ def choose(
     youngest = {each.number for each in history[-nights:]} if nights else set()
     for each in history:
         place = Path(each.evidence)
-        if not place.is_dir():
+        if not place.is_dir() or not is_of_night(each):
             continue
         reasons = (
+            (each.ended is None, "not ended"),
             (each.number in youngest, f"one of the last {nights}"),
             (each.pinned, "pinned"),
             (
@@ -46,6 +51,18 @@ def choose(
         )
         why = next((reason for holds, reason in reasons if holds), None)
         yield Choice(each, why is None, why or "old", _size(place))
+
+
+def is_of_night(night: Night) -> bool:
+    """Whether the evidence is that of this night, on this host: nothing else is ever removed."""
+    place = Path(night.evidence)
+    return (
+        night.host == platform.node()
+        and place.name == f"{night.number:04}"
+        and place.parent.name == night.series
+        and (place / FIRST_RUNS / BATCH).is_file()
+        and not place.is_symlink()
+    )
 
 
 def _needed(history: Sequence[Night]) -> set[int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from harness import __version__
-from harness.errors import UsageError
+from harness.errors import HostError, UsageError
 from harness.report.runs import SKIPPED, Report, ReportedRun
 from harness.report.signature import signature_of
 from harness.report.verdict import Result, Verdict
@@ -48,36 +49,50 @@ class Recorder:
     _seen: set[tuple[int, str]] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, database: Database, series: str, directory: Path) -> tuple[Recorder, Path]:
-        """A new batch of ``series`` with the next number, and its evidence in ``directory``."""
+    def begin(
+        cls, database: Database, series: str, directory: Path, asked: Sequence[str]
+    ) -> tuple[Recorder, Path]:
+        """A new batch of ``series``, which is to run the scenarios ``asked``.
+
+        Its number is the next one of which neither the database nor ``directory`` knows; its
+        evidence goes to ``directory``/SERIES/NUMBER, which is made. Raises UsageError if a name
+        comes twice, HostError if the directory cannot be made.
+        """
+        _require_different(asked)
+        place = directory.absolute() / series
         with database.session() as session:
             last = session.scalar(select(func.max(Batch.number)).where(Batch.series == series))
-            number = (last or 0) + 1
-            evidence = directory.absolute() / series / f"{number:04}"
-            batch = Batch(
-                series=series,
-                number=number,
-                started=now(),
-                ended=None,
-                state=State.RUNNING,
-                host=platform.node(),
-                harness=__version__,
-                evidence=str(evidence),
-            )
-            session.add(batch)
-            session.flush()
-            return cls(database, batch.id), evidence
+            number = 1 + max(last or 0, _last_directory(place))
+            evidence = place / f"{number:04}"
+            try:
+                evidence.mkdir(parents=True)
+            except OSError as error:
+                raise HostError(f"{evidence}: {error.strerror}") from error
+            return cls(database, _new_batch(session, series, number, evidence, asked)), evidence
 
     @classmethod
     def unfinished(cls, database: Database, series: str) -> tuple[Recorder, Path] | None:
-        """The last batch of ``series`` if its process was killed, and its evidence."""
+        """The newest batch of ``series`` that no process has ended, and its evidence.
+
+        Only the holder of the series' lock may ask. Raises HostError if it is of another host,
+        where it may still run.
+        """
         with database.session() as session:
-            last = session.scalar(
-                select(Batch).where(Batch.series == series).order_by(Batch.number.desc()).limit(1)
+            found = session.scalar(
+                select(Batch)
+                .where(Batch.series == series, Batch.state == State.RUNNING)
+                .order_by(Batch.number.desc())
+                .limit(1)
             )
-            if last is None or last.state != State.RUNNING:
+            if found is None:
                 return None
-            return cls(database, last.id), Path(last.evidence)
+            if found.host != platform.node():
+                raise HostError(
+                    f"night {found.number} of {series} runs on {found.host}, or was killed there",
+                    hint=f"choose another --series, or: zharness night abandon {found.number} "
+                    f"--series {series}",
+                )
+            return cls(database, found.id), Path(found.evidence)
 
     @classmethod
     def of(cls, database: Database, series: str, number: int) -> Recorder:
@@ -90,6 +105,12 @@ class Recorder:
         """Of the batch in its series."""
         with self.database.session() as session:
             return session.get_one(Batch, self.batch_id).number
+
+    @property
+    def asked(self) -> list[str]:
+        """The names of the scenarios that it is to run."""
+        with self.database.session() as session:
+            return list(session.get_one(Batch, self.batch_id).asked)
 
     def record(self, report: Report, attempt: int = FIRST) -> None:
         """Add what has ended since.
@@ -119,11 +140,87 @@ class Recorder:
             batch = session.get_one(Batch, self.batch_id)
             batch.state, batch.ended = state, now()
 
+    def unsuccessful(self) -> list[str]:
+        """The scenarios whose first run is recorded, and was no PASS."""
+        with self.database.session() as session:
+            return list(
+                session.scalars(
+                    select(Run.name).where(
+                        Run.batch_id == self.batch_id,
+                        Run.attempt == FIRST,
+                        Run.result.in_((str(Result.FAIL), str(Result.ERROR))),
+                    )
+                )
+            )
+
+
+def record_whole(
+    database: Database, series: str, evidence: Path, report: Report, started: datetime, host: str
+) -> int:
+    """Record a batch that has ended, as a whole, as the next one of ``series``; its number."""
+    names = [run.name for run in report.runs]
+    _require_different(names)
+    with database.session() as session:
+        last = session.scalar(select(func.max(Batch.number)).where(Batch.series == series))
+        number = (last or 0) + 1
+        batch_id = _new_batch(session, series, number, evidence.absolute(), names)
+        batch = session.get_one(Batch, batch_id)
+        batch.started, batch.host = started, host
+        batch.state, batch.ended = State.ENDED, now()
+        for run in filter(_is_result, report.runs):
+            session.add(_row(session, batch_id, run, FIRST))
+        return number
+
+
+def abandon(database: Database, series: str, number: int) -> None:
+    """Say that a night was interrupted, because nobody will go on with it.
+
+    Raises UsageError if there is none with that number, or if it has ended.
+    """
+    with database.session() as session:
+        batch = _batch(session, series, number)
+        if batch.state != State.RUNNING:
+            raise UsageError(f"night {number} of {series} has ended: {batch.state}")
+        batch.state, batch.ended = State.INTERRUPTED, now()
+
 
 def pin(database: Database, series: str, number: int, *, pinned: bool) -> None:
     """Let a night stay, or not; raises UsageError if there is none with that number."""
     with database.session() as session:
         _batch(session, series, number).pinned = pinned
+
+
+def _require_different(names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"two scenarios have the name {twice[0]}, so their results could not be told apart",
+            hint="rename one of the files",
+        )
+
+
+def _last_directory(place: Path) -> int:
+    numbers = (path.name for path in place.iterdir()) if place.is_dir() else ()
+    return max((int(name) for name in numbers if name.isdecimal()), default=0)
+
+
+def _new_batch(
+    session: Session, series: str, number: int, evidence: Path, asked: Sequence[str]
+) -> int:
+    batch = Batch(
+        series=series,
+        number=number,
+        started=now(),
+        ended=None,
+        state=State.RUNNING,
+        host=platform.node(),
+        harness=__version__,
+        evidence=str(evidence),
+        asked=list(asked),
+    )
+    session.add(batch)
+    session.flush()
+    return batch.id
 
 
 def _batch(session: Session, series: str, number: int) -> Batch:

@@ -12,11 +12,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 class Base(DeclarativeBase):
     """Of all tables. Times are UTC, without a zone in the database."""
 
-    type_annotation_map = {dict[str, Any]: JSON, datetime: DateTime}  # noqa: RUF012
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON, datetime: DateTime}  # noqa: RUF012
 
 
 class Batch(Base):
-    """Many runs that belong together: one night of a series. ``number`` counts from 1."""
+    """Many runs that belong together: one night of a series. ``number`` counts from 1.
+
+    ``asked`` are the names of the scenarios that it was to run.
+    """
 
     __tablename__ = "batches"
     __table_args__ = (UniqueConstraint("series", "number"),)
@@ -30,6 +33,7 @@ class Batch(Base):
     host: Mapped[str] = mapped_column(String(255))
     harness: Mapped[str] = mapped_column(String(40))
     evidence: Mapped[str]
+    asked: Mapped[list[str]]
     pinned: Mapped[bool] = mapped_column(default=False)
     runs: Mapped[list[Run]] = relationship(back_populates="batch", cascade="all, delete-orphan")
 

@@ -18,7 +18,7 @@ from harness.host.signals import Interrupted
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
 from harness.run.batch.capacity import capacity, usable_cpus
-from harness.run.batch.directory import batch_directory
+from harness.run.batch.directory import batch_directory, require_same
 from harness.run.batch.items import items_of
 from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
@@ -129,6 +129,15 @@ def run_all(
         files.write(report)
         save(report)
     return report
+
+
+def require_same_request(scenarios: Sequence[Concrete], chosen: Chosen, evidence: Path) -> None:
+    """Raises UsageError if the batch in ``evidence`` was begun with another request.
+
+    A batch that was not begun yet can have any.
+    """
+    items = items_of(scenarios, chosen, repeat=1, evidence=evidence, room=capacity(usable_cpus()))
+    require_same(evidence, items)
 
 
 def run_many(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.batch.rerun import not_passed
-from harness.cli.batch.run import Chosen, run_all
+from harness.cli.batch.run import Chosen, require_same_request, run_all
 from harness.cli.say import tell
-from harness.errors import HostError, UsageError
+from harness.errors import EvidenceError, HostError, UsageError
 from harness.evidence.names import REPORT
 from harness.evidence.slim import slim
 from harness.host.signals import Interrupted
 from harness.report.runs import Report
 from harness.report.verdict import Result
+from harness.results.prune import FIRST_RUNS
 from harness.results.record import AGAIN, FIRST, Recorder, State
 from harness.run.batch.job import RunJob
 from harness.run.batch.local_run import on_this_host
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from harness.results.nights import Night
     from harness.scenario.load import Concrete
 
-FIRST_RUNS, REPEATED = "runs", "again"  # directories of a night
+REPEATED = "again"  # the beginning of the names of a night's other directories
 _SPARE = 1 << 30  # bytes that must stay free, besides twice the memory of the next run
 
 
@@ -43,71 +46,140 @@ def run_night(
 ) -> int:
     """Run ``scenarios`` as the next night of ``series``; returns its number.
 
-    A night whose process was killed goes on where it was, with the same number. What fails is
-    run ``repeat_failed`` times more: that is recorded beside, and does not make it good. The
-    evidence goes to ``directory``/SERIES/NUMBER.
+    A night whose process was killed goes on where it was, with the same number, if it had the same
+    scenarios and options. What fails is run ``repeat_failed`` times more: that is recorded beside,
+    and does not make it good. The evidence goes to ``directory``/SERIES/NUMBER.
 
-    Raises KeyboardInterrupt after all that had finished was recorded.
+    Raises KeyboardInterrupt after all that had finished was recorded; HostError if another process
+    runs a night of this series.
     """
-    recorder, evidence, goes_on = _begin(series, database, directory)
-    with _ended(recorder):
-        report = run_all(
-            scenarios,
-            chosen,
-            evidence / FIRST_RUNS,
-            jobs=jobs,
-            resume=goes_on and (evidence / FIRST_RUNS).is_dir(),
-            start=_checked(on_this_host()),
-            save=_saving(recorder, FIRST),
-        )
-        _finish(recorder, report, FIRST)
-        failed = {run.name for run in report.runs if run.is_bad and run.verdict is not None}
-        again = [concrete for concrete in scenarios if concrete.name in failed]
-        for attempt in range(AGAIN, AGAIN + repeat_failed if again else AGAIN):
-            tell(f"run again what did not pass: {len(again)}")
-            place = evidence / f"{REPEATED}-{attempt}"
-            report = run_all(
-                again,
-                chosen,
-                place,
-                jobs=jobs,
-                resume=place.is_dir(),
-                start=_checked(on_this_host()),
-                save=_saving(recorder, attempt),
-            )
-            _finish(recorder, report, attempt)
-    return recorder.number
+    with _only_one(directory / series):
+        night = _unfinished(series, database, scenarios, chosen, jobs)
+        if night is None:
+            names = [concrete.name for concrete in scenarios]
+            recorder, evidence = Recorder.begin(database, series, directory, names)
+            night = _Night(recorder, evidence, scenarios, chosen, jobs)
+        with _ended(night.recorder):
+            if not night.repeats:  # else the first runs are done
+                night.run_first()
+            night.repeat(repeat_failed)
+    return night.recorder.number
 
 
 def rerun_night(database: Database, night: Night, chosen: Chosen, *, jobs: int | None) -> None:
-    """Run once more what did not pass in ``night``; raises UsageError if all of it passed."""
+    """Run once more what did not pass in ``night``; raises UsageError if there is nothing."""
     from harness.scenario.select import select
 
     if not night.failed:
-        raise UsageError(f"night {night.number} of {night.series}: everything passed")
+        what = "everything that ran has passed" if night.missing else "everything passed"
+        raise UsageError(f"night {night.number} of {night.series}: {what}")
     evidence = Path(night.evidence)
     words = not_passed(evidence / FIRST_RUNS / REPORT)
-    attempt = 1 + max(len(outcome.attempts) for outcome in night.outcomes.values())
     recorder = Recorder.of(database, night.series, night.number)
-    report = run_all(
-        select(words, {}),
-        chosen,
-        evidence / f"{REPEATED}-{attempt}",
-        jobs=jobs,
-        start=_checked(on_this_host()),
-        save=_saving(recorder, attempt),
-    )
-    _finish(recorder, report, attempt)
+    with _only_one(evidence.parent):
+        again = _Night(recorder, evidence, select(words, {}), chosen, jobs)
+        recorded = max(len(outcome.attempts) for outcome in night.outcomes.values())
+        again.run_again(1 + max(recorded, FIRST, *again.repeats), again.scenarios)
 
 
-def _begin(series: str, database: Database, directory: Path) -> tuple[Recorder, Path, bool]:
-    """The recorder of the night, its evidence, and whether it goes on after a kill."""
-    unfinished = Recorder.unfinished(database, series)
-    if unfinished is None:
-        return *Recorder.begin(database, series, directory), False
-    recorder, evidence = unfinished
-    tell(f"night {recorder.number} of {series} was not ended: go on with it")
-    return recorder, evidence, True
+@dataclass(frozen=True)
+class _Night:
+    """One night under way."""
+
+    recorder: Recorder
+    evidence: Path
+    scenarios: Sequence[Concrete]
+    chosen: Chosen
+    jobs: int | None
+
+    @property
+    def repeats(self) -> list[int]:
+        """The attempts that have a directory already."""
+        names = (path.name for path in self.evidence.glob(f"{REPEATED}-*"))
+        numbers = (name.removeprefix(f"{REPEATED}-") for name in names)
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
+    def run_first(self) -> None:
+        """Run all scenarios; what a killed process has finished stays."""
+        self._run(FIRST, self.scenarios, self.evidence / FIRST_RUNS)
+
+    def repeat(self, times: int) -> None:
+        """Run what did not pass at first so many ``times`` more."""
+        failed = set(self.recorder.unsuccessful())
+        again = [concrete for concrete in self.scenarios if concrete.name in failed]
+        for attempt in range(AGAIN, AGAIN + times if again else AGAIN):
+            tell(f"run again what did not pass: {len(again)}")
+            self.run_again(attempt, again)
+
+    def run_again(self, attempt: int, scenarios: Sequence[Concrete]) -> None:
+        self._run(attempt, scenarios, self.evidence / f"{REPEATED}-{attempt}")
+
+    def _run(self, attempt: int, scenarios: Sequence[Concrete], place: Path) -> None:
+        report = run_all(
+            scenarios,
+            self.chosen,
+            place,
+            jobs=self.jobs,
+            resume=place.is_dir(),
+            start=_checked(on_this_host()),
+            save=_saving(self.recorder, attempt),
+        )
+        _finish(self.recorder, report, attempt)
+
+
+def _unfinished(
+    series: str,
+    database: Database,
+    scenarios: Sequence[Concrete],
+    chosen: Chosen,
+    jobs: int | None,
+) -> _Night | None:
+    """The night that was killed, if it can go on; one with another request is ended."""
+    found = Recorder.unfinished(database, series)
+    if found is None:
+        return None
+    recorder, evidence = found
+    night = _Night(recorder, evidence, scenarios, chosen, jobs)
+    if (why := _why_another(night)) is None:
+        tell(f"night {recorder.number} of {series} was not ended: go on with it")
+        return night
+    tell(f"night {recorder.number} of {series} was not ended, and {why}: begin another one")
+    recorder.end(State.INTERRUPTED)
+    return None
+
+
+def _why_another(night: _Night) -> str | None:
+    """Why a night cannot go on with this request; None if it can."""
+    if not night.evidence.is_dir():
+        return "its evidence is not there any more"
+    if night.recorder.asked != [concrete.name for concrete in night.scenarios]:
+        return "it had other scenarios"
+    place = (night.evidence / FIRST_RUNS).absolute()
+    try:
+        require_same_request(night.scenarios, night.chosen, place)
+    except (UsageError, EvidenceError):
+        return "it had other scenarios or options"
+    return None
+
+
+@contextmanager
+def _only_one(place: Path) -> Iterator[None]:
+    """Hold the lock of the series whose evidence is in ``place``; HostError if another has it."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise HostError(
+                    f"{place}: another process runs a night of this series",
+                    hint="wait for it, or choose another --series",
+                ) from None
+            yield
+    except OSError as error:
+        if error.filename is None or not str(error.filename).startswith(str(place)):
+            raise
+        raise HostError(f"{error.filename}: {error.strerror}") from error
 
 
 @contextmanager

@@ -21,8 +21,11 @@ def lines(night: Night, changes: Sequence[Change]) -> Iterator[str]:
         f"{night.series}, night {night.number} ({night.state}), begun {begun}: "
         f"{len(night.outcomes)} scenarios, {len(night.failed)} did not pass"
     )
+    if night.missing:
+        yield f"not run, so nothing is known of them: {', '.join(night.missing)}"
     for change in changes:
-        yield from _change(change)
+        if change.name not in night.missing:
+            yield from _change(change)
 
 
 def _change(change: Change) -> Iterator[str]:
@@ -63,6 +66,7 @@ def to_json(night: Night, changes: Sequence[Change]) -> dict[str, Any]:
         "started": night.started.isoformat(timespec="seconds") + "Z",
         "scenarios": len(night.outcomes),
         "failed": [outcome.name for outcome in night.failed],
+        "missing": list(night.missing),
         "changes": [
             {
                 "kind": change.kind.value,
@@ -79,15 +83,18 @@ def to_json(night: Night, changes: Sequence[Change]) -> dict[str, Any]:
 
 
 def exit_code(night: Night, changes: Sequence[Change]) -> ExitCode:
-    """PASS if all passed, KNOWN if every failure is known; else that of the worst failure."""
+    """PASS if all were run and passed, KNOWN if every failure is known; else that of the worst.
+
+    ERROR also if something was not run.
+    """
     failures = [change for change in changes if change.kind in _FAILURES]
     unknown = [change for change in failures if change.issue is None]
-    if not night.failed:
-        return ExitCode.PASS
-    if not unknown:
-        return ExitCode.KNOWN
     results = {change.outcome.result for change in unknown if change.outcome}
-    return ExitCode.FAIL if str(Result.FAIL) in results else ExitCode.ERROR
+    if str(Result.FAIL) in results:
+        return ExitCode.FAIL
+    if unknown or night.missing or not night.outcomes:
+        return ExitCode.ERROR
+    return ExitCode.KNOWN if failures else ExitCode.PASS
 
 
 def flake_rows(found: Sequence[Flake]) -> list[tuple[str, str, str, str]]:

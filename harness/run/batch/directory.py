@@ -59,6 +59,12 @@ def batch_directory(
         raise HostError(f"cannot write to {error.filename}: {error.strerror}") from error
 
 
+def require_same(root: Path, items: Sequence[Item]) -> None:
+    """Raises UsageError if the batch in ``root`` has another plan; it need not be there."""
+    if (root / BATCH).exists():
+        _require_same(read_object(root / BATCH), _asked(items), root / BATCH)
+
+
 def _asked(items: Sequence[Item]) -> dict[str, Any]:
     """The plans of the runs, each plan once: with --repeat many runs have the same plan."""
     plans: dict[str, int] = {}

@@ -58,10 +58,10 @@ def server() -> Iterator[str]:
 def told(where: str, tmp_path: Path) -> tuple[Any, ...]:
     """What is told after three nights, one of which was killed."""
     database = Database.open(where)
-    first, _ = Recorder.begin(database, "night", tmp_path)
+    first, _ = Recorder.begin(database, "night", tmp_path, list("abc"))
     first.record(report(run("a"), run("b"), run("c", "FAIL")))
     first.end(State.ENDED)
-    killed, _ = Recorder.begin(database, "night", tmp_path)
+    killed, _ = Recorder.begin(database, "night", tmp_path, list("abc"))
     killed.record(report(run("a")))
     database.close()
     database = Database.open(where)

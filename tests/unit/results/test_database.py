@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.results.database import Database, migrate_to, newest
+from harness.results.nights import night
 from harness.results.record import Recorder
 from harness.results.tables import Base
 from tests.support.runs.nights import report, run
@@ -32,21 +32,31 @@ def test_the_migrations_make_the_tables_that_the_code_has(tmp_path):
 def test_results_of_every_earlier_version_are_kept(tmp_path, version):
     path = tmp_path / "results.sqlite"
     engine = create_engine(f"sqlite:///{path}")
-    migrate_to(engine, version)
+    migrate_to(engine.url, version)
+    pinned = version != "1"
     with engine.begin() as connection:
         connection.execute(
             text(
-                "INSERT INTO batches (series, number, started, state, host, harness, evidence"
-                f"{', pinned' if version != '1' else ''}) VALUES ('night', 1, :at, 'ended', 'h',"
-                f" '0.1', '/e'{', 0' if version != '1' else ''})"
+                "INSERT INTO batches (series, number, started, state, host, harness, evidence,"
+                f" asked{', pinned' if pinned else ''}) VALUES ('night', 1, :at, 'ended', 'h',"
+                f" '0.1', '/e', '[]'{', 0' if pinned else ''})"
             ),
-            {"at": str(datetime(2026, 11, 1))},
+            {"at": "2026-11-01 00:00:00.000000"},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO runs (batch_id, name, file, attempt, result, headline, ended, seconds,"
+                " replay) VALUES (1, 'a', 'a.toml', 1, 'PASS', '', :at, 1.5, 'again')"
+            ),
+            {"at": "2026-11-01 00:00:00.000000"},
         )
     engine.dispose()
     database = Database.open(str(path))
-    recorder, _ = Recorder.begin(database, "night", tmp_path)
+    recorder, _ = Recorder.begin(database, "night", tmp_path, [])
     assert recorder.number == 2
     assert "issues" in inspect(database.engine).get_table_names()
+    with database.session() as session:
+        assert night(session, "night", 1).outcomes["a"].passed
 
 
 def test_one_of_a_later_harness_is_refused(tmp_path):
@@ -76,15 +86,21 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         Database.open(str(tmp_path / "file" / "results.sqlite"))
 
 
-@pytest.mark.parametrize("url", ["nonsense://x/y", "postgresql+nosuch://x/y", "://"])
+@pytest.mark.parametrize(
+    "url", ["nonsense://x/y", "postgresql+nosuch://x/y", "://", "sqlite://h:port/x"]
+)
 def test_a_url_that_makes_no_sense(url):
     with pytest.raises(UsageError, match="no database"):
         Database.open(url)
 
 
-def test_a_server_that_is_not_there():
-    with pytest.raises((HostError, UsageError)):
-        Database.open("postgresql+psycopg://nobody:secret@127.0.0.1:1/none")
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://nobody:secret@127.0.0.1:1/none", "x://u:secret@h:y/"]
+)
+def test_a_password_is_never_shown(url):
+    with pytest.raises((HostError, UsageError)) as caught:
+        Database.open(url)
+    assert "secret" not in str(caught.value)
 
 
 KILLED = """
@@ -94,7 +110,7 @@ from harness.results.database import Database
 from harness.results.record import Recorder
 from tests.support.runs.nights import report, run
 database = Database.open(sys.argv[1])
-recorder, _ = Recorder.begin(database, "night", Path("/e"))
+recorder, _ = Recorder.begin(database, "night", Path(sys.argv[1]).parent, ["a", "b"])
 recorder.record(report(run("a")))
 with database.session() as session:
     recorder.record(report(run("a"), run("b", "FAIL")))
@@ -117,8 +133,8 @@ def test_a_kill_loses_nothing_that_was_recorded(tmp_path):
 def test_two_processes_can_record_at_once(tmp_path):
     path = tmp_path / "results.sqlite"
     first, second = Database.open(str(path)), Database.open(str(path))
-    one, _ = Recorder.begin(first, "night", tmp_path)
-    two, _ = Recorder.begin(second, "other", tmp_path)
+    one, _ = Recorder.begin(first, "night", tmp_path, ["a"])
+    two, _ = Recorder.begin(second, "other", tmp_path, ["a"])
     one.record(report(run("a")))
     two.record(report(run("a")))
     assert (one.number, two.number) == (1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -46,3 +47,11 @@ def test_kernel_ci_knows_which_code_was_wrong(result, status):
     document = json.loads(export(now, [], Form.KCIDB))
     assert document["tests"][0]["status"] == status
     assert document["builds"][0]["id"].endswith("ab" * 8)
+
+
+def test_what_was_not_run_is_no_pass_in_any_form():
+    now = replace(night(1, a=attempt()), asked=("a", "b"))
+    assert "<skipped" in export(now, [], Form.JUNIT)
+    assert "not ok 2 b # TIMEOUT not run" in export(now, [], Form.KTAP)
+    document = json.loads(export(now, [], Form.KCIDB))
+    assert [test["status"] for test in document["tests"]] == ["PASS", "MISS"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -80,11 +81,28 @@ def test_a_failure_that_passes_when_it_is_run_again_has_failed():
         ({"a": attempt("ERROR"), "b": BAD}, {}, ExitCode.FAIL),
         ({"a": attempt("ERROR"), "b": BAD}, {"1:FAIL": "url"}, ExitCode.ERROR),
         ({"a": OK, "b": BAD}, {"1:FAIL": "url"}, ExitCode.KNOWN),
+        ({}, {}, ExitCode.ERROR),
+        ({"a": (attempt("ERROR"), BAD)}, {"1:ERROR": "url"}, ExitCode.FAIL),
+        ({"a": (BAD, attempt("FAIL", signature="2"))}, {"1:FAIL": "url"}, ExitCode.FAIL),
     ],
 )
 def test_the_exit_code(outcomes, known, code):
     now = night(2, **outcomes)
     assert exit_code(now, changes([night(1, a=OK, b=OK), now], known)) is code
+
+
+def test_what_was_not_run_is_never_good():
+    now = replace(night(2, a=OK), asked=("a", "b"))
+    found = changes([night(1, a=OK, b=OK), now], {})
+    assert now.missing == ("b",)
+    assert exit_code(now, found) is ExitCode.ERROR
+    assert "not run, so nothing is known of them: b" in list(lines(now, found))
+    assert to_json(now, found)["missing"] == ["b"]
+
+
+def test_a_wrong_dump_is_not_hidden_by_an_error_before():
+    now = night(2, a=(attempt("ERROR"), attempt("FAIL")))
+    assert now.outcomes["a"].result == "FAIL"
 
 
 @pytest.fixture
@@ -93,7 +111,7 @@ def database(tmp_path: Path) -> Database:
 
 
 def test_a_failure_is_known_until_a_day(database, tmp_path):
-    recorder, _ = Recorder.begin(database, "night", tmp_path)
+    recorder, _ = Recorder.begin(database, "night", tmp_path, [])
     recorder.record(report(run("a", "FAIL")))
     recorder.end(State.ENDED)
     with database.session() as session:
@@ -119,7 +137,7 @@ def test_nights_by_their_number(database, tmp_path):
         nights(session, "night")
     assert caught.value.hint == "known series: none"
     for _ in range(3):
-        Recorder.begin(database, "night", tmp_path)[0].end(State.ENDED)
+        Recorder.begin(database, "night", tmp_path, [])[0].end(State.ENDED)
     with database.session() as session:
         assert [one(session, "night", number).number for number in (0, -1, 2)] == [3, 2, 2]
         assert [each.number for each in nights(session, "night", 2)] == [2, 3]

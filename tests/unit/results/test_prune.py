@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,10 +22,11 @@ def history(tmp_path: Path) -> list[Night]:
     for number in range(1, 11):
         bad = 3 <= number <= 6
         each = night(number, a=attempt("FAIL" if bad else "PASS"), b=attempt())
-        place = tmp_path / str(number)
-        place.mkdir()
+        place = tmp_path / "night" / f"{number:04}"
+        (place / "runs").mkdir(parents=True)
+        (place / "runs/batch.json").touch()
         (place / "file").write_bytes(b"x" * 9000)
-        made.append(replace(each, evidence=str(place), pinned=number == 2))
+        made.append(replace(each, evidence=str(place), pinned=number == 2, host=platform.node()))
     return made
 
 
@@ -45,3 +47,17 @@ def test_what_goes_is_gone(history):
     left = {each.number for each in history if Path(each.evidence).exists()}
     assert left == {2, 3, 6}
     assert [each.night.number for each in choose(history, NOW, nights=0, days=None)] == [2, 3, 6]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"host": "elsewhere"}, {"series": "other"}, {"number": 77}, {"evidence": "/"}],
+)
+def test_only_a_nights_own_evidence_is_ever_removed(history, changed):
+    one = replace(history[0], **changed)
+    assert list(choose([one], NOW, nights=0, days=None)) == []
+
+
+def test_a_night_that_has_not_ended_stays(history):
+    (choice,) = choose([replace(history[0], ended=None)], NOW, nights=0, days=None)
+    assert (choice.goes, choice.why) == (False, "not ended")

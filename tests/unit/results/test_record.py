@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from harness.errors import HostError, UsageError
 from harness.report.runs import ReportedRun
 from harness.results.database import Database
 from harness.results.nights import night, nights
-from harness.results.record import AGAIN, Recorder, State, flat
+from harness.results.record import AGAIN, Recorder, State, abandon, flat
 from harness.results.tables import Inputs, Run, Signature
 from tests.support.runs.nights import report, run
 
@@ -22,7 +23,7 @@ def database(tmp_path: Path) -> Database:
 
 @pytest.fixture
 def recorder(database: Database, tmp_path: Path) -> Recorder:
-    made, evidence = Recorder.begin(database, "night", tmp_path)
+    made, evidence = Recorder.begin(database, "night", tmp_path, list("abcd"))
     assert evidence == tmp_path / "night" / "0001"
     return made
 
@@ -80,3 +81,28 @@ def test_a_night_that_was_killed_goes_on(database, recorder, tmp_path):
 def test_paths_of_the_host_are_no_inputs():
     told = {"dump kernel": {"sha256": "ab", "vmlinux": {"path": "/x/y"}}, "zipl": None, "QEMU": 7}
     assert flat(told) == {"dump kernel.sha256": "ab", "QEMU": "7"}
+
+
+def test_a_number_is_never_taken_twice(database, tmp_path):
+    (tmp_path / "night/0007").mkdir(parents=True)
+    recorder, evidence = Recorder.begin(database, "night", tmp_path, [])
+    assert (recorder.number, evidence.name) == (8, "0008")
+    other = Database.open(str(tmp_path / "other.sqlite"))
+    assert Recorder.begin(other, "night", tmp_path, [])[0].number == 9
+
+
+def test_two_scenarios_of_one_name_are_refused(database, tmp_path):
+    with pytest.raises(UsageError, match="two scenarios have the name a"):
+        Recorder.begin(database, "night", tmp_path, ["a", "b", "a"])
+    assert not (tmp_path / "night").exists()
+
+
+def test_a_night_of_another_host_is_left_alone(database, recorder, monkeypatch):
+    monkeypatch.setattr("harness.results.record.platform.node", lambda: "elsewhere")
+    with pytest.raises(HostError, match="night 1 of night runs on") as caught:
+        Recorder.unfinished(database, "night")
+    assert "abandon 1" in (caught.value.hint or "")
+    abandon(database, "night", 1)
+    assert Recorder.unfinished(database, "night") is None
+    with pytest.raises(UsageError, match="has ended"):
+        abandon(database, "night", 1)

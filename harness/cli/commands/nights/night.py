@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,16 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 app = typer.Typer(
     help="Run a series of scenarios every night, and tell what changed.", no_args_is_help=True
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def _series_name(text: str) -> str:
+    """It is the name of a directory, too."""
+    if not _NAME.fullmatch(text):
+        raise typer.BadParameter(f"'{text}' is no name: letters, digits, '.', '_' and '-'")
+    return text
+
+
 Results = Annotated[
     str | None,
     typer.Option(
@@ -33,7 +44,10 @@ Results = Annotated[
         show_default=False,
     ),
 ]
-Series = Annotated[str, typer.Option("--series", help="Name of the series.")]
+Series = Annotated[
+    str,
+    typer.Option("--series", help="Name of the series.", callback=_series_name),
+]
 Number = Annotated[
     int | None, typer.Argument(help="Number of a night; by default the last one.", min=1)
 ]
@@ -269,6 +283,19 @@ def prune(
     for each in choices:
         if each.goes and not dry_run:
             remove(each)
+
+
+@app.command("abandon", epilog=examples("zharness night abandon 7"))
+def abandon(
+    number: Annotated[int, typer.Argument(help="Number of a night.", min=1)],
+    series: Series = "night",
+    results: Results = None,
+) -> None:
+    """Say that nobody will go on with a night that was killed: the next one is another night."""
+    from harness.results.record import abandon as abandon_in
+
+    with _opened(results) as database:
+        abandon_in(database, series, number)
 
 
 @app.command("pin", epilog=examples("zharness night pin 7", "zharness night pin 7 --undo"))

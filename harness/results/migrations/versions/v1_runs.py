@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("host", sa.String(255), nullable=False),
         sa.Column("harness", sa.String(40), nullable=False),
         sa.Column("evidence", sa.String, nullable=False),
+        sa.Column("asked", sa.JSON, nullable=False),
         sa.UniqueConstraint("series", "number"),
     )
     op.create_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import sys
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from harness.cli.app import app
 from harness.cli.batch.run import run_all
 from harness.cli.nights import night_run
-from harness.errors import HostError, UsageError
+from harness.errors import EvidenceError, HostError, UsageError
 from harness.report.runs import Report
 from harness.results.database import Database
 from harness.results.nights import nights
@@ -104,6 +106,67 @@ def test_a_night_that_was_killed_goes_on(zharness, here, monkeypatch, capsys):
     assert history(here) == [{"passing": ["PASS"], "failing": ["FAIL", "FAIL"]}]
 
 
+def killed_in_the_repetition(monkeypatch: pytest.MonkeyPatch, zharness: Zharness) -> None:
+    real = night_run._finish
+
+    def killed(recorder: Recorder, report: Report, attempt: int) -> None:
+        if attempt > 1:
+            raise MemoryError
+        real(recorder, report, attempt)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(night_run, "_finish", killed)
+        with pytest.raises(MemoryError):
+            zharness("night", "run", "passing.toml", "failing.toml", "erring.toml")
+
+
+def test_a_kill_in_the_repetition_changes_no_first_result(zharness, here, monkeypatch):
+    killed_in_the_repetition(monkeypatch, zharness)
+    assert zharness("night", "run", "passing.toml", "failing.toml", "erring.toml") == 1
+    assert history(here) == [
+        {"passing": ["PASS"], "failing": ["FAIL"] * 2, "erring": ["ERROR"] * 2}
+    ]
+
+
+def test_another_request_begins_another_night(zharness, here, monkeypatch, capsys):
+    killed_in_the_repetition(monkeypatch, zharness)
+    assert zharness("night", "run", "passing.toml") == 0
+    assert "begin another one" in capsys.readouterr().err
+    assert [sorted(night) for night in history(here)] == [
+        ["erring", "failing", "passing"],
+        ["passing"],
+    ]
+
+
+def test_a_rerun_after_a_kill_takes_another_place(zharness, here, monkeypatch):
+    killed_in_the_repetition(monkeypatch, zharness)
+    assert zharness("night", "abandon", 1) == 0
+    assert zharness("night", "rerun") == 1
+    assert (here / "n/night/0001/again-3").is_dir()
+
+
+def test_with_another_database_nothing_old_is_taken_for_new(zharness, here):
+    assert zharness("night", "run", "passing.toml") == 0
+    (here / "results.sqlite").unlink()
+    assert zharness("night", "run", "passing.toml") == 0
+    assert sorted(path.name for path in (here / "n/night").glob("0*")) == ["0001", "0002"]
+
+
+def test_one_process_at_a_time_runs_a_series(zharness, here):
+    (here / "n/night").mkdir(parents=True)
+    with (here / "n/night/lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(HostError, match="another process runs a night"):
+            zharness("night", "run", "passing.toml")
+        assert zharness("night", "run", "passing.toml", "--series", "other") == 0
+
+
+@pytest.mark.parametrize("name", ["../x", "/abs", "a/b", "", ".hidden", "x" * 101])
+def test_a_series_is_a_plain_name(zharness, name):
+    with pytest.raises(typer.BadParameter):
+        zharness("night", "run", "passing.toml", "--series", name)
+
+
 def test_an_interrupt_ends_a_night_with_what_it_has(zharness, here, monkeypatch):
     def interrupted(*given: Any, **options: Any) -> Report:
         return replace(run_all(*given, **options), interrupted=signal.SIGTERM)
@@ -159,6 +222,24 @@ def test_a_batch_that_was_run_without_a_database_is_imported(zharness, here, cap
     assert zharness("night", "import", moved, "--series", "old") == 0
     assert "night 1 of old: 2 runs" in capsys.readouterr().out
     assert zharness("night", "diff", "--series", "old") == 1
+    assert zharness("night", "prune", "--series", "old", "--nights", 0) == 0
+    assert moved.is_dir(), "it is no night's own"
+    (moved / "passing/verdict.json").unlink()
+    with pytest.raises(EvidenceError, match="passing was PASS"):
+        zharness("night", "import", moved)
+
+
+def test_an_import_drops_no_failure(zharness, here):
+    runs = [
+        {"name": "never started", "verdict": "ERROR", "error": "no room", "file": "a.toml"},
+        {"name": "not valid", "verdict": "USAGE", "error": "no such field", "file": "b.toml"},
+        {"name": "not run", "verdict": "SKIPPED", "error": "interrupted", "file": "c.toml"},
+    ]
+    (here / "batch").mkdir()
+    (here / "batch/report.json").write_text(json.dumps({"runs": runs, "seconds": 1}))
+    assert zharness("night", "import", here / "batch") == 0
+    assert history(here) == [{"never started": ["ERROR"], "not valid": ["USAGE"]}]
+    assert zharness("night", "diff") == 3
 
 
 def test_what_failed_is_run_once_more_later(zharness, here, capsys):
@@ -192,9 +273,9 @@ def test_a_pinned_night_stays(zharness, here, capsys):
         zharness("night", "run", "passing.toml")
     assert zharness("night", "pin", 1) == 0
     assert zharness("night", "prune", "--nights", 1, "--dry-run") == 0
-    assert len(list((here / "n/night").iterdir())) == 3
+    assert len(list((here / "n/night").glob("0*"))) == 3
     assert zharness("night", "prune", "--nights", 1) == 0
-    assert sorted(path.name for path in (here / "n/night").iterdir()) == ["0001", "0003"]
+    assert sorted(path.name for path in (here / "n/night").glob("0*")) == ["0001", "0003"]
     with pytest.raises(UsageError, match="has no night 9"):
         zharness("night", "pin", 9)
 
