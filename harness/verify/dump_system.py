@@ -20,6 +20,7 @@ from harness.verify.semantic.tasks import describe
 
 WITH_VMLINUX = "--dump-config CONFIG_DEBUG_INFO_DWARF5=y"  # of zharness run
 _LOG_LINES = 10
+_TOLD = ("cpus", "log")  # of the parts that are read
 
 
 def why_not_readable(evidence: Evidence) -> str | None:
@@ -62,4 +63,5 @@ def describe_end(evidence: Evidence) -> Iterator[str]:
 def _lines(facts: KernelFacts) -> Iterator[str]:
     yield from map(describe, facts.cpus or ())
     yield from (f"log: {line}" for line in (facts.log or ())[-_LOG_LINES:])
-    yield from (f"{part}: {why}" for part, why in {**facts.faults, **facts.unknown}.items())
+    unread = {**facts.faults, **facts.unknown}
+    yield from (f"{part}: {unread[part]}" for part in _TOLD if part in unread)

@@ -20,6 +20,7 @@ NOTE = b"OSRELEASE=6.12\nBUILD-ID=" + ID.hex().encode() + b"\n"
 FACTS = KernelFacts(
     cpus=(Cpu(0, 0x2000, Task(1, 7, "init"), 1, 0, ("panic", "die")),),
     log=tuple(f"line {number}" for number in range(99)),
+    faults={"log": "no memory"},
     unknown={"slabs": "no type"},
 )
 
@@ -40,7 +41,7 @@ def test_the_verdict_tells_where_it_was(evidence, monkeypatch):
     lines = list(describe_end(evidence))
     assert lines[0].endswith("CPU 0, init (pid 7, task 0x1): panic < die")
     assert [line.rpartition(": ")[2] for line in lines[1:-1]] == list(FACTS.log or ())[-10:]
-    assert lines[-1].endswith("slabs: no type")
+    assert lines[-1].endswith("log: no memory")
     assert set(lines) <= set(outcome.check(evidence).notes)
 
 

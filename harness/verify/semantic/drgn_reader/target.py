@@ -60,8 +60,11 @@ def _custom(dump: Dump) -> Program:
 
 
 def name_modules(program: Program) -> None:
-    """Give names to functions of modules: their symbols are in the dump, not in vmlinux."""
-    if _MODULES not in program.registered_symbol_finders():
+    """Give names to functions of modules: their symbols are in the dump, not in vmlinux.
+
+    A kernel without CONFIG_MODULES has none.
+    """
+    if "modules" in program and _MODULES not in program.registered_symbol_finders():
         program.register_symbol_finder(_MODULES, load_module_kallsyms(program), enable_index=0)
 
 
