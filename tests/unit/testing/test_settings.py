@@ -200,7 +200,7 @@ class TestCrashedSystem:
         """A booted one in which nothing is real but the facade."""
 
         class FakeBooter:
-            def __init__(self, binary, phases, on_line) -> None:
+            def __init__(self, binary, phases, on_line, keeper) -> None:
                 pass
 
             @contextmanager
