@@ -14,7 +14,7 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.overrides import Overrides, overriding
 from harness.cli.say import say, say_json, say_lines
-from harness.host.paths import default_nights, default_results
+from harness.host.paths import data_dir, default_nights, default_results
 from harness.results.form import Form
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
@@ -95,7 +95,7 @@ def run_(
     from harness.run.options import RunOptions
     from harness.scenario.select import select
 
-    found = select(scenarios or ["scenarios/*"], overrides)
+    found = select(scenarios or [str(data_dir() / "scenarios" / "*.toml")], overrides)
     chosen = Chosen(
         overrides, options.store_path(store), RunOptions(), time_factor=time_factor, json=json
     )

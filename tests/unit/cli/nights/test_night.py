@@ -68,6 +68,20 @@ def test_a_good_night(zharness, here, capsys):
     assert history(here) == [{"passing": ["PASS"]}]
 
 
+def test_by_default_all_scenarios_of_the_harness_run_wherever_it_is_called(zharness, monkeypatch):
+    asked: list[str] = []
+
+    def run_night(series: str, scenarios: Any, *_: object, **__: object) -> int:
+        asked.extend(concrete.name for concrete in scenarios)
+        raise HostError("enough")
+
+    monkeypatch.setattr(night_run, "run_night", run_night)
+    with pytest.raises(HostError, match="enough"):
+        zharness("night", "run")
+    assert len(asked) > 40
+    assert {"panic", "quick"} <= set(asked)
+
+
 def test_what_fails_is_run_again_and_both_results_are_kept(zharness, here, capsys):
     assert zharness("night", "run", "passing.toml", "failing.toml", "--again", 2) == 1
     out = capsys.readouterr().out
