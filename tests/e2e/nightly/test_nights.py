@@ -17,7 +17,7 @@ from tests.support.command_line.zharness import RUN_SECONDS, Zharness, command
 
 pytestmark = pytest.mark.e2e
 
-SCENARIOS = ("quick", "operator", "too-small", "luns")
+SCENARIOS = ("quick", "limited", "too-small", "luns")  # none is a matrix
 BUG = ("--dump-patch", "todpreg-eight-bytes")
 SECONDS = 3000
 WIDTHS = (400, 900, 1400)
