@@ -48,6 +48,15 @@ def looks_whole(dump: Sequence[CheckResult]) -> bool:
     return all(result.passed for result in dump if result.check in _OF_THE_WHOLE)
 
 
+def content_is_right(dump: Sequence[CheckResult]) -> bool:
+    """Whether what a reader finds in the dump is right: all but the superblock's own fields.
+
+    Power that is cut between the dump's first page and its superblock leaves such a dump.
+    """
+    others = (*_OF_THE_SYSTEM, superblock.CHECK, VERDICT)
+    return all(result.passed for result in dump if result.check not in others)
+
+
 def _missed(evidence: Evidence) -> Iterator[Finding]:
     """Findings about faults that never happened: then the dump is wrong for another reason."""
     played = evidence.outcome.get("faults")

@@ -15,8 +15,10 @@ def test_they_are_even_and_around_the_flushes():
 
 
 def test_zgetdump_must_not_take_a_torn_dump_for_a_whole_one():
-    assert taken_for_whole(Said(1, "zgetdump: Dump cannot be processed (is not complete)")) is None
-    assert "takes it for a whole dump" in (taken_for_whole(Said(0, "General dump info")) or "")
+    refused, taken = Said(1, "zgetdump: No valid dump found"), Said(0, "General dump info")
+    assert taken_for_whole(refused, right=False) is None
+    assert "takes it for a whole dump" in (taken_for_whole(taken, right=False) or "")
+    assert taken_for_whole(taken, right=True) is None, "only the superblock is missing"
 
 
 def test_with_few_writes_there_are_more_seeds():
