@@ -16,6 +16,13 @@ from harness.files.json_file import as_model, read_object
 from harness.files.plain_file import is_there
 
 
+class System(StrEnum):
+    """Who was on a machine that is kept."""
+
+    CRASHED = "crashed system"
+    DUMP = "dump system"
+
+
 class When(StrEnum):
     """At which moment of a run a machine is kept.
 
@@ -38,7 +45,7 @@ class _File(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     pid: int = Field(gt=0)
-    system: str
+    system: System = Field(strict=False)
     why: str
     control: str = Field(pattern=_SOCKET)
     gdb: str = Field(pattern=_SOCKET)
@@ -55,7 +62,7 @@ class Held:
     """
 
     pid: int
-    system: str
+    system: System
     why: str
     control: str
     gdb: str

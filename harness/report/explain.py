@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.errors import EvidenceError
 from harness.evidence.directory import RunDirectory
 from harness.evidence.names import CONSOLE
 from harness.files.json_file import read_object
@@ -126,6 +127,15 @@ def explain(
         tuple(wrong[1:]),
         tuple(_about(first, console)),
     )
+
+
+def ended_in_order(directory: Path) -> bool:
+    """Whether the dump system of the run in ``directory`` came to an end of its own."""
+    path = RunDirectory(directory).outcome
+    try:
+        return is_there(path) and read_object(path).get("outcome") in _RELEASES
+    except EvidenceError:
+        return False
 
 
 def first_finding(verdict: Verdict, *, ended: bool = True) -> Finding | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.report.explain import first_finding
+from harness.report.explain import ended_in_order, first_finding
 from harness.report.verdict import Result, Verdict
 from harness.verify.findings import Finding
 from harness.verify.kinds import DifferingPages, PageOfDump, RegisterOfDump
@@ -18,14 +18,10 @@ from harness.verify.kinds import DifferingPages, PageOfDump, RegisterOfDump
 VERSION = 1
 _LENGTH = 160  # characters of a message that count
 _PATH = re.compile(r"(?:/[\w.+@=,~-]+){2,}/?")
-_QUOTED_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b|\b0x[0-9a-f]+\b")
+_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b|\b0x[0-9a-f]+\b")
 _TIME = re.compile(r"\[ *\d+\.\d+\]")
 _SPACE = re.compile(r"\s+")
 _FEW = 16  # pages
-# a dump system that ended so did not come to its own end (harness/evidence/outcome.py)
-_ENDED_BADLY = re.compile(
-    r"^outcome: .* did not finish: (panicked|stalled|out-of-time|stopped|reset)"
-)
 
 
 def signature_of(verdict: Verdict) -> str | None:
@@ -35,8 +31,7 @@ def signature_of(verdict: Verdict) -> str | None:
         return _signed([*parts, _plain((verdict.error or "").partition("\n")[0])])
     if verdict.result is not Result.FAIL:
         return None
-    ended = not any(_ENDED_BADLY.search(str(finding)) for finding in verdict.findings)
-    first = first_finding(verdict, ended=ended)
+    first = first_finding(verdict, ended=ended_in_order(verdict.directory))
     if first is None:  # what was expected did not happen
         expectations = verdict.findings
         if not expectations:
@@ -83,5 +78,5 @@ def _plain(message: str) -> str:
     """The message without times, paths and numbers."""
     text = _TIME.sub("[T]", message)
     text = _PATH.sub("PATH", text)
-    text = _QUOTED_NUMBER.sub("N", text)
+    text = _NUMBER.sub("N", text)
     return _SPACE.sub(" ", text)[:_LENGTH].strip()

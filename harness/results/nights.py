@@ -114,6 +114,15 @@ class Kind(StrEnum):
     GONE = "not run"
     ADDED = "not run before"
 
+    @property
+    def is_failure(self) -> bool:
+        return self in (Kind.NEW, Kind.ANOTHER, Kind.STILL)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it was told before."""
+        return self is Kind.STILL
+
 
 @dataclass(frozen=True)
 class Change:

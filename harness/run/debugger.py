@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import EvidenceError, HostError
 from harness.evidence.directory import RunDirectory
-from harness.evidence.held import Held
+from harness.evidence.held import Held, System
 from harness.files.json_file import as_model, read_object
 from harness.files.plain_file import is_file
 from harness.host.tools import how_to_get
@@ -28,7 +28,7 @@ def command_of(evidence: Path, held: Held, arguments: Sequence[str]) -> list[str
     """
     path = RunDirectory(evidence).run
     run = as_model(RunFile, read_object(path), path)
-    of_dump = held.system == "dump system"
+    of_dump = held.system is System.DUMP
     kernel = run.inputs.dump_kernel if of_dump else run.inputs.crashed_kernel
     command = [_debugger(), "-ex", ARCHITECTURE]
     if (vmlinux := _vmlinux(kernel)) is not None:

@@ -7,11 +7,10 @@ from typing import Any
 
 from harness.errors import ExitCode
 from harness.report.verdict import Result
-from harness.results.nights import Change, Kind, Night
+from harness.results.nights import Change, Night
 from harness.results.statistics import Flake, Point
 
 _SHOWN_INPUTS = 12
-_FAILURES = (Kind.NEW, Kind.ANOTHER, Kind.STILL)
 
 
 def lines(night: Night, changes: Sequence[Change]) -> Iterator[str]:
@@ -30,16 +29,16 @@ def lines(night: Night, changes: Sequence[Change]) -> Iterator[str]:
 
 def _change(change: Change) -> Iterator[str]:
     where = f", known: {change.issue}" if change.issue else ""
-    since = f" since night {change.since}" if change.kind is Kind.STILL else ""
+    since = f" since night {change.since}" if change.kind.is_old else ""
     flaky = ", and passed when it was run again" if _passed_again(change) else ""
     yield f"{change.kind}{since}: {change.name}{flaky}{where}"
-    if change.kind not in _FAILURES or change.outcome is None:
+    if not change.kind.is_failure or change.outcome is None:
         return
     bad = change.outcome.bad
     yield f"  {bad.result}: {bad.headline}"
     yield f"  signature: {bad.signature or 'none'}"
     shown = list(change.inputs.items())
-    if shown and change.kind is not Kind.STILL:
+    if shown and not change.kind.is_old:
         yield "  inputs that are not as when it last passed:"
         for name, (before, now) in shown[:_SHOWN_INPUTS]:
             yield f"    {name}: {before or 'none'} -> {now or 'none'}"
@@ -87,7 +86,7 @@ def exit_code(night: Night, changes: Sequence[Change]) -> ExitCode:
 
     ERROR also if something was not run.
     """
-    failures = [change for change in changes if change.kind in _FAILURES]
+    failures = [change for change in changes if change.kind.is_failure]
     unknown = [change for change in failures if change.issue is None]
     results = {change.outcome.result for change in unknown if change.outcome}
     if str(Result.FAIL) in results:

@@ -10,7 +10,7 @@ from harness import clock
 from harness.deadline import Deadline
 from harness.dump_tools.tool import DumpTool, End
 from harness.errors import HostError
-from harness.evidence.held import When
+from harness.evidence.held import System, When
 from harness.evidence.names import DUMP_SYSTEM
 from harness.evidence.outcome import DumpOutcome, Outcome
 from harness.evidence.snapshot import Snapshot
@@ -218,7 +218,7 @@ class Dumper:
         }
         if wanted[self.keeper.when]:
             self.phases.note("kept for a person", outcome=outcome)
-            self.keeper.keep(Kept(qemu, ram, "dump system", ended.value, session.firmware))
+            self.keeper.keep(Kept(qemu, ram, System.DUMP, ended.value, session.firmware))
             self.phases.note("released")
 
 

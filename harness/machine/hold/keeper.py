@@ -20,7 +20,7 @@ from harness.deadline import Deadline
 from harness.dump.linux.vmcoreinfo_note import note_in
 from harness.errors import HarnessError, HostError, QemuDied
 from harness.evidence.directory import RunDirectory
-from harness.evidence.held import Held, When
+from harness.evidence.held import Held, System, When
 from harness.progress import Progress
 from harness.qemu.process import Qemu
 from harness.qemu.ram import GuestRam
@@ -51,7 +51,7 @@ class Kept:
 
     qemu: Qemu
     ram: GuestRam
-    system: str
+    system: System
     why: str
     firmware: Callable[[], Mapping[str, Any]]
 

@@ -12,7 +12,7 @@ from harness import clock
 from harness.deadline import Deadline
 from harness.dump.formats.elf.reader import ElfDump
 from harness.errors import ProtocolError
-from harness.evidence.held import When
+from harness.evidence.held import System, When
 from harness.evidence.names import RAM
 from harness.evidence.snapshot import Snapshot
 from harness.host.paths import data_dir
@@ -153,7 +153,7 @@ def _keep(booter: Booter, system: RunningSystem, trigger: Trigger) -> None:
         system.session.stop_playing(Deadline(STAND_STILL_SECONDS))
     booter.phases.note("kept for a person")
     why = f"{trigger.name}, {trigger.stopped.value}"
-    booter.keeper.keep(Kept(system.qemu, system.ram, "crashed system", why, _no_firmware))
+    booter.keeper.keep(Kept(system.qemu, system.ram, System.CRASHED, why, _no_firmware))
     booter.phases.note("released")
 
 

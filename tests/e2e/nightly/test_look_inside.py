@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,6 @@ def shown() -> list[list[str]]:
     return [shlex.split(line)[1:] for line in re.findall(r"(?m)^ {4}(zharness .*)$", section)]
 
 
-@pytest.mark.skipif(shutil.which("gdb-multiarch") is None, reason="needs gdb-multiarch")
 def test_a_bug_of_the_museum_is_followed_to_its_line(
     zharness: Zharness, images: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

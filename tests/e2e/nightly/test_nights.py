@@ -54,8 +54,8 @@ def test_a_bug_of_the_museum_comes_and_goes(zharness: Zharness, images: object, 
 
 def _look(report: Path, tmp_path: Path) -> None:
     """A real browser shows it at three widths."""
-    if (browser := shutil.which("chromium")) is None:
-        return
+    browser = shutil.which("chromium")
+    assert browser is not None, "install chromium"
     for width in WIDTHS:
         picture = tmp_path / f"{width}.png"
         options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")

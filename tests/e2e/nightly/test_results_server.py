@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kcidb_io  # type: ignore[import-untyped]
 import pytest
-
-pytest.importorskip("psycopg")
 
 from harness.results import known
 from harness.results.database import Database
@@ -39,8 +38,7 @@ def as_user(*command: object) -> None:
 @pytest.fixture
 def server() -> Iterator[str]:
     """The URL of an empty database in a server of our own, without a network."""
-    if not PROGRAMS:
-        pytest.skip("needs PostgreSQL")
+    assert PROGRAMS, "install postgresql"
     place = Path(tempfile.mkdtemp(prefix="zharness-postgresql-"))
     if os.geteuid() == 0:
         shutil.chown(place, OTHER_USER)
@@ -92,8 +90,7 @@ def test_a_server_answers_as_a_file_does(server, tmp_path):
 
 
 def test_kernel_cis_own_library_accepts_a_night():
-    schema = pytest.importorskip("kcidb_io").schema
     bad = Attempt("FAIL", 1.5, "line\x00\x1b", "1:x", None, "again", {"QEMU": "7.2"})
     document = json.loads(export(night(1, **{"a[b=1]": bad, "c": attempt()}), [], Form.KCIDB))
     assert len(document["tests"]) == 2
-    schema.LATEST.validate(document)
+    kcidb_io.schema.LATEST.validate(document)

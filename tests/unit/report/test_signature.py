@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,22 @@ def test_how_many_pages_differ_counts_by_class(one, other, same):
 def test_an_echo_is_no_cause():
     echo = Finding("superblock", K.NO_DUMP, "there is no dump")
     assert signature_of(failed(echo, said("it failed"))) == signature_of(failed(said("it failed")))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "first"), [("failed", "hsa-not-released"), ("stalled", "not-finished")]
+)
+def test_how_the_dump_system_ended_decides_what_came_first(tmp_path, outcome, first):
+    """One that hangs cannot release the HSA."""
+    (tmp_path / "dump").mkdir()
+    (tmp_path / "dump/outcome.json").write_text(f'{{"outcome": "{outcome}"}}')
+    verdict = failed(
+        said("it did not finish", K.NOT_FINISHED, "outcome"),
+        said("the HSA was not released", K.HSA_NOT_RELEASED, "outcome"),
+    )
+    found = signature_of(replace(verdict, directory=tmp_path))
+    assert found is not None
+    assert found.startswith(f"1:outcome:{first}:")
 
 
 def test_what_went_well_has_none():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.errors import EvidenceError, HostError
-from harness.evidence.held import Held
+from harness.evidence.held import Held, System
 from harness.run.debugger import command_of
 
 PLAN = {"scenario": {"expect": {}, "dump": {}}}
@@ -43,7 +43,7 @@ def install(path: Path, script: str) -> str:
     return str(path)
 
 
-def held(system: str = "dump system") -> Held:
+def held(system: System = System.DUMP) -> Held:
     return Held(os.getpid(), system, "stalled", "/run/control", "/run/gdb", 0x40000)
 
 
@@ -76,4 +76,4 @@ def test_without_one_the_message_says_how_to_get_it(evidence, programs, script):
 def test_a_vmlinux_that_has_gone_is_named(evidence, programs):
     install(programs / "gdb-multiarch", "")
     with pytest.raises(EvidenceError, match=r"not there any more: .*gone"):
-        command_of(evidence, held("crashed system"), [])
+        command_of(evidence, held(System.CRASHED), [])

@@ -16,7 +16,7 @@ import pytest
 from harness.deadline import Deadline
 from harness.errors import EvidenceError, HostError, ProtocolError, QemuDied, UsageError
 from harness.evidence.directory import RunDirectory
-from harness.evidence.held import Held, When
+from harness.evidence.held import Held, System, When
 from harness.machine.hold import keeper
 from harness.machine.hold.client import ask
 from harness.machine.hold.keeper import Keeper, Kept
@@ -44,7 +44,7 @@ class Machine:
         self.monitor = SimpleNamespace(execute=self._execute)
 
     def kept(self) -> Kept:
-        return Kept(self, self.ram, "dump system", "stalled", lambda: {"HSA": {"released": False}})
+        return Kept(self, self.ram, System.DUMP, "stalled", lambda: {"HSA": {"released": False}})
 
     def check(self) -> None:
         if self.died is not None:
@@ -102,7 +102,7 @@ def held(machine: Machine, tmp_path: Path, monkeypatch) -> Iterator[Callable[[],
 
 def test_a_person_asks_and_lets_the_machine_go(held, machine):
     found = held()
-    assert (found.system, found.why, found.kernel_offset) == ("dump system", "stalled", OFFSET)
+    assert (found.system, found.why, found.kernel_offset) == (System.DUMP, "stalled", OFFSET)
     assert machine.told == [f"gdbserver unix:{found.gdb},server=on,wait=off"]
     assert ask(found, ["firmware"]) == {"HSA": {"released": False}}
     assert ask(found, ["status"])["cpus"] == ["query-cpus-fast", None]
@@ -160,13 +160,13 @@ def test_without_a_kept_machine_there_is_nothing_to_ask(tmp_path):
 
 
 def test_what_a_killed_run_has_left_is_no_machine(tmp_path):
-    Held(2**22 + 1, "dump system", "stalled", "/x", "/y").save(RunDirectory(tmp_path))
+    Held(2**22 + 1, System.DUMP, "stalled", "/x", "/y").save(RunDirectory(tmp_path))
     with pytest.raises(UsageError, match="has ended"):
         Held.load(tmp_path)
 
 
 @pytest.mark.parametrize("gdb", ["| sh -c 'touch /tmp/x'", "localhost:1", "/a b", "/x\n!sh", ""])
 def test_evidence_of_others_starts_no_command(tmp_path, gdb):
-    Held(1, "dump system", "stalled", "/x", gdb).save(RunDirectory(tmp_path))
+    Held(1, System.DUMP, "stalled", "/x", gdb).save(RunDirectory(tmp_path))
     with pytest.raises(EvidenceError, match=r"held\.json: gdb"):
         Held.load(tmp_path)

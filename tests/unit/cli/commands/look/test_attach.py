@@ -14,7 +14,7 @@ import pytest
 
 from harness.cli.app import app
 from harness.evidence.directory import RunDirectory
-from harness.evidence.held import Held
+from harness.evidence.held import Held, System
 
 ANSWERS = {
     "console": {"said": "zfcpdump: \x1b[31mred"},
@@ -48,7 +48,7 @@ def asked(tmp_path: Path) -> Iterator[list[list[str]]]:
     thread = threading.Thread(target=serve)
     thread.start()
     control = str(tmp_path / "control")
-    Held(os.getpid(), "dump system", "stalled", control, control).save(RunDirectory(tmp_path))
+    Held(os.getpid(), System.DUMP, "stalled", control, control).save(RunDirectory(tmp_path))
     yield requests
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.connect(control)
