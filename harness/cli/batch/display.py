@@ -55,6 +55,10 @@ class Tally:
         if run.verdict is not None:
             self._seconds += run.seconds
 
+    def lost(self, number: int) -> None:
+        del self.running[number]
+        self._waiting += 1
+
     def seconds_left(self, now: float) -> float | None:
         """Estimated from the mean of the runs that have finished; None if there are none."""
         done = sum(self._results[result] for result in Result)
@@ -93,6 +97,14 @@ class QuietDisplay:
     def ended(self, number: int, run: ReportedRun) -> None:
         self._tally.ended(number, run)
 
+    def lost(self, number: int, host: str, why: str) -> None:
+        name = self._tally.running[number].name
+        self._tally.lost(number)
+        self._tell_lost(f"{name}: {host} is lost ({why}); it waits for another host")
+
+    def _tell_lost(self, line: str) -> None:
+        tell(line)
+
     def tick(self) -> None:
         pass
 
@@ -113,6 +125,9 @@ class LineDisplay(QuietDisplay):
         super().ended(number, run)
         if ran:
             self._say(one_line(run))
+
+    def _tell_lost(self, line: str) -> None:
+        self._say(line)
 
     def tick(self) -> None:
         now = self._clock()
@@ -138,6 +153,9 @@ class LiveDisplay(QuietDisplay):
         super().ended(number, run)
         if ran:
             self._live.console.print(plain(one_line(run)), no_wrap=True, overflow="ellipsis")
+
+    def _tell_lost(self, line: str) -> None:
+        self._live.console.print(plain(line), no_wrap=True, overflow="ellipsis")
 
     def tick(self) -> None:
         self._live.update(self.picture(), refresh=True)

@@ -17,12 +17,13 @@ from harness.host.paths import default_store
 from harness.host.signals import Interrupted
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
-from harness.run.batch.capacity import capacity, usable_cpus
+from harness.run.batch.capacity import capacity, largest, usable_cpus
 from harness.run.batch.directory import batch_directory, require_same
 from harness.run.batch.items import items_of
 from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
-from harness.run.batch.running import StartRun
+from harness.run.batch.running import HERE, StartRun
+from harness.run.batch.schedule import Tokens
 from harness.run.options import RunOptions
 from harness.run.plan import rooted_source
 from harness.scenario.assignment import assignment
@@ -92,21 +93,21 @@ def run_all(
     junit: Path | None = None,
     resume: bool = False,
     start: StartRun | None = None,
+    rooms: Mapping[str, Tokens] | None = None,
     save: Callable[[Report], None] = lambda report: None,
 ) -> Report:
     """Run all scenarios, and show the progress. The evidence goes to the directory ``evidence``.
 
-    ``start`` starts a run, by default in a process here. ``save`` gets the report as far as it is,
+    ``start`` starts a run on one of the hosts in ``rooms``, by default in a process here. ``save`` gets the report as far as it is,
     soon after a run has ended, and at the end. Raises UsageError and HostError if the batch cannot
     be run at all.
     """
     from harness.cli.batch.display import display_for
     from harness.cli.batch.report_files import ReportFiles
 
-    slots = jobs or usable_cpus()
-    room = capacity(slots)
-    items = items_of(scenarios, chosen, repeat=repeat, evidence=evidence, room=room)
-    slots = min(slots, len(items))
+    rooms = rooms or {HERE: capacity(jobs or usable_cpus())}
+    items = items_of(scenarios, chosen, repeat=repeat, evidence=evidence, room=largest(rooms))
+    slots = min(sum(room.cpus for room in rooms.values()), len(items))
     with batch_directory(evidence, items, resume=resume) as kept:
         files = ReportFiles(evidence, junit)
 
@@ -119,7 +120,7 @@ def run_all(
         with display_for(len(items), slots, json=chosen.json, verbose=chosen.consoles) as display:
             report = run_batch(
                 items,
-                room,
+                rooms,
                 display,
                 start or on_this_host(),
                 fail_fast=fail_fast,

@@ -225,7 +225,7 @@ def slim_passed(report: Report) -> None:
 def _checked(start: StartRun) -> StartRun:
     """Start no run on a host that has no room for it: that run is an ERROR."""
 
-    def begin(job: RunJob) -> Running:
+    def begin(job: RunJob, host: str) -> Running:
         place = job.output.parent
         free, needed = shutil.disk_usage(place).free, 2 * job.plan.scenario.crashed.memory + _SPARE
         if free < needed:
@@ -233,6 +233,6 @@ def _checked(start: StartRun) -> StartRun:
                 f"{place}: {free >> 20} MB are free, and the run may need {needed >> 20} MB",
                 hint="free some space, or choose another --directory; zharness night prune",
             )
-        return start(job)
+        return start(job, host)
 
     return begin

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HostError
+from harness.run.batch.running import HERE
 from harness.run.batch.schedule import Job, Schedule, Tokens
 from harness.scenario.crashed import Crashed
 
@@ -41,10 +43,16 @@ def tokens(memory: int, smp: int, workload: str | None, room: Tokens) -> Tokens:
     return Tokens(memory + OVERHEAD, 1 if workload is None else min(smp, room.cpus))
 
 
+def largest(rooms: Mapping[str, Tokens]) -> Tokens:
+    """What the largest host of ``rooms`` can take."""
+    return max(rooms.values(), key=lambda room: (room.cpus, room.memory))
+
+
 def require_room(name: str, crashed: Crashed) -> None:
     """Raises HostError, with the numbers, unless a run of this system fits; ``name`` is the run's.
 
     For a single run; many runs are scheduled.
     """
     room = capacity(usable_cpus())
-    Schedule([Job(name, tokens(crashed.memory, crashed.smp, crashed.workload, room))], room)
+    need = tokens(crashed.memory, crashed.smp, crashed.workload, room)
+    Schedule([Job(name, need)], {HERE: room})

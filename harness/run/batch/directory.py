@@ -129,10 +129,11 @@ def _kept(items: Sequence[Item]) -> Iterator[tuple[int, Verdict]]:
                 yield number, verdict
                 continue
         if directory.root.exists():
-            directory.root.rename(_former(directory.root))
+            directory.root.rename(former(directory.root))
 
 
-def _former(root: Path) -> Path:
+def former(root: Path) -> Path:
+    """Where an earlier try of the run in ``root`` is kept."""
     names = (root.with_name(f"{root.name}~{number}") for number in count(1))
     return next(name for name in names if not name.exists())
 

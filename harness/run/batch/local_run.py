@@ -17,7 +17,7 @@ from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
 from harness.run.batch.job import RunJob
 from harness.run.batch.messages import AtTask, Concluded, ConsoleLine, Entered, Refused
-from harness.run.batch.running import StartRun
+from harness.run.batch.running import HERE, StartRun
 from harness.run.batch.worker_process import WorkerProcess, worker_command
 from harness.run.phases import AFTER_CRASH, most_seconds
 
@@ -29,7 +29,7 @@ def on_this_host(command: Sequence[str] | None = None, limit: float | None = Non
     may take.
     """
 
-    def start(job: RunJob) -> LocalRun:
+    def start(job: RunJob, _host: str = HERE) -> LocalRun:
         most = most_seconds(job.plan.scenario.crashed.memory, job.plan.time_factor)
         return LocalRun(job, command or worker_command(), most if limit is None else limit)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import selectors
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
@@ -16,14 +19,16 @@ from harness.errors import HostError, UsageError
 from harness.evidence.directory import RunDirectory
 from harness.report.runs import Report, ReportedRun
 from harness.report.verdict import Verdict
+from harness.run.batch.directory import former
 from harness.run.batch.interrupts import Interrupts
 from harness.run.batch.items import Item
 from harness.run.batch.messages import AtTask, ConsoleLine
-from harness.run.batch.running import Running, StartRun
+from harness.run.batch.running import Lost, Running, StartRun
 from harness.run.batch.schedule import Job, Schedule, Tokens
 
 TICK_SECONDS = 0.5  # how often the display is brought up to date
 GRACE_SECONDS = 4.0  # for runs to clean up after an interrupt; then they are killed
+MOST_LOST = 2  # hosts that may die with one run: it may be the reason
 
 AFTER_FAILURE = "not run: another run failed before"
 NOT_STARTED = "not run: interrupted before"
@@ -42,13 +47,16 @@ class Watcher(Protocol):
     def ended(self, number: int, run: ReportedRun) -> None:
         """Also called for items that never started."""
 
+    def lost(self, number: int, host: str, why: str) -> None:
+        """It has ended without a result, because of its host; it may run elsewhere."""
+
     def tick(self) -> None:
         """Called about every ``TICK_SECONDS``."""
 
 
 def run_batch(
     items: Sequence[Item],
-    room: Tokens,
+    rooms: Mapping[str, Tokens],
     watcher: Watcher,
     start: StartRun,
     *,
@@ -57,20 +65,23 @@ def run_batch(
     kept: Mapping[int, Verdict] = MappingProxyType({}),
     save: Callable[[Report], bool] = lambda report: True,
 ) -> Report:
-    """Run all items within ``room``; with ``fail_fast`` start none after the first that fails.
+    """Run all items within ``rooms``; with ``fail_fast`` start none after the first that fails.
 
-    ``start`` starts a run, ``grace`` is the seconds it has to clean up after an interrupt. An
-    interrupt ends the batch; the report says so, and holds what had finished. Trouble with one run
-    is that run's ERROR. Runs that are ``kept``, by their number in ``items``, have their verdict
-    from before.
+    ``rooms`` is what each host can take. ``start`` starts a run, ``grace`` is the seconds it has to
+    clean up after an interrupt. An interrupt ends the batch; the report says so, and holds what had
+    finished. Trouble with one run is that run's ERROR. Runs that are ``kept``, by their number in
+    ``items``, have their verdict from before.
 
     ``save`` is given the report as far as it is, when a run has ended; if it returns False, again
     soon.
 
+    A run that is lost with its host runs again on another one. It is an ERROR if no other host
+    has room for it, or if ``MOST_LOST`` hosts died at it.
+
     Call it from the main thread. Raises HostError if one of the items can never run.
     """
     schedule = Schedule(
-        [Job(item.name, item.tokens, item.crash) for item in items], room, done=kept
+        [Job(item.name, item.tokens, item.crash) for item in items], rooms, done=kept
     )
     with _Batch(items, schedule, watcher, start, fail_fast, grace, save) as batch:
         batch.keep(kept)
@@ -94,6 +105,8 @@ class _Batch(Closing):
         self._items, self._schedule, self._watcher = items, schedule, watcher
         self._start_run, self._fail_fast, self._grace = start, fail_fast, grace
         self._running: dict[int, Running] = {}
+        self._hosts: dict[int, str] = {}  # of each run that has started, the last one
+        self._died: Counter[int] = Counter()  # hosts that died at a run
         self._runs: dict[int, ReportedRun] = {}
         self._ending: Deadline | None = None  # set by an interrupt
         with ExitStack() as stack:
@@ -116,8 +129,8 @@ class _Batch(Closing):
 
     def run(self) -> Report:
         while True:
-            for number in self._schedule.start():
-                self._begin(number)
+            for number, host in self._schedule.start().items():
+                self._begin(number, host)
             if not self._running and not self._schedule.waiting:
                 break
             self._serve()
@@ -132,11 +145,12 @@ class _Batch(Closing):
         seconds = time.monotonic() - self._start
         return Report(runs, seconds, interrupted=self._interrupts.requests.first)
 
-    def _begin(self, number: int) -> None:
+    def _begin(self, number: int, host: str) -> None:
         item = self._items[number]
         self._watcher.started(number, item)
+        self._hosts[number] = host
         try:
-            running = self._start_run(item.job)
+            running = self._start_run(item.job, host)
         except HostError as error:
             self._conclude(number, 0.0, Verdict.trouble(error, None, directory=item.job.output))
             return
@@ -191,7 +205,30 @@ class _Batch(Closing):
         del self._running[number]
         with closing(running):
             came = running.conclude()
-        self._conclude(number, time.monotonic() - running.started, came)
+        seconds = time.monotonic() - running.started
+        if isinstance(came, Lost):
+            self._lose(number, seconds, came)
+        else:
+            self._conclude(number, seconds, came)
+
+    def _lose(self, number: int, seconds: float, lost: Lost) -> None:
+        """Let the run go elsewhere, and leave its host alone from now on."""
+        host, output = self._hosts[number], self._items[number].job.output
+        why = f"{host} is lost: {lost.why.message}"
+        trouble = Verdict.trouble(HostError(why, hint=lost.why.hint), None, directory=output)
+        self._schedule.retire(host)
+        self._died[number] += lost.died
+        if self._ending is not None or self._died[number] >= MOST_LOST:
+            self._conclude(number, seconds, trouble)
+        else:
+            with suppress(OSError):  # a full disk must not take the batch along
+                _keep_try(output, trouble)
+            self._watcher.lost(number, host, lost.why.message)
+            self._schedule.again(number)
+        for stranded in self._schedule.stranded():
+            self._report(
+                stranded, 0.0, replace(trouble, directory=self._items[stranded].job.output)
+            )
 
     def _conclude(self, number: int, seconds: float, came: Verdict | UsageError) -> None:
         self._schedule.finished(number)
@@ -235,3 +272,10 @@ class _Batch(Closing):
     def _forget(self, fd: int) -> None:
         if fd in self._selector.get_map():
             self._selector.unregister(fd)
+
+
+def _keep_try(output: Path, verdict: Verdict) -> None:
+    """Leave a verdict of a try of the run in ``output`` that is not its last one."""
+    directory = RunDirectory(former(output))
+    directory.root.mkdir(parents=True)
+    directory.write_json(directory.verdict, verdict.to_json())

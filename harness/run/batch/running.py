@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.report.verdict import Verdict
 from harness.run.batch.job import RunJob
 from harness.run.batch.messages import AtTask, ConsoleLine
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A run ended without a result because of its host, which takes no more runs.
+
+    ``died``: it was at work, so it may be the reason; else the host did not begin with it.
+    """
+
+    why: HarnessError
+    died: bool
+
+
+Came = Verdict | UsageError | Lost
+"""What came of a run; the error if the request made no sense."""
 
 
 class Running(Protocol):
@@ -48,11 +64,12 @@ class Running(Protocol):
     def kill(self) -> None:
         """End it at once."""
 
-    def conclude(self) -> Verdict | UsageError:
-        """What came of it: the error if the request made no sense."""
+    def conclude(self) -> Came: ...
 
     def close(self) -> None: ...
 
 
-StartRun = Callable[[RunJob], Running]
-"""Starts a run; raises HostError if it cannot be started."""
+HERE = "this host"
+
+StartRun = Callable[[RunJob, str], Running]
+"""Starts a run on the host with this name; raises HostError if it cannot be started."""

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.errors import HostError, UsageError
+from harness.errors import HostError
 from harness.phase import Phase
 from harness.report.verdict import Result, Verdict
 from harness.run.batch.job import RunJob
 from harness.run.batch.messages import AtTask, ConsoleLine
+from harness.run.batch.running import HERE, Came
 from harness.run.phases import AFTER_CRASH
 
 Told = AtTask | ConsoleLine | Phase
@@ -20,19 +21,19 @@ Told = AtTask | ConsoleLine | Phase
 class PlayedRun:
     """Implements ``harness.run.batch.running.Running``; an interrupt or a kill ends it."""
 
-    def __init__(self, name: str, directory: Path) -> None:
-        self.name, self.directory = name, directory
+    def __init__(self, name: str, directory: Path, host: str) -> None:
+        self.name, self.directory, self.host = name, directory, host
         self.started = time.monotonic()
         self.crash_made = self.silent = self.closed = False
         self.output, self.death = os.eventfd(0), os.eventfd(0)
         self._told: list[Told] = []
-        self._came: Verdict | UsageError | None = None
+        self._came: Came | None = None
 
     def tell(self, told: Told) -> None:
         self._told.append(told)
         os.eventfd_write(self.output, 1)
 
-    def end(self, came: Verdict | UsageError | Result) -> None:
+    def end(self, came: Came | Result) -> None:
         if self._came is None:
             self._came = Verdict(came, self.directory) if isinstance(came, Result) else came
             os.eventfd_write(self.death, 1)
@@ -56,7 +57,7 @@ class PlayedRun:
     def kill(self) -> None:
         self.end(Result.ERROR)
 
-    def conclude(self) -> Verdict | UsageError:
+    def conclude(self) -> Came:
         assert self._came is not None, "it has not ended"
         return self._came
 
@@ -74,10 +75,10 @@ class PlayedRuns:
         self.then = then
         self.runs: list[PlayedRun] = []
 
-    def __call__(self, job: RunJob) -> PlayedRun:
+    def __call__(self, job: RunJob, host: str = HERE) -> PlayedRun:
         if job.plan.name == "unstartable":
             raise HostError("no process can be started")
-        run = PlayedRun(job.plan.name, job.output)
+        run = PlayedRun(job.plan.name, job.output, host)
         self.runs.append(run)
         self.then(run)
         return run

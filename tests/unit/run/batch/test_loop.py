@@ -22,6 +22,7 @@ from harness.run.batch.job import RunJob
 from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
 from harness.run.batch.messages import AtTask, ConsoleLine
+from harness.run.batch.running import HERE, Lost
 from harness.run.batch.schedule import Tokens
 from harness.run.options import RunOptions
 from harness.run.plan import Plan
@@ -30,7 +31,7 @@ from tests.support import FAKE_WORKER
 from tests.support.runs.played_runs import PlayedRun, PlayedRuns
 
 FAKE = (sys.executable, str(FAKE_WORKER))
-ROOM = Tokens(8, 2)
+ROOM = {HERE: Tokens(8, 2)}
 
 
 @dataclass
@@ -53,6 +54,9 @@ class Watched:
 
     def ended(self, number: int, run: ReportedRun) -> None:
         self.events.append(("ended", run.name))
+
+    def lost(self, number: int, host: str, why: str) -> None:
+        self.events.append(("lost", host))
 
     def tick(self) -> None:
         self.at_tick()
@@ -98,7 +102,7 @@ def run(watched: Watched):
         handler = signal.getsignal(signal.SIGINT)
         try:
             start = options.pop("start", None) or on_this_host(FAKE, options.pop("limit", None))
-            return run_batch(items, ROOM, watched, start, **options)
+            return run_batch(items, options.pop("rooms", ROOM), watched, start, **options)
         finally:
             assert set(Path("/proc/self/fd").iterdir()) == descriptors
             assert signal.getsignal(signal.SIGINT) is handler
@@ -370,3 +374,63 @@ def test_runs_that_are_elsewhere_are_interrupted(run, items, watched):
     report = run(items("one", "other", "third"), start=runs)
     assert results(report) == ["INTERRUPTED", "INTERRUPTED", "SKIPPED"]
     assert [each.closed for each in runs.runs] == [True, True]
+
+
+def losing(*hosts: str, died: bool = True) -> PlayedRuns:
+    """Runs that pass, except on these hosts, which are lost."""
+
+    def go(each: PlayedRun) -> None:
+        lost = Lost(HostError("no answer", hint="look there"), died)
+        each.end(lost if each.host in hosts else Result.PASS)
+
+    return PlayedRuns(go)
+
+
+def rooms(*hosts: str) -> dict[str, Tokens]:
+    return {host: Tokens(1, 1) for host in hosts}
+
+
+def test_a_run_that_is_lost_with_its_host_runs_on_another(run, items, watched, tmp_path):
+    runs = losing("a")
+    report = run(items("one", "other", "third"), start=runs, rooms=rooms("a", "b"))
+    assert results(report) == ["PASS"] * 3
+    assert watched.names("lost") == ["a"]
+    assert watched.names("started") == ["one", "other", "one", "third"]
+    assert [each.host for each in runs.runs] == ["a", "b", "b", "b"]
+    kept = json.loads((tmp_path / "out/0~1/verdict.json").read_bytes())
+    assert (kept["verdict"], kept["error"]) == ("ERROR", "a is lost: no answer")
+
+
+@pytest.mark.parametrize("died", [True, False])
+def test_without_a_host_all_that_is_left_is_an_error(run, items, died):
+    runs = losing("a", died=died)
+    report = run(items("one", "other", "third"), start=runs, rooms=rooms("a"))
+    assert results(report) == ["ERROR"] * 3
+    assert {each.verdict.error for each in report.runs} == {"a is lost: no answer"}
+    assert {each.verdict.hint for each in report.runs} == {"look there"}
+    assert [each.verdict.directory.name for each in report.runs] == ["0", "1", "2"]
+    assert len(runs.runs) == 1
+
+
+def test_a_run_that_takes_its_hosts_along_does_not_get_all_of_them(run, items):
+    def go(each: PlayedRun) -> None:
+        each.end(Lost(HostError("gone"), True) if each.name == "poison" else Result.PASS)
+
+    report = run(items("poison", "good", "good"), start=PlayedRuns(go), rooms=rooms(*"abcd"))
+    assert results(report) == ["ERROR", "PASS", "PASS"]
+
+
+def test_hosts_that_do_not_begin_with_a_run_are_no_reason_to_give_it_up(run, items):
+    report = run(items("one"), start=losing(*"abc", died=False), rooms=rooms(*"abcd"))
+    assert results(report) == ["PASS"]
+
+
+def test_after_an_interrupt_a_lost_run_is_not_begun_again(run, items, watched, monkeypatch):
+    runs = PlayedRuns()
+    interrupt_once(watched)
+    monkeypatch.setattr(
+        PlayedRun, "interrupt", lambda each, _: each.end(Lost(HostError("gone"), True))
+    )
+    report = run(items("one", "other"), start=runs, rooms=rooms("a", "b"))
+    assert results(report) == ["ERROR", "ERROR"]
+    assert len(runs.runs) == 2
