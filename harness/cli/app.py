@@ -8,6 +8,7 @@ import typer
 
 from harness import __version__
 from harness.cli.commands import (
+    cluster,
     doctor,
     faults,
     images,
@@ -72,6 +73,7 @@ app.add_typer(system.app, name="system")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(faults.app, name="faults")
 app.add_typer(night.app, name="night")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(issue.app, name="issue")
 app.add_typer(schema.app, name="schema")
 app.add_typer(images.app, name="images")

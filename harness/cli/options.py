@@ -174,6 +174,15 @@ Jobs = Annotated[
         show_default="auto",
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="FILE|ADDRESS",
+        help="Run on the hosts of a cluster: its cluster.json, or tls://HOST:8786.",
+        show_default=False,
+    ),
+]
 Repeat = Annotated[
     int,
     typer.Option(

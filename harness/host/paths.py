@@ -45,6 +45,11 @@ def default_store() -> Path:
     return Path(chosen) if chosen else platformdirs.user_cache_path(APP) / "store"
 
 
+def config_dir() -> Path:
+    """What the user has set up: ``zharness`` in the user's configuration directory."""
+    return platformdirs.user_config_path(APP)
+
+
 def default_nights() -> Path:
     """Where the evidence of nights goes by default: ``nights`` in the user's state directory."""
     return platformdirs.user_state_path(APP) / "nights"

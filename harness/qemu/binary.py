@@ -26,6 +26,8 @@ SANDBOX = (
 )
 
 _PROBE_SECONDS = 30
+_QUIT = b'{"execute": "qmp_capabilities"}\n{"execute": "quit"}\n'
+_SHOWN = 200  # characters of what a QEMU says that does not start
 _INSTALL = (
     "apt-get install qemu-system-s390x (on Debian 12 that brings qemu-system-misc), "
     f"or set {ENVIRONMENT} to a qemu-system-s390x"
@@ -60,6 +62,17 @@ class QemuBinary:
         except OSError as error:
             raise HostError(f"{self.path} cannot be read: {error.strerror}") from error
         return f"{self.release} {digest}"
+
+    def require_start(self) -> None:
+        """Start a machine with a little memory, and end it at once; raises HostError if it fails.
+
+        A QEMU that tells its version can still be unable to run: no memory, no permission.
+        """
+        machine = ("-machine", MACHINE_TYPE, "-m", "64", "-S", "-nodefaults", "-display", "none")
+        said = _output(self.path, *machine, "-qmp", "stdio", said=_QUIT)
+        if '"SHUTDOWN"' not in said:
+            last = said.strip().rpartition("\n")[2][:_SHOWN] or "nothing"
+            raise HostError(f"{self.path} does not start a machine; it said: {last}")
 
 
 def find_qemu(minimum: tuple[int, ...] = MINIMUM_QEMU) -> QemuBinary:
@@ -107,11 +120,11 @@ def _version(path: Path) -> tuple[int, int, int]:
     return int(match[1]), int(match[2]), int(match[3])
 
 
-def _output(path: Path, *arguments: str) -> str:
+def _output(path: Path, *arguments: str, said: bytes = b"") -> str:
     try:
         done = subprocess.run(
             [path, *arguments],
-            stdin=subprocess.DEVNULL,
+            input=said,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=_PROBE_SECONDS,

@@ -104,6 +104,24 @@ class Plan:
                     del scenario["dump"][field]
         return {"name": self.name, "scenario": scenario, "time_factor": self.time_factor}
 
+    def paths(self) -> list[Path]:
+        """The files and directories of this host that the run reads, absolute; without revisions.
+
+        What comes with the harness is not among them.
+        """
+        scenario = self.to_json()["scenario"]
+        crashed, ssh = scenario["crashed"], scenario["crashed"]["ssh"] or {}
+        words = [scenario[section].get(field) for section, field in FILES]
+        words += [str(GuestFile.parse(file).source) for file in crashed["files"]]
+        words += [crashed["disk"], *(ssh.get(field) for field in ("key", "host_key"))]
+        for section in ("crashed", "dump"):
+            kernel = scenario[section]
+            source = kernel["source"] or ""
+            words += [source, source.partition("@")[0], *kernel["patches"]]
+        words.append(scenario["dump"]["zipl"])
+        found = {Path(word) for word in words if word and word.startswith("/")}
+        return sorted(path for path in found if is_there(path))
+
     @classmethod
     def from_json(cls, data: Any, file: Path) -> Plan:
         """The inverse of :meth:`to_json`; raises EvidenceError, naming ``file``, on all else."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli import options
+from harness.cli.batch.hosts import Hosts, hosts
 from harness.cli.say import say_json
 from harness.evidence.directory import RunDirectory
 from harness.host.paths import default_store
@@ -20,10 +21,7 @@ from harness.report.verdict import Verdict
 from harness.run.batch.capacity import capacity, largest, usable_cpus
 from harness.run.batch.directory import batch_directory, require_same
 from harness.run.batch.items import items_of
-from harness.run.batch.local_run import on_this_host
 from harness.run.batch.loop import run_batch
-from harness.run.batch.running import HERE, StartRun
-from harness.run.batch.schedule import Tokens
 from harness.run.options import RunOptions
 from harness.run.plan import rooted_source
 from harness.scenario.assignment import assignment
@@ -87,27 +85,24 @@ def run_all(
     chosen: Chosen,
     evidence: Path,
     *,
-    jobs: int | None,
+    hosts: Hosts,
     repeat: int = 1,
     fail_fast: bool = False,
     junit: Path | None = None,
     resume: bool = False,
-    start: StartRun | None = None,
-    rooms: Mapping[str, Tokens] | None = None,
     save: Callable[[Report], None] = lambda report: None,
 ) -> Report:
     """Run all scenarios, and show the progress. The evidence goes to the directory ``evidence``.
 
-    ``start`` starts a run on one of the hosts in ``rooms``, by default in a process here. ``save`` gets the report as far as it is,
-    soon after a run has ended, and at the end. Raises UsageError and HostError if the batch cannot
-    be run at all.
+    ``save`` gets the report as far as it is, soon after a run has ended, and at the end. Raises
+    UsageError and HostError if the batch cannot be run at all.
     """
     from harness.cli.batch.display import display_for
     from harness.cli.batch.report_files import ReportFiles
 
-    rooms = rooms or {HERE: capacity(jobs or usable_cpus())}
-    items = items_of(scenarios, chosen, repeat=repeat, evidence=evidence, room=largest(rooms))
-    slots = min(sum(room.cpus for room in rooms.values()), len(items))
+    room = largest(hosts.rooms)
+    items = items_of(scenarios, chosen, repeat=repeat, evidence=evidence, room=room)
+    slots = min(hosts.slots, len(items))
     with batch_directory(evidence, items, resume=resume) as kept:
         files = ReportFiles(evidence, junit)
 
@@ -120,9 +115,9 @@ def run_all(
         with display_for(len(items), slots, json=chosen.json, verbose=chosen.consoles) as display:
             report = run_batch(
                 items,
-                rooms,
+                hosts.rooms,
                 display,
-                start or on_this_host(),
+                hosts.start,
                 fail_fast=fail_fast,
                 kept=kept,
                 save=save_all,
@@ -151,6 +146,7 @@ def run_many(
     fail_fast: bool,
     junit: Path | None,
     resume: bool = False,
+    cluster: str | None = None,
     show: bool = True,
 ) -> int:
     """Run all scenarios, show the progress and, with ``show``, the report; returns the exit code.
@@ -161,16 +157,17 @@ def run_many(
     from harness.cli.show.verdict import show_report
     from harness.report import junit as junit_xml
 
-    report = run_all(
-        scenarios,
-        chosen,
-        options.output_path(output, "batch").absolute(),
-        jobs=jobs,
-        repeat=repeat,
-        fail_fast=fail_fast,
-        junit=junit,
-        resume=resume,
-    )
+    with hosts(cluster, jobs) as chosen_hosts:
+        report = run_all(
+            scenarios,
+            chosen,
+            options.output_path(output, "batch").absolute(),
+            hosts=chosen_hosts,
+            repeat=repeat,
+            fail_fast=fail_fast,
+            junit=junit,
+            resume=resume,
+        )
     try:
         if chosen.json and show and not report.interrupted:
             say_json(report.to_json())

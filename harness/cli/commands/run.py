@@ -40,6 +40,7 @@ EXAMPLES = examples(
     "zharness run quick --fault sdias-no-data:request=100  # what goes wrong on purpose",
     "zharness run quick --hold fail --output DIR  # then, elsewhere: zharness attach DIR",
     "zharness run 'scenarios/**' --output DIR --resume  # continue an interrupted batch",
+    "zharness run 'scenarios/**' --cluster DIR/cluster.json  # on several hosts",
 )
 
 
@@ -52,6 +53,7 @@ def run(
     list_: List = False,
     failed_from: FailedFrom = None,
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
     repeat: options.Repeat = 1,
     fresh: options.Fresh = False,
     fail_fast: options.FailFast = False,
@@ -113,11 +115,11 @@ def run(
         junit_xml.check_writable(junit)
     if resume and output is None:
         raise UsageError("--resume needs the batch's directory", hint="name it with --output DIR")
-    many = len(found) * repeat > 1 or jobs is not None or resume
+    many = len(found) * repeat > 1 or jobs is not None or resume or cluster is not None
     if many and hold is not None:
         raise UsageError(
             "--hold keeps the machine of one run",
-            hint="name one scenario, without --jobs, --repeat and --resume",
+            hint="name one scenario, without --jobs, --repeat, --resume and --cluster",
         )
     if many:
         return batch.run_many(
@@ -129,6 +131,7 @@ def run(
             fail_fast=fail_fast,
             junit=junit,
             resume=resume,
+            cluster=cluster,
         )
     plan = plan_of(found[0].name, found[0].scenario, time_factor=time_factor)
     verdict = run_plan(plan, chosen, output)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.batch.hosts import Hosts
 from harness.cli.batch.rerun import not_passed
 from harness.cli.batch.run import Chosen, require_same_request, run_all
 from harness.cli.say import tell
@@ -22,7 +23,6 @@ from harness.report.verdict import Result
 from harness.results.prune import FIRST_RUNS
 from harness.results.record import AGAIN, FIRST, Recorder, State
 from harness.run.batch.job import RunJob
-from harness.run.batch.local_run import on_this_host
 from harness.run.batch.running import Running, StartRun
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run_night(
     database: Database,
     directory: Path,
     *,
-    jobs: int | None,
+    hosts: Hosts,
     repeat_failed: int,
 ) -> int:
     """Run ``scenarios`` as the next night of ``series``; returns its number.
@@ -54,11 +54,11 @@ def run_night(
     runs a night of this series.
     """
     with _only_one(directory / series):
-        night = _unfinished(series, database, scenarios, chosen, jobs)
+        night = _unfinished(series, database, scenarios, chosen, hosts)
         if night is None:
             names = [concrete.name for concrete in scenarios]
             recorder, evidence = Recorder.begin(database, series, directory, names)
-            night = _Night(recorder, evidence, scenarios, chosen, jobs)
+            night = _Night(recorder, evidence, scenarios, chosen, hosts)
         with _ended(night.recorder):
             if not night.repeats:  # else the first runs are done
                 night.run_first()
@@ -66,7 +66,7 @@ def run_night(
     return night.recorder.number
 
 
-def rerun_night(database: Database, night: Night, chosen: Chosen, *, jobs: int | None) -> None:
+def rerun_night(database: Database, night: Night, chosen: Chosen, *, hosts: Hosts) -> None:
     """Run once more what did not pass in ``night``; raises UsageError if there is nothing."""
     from harness.scenario.select import select
 
@@ -77,7 +77,7 @@ def rerun_night(database: Database, night: Night, chosen: Chosen, *, jobs: int |
     words = not_passed(evidence / FIRST_RUNS / REPORT)
     recorder = Recorder.of(database, night.series, night.number)
     with _only_one(evidence.parent):
-        again = _Night(recorder, evidence, select(words, {}), chosen, jobs)
+        again = _Night(recorder, evidence, select(words, {}), chosen, hosts)
         recorded = max(len(outcome.attempts) for outcome in night.outcomes.values())
         again.run_again(1 + max(recorded, FIRST, *again.repeats), again.scenarios)
 
@@ -90,7 +90,7 @@ class _Night:
     evidence: Path
     scenarios: Sequence[Concrete]
     chosen: Chosen
-    jobs: int | None
+    hosts: Hosts
 
     @property
     def repeats(self) -> list[int]:
@@ -119,9 +119,8 @@ class _Night:
             scenarios,
             self.chosen,
             place,
-            jobs=self.jobs,
+            hosts=Hosts(self.hosts.rooms, _checked(self.hosts.start)),
             resume=place.is_dir(),
-            start=_checked(on_this_host()),
             save=_saving(self.recorder, attempt),
         )
         _finish(self.recorder, report, attempt)
@@ -132,14 +131,14 @@ def _unfinished(
     database: Database,
     scenarios: Sequence[Concrete],
     chosen: Chosen,
-    jobs: int | None,
+    hosts: Hosts,
 ) -> _Night | None:
     """The night that was killed, if it can go on; one with another request is ended."""
     found = Recorder.unfinished(database, series)
     if found is None:
         return None
     recorder, evidence = found
-    night = _Night(recorder, evidence, scenarios, chosen, jobs)
+    night = _Night(recorder, evidence, scenarios, chosen, hosts)
     if (why := _why_another(night)) is None:
         tell(f"night {recorder.number} of {series} was not ended: go on with it")
         return night

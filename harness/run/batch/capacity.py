@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import HostError
+from harness.host import cgroup
 from harness.run.batch.running import HERE
 from harness.run.batch.schedule import Job, Schedule, Tokens
 from harness.scenario.crashed import Crashed
@@ -18,19 +19,23 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 def usable_cpus() -> int:
-    """How many CPUs this process may run on (sched_getaffinity(2))."""
-    return len(os.sched_getaffinity(0))
+    """How many CPUs this process may use (sched_getaffinity(2)); a container can allow less."""
+    allowed = cgroup.cpus()
+    there = len(os.sched_getaffinity(0))
+    return there if allowed is None else min(there, allowed)
 
 
 def capacity(cpus: int, *, meminfo: Path = _MEMINFO) -> Tokens:
     """What all runs together may take: ``cpus``, and the available memory minus a reserve.
 
-    ``meminfo`` is the kernel's file with MemAvailable (proc_meminfo(5)). Raises HostError if it
-    does not have that.
+    ``meminfo`` is the kernel's file with MemAvailable (proc_meminfo(5)); a container can allow
+    less. Raises HostError if the file does not have that.
     """
     for line in meminfo.read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
-            return Tokens(max(0, (int(line.split()[1]) << 10) - RESERVE), cpus)
+            available, allowed = int(line.split()[1]) << 10, cgroup.memory_left()
+            most = available if allowed is None else min(available, allowed)
+            return Tokens(max(0, most - RESERVE), cpus)
     raise HostError(f"{meminfo} does not tell MemAvailable")
 
 

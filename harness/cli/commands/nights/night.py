@@ -77,6 +77,7 @@ def run_(
     series: Series = "night",
     again: Again = 1,
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
     directory: Directory = None,
     results: Results = None,
     store: options.StorePath = None,
@@ -90,6 +91,7 @@ def run_(
     passed, 1 a dump is wrong, 3 the host or the harness is at fault, 4 all failures are known
     (zharness issue link).
     """
+    from harness.cli.batch.hosts import hosts
     from harness.cli.batch.run import Chosen
     from harness.cli.nights.night_run import run_night
     from harness.run.options import RunOptions
@@ -99,14 +101,14 @@ def run_(
     chosen = Chosen(
         overrides, options.store_path(store), RunOptions(), time_factor=time_factor, json=json
     )
-    with _opened(results) as database:
+    with _opened(results) as database, hosts(cluster, jobs, slim=True) as chosen_hosts:
         number = run_night(
             series,
             found,
             chosen,
             database,
             directory or default_nights(),
-            jobs=jobs,
+            hosts=chosen_hosts,
             repeat_failed=again,
         )
         return _tell(database, series, number, json)
@@ -337,6 +339,7 @@ def rerun(
     number: Number = None,
     series: Series = "night",
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
     results: Results = None,
     store: options.StorePath = None,
     time_factor: options.TimeFactor = 1.0,
@@ -346,6 +349,7 @@ def rerun(
 
     The scenarios run as they are now, without the options that the night had.
     """
+    from harness.cli.batch.hosts import hosts
     from harness.cli.batch.run import Chosen
     from harness.cli.nights.night_run import rerun_night
     from harness.run.options import RunOptions
@@ -353,7 +357,8 @@ def rerun(
     chosen = Chosen({}, options.store_path(store), RunOptions(), time_factor=time_factor, json=json)
     with _opened(results) as database:
         found, _ = _compared(database, series, number or 0)
-        rerun_night(database, found, chosen, jobs=jobs)
+        with hosts(cluster, jobs, slim=True) as chosen_hosts:
+            rerun_night(database, found, chosen, hosts=chosen_hosts)
         return _tell(database, series, found.number, json)
 
 

@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from harness.cli.app import app
+from harness.cli.batch import hosts
 from harness.cli.batch.run import run_all
 from harness.cli.nights import night_run
 from harness.errors import EvidenceError, HostError, UsageError
@@ -37,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("passing", "failing", "erring"):
         (tmp_path / f"{name}.toml").write_text("description = 'x'\n")
     command = [sys.executable, fake_worker.__file__]
-    monkeypatch.setattr(night_run, "on_this_host", lambda: on_this_host(command))
+    monkeypatch.setattr(hosts, "on_this_host", lambda: on_this_host(command))
     return tmp_path
 
 

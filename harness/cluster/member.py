@@ -1,0 +1,147 @@
+"""A host of a cluster: what it can take, the runs that are under way, and its directories."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dask.typing import Key
+from distributed import Worker
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from harness import __version__
+from harness.cluster.access import Access
+from harness.cluster.order import PLUGIN, HostState
+from harness.cluster.quiet import configured
+from harness.errors import HarnessError, HostError
+from harness.qemu.binary import find_qemu
+from harness.run.batch.capacity import capacity
+from harness.run.batch.local_run import LocalRun
+
+SPARE = 1 << 30  # bytes that must stay free, besides twice the memory of a run
+DEATH_SECONDS = 60  # without a scheduler, then the worker ends
+_THREADS = 256  # never a limit: our schedule says how many runs there are
+
+
+@dataclass
+class Member(WorkerPlugin):
+    """Lives in a worker of dask; ``directory`` is its own, and is emptied at its start and end."""
+
+    host: str
+    store: Path
+    directory: Path
+    cpus: int
+    name: str = PLUGIN
+    running: dict[str, LocalRun] = field(default_factory=dict)  # by the key of its order
+    kept: dict[str, Key] = field(default_factory=dict)  # evidence not fetched, with its task
+
+    def __post_init__(self) -> None:
+        self.room = capacity(self.cpus)  # before anything runs
+
+    def state(self) -> HostState:
+        """What this host can take now."""
+        trouble, hint = None, None
+        try:
+            self.require_fit(0)
+        except HarnessError as error:
+            trouble, hint = error.message, error.hint
+        room = self.room
+        return HostState(self.host, __version__, room.memory, room.cpus, trouble, hint)
+
+    def require_fit(self, memory: int) -> None:
+        """Raises HarnessError if a run with so many bytes of memory cannot work on this host."""
+        needed = 2 * memory + SPARE
+        for place in (self.directory, self.store):
+            place.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(place).free
+            if free < needed:
+                raise HostError(
+                    f"{place}: {free >> 20} MB are free, and a run may need {needed >> 20} MB",
+                    hint="free some space: zharness prune",
+                )
+        find_qemu().require_start()
+
+    def place(self, key: str) -> Path:
+        """A new directory for one run."""
+        place = self.directory / key
+        place.mkdir(parents=True)
+        return place
+
+
+async def serve(access: Access, member: Member) -> None:
+    """Be a host of the cluster until its scheduler ends, or SIGTERM or SIGINT comes.
+
+    Raises HostError if the scheduler cannot be reached, or if another process has the directory.
+    """
+    with _own(member.directory), configured():
+        await _serve(access, member)
+
+
+@contextmanager
+def _own(directory: Path) -> Iterator[None]:
+    """Have ``directory`` alone; it is empty at the beginning and gone at the end."""
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with directory.with_name(f"{directory.name}.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise HostError(
+                    f"{directory}: another worker uses it",
+                    hint="choose another --name, or another --directory",
+                ) from None
+            shutil.rmtree(directory, ignore_errors=True)  # of a worker that was killed
+            directory.mkdir()
+            try:
+                yield
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+    except OSError as error:
+        if error.filename is None or not str(error.filename).startswith(str(directory.parent)):
+            raise
+        raise HostError(f"{error.filename}: {error.strerror}") from error
+
+
+async def _serve(access: Access, member: Member) -> None:
+    worker = Worker(
+        access.address,
+        security=access.security(),
+        name=member.host,
+        nthreads=_THREADS,
+        memory_limit=0,
+        death_timeout=DEATH_SECONDS,
+        local_directory=str(member.directory / "dask"),
+        plugins=(member,),
+        dashboard=False,
+    )
+    try:
+        await worker
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        await worker.close(reason="it could not begin")
+        raise HostError(
+            f"the cluster at {access.address} does not take this host: {_reason(error)}",
+            hint="is its scheduler running, with these certificates, and is the name not taken?",
+        ) from error
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: asyncio.ensure_future(_leave(worker, member)))
+    await worker.finished()
+
+
+async def _leave(worker: Worker, member: Member) -> None:
+    for run in list(member.running.values()):
+        run.kill()
+    await worker.close(reason="it was asked to end")
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error) or type(error).__name__).splitlines()[0]
