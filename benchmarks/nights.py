@@ -94,6 +94,7 @@ def main() -> None:
         timed("trend", lambda: trend(history))
         page = Path(scratch, "report.html")
         timed("page of 30 nights", lambda: write(page, last, {}))
+        timed("folder with run pages", lambda: write(Path(scratch, "report"), last, {}))
         print(f"{'page':40} {page.stat().st_size / 1e6:7.2f} MB")
         print(f"{'database':40} {size / 1e6:7.2f} MB, {now():%Y-%m-%d}")
 

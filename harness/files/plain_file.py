@@ -84,5 +84,19 @@ def read_plain(path: Path, limit: int) -> bytes:
     return data
 
 
+def read_end(path: Path, limit: int) -> tuple[bytes, bool]:
+    """The last ``limit`` bytes of a regular file, and whether there are more before them.
+
+    Raises EvidenceError, with the path.
+    """
+    with open_plain(path) as file:
+        try:
+            before = max(0, file.seek(0, os.SEEK_END) - limit)
+            file.seek(before)
+            return file.read(limit), before > 0
+        except OSError as error:
+            raise EvidenceError(f"{path}: {_why(error)}") from error
+
+
 def _why(error: OSError | ValueError) -> str:
     return getattr(error, "strerror", None) or str(error)

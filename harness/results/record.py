@@ -25,6 +25,7 @@ from harness.results.database import Database
 from harness.results.tables import Batch, Check, Inputs, Metric, Run, Signature
 
 FIRST, AGAIN = 1, 2  # attempts: the run itself, and its repetition if it did not pass
+METRIC_OF_PHASE = "seconds."  # before the name of a phase
 
 
 class State(StrEnum):
@@ -307,4 +308,6 @@ def _checks(verdict: Verdict | None) -> list[Check]:
 
 def _metrics(verdict: Verdict | None) -> list[Metric]:
     timings = verdict.timings if verdict else {}
-    return [Metric(name=f"seconds.{phase}", value=value) for phase, value in timings.items()]
+    return [
+        Metric(name=f"{METRIC_OF_PHASE}{phase}", value=value) for phase, value in timings.items()
+    ]

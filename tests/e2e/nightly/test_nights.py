@@ -50,6 +50,15 @@ def test_a_bug_of_the_museum_comes_and_goes(zharness: Zharness, images: object, 
     report = tmp_path / "report.html"
     assert zharness("night", "report", report, *place[2:4]).code == 0
     _look(report, tmp_path)
+    folder = tmp_path / "report"
+    assert zharness("night", "report", folder, *place[2:4]).code == 0
+    page = folder / "runs/2-1-quick.html"
+    text = page.read_text()
+    assert "registers-misfit" in text
+    assert 'class="m-hsa"' in text
+    assert "The evidence was removed" not in text
+    for each in (folder / "index.html", page):
+        _look(each, tmp_path)
 
 
 def _look(report: Path, tmp_path: Path) -> None:

@@ -225,22 +225,38 @@ def trend_(
         say("the last two nights were slower by more than 5 %")
 
 
-@app.command("report", epilog=examples("zharness night report report.html --last 30"))
+@app.command(
+    "report",
+    epilog=examples(
+        "zharness night report report.html --last 30",
+        "zharness night report report/ --last 30  # with a page for each run",
+    ),
+)
 def report(
-    file: Annotated[Path, options.path_argument(help="The HTML file to write.")],
+    place: Annotated[
+        Path,
+        options.path_argument(
+            help="An HTML file (.html), or a folder for many.", metavar="FILE|DIRECTORY"
+        ),
+    ],
     series: Series = "night",
     last: Last = 30,
     results: Results = None,
 ) -> None:
-    """Write the last nights of a series as one HTML file, which needs nothing else."""
+    """Write the last nights of a series as HTML, which needs nothing else.
+
+    One file has all nights. A folder also has a page for each run of the last night, and for each
+    run of the others that did not pass: findings, a map of memory, consoles. Begin at index.html.
+    """
     from harness.results.nights import issues, nights
     from harness.results.page.write import write
     from harness.results.record import now
 
     with _opened(results) as database, database.session() as session:
         history = nights(session, series, last)
-        write(file, history, issues(session, now()))
-    say(f"{file}: {len(history)} nights of {series}")
+        pages = write(place, history, issues(session, now()))
+    of_runs = f", {pages} runs" if pages else ""
+    say(f"{place}: {len(history)} nights of {series}{of_runs}")
 
 
 @app.command(

@@ -228,6 +228,13 @@ def test_what_is_told_of_many_nights(zharness, here, capsys):
         assert zharness("night", command) == 0
     assert zharness("night", "report", "report.html") == 0
     assert "<title>night, night 2" in (here / "report.html").read_text()
+    capsys.readouterr()
+    assert zharness("night", "report", "report") == 0
+    assert capsys.readouterr().out == "report: 2 nights of night, 3 runs\n"
+    assert "runs/2-1-failing.html" in (here / "report/index.html").read_text()
+    page = (here / "report/runs/2-1-failing.html").read_text()
+    assert "page 0x1000 differs" in page
+    assert "cannot be used" not in page
 
 
 def test_a_batch_that_was_run_without_a_database_is_imported(zharness, here, capsys):

@@ -1,0 +1,30 @@
+"""The index: the last night, what changed, a grid of all nights, flaky scenarios, the trend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.results.nights import Night, changes
+from harness.results.page.chosen import Links
+from harness.results.page.grid import grid, tables
+from harness.results.page.template import render
+from harness.results.page.trend_plot import plot
+from harness.results.statistics import flakes, trend
+
+TEMPLATE = "index.html.jinja"
+
+
+def index_page(history: Sequence[Night], known: Mapping[str, str], links: Links) -> str:
+    """The page of ``history`` (oldest night first), with ``links`` to the pages of runs."""
+    now = history[-1]
+    found = changes(history, known)
+    return render(
+        TEMPLATE,
+        now=now,
+        history=history,
+        changes=[(each, links.of(now, each.outcome) if each.outcome else []) for each in found],
+        grid=grid(history, links),
+        tables=list(tables(now, links)),
+        flakes=flakes(history),
+        plot=plot(trend(history)),
+    )
