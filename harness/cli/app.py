@@ -11,6 +11,7 @@ from harness.cli.commands import (
     doctor,
     faults,
     images,
+    prune,
     replay,
     run,
     scenario,
@@ -75,6 +76,7 @@ app.add_typer(night.app, name="night")
 app.add_typer(issue.app, name="issue")
 app.add_typer(schema.app, name="schema")
 app.add_typer(images.app, name="images")
+app.command("prune", epilog=prune.EXAMPLES)(prune.prune)
 app.add_typer(kernel.app, name="kernel")
 app.add_typer(config.app, name="config")
 app.add_typer(bisect.app, name="bisect")

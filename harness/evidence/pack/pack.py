@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,15 +74,20 @@ def pack(directory: Path, store: PageStore, progress: Progress) -> int:
         return freed
 
 
-def sweep(store: PageStore, *, dry_run: bool = False) -> int:
+def sweep(store: PageStore, *, dry_run: bool = False, without: Collection[Path] = ()) -> int:
     """Remove the packs that no run beside the store needs; returns the bytes that they had.
+
+    ``without``: directories that count as if they were not there.
 
     Raises OSError; EvidenceError for a damaged packed.json: nobody knows then what it needs.
     """
+    if not store.exists:
+        return 0
     with store.locked():
         needed: set[str] = set()
         for path in runs_beside(store):
-            needed |= Packed.read(path).packs
+            if not any(path.is_relative_to(each) for each in without):
+                needed |= Packed.read(path).packs
         freed = sum(size for name, size in store.sizes().items() if name not in needed)
         if not dry_run:
             store.sweep(needed)

@@ -133,12 +133,20 @@ def _all_there(directory: Path, lock: int, progress: Progress) -> _Looks:
 def _restore_missing(
     directory: Path, packed: Mapping[str, PackedFile], checked: _Looks, progress: Progress
 ) -> _Looks:
-    for name, file in packed.items():
-        path = directory / name
-        if not is_there(path):
-            _restore(directory, name, file, path, progress)
-            checked[path] = _look(path)
-    return _check(directory, packed, checked)
+    """Under the exclusive lock; leaves nothing behind if it fails."""
+    restored_here = []
+    try:
+        for name, file in packed.items():
+            path = directory / name
+            if not is_there(path):
+                _restore(directory, name, file, path, progress)
+                restored_here.append(path)
+                checked[path] = _look(path)
+        return _check(directory, packed, checked)
+    except BaseException:
+        for path in restored_here:
+            _discard(path)
+        raise
 
 
 def _check(directory: Path, packed: Mapping[str, PackedFile], checked: _Looks) -> _Looks:
