@@ -16,7 +16,7 @@ import zstandard
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import LimitError
-from harness.evidence.pack.store import PAGE, PAGES_OF_PACK, Pack
+from harness.evidence.pack.store import PAGE, PAGES_OF_PACK, Pack, decompressed
 from harness.files.json_file import MAX_BYTES, as_model, read_object
 
 MAX_SIZE = 1 << 40  # bytes of one file
@@ -94,14 +94,10 @@ class PackedFile(BaseModel):
     def decoded(self) -> Runs:
         """Raises ValueError if they are damaged, or do not fit the size or the packs."""
         try:
-            data = zstandard.ZstdDecompressor(
-                max_window_size=MAX_RUNS * _COLUMNS * _NUMBER
-            ).decompress(
-                base64.b64decode(self.runs, validate=True),
-                max_output_size=MAX_RUNS * _COLUMNS * _NUMBER,
-                allow_extra_data=False,
+            data = decompressed(
+                base64.b64decode(self.runs, validate=True), MAX_RUNS * _COLUMNS * _NUMBER
             )
-        except (zstandard.ZstdError, binascii.Error, MemoryError) as error:
+        except binascii.Error as error:
             raise ValueError(str(error)) from error
         runs = Runs.decode(data)
         runs.check(len(self.packs), -(-self.size // PAGE))

@@ -52,6 +52,17 @@ def hash_of(content: bytes | memoryview) -> bytes:
     return hashlib.blake2b(content, digest_size=_HASH_BYTES).digest()
 
 
+def decompressed(data: bytes, limit: int) -> bytes:
+    """The content of one zstd frame that tells its size, at most ``limit`` bytes; ValueError."""
+    try:
+        size = zstandard.frame_content_size(data)  # it would be allocated before it is compared
+        if not 0 <= size <= limit:
+            raise ValueError(f"its size is not told, or more than {limit} bytes")
+        return zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error
+
+
 @dataclass(eq=False)
 class Pack:
     """A pack; ``name`` is empty until it is written."""
@@ -97,14 +108,10 @@ class PageStore:
         if not is_there(path):
             raise EvidenceError(f"{path}: is missing")
         try:
-            content = zstandard.ZstdDecompressor(max_window_size=_MOST_PACKED).decompress(
-                read_plain(path, _MOST_PACKED),
-                max_output_size=PAGES_OF_PACK * PAGE,
-                allow_extra_data=False,
-            )
-        except (zstandard.ZstdError, MemoryError) as error:
+            content = decompressed(read_plain(path, _MOST_PACKED), PAGES_OF_PACK * PAGE)
+        except ValueError as error:
             raise EvidenceError(f"{path}: is damaged: {error}") from error
-        if len(content) > PAGES_OF_PACK * PAGE or hash_of(content).hex() != name:
+        if hash_of(content).hex() != name:
             raise EvidenceError(f"{path}: is damaged: its content is not that of its name")
         return memoryview(content)
 
@@ -130,15 +137,14 @@ class PageStore:
 
     def sweep(self, needed: set[str]) -> None:
         """Remove the packs whose names are not in ``needed``; see :meth:`locked`."""
-        with closing(self._index()) as index:
-            known = {name: number for number, name in index.execute("SELECT * FROM pack")}
-            gone = [(known[name],) for name in known.keys() - needed]
-            # before the files: the index must never name a pack that is not there
-            index.executemany("DELETE FROM page WHERE pack = ?", gone)
-            index.executemany("DELETE FROM pack WHERE number = ?", gone)
-            index.commit()
-            if gone:
-                index.execute("VACUUM")
+        try:
+            with closing(self._index()) as index, index:
+                known = {name: number for number, name in index.execute("SELECT * FROM pack")}
+                gone = [(known[name],) for name in known.keys() - needed]
+                index.executemany("DELETE FROM page WHERE pack = ?", gone)
+                index.executemany("DELETE FROM pack WHERE number = ?", gone)
+        except (OSError, sqlite3.Error):  # such as a full disk, which this shall help
+            self._drop_index()
         for path in self._packs.iterdir():
             if path.name.removesuffix(_SUFFIX) not in needed:
                 path.unlink()
@@ -159,9 +165,12 @@ class PageStore:
         except sqlite3.OperationalError as error:
             raise OSError(f"{path}: {error}") from error
         except sqlite3.DatabaseError:
-            for suffix in ("", "-journal"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._drop_index()
             return _opened(path)
+
+    def _drop_index(self) -> None:
+        for name in (_INDEX, f"{_INDEX}-journal"):
+            (self.root / name).unlink(missing_ok=True)
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -363,8 +364,10 @@ def _other_pack(run: Path, store: PageStore) -> str:
 
 
 def _bomb(run: Path, store: PageStore) -> str:
-    packs(store)[0].write_bytes(zstandard.compress(bytes(1 << 28)))
-    return "is damaged"
+    # a frame that tells 2^60 bytes: RFC 8878, 3.1.1.1
+    frame = b"\x28\xb5\x2f\xfd" + b"\xe0" + (1 << 60).to_bytes(8, "little") + b"\1\0\0"
+    packs(store)[0].write_bytes(frame)
+    return "its size is not told, or more than"
 
 
 def _no_store(run: Path, store: PageStore) -> str:
@@ -489,6 +492,19 @@ def test_damage_is_one_clear_error_and_leaves_nothing(run, store, damaged):
     assert "\n" not in caught.value.message
     assert str(store.root.parent) in caught.value.message
     assert sorted(run.parents[3].rglob("*")) == before
+
+
+def test_a_disk_that_is_full_can_be_swept(run, store, monkeypatch):
+    pack(run, store, QUIET)
+    (run / "packed.json").unlink()
+
+    def full(path):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(storing, "_opened", full)
+    assert sweep(store) > 0
+    assert packs(store) == []
+    assert not (store.root / "index.sqlite").exists()
 
 
 @settings(max_examples=300, deadline=None)
