@@ -12,6 +12,7 @@ from harness.cli.commands import (
     doctor,
     faults,
     images,
+    prune,
     replay,
     run,
     scenario,
@@ -77,6 +78,7 @@ app.add_typer(cluster.app, name="cluster")
 app.add_typer(issue.app, name="issue")
 app.add_typer(schema.app, name="schema")
 app.add_typer(images.app, name="images")
+app.command("prune", epilog=prune.EXAMPLES)(prune.prune)
 app.add_typer(kernel.app, name="kernel")
 app.add_typer(config.app, name="config")
 app.add_typer(bisect.app, name="bisect")

@@ -66,6 +66,10 @@ class RunDirectory:
         return self.root / names.SLIMMED
 
     @property
+    def packed(self) -> Path:
+        return self.root / names.PACKED
+
+    @property
     def images(self) -> tuple[Path, ...]:
         """The disk, and the record of what was written to it."""
         kept = (names.DISK, names.DISK_BEFORE, names.DISK_WRITES, names.DISK_COMMANDS)

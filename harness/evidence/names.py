@@ -9,6 +9,8 @@ DISK = "disk.img"  # written to by the dump system
 DISK_BEFORE, DISK_WRITES, DISK_COMMANDS = "disk-before.img", "disk-writes.log", "disk-scsi.trace"
 WORKER_LOG = "worker.log"
 SLIMMED = "slimmed.json"  # the large files that a run which passed had
+PACKED = "packed.json"  # the large files that are in the page store
+PAGES = "pages"  # the page store of a series, beside its nights
 HELD = "held.json"  # while a machine is kept for a person
 CRASH_DIRECTORY, DUMP_DIRECTORY, REIPL_DIRECTORY = "crash", "dump", "reipl"
 

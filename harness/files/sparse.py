@@ -97,17 +97,39 @@ def digest(path: Path) -> str:
 
     So holes cost nothing, and a copy with other holes has the same digest.
     """
-    zeros = bytes(CHUNK)
     with path.open("rb") as file:
-        hashed = hashlib.sha256(os.fstat(file.fileno()).st_size.to_bytes(8, "big"))
-        beyond = 0  # the first chunk that is not yet in the digest
-        for offset, length in data_extents(file.fileno()):
-            first, beyond = max(beyond, offset // CHUNK), -(-(offset + length) // CHUNK)
-            for number in range(first, beyond):
-                chunk = os.pread(file.fileno(), CHUNK, number * CHUNK)
-                if chunk != zeros[: len(chunk)]:
-                    hashed.update(number.to_bytes(8, "big") + chunk)
+        hashed = Digest(os.fstat(file.fileno()).st_size)
+        for number, chunk in chunks(file.fileno()):
+            hashed.add(number, chunk)
     return hashed.hexdigest()
+
+
+class Digest:
+    """The :func:`digest` of a file of ``size`` bytes, whose chunks are told one after another."""
+
+    def __init__(self, size: int) -> None:
+        self._hashed = hashlib.sha256(size.to_bytes(8, "big"))
+
+    def add(self, number: int, chunk: bytes) -> None:
+        self._hashed.update(number.to_bytes(8, "big") + chunk)
+
+    def hexdigest(self) -> str:
+        return self._hashed.hexdigest()
+
+
+def chunks(fd: int) -> Iterator[tuple[int, bytes]]:
+    """(number, content) of each chunk of a file that is not all zeros, ascending.
+
+    A chunk has 1 MiB, the last one of the file may have less.
+    """
+    zeros = bytes(CHUNK)
+    beyond = 0  # the first chunk that was not yet read
+    for offset, length in data_extents(fd):
+        first, beyond = max(beyond, offset // CHUNK), -(-(offset + length) // CHUNK)
+        for number in range(first, beyond):
+            chunk = os.pread(fd, CHUNK, number * CHUNK)
+            if chunk != zeros[: len(chunk)]:
+                yield number, chunk
 
 
 def digest_of(data: bytes) -> str:

@@ -6,6 +6,7 @@
     ROOT/.building/*/           images under construction; their builder holds a lock on them
     ROOT/.locks/KIND-KEY        held while an image is built, so that a second builder waits
     ROOT/.failed/KIND-KEY.log   the log of an image's last build, if it failed
+    ROOT/.used/KIND-KEY         when it was used last; locked while a process uses it
     ROOT/.verified/KIND-KEY     what its files looked like when their content was last read
 
 All locks are flock(2): the kernel releases them when their holder dies, for whatever reason.
@@ -35,6 +36,7 @@ from harness.errors import BuildError, EvidenceError, HostError
 from harness.files.atomic import replace_text
 from harness.files.json_file import as_model, parse_object
 from harness.host.fault import disk_is_full, says_disk_is_full
+from harness.images.last_use import LastUse
 from harness.images.locking import locked
 from harness.progress import Progress
 
@@ -44,6 +46,7 @@ LOG = "build.log"
 TREE = "tree"
 
 _BUILDING, _LOCKS, _FAILED, _VERIFIED = ".building", ".locks", ".failed", ".verified"
+_USED = ".used"
 _SWEEP_LOCK = "sweep"
 _KEY_DIGITS = 20
 _NAME = re.compile(rf"[a-z0-9][a-z0-9-]*-[0-9a-f]{{{_KEY_DIGITS}}}")
@@ -111,6 +114,7 @@ class Store:
     def __init__(self, root: Path, progress: Progress) -> None:
         self.root = root.absolute()  # tools run in other directories
         self._progress = progress
+        self.last_use = LastUse(self.root / _USED)
 
     def get(self, kind: str, inputs: Mapping[str, Any], build: Build) -> Built:
         """The image that ``inputs`` (JSON) determine; it is built if it is missing or damaged.
@@ -122,6 +126,7 @@ class Store:
         cannot be written.
         """
         name = f"{kind}-{_key(kind, inputs)}"
+        self.last_use.note(name)
         with self.using(name), suppress(_DamagedError):
             if (found := self._open(name)) is not None:
                 self._require_content(found)
@@ -131,6 +136,7 @@ class Store:
             if found is None:
                 self._build(name, inputs, build)
                 found = self._open_or_bury(name)
+        self.last_use.note(name)
         if found is None:
             raise HostError(f"{self.root / name} vanished or changed right after it was built")
         return found
@@ -145,7 +151,7 @@ class Store:
     def images(self) -> list[Built]:
         """Every complete image, by name; raises HostError if the store cannot be read."""
         found = []
-        for name in self._names():
+        for name in self.names():
             with suppress(_DamagedError):
                 if (image := self._open(name)) is not None:
                     found.append(image)
@@ -154,7 +160,7 @@ class Store:
     def broken(self) -> dict[str, str]:
         """What is wrong with each image that is visibly damaged, by its name."""
         found = {}
-        for name in self._names():
+        for name in self.names():
             try:
                 self._open(name)
             except _DamagedError as damage:
@@ -181,6 +187,7 @@ class Store:
 
         Raises EvidenceError if it is damaged.
         """
+        self.last_use.note(image.name)
         try:
             self._require_content(image)
         except _DamagedError as damage:
@@ -376,7 +383,7 @@ class Store:
                 os.close(descriptor)
             shutil.rmtree(path, ignore_errors=True)
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
         """Names of directories that can be images: nothing else below ``root`` is ever touched."""
         with self.using("a look at it"):
             if not _is_directory(self.root):

@@ -32,9 +32,16 @@ class Snapshots:
     They do so if the store cannot be read; methods that change it, also if it cannot be written.
     """
 
+    DIRECTORY = "snapshots"  # in the store
+
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._root = store.root / "snapshots"
+        self._root = store.root / self.DIRECTORY
+
+    @staticmethod
+    def used_as(name: str) -> str:
+        """Under which the store notes the last use of a snapshot."""
+        return f"crash-{name}"
 
     def names(self) -> list[str]:
         """The names of all snapshots, including damaged ones."""
@@ -114,6 +121,8 @@ class Snapshots:
         Returns the one in ``directory``, which nobody removes. Raises EvidenceError if it is
         not what was saved.
         """
+        if self._is_kept(snapshot.directory):
+            self._store.last_use.note(self.used_as(snapshot.name))
         with self._blaming(snapshot.directory):
             place(snapshot, directory)
             taken = Snapshot.open(directory)
@@ -125,13 +134,16 @@ class Snapshots:
         with self.making(name):
             self._store.bury(self._root / name)
 
+    def _is_kept(self, directory: Path) -> bool:
+        return directory.resolve().parent == self._root.resolve()
+
     @contextmanager
     def _blaming(self, directory: Path) -> Iterator[None]:
         """Adds to the error of a damaged snapshot how to remove it."""
         try:
             yield
         except EvidenceError as error:
-            if directory.resolve().parent != self._root.resolve():
+            if not self._is_kept(directory):
                 raise
             remove = ["zharness", "snapshot", "remove", directory.name]
             if self._store.root != default_store().absolute():

@@ -116,6 +116,8 @@ def verify(
 ) -> Verdict:
     """Verify the evidence in ``directory`` again, offline; changes nothing there.
 
+    The files of a packed run are there meanwhile.
+
     ``vmlinux`` replaces the recorded one. With ``judges``, they and libkdumpfile judge the dump,
     too. Raises EvidenceError if the evidence itself (not the dump) is incomplete, UsageError if
     there is no such file as ``vmlinux``, BuildError and HostError if a judge cannot be asked.
@@ -123,7 +125,7 @@ def verify(
     if vmlinux is not None:
         require_file(vmlinux, "vmlinux")
     paths = RunDirectory(directory)
-    with Evidence.open(directory, vmlinux) as evidence:
+    with Evidence.open(directory, vmlinux, progress) as evidence:
         with progress.task("verify it bit for bit"):
             checked = run_checks(evidence)
         if judges is not None:

@@ -32,6 +32,7 @@ from harness.evidence.names import (
     SYSTEM_IMAGE,
 )
 from harness.evidence.own_dump import OwnDump
+from harness.evidence.pack.use import restored
 from harness.evidence.witnesses import Witnesses
 from harness.faults.fault import Fault
 from harness.faults.table import fault_of
@@ -44,6 +45,7 @@ from harness.files.plain_file import (
     require_plain,
 )
 from harness.files.sparse import data_extents
+from harness.progress import Progress
 from harness.s390x.cpu import CpuState
 from harness.s390x.disk_layout import DiskLayout
 from harness.scenario.expect import DumpFormat, Expect
@@ -192,14 +194,22 @@ class Evidence:
 
     @classmethod
     @contextmanager
-    def open(cls, directory: Path, vmlinux: Path | None = None) -> Iterator[Self]:
+    def open(
+        cls, directory: Path, vmlinux: Path | None = None, progress: Progress | None = None
+    ) -> Iterator[Self]:
         """Open an evidence directory for the duration of a ``with`` block.
 
-        ``vmlinux`` replaces the one that is recorded.
+        ``vmlinux`` replaces the one that is recorded. A packed run is unpacked for that time.
         Raises EvidenceError, naming the file, if the harness's own part is missing or damaged.
         That includes a dump that was never collected. A disk without a dump and an unreadable
         dump are the dump system's fault and raise nothing.
         """
+        with restored(directory, progress), cls._open(directory, vmlinux) as opened:
+            yield opened
+
+    @classmethod
+    @contextmanager
+    def _open(cls, directory: Path, vmlinux: Path | None) -> Iterator[Self]:
         paths = RunDirectory(directory)
         crash, dump_dir = paths.crash, paths.dump
         if is_there(paths.slimmed):

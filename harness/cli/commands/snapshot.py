@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,8 +91,13 @@ def show(
 ) -> None:
     """Show one snapshot: its machine, and every CPU's PSW and prefix."""
     from harness.cli.show.verdict import table
+    from harness.evidence.pack.use import restored
 
-    found = _kept(store).get(snapshot)
+    with ExitStack() as stack:
+        if os.sep in snapshot:  # of a run, which may be packed
+            progress = progress_for(json=json, verbose=False)
+            stack.enter_context(restored(Path(snapshot).absolute().parent, progress))
+        found = _kept(store).get(snapshot)
     if json:
         cpus = [cpu.to_json() for cpu in found.cpus]
         say_json({**_describe(found), **found.machine, "cpus": cpus})

@@ -14,8 +14,11 @@ from harness.cli.batch.hosts import Hosts
 from harness.cli.batch.rerun import not_passed
 from harness.cli.batch.run import Chosen, require_same_request, run_all
 from harness.cli.say import tell
-from harness.errors import EvidenceError, HostError, UsageError
-from harness.evidence.names import REPORT
+from harness.cli.show.progress import progress_for
+from harness.errors import EvidenceError, HarnessError, HostError, UsageError
+from harness.evidence.names import REPORT, RUN, SLIMMED
+from harness.evidence.pack.pack import pack
+from harness.evidence.pack.store import PageStore
 from harness.evidence.slim import slim
 from harness.host.signals import Interrupted
 from harness.report.runs import Report
@@ -63,6 +66,7 @@ def run_night(
             if not night.repeats:  # else the first runs are done
                 night.run_first()
             night.repeat(repeat_failed)
+        night.pack()
     return night.recorder.number
 
 
@@ -80,6 +84,7 @@ def rerun_night(database: Database, night: Night, chosen: Chosen, *, hosts: Host
         again = _Night(recorder, evidence, select(words, {}), chosen, hosts)
         recorded = max(len(outcome.attempts) for outcome in night.outcomes.values())
         again.run_again(1 + max(recorded, FIRST, *again.repeats), again.scenarios)
+        again.pack()
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,23 @@ class _Night:
 
     def run_again(self, attempt: int, scenarios: Sequence[Concrete]) -> None:
         self._run(attempt, scenarios, self.evidence / f"{REPEATED}-{attempt}")
+
+    def pack(self) -> None:
+        """Pack the evidence of all runs that did not pass, also of nights that were interrupted.
+
+        What cannot be packed stays whole.
+        """
+        store = PageStore.of_series(self.evidence.parent)
+        progress = progress_for(json=self.chosen.json, verbose=False)
+        for run in sorted(self.evidence.parent.glob("[0-9]*/*/*")):
+            if run.is_symlink() or not (run / RUN).is_file() or (run / SLIMMED).exists():
+                continue
+            try:
+                pack(run, store, progress)
+            except HarnessError as error:
+                tell(f"{run.name} is not packed: {error.message}")
+            except OSError as error:
+                tell(f"{run.name} is not packed: {error}")
 
     def _run(self, attempt: int, scenarios: Sequence[Concrete], place: Path) -> None:
         report = run_all(

@@ -26,6 +26,7 @@ from harness.evidence.names import (
     OUTCOME,
     SUPERBLOCK,
 )
+from harness.evidence.pack.use import restored
 from harness.evidence.snapshot import Snapshot
 from harness.evidence.witnesses import Witnesses
 from harness.files import sparse
@@ -55,6 +56,11 @@ def pack(evidence: Path, target: Path, store: Store, progress: Progress) -> Mani
     Raises UsageError if the run has no verdict, cannot be replayed from its crash, or if the store
     no longer has its disk; EvidenceError for damaged evidence, HostError if it cannot be written.
     """
+    with restored(evidence, progress):
+        return _pack(evidence, target, store, progress)
+
+
+def _pack(evidence: Path, target: Path, store: Store, progress: Progress) -> Manifest:
     sources = _Sources.of(evidence, store)
     with progress.task("read and hash what belongs to it"):
         files = {name: _entry(source) for name, source in sources.files.items()}

@@ -6,11 +6,15 @@ import platform
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from harness.evidence.pack.pack import pack
+from harness.evidence.pack.store import PageStore
+from harness.progress import NoProgress
 from harness.results.nights import Night
-from harness.results.prune import choose, remove
+from harness.results.prune import choose, remove, swept
 from tests.support.runs.nights import attempt, night
 
 NOW = datetime(2026, 11, 20)
@@ -49,13 +53,56 @@ def test_what_goes_is_gone(history):
     assert [each.night.number for each in choose(history, NOW, nights=0, days=None)] == [2, 3, 6]
 
 
+def test_nights_that_are_only_young_go_until_the_rest_is_small_enough(history):
+    (size,) = {each.size for each in choose(history, NOW, nights=10, days=None)}
+    goes = {
+        limit: [
+            each.night.number
+            for each in choose(history, NOW, nights=10, days=None, size=limit * size)
+            if each.goes
+        ]
+        for limit in (10, 9, 7, 0)
+    }
+    assert goes == {10: [], 9: [1], 7: [1, 4, 5], 0: [1, 4, 5, 7, 8, 9]}
+
+
+def test_packs_that_another_night_needs_free_nothing(history):
+    def packed(at: int, *numbers: int) -> None:
+        run = Path(history[at].evidence) / "runs/one/crash"
+        run.mkdir(parents=True)
+        content = b"".join(Random(number).randbytes(64 << 10) for number in numbers)
+        (run / "ram.img").write_bytes(content)
+        store = PageStore.of_series(Path(history[at].evidence).parent)
+        pack(run.parent, store, NoProgress())
+
+    packed(0, 1)
+    packed(9, 1, 2)
+    packed(6, 3)
+    sizes = PageStore.of_series(Path(history[0].evidence).parent).sizes()
+    assert len(sizes) == 3
+    choices = choose(history, NOW, nights=10, days=None)
+    limit = sum(each.size for each in choices) + sum(sizes.values()) - (64 << 10)
+    more = choose(history, NOW, nights=10, days=None, size=limit)
+    assert [each.night.number for each in more if each.goes] == [1, 4, 5, 7]
+    assert "all is more than" in more[0].why
+    would = swept(history, more, dry_run=True)
+    assert would > 64 << 10
+    assert len(PageStore.of_series(Path(history[0].evidence).parent).sizes()) == 3
+    for each in more:
+        if each.goes:
+            remove(each)
+    assert swept(history, more, dry_run=False) == would
+    assert len(PageStore.of_series(Path(history[0].evidence).parent).sizes()) == 2
+    assert swept(history, more, dry_run=False) == 0
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"host": "elsewhere"}, {"series": "other"}, {"number": 77}, {"evidence": "/"}],
 )
 def test_only_a_nights_own_evidence_is_ever_removed(history, changed):
     one = replace(history[0], **changed)
-    assert list(choose([one], NOW, nights=0, days=None)) == []
+    assert choose([one], NOW, nights=0, days=None) == []
 
 
 def test_a_night_that_has_not_ended_stays(history):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from harness.cli import options
@@ -32,6 +33,7 @@ def dump(
 ) -> int:
     """Dump a stored crash again, and verify the dump."""
     from harness.errors import UsageError
+    from harness.evidence.pack.use import restored
     from harness.images.store import Store
     from harness.machine.snapshots import Snapshots
     from harness.run import engine
@@ -44,17 +46,20 @@ def dump(
         )
     progress = progress_for(json=json, verbose=verbose)
     images = Store(options.store_path(store), progress)
-    crash = Snapshots(images).get(snapshot)
-    plan = plan_of_crash(crash, overrides["dump"], time_factor=time_factor)
-    require_room(crash.name, plan.scenario.crashed)
-    verdict = engine.dump_snapshot(
-        crash,
-        plan,
-        output=options.output_path(output, "dump"),
-        store=images,
-        progress=progress,
-        keep=keep,
-        judges=judges,
-        on_line=echo if verbose else None,
-    )
+    with ExitStack() as stack:
+        if os.sep in snapshot:  # of a run, which may be packed
+            stack.enter_context(restored(Path(snapshot).absolute().parent, progress))
+        crash = Snapshots(images).get(snapshot)
+        plan = plan_of_crash(crash, overrides["dump"], time_factor=time_factor)
+        require_room(crash.name, plan.scenario.crashed)
+        verdict = engine.dump_snapshot(
+            crash,
+            plan,
+            output=options.output_path(output, "dump"),
+            store=images,
+            progress=progress,
+            keep=keep,
+            judges=judges,
+            on_line=echo if verbose else None,
+        )
     return show(verdict, json)

@@ -44,8 +44,8 @@ def crash(
     if not commands and sys.stdin.isatty():
         tell("Type commands for crash, and Ctrl-D:")
     lines = commands or sys.stdin.read().splitlines()
-    with Opened.open(evidence, vmlinux) as opened:
-        progress = progress_for(json=False, verbose=False)
+    progress = progress_for(json=False, verbose=False)
+    with Opened.open(evidence, vmlinux, progress) as opened:
         judge = Crash(Store(options.store_path(store), progress), progress)
         dump, path = opened.dump, opened.dump_path
         if dump is None or path is None:

@@ -52,12 +52,14 @@ def drgn(
     """
     from drgn.cli import run_interactive
 
+    from harness.cli.show.progress import progress_for
     from harness.errors import UsageError
     from harness.inspect.drgn_session import dump_system_of, program_of
     from harness.verify.evidence import Evidence as Opened
 
     with ExitStack() as stack:
-        opened = stack.enter_context(Opened.open(evidence, vmlinux))
+        progress = progress_for(json=False, verbose=False)
+        opened = stack.enter_context(Opened.open(evidence, vmlinux, progress))
         if of is Kernel.DUMP:
             program = stack.enter_context(dump_system_of(opened))
         else:

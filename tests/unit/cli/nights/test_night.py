@@ -273,6 +273,45 @@ def test_what_failed_is_run_once_more_later(zharness, here, capsys):
         zharness("night", "rerun", "--series", "good")
 
 
+def test_what_did_not_pass_is_packed_and_pruned(zharness, here, capsys):
+    def add_memory(number: int) -> Path:
+        run = here / f"n/night/{number:04}/runs/failing"
+        (run / "crash").mkdir(exist_ok=True)
+        (run / "run.json").write_text("{}")
+        (run / "crash/ram.img").write_bytes(b"memory" * 50_000)
+        return run
+
+    zharness("night", "run", "passing.toml", "failing.toml", "--again", 0)
+    run = add_memory(1)
+    zharness("night", "run", "passing.toml", "--again", 0)
+    assert not (run / "crash/ram.img").exists(), "of an earlier night, too"
+    assert zharness("night", "unpack", run) == 0
+    assert (run / "crash/ram.img").read_bytes() == b"memory" * 50_000
+    zharness("night", "rerun", 1)
+    assert not (run / "crash/ram.img").exists()
+    (run / "packed.json").unlink()
+    capsys.readouterr()
+    assert zharness("night", "prune", "--size", 0, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "the first or last with one" in said
+    assert "packs that no run needs then: 0.0 MB" in said
+    assert len(list((here / "n/night/pages/packs").iterdir())) == 1
+    assert zharness("night", "prune") == 0
+    assert list((here / "n/night/pages/packs").iterdir()) == []
+
+
+def test_evidence_that_cannot_be_packed_stays_and_the_night_is_good(zharness, here, capsys):
+    zharness("night", "run", "passing.toml", "failing.toml", "--again", 0)
+    run = here / "n/night/0001/runs/failing"
+    (run / "run.json").write_text("{}")
+    (run / "crash").mkdir(exist_ok=True)
+    (run / "crash/ram.img").write_bytes(b"memory" * 50_000)
+    (run / "packed.json").write_text("{")
+    assert zharness("night", "run", "passing.toml", "--again", 0) == 0
+    assert "failing is not packed" in capsys.readouterr().err
+    assert (run / "crash/ram.img").exists()
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [

@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import BuildError, EvidenceError, UsageError
+from harness.evidence.pack import pack as packing
+from harness.evidence.pack.store import PageStore
 from harness.images.store import Built, Store
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
@@ -234,3 +236,13 @@ def test_the_manifest_of_a_bundle_is_read_back(bundle, tmp_path):
     read = Manifest.model_validate(image.manifest["bundle"])
     assert (read.name, read.result) == ("test", "PASS")
     assert {"disk.img", "vmlinux", "evidence/run.json"} <= read.files.keys()
+
+
+def test_a_packed_run_gives_the_same_bundle(run, options, tmp_path, monkeypatch):
+    told = pack(run, tmp_path / "whole.tar.zst", options["store"], NoProgress())
+    monkeypatch.setattr(packing, "_SMALL", 1)
+    assert packing.pack(run, PageStore.of_series(run.parent), NoProgress()) > 0
+    assert not (run / "crash/ram.img").exists()
+    again = pack(run, tmp_path / "packed.tar.zst", options["store"], NoProgress())
+    assert again == told
+    assert not (run / "crash/ram.img").exists()
