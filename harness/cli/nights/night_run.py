@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.batch.rerun import not_passed
 from harness.cli.batch.run import Chosen, require_same_request, run_all
+from harness.cli.nights.night_bisect import bisect_new, until
 from harness.cli.say import tell
 from harness.errors import EvidenceError, HostError, UsageError
 from harness.evidence.names import REPORT
@@ -43,16 +45,19 @@ def run_night(
     *,
     jobs: int | None,
     repeat_failed: int,
+    bisect_until: time | None = None,
 ) -> int:
     """Run ``scenarios`` as the next night of ``series``; returns its number.
 
     A night whose process was killed goes on where it was, with the same number, if it had the same
     scenarios and options. What fails is run ``repeat_failed`` times more: that is recorded beside,
-    and does not make it good. The evidence goes to ``directory``/SERIES/NUMBER.
+    and does not make it good. Until the time of the day ``bisect_until``, new failures are
+    bisected. The evidence goes to ``directory``/SERIES/NUMBER.
 
     Raises KeyboardInterrupt after all that had finished was recorded; HostError if another process
     runs a night of this series.
     """
+    deadline = None if bisect_until is None else until(bisect_until)
     with _only_one(directory / series):
         night = _unfinished(series, database, scenarios, chosen, jobs)
         if night is None:
@@ -63,6 +68,8 @@ def run_night(
             if not night.repeats:  # else the first runs are done
                 night.run_first()
             night.repeat(repeat_failed)
+            if deadline is not None:
+                bisect_new(night.recorder, scenarios, chosen, night.evidence, deadline)
     return night.recorder.number
 
 

@@ -44,6 +44,8 @@ def _change(change: Change) -> Iterator[str]:
             yield f"    {name}: {before or 'none'} -> {now or 'none'}"
         if len(shown) > _SHOWN_INPUTS:
             yield f"    and {len(shown) - _SHOWN_INPUTS} more"
+    if change.bisected is not None:
+        yield f"  {change.bisected.text}"
     yield f"  {bad.replay}"
 
 
@@ -74,11 +76,19 @@ def to_json(night: Night, changes: Sequence[Change]) -> dict[str, Any]:
                 "signature": change.outcome.bad.signature if change.outcome else None,
                 "issue": change.issue,
                 "inputs": {name: list(pair) for name, pair in change.inputs.items()},
+                "bisected": _bisected(change),
                 "replay": change.outcome.bad.replay if change.outcome else None,
             }
             for change in changes
         ],
     }
+
+
+def _bisected(change: Change) -> dict[str, Any] | None:
+    if change.bisected is None:
+        return None
+    found = change.bisected
+    return {"state": found.state.value, "commits": list(found.commits), "text": found.text}
 
 
 def exit_code(night: Night, changes: Sequence[Change]) -> ExitCode:

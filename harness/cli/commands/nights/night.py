@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,10 +61,30 @@ Again = Annotated[
 ]
 
 
+def _time_of_day(text: str) -> time:
+    try:
+        return datetime.strptime(text, "%H:%M").time()
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no time of the day, such as 06:30") from None
+
+
+Bisect = Annotated[
+    time | None,
+    typer.Option(
+        "--bisect",
+        metavar="HH:MM",
+        parser=_time_of_day,
+        help="Until this time, bisect new failures of kernels that are git commits.",
+        show_default=False,
+    ),
+]
+
+
 @app.command(
     "run",
     epilog=examples(
         "zharness night run  # each night, from a timer",
+        "zharness night run --bisect 06:30 --dump-source ~/linux@master",
         "zharness night diff  # in the morning: what is new, what is fixed",
         "zharness night run 'scenarios/**' --series big --again 2",
         "zharness night flakes --last 30",
@@ -76,6 +97,7 @@ def run_(
     overrides: Overrides,
     series: Series = "night",
     again: Again = 1,
+    bisect: Bisect = None,
     jobs: options.Jobs = None,
     directory: Directory = None,
     results: Results = None,
@@ -108,6 +130,7 @@ def run_(
             directory or default_nights(),
             jobs=jobs,
             repeat_failed=again,
+            bisect_until=bisect,
         )
         return _tell(database, series, number, json)
 
@@ -386,13 +409,11 @@ def _opened(results: str | None) -> Iterator[Database]:
 
 def _compared(database: Database, series: str, number: int) -> tuple[Night, list[Change]]:
     """A night, and what it has that the one before did not have."""
-    from harness.results.nights import changes, issues, night, nights
+    from harness.results.nights import compared
     from harness.results.record import now
 
     with database.session() as session:
-        chosen = night(session, series, number)
-        history = [each for each in nights(session, series) if each.number <= chosen.number]
-        return chosen, changes(history, issues(session, now()))
+        return compared(session, series, number, now())
 
 
 def _tell(database: Database, series: str, number: int, json: bool) -> int:
