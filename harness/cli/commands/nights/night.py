@@ -68,6 +68,16 @@ def _time_of_day(text: str) -> time:
         raise typer.BadParameter(f"'{text}' is no time of the day, such as 06:30") from None
 
 
+WebhookUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook",
+        metavar="URL",
+        envvar="ZHARNESS_WEBHOOK",
+        help="POST what night diff --json tells, at the end; ZHARNESS_WEBHOOK_TOKEN is its token.",
+        show_default=False,
+    ),
+]
 Bisect = Annotated[
     time | None,
     typer.Option(
@@ -98,6 +108,7 @@ def run_(
     series: Series = "night",
     again: Again = 1,
     bisect: Bisect = None,
+    webhook: WebhookUrl = None,
     jobs: options.Jobs = None,
     directory: Directory = None,
     results: Results = None,
@@ -114,9 +125,12 @@ def run_(
     """
     from harness.cli.batch.run import Chosen
     from harness.cli.nights.night_run import run_night
+    from harness.cli.nights.webhook import Webhook, notify
+    from harness.results.told import to_json
     from harness.run.options import RunOptions
     from harness.scenario.select import select
 
+    hook = None if webhook is None else Webhook.at(webhook)
     found = select(scenarios or [str(data_dir() / "scenarios" / "*.toml")], overrides)
     chosen = Chosen(
         overrides, options.store_path(store), RunOptions(), time_factor=time_factor, json=json
@@ -132,6 +146,8 @@ def run_(
             repeat_failed=again,
             bisect_until=bisect,
         )
+        if hook is not None:
+            notify(hook, to_json(*_compared(database, series, number)))
         return _tell(database, series, number, json)
 
 
@@ -338,7 +354,9 @@ def pin(
 @app.command(
     "export",
     epilog=examples(
-        "zharness night export junit > night.xml", "zharness night export summary >> $SUMMARY"
+        "zharness night export junit > night.xml",
+        "zharness night export summary >> $SUMMARY",
+        "zharness night export mail | sendmail ADDRESS",
     ),
 )
 def export_(
@@ -347,7 +365,7 @@ def export_(
     series: Series = "night",
     results: Results = None,
 ) -> None:
-    """Print a night for another program: JUnit XML, KTAP, KCIDB, or a summary in Markdown."""
+    """Print a night for another program: JUnit XML, KTAP, KCIDB, a Markdown summary, a mail."""
     from harness.results.export import export
 
     with _opened(results) as database:
@@ -417,7 +435,7 @@ def _compared(database: Database, series: str, number: int) -> tuple[Night, list
 
 
 def _tell(database: Database, series: str, number: int, json: bool) -> int:
-    from harness.cli.nights.show import exit_code, lines, to_json
+    from harness.results.told import exit_code, lines, to_json
 
     chosen, found = _compared(database, series, number)
     if json:

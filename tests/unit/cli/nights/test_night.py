@@ -283,6 +283,7 @@ def test_what_failed_is_run_once_more_later(zharness, here, capsys):
         ("ktap", "not ok 2 failing # XFAIL https://bugs/7"),
         ("summary", "| new failure | failing | FAIL |"),
         ("kcidb", '"path": "zfcpdump.failing"'),
+        ("mail", "Subject: night, night 1: 1 of 2 did not pass"),
     ],
 )
 def test_other_programs_get_a_night_too(zharness, here, capsys, form, said):

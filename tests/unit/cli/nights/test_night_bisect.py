@@ -12,7 +12,6 @@ import pytest
 
 from harness.cli.batch.run import Chosen
 from harness.cli.nights.night_bisect import bisect_new, until
-from harness.cli.nights.show import lines, to_json
 from harness.deadline import Deadline
 from harness.errors import HostError
 from harness.lab.bisect import Answer, Repository, Step
@@ -22,6 +21,7 @@ from harness.results.known import link
 from harness.results.nights import Bisected, BisectionState, compared
 from harness.results.page.write import page
 from harness.results.record import Recorder, State, now
+from harness.results.told import lines, to_json
 from harness.run.options import RunOptions
 from harness.scenario.load import Concrete, load_all
 from tests.support.git import git, history
