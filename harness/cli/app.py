@@ -11,6 +11,7 @@ from harness.cli.commands import (
     doctor,
     faults,
     images,
+    man,
     replay,
     run,
     scenario,
@@ -78,4 +79,5 @@ app.add_typer(images.app, name="images")
 app.add_typer(kernel.app, name="kernel")
 app.add_typer(config.app, name="config")
 app.add_typer(bisect.app, name="bisect")
+app.command("man", epilog=man.EXAMPLES)(man.man)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.options import examples
 from harness.cli.overrides import Overrides, overriding
 from harness.cli.say import say, say_json, say_lines
@@ -23,7 +23,15 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
     from harness.results.nights import Change, Night
 
 app = typer.Typer(
-    help="Run a series of scenarios every night, and tell what changed.", no_args_is_help=True
+    help="Run a series of scenarios every night, and tell what changed.",
+    no_args_is_help=True,
+    epilog=examples(
+        "zharness night run  # in the evening, or from a timer: docs/recipes.md",
+        "zharness night diff  # in the morning: what is new, fixed, or fails since when",
+        "zharness explain EVIDENCE  # what happened in the run that failed",
+        "zharness issue link 1:registers URL  # now that failure is known",
+        "zharness night report report.html --last 30",
+    ),
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -47,7 +55,12 @@ Results = Annotated[
 ]
 Series = Annotated[
     str,
-    typer.Option("--series", help="Name of the series.", callback=_series_name),
+    typer.Option(
+        "--series",
+        help="Name of the series.",
+        callback=_series_name,
+        autocompletion=completion.series,
+    ),
 ]
 Number = Annotated[
     int | None, typer.Argument(help="Number of a night; by default the last one.", min=1)
