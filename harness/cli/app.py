@@ -11,13 +11,11 @@ from harness.cli.commands import (
     cluster,
     doctor,
     faults,
-    images,
-    prune,
+    man,
     replay,
     run,
     scenario,
     schema,
-    snapshot,
     system,
     verify,
 )
@@ -25,6 +23,7 @@ from harness.cli.commands.dump import group as dump
 from harness.cli.commands.kernels import bisect, config, kernel
 from harness.cli.commands.look import attach, bundle, crash, drgn, explain, gdb
 from harness.cli.commands.nights import issue, night
+from harness.cli.commands.stored import images, prune, snapshot
 from harness.cli.say import say
 
 EXIT_CODES = (
@@ -82,4 +81,5 @@ app.command("prune", epilog=prune.EXAMPLES)(prune.prune)
 app.add_typer(kernel.app, name="kernel")
 app.add_typer(config.app, name="config")
 app.add_typer(bisect.app, name="bisect")
+app.command("man", epilog=man.EXAMPLES)(man.man)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)

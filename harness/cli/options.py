@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import completion
 from harness.errors import UsageError
 from harness.evidence.directory import directory_names
 from harness.evidence.held import When
@@ -24,74 +25,6 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 def examples(*lines: str) -> str:
     """An epilog: each line is a command and, after #, what it does."""
     return "\n\n".join(["Examples:", *(f"[bold]{line}[/bold]" for line in lines)])
-
-
-def complete_scenario(incomplete: str) -> list[str]:
-    from harness.scenario.load import scenario_files
-
-    return [name for name in scenario_files() if name.startswith(incomplete)]
-
-
-def _complete_snapshot(incomplete: str) -> list[str]:
-    from harness.images.store import Store
-    from harness.machine.snapshots import Snapshots
-    from harness.progress import NoProgress
-
-    names = Snapshots(Store(default_store(), NoProgress())).names()
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def complete_dump_tool(incomplete: str) -> list[str]:
-    """Names of dump tools, TOML files, and directories that may have some."""
-    from harness.run.inputs.dump_tool import NAMES, SUFFIX
-
-    names = [name for name in NAMES if name.startswith(incomplete)]
-    return names + _paths(incomplete, SUFFIX)
-
-
-def complete_zipl(incomplete: str) -> list[str]:
-    """Suites of Debian, or paths."""
-    from harness.images.zipl.choice import KNOWN_SUITES, is_path
-
-    if is_path(incomplete):
-        return _paths(incomplete)
-    return [suite for suite in KNOWN_SUITES if suite.startswith(incomplete)]
-
-
-def complete_trigger(incomplete: str) -> list[str]:
-    from harness.triggers.table import TRIGGERS
-
-    return [name for name in TRIGGERS if name.startswith(incomplete)]
-
-
-def complete_fault(incomplete: str) -> list[str]:
-    from harness.faults.table import FAULTS
-
-    return [name for name in FAULTS if name.startswith(incomplete)]
-
-
-def complete_workload(incomplete: str) -> list[str]:
-    """Names of workloads, or paths."""
-    from harness.triggers.workloads import WORKLOADS
-
-    names = [name for name in WORKLOADS if name.startswith(incomplete)]
-    return names + _paths(incomplete)
-
-
-def _paths(incomplete: str, suffix: str = "") -> list[str]:
-    """Files that end in ``suffix``, and directories, which end in a slash, as they are written."""
-    start = incomplete.rpartition("/")[2]
-    directory = incomplete.removesuffix(start)
-    try:
-        entries = sorted(Path(directory).iterdir())
-    except (OSError, ValueError):
-        return []
-    words = [
-        f"{directory}{entry.name}{'/' if entry.is_dir() else ''}"
-        for entry in entries
-        if entry.name.startswith(start)
-    ]
-    return [word for word in words if word.endswith(("/", suffix))]
 
 
 def _job_count(text: str) -> int:
@@ -152,14 +85,19 @@ def path_argument(**settings: Any) -> Any:
     return typer.Argument(readable=False, **settings)
 
 
+def evidence_argument(**settings: Any) -> Any:
+    """A path of evidence."""
+    return path_argument(autocompletion=completion.evidence, **settings)
+
+
 Scenario = Annotated[
-    str, typer.Argument(help="Name or path of a scenario.", autocompletion=complete_scenario)
+    str, typer.Argument(help="Name or path of a scenario.", autocompletion=completion.scenario)
 ]
 Scenarios = Annotated[
     list[str] | None,
     typer.Argument(
         help="Names, paths, directories or patterns of scenarios, see above; by default panic.",
-        autocompletion=complete_scenario,
+        autocompletion=completion.scenario,
         show_default=False,
     ),
 ]
@@ -208,7 +146,7 @@ Fresh = Annotated[
 SnapshotName = Annotated[
     str,
     typer.Argument(
-        help="Name (or its first part) or path of a snapshot.", autocompletion=_complete_snapshot
+        help="Name (or its first part) or path of a snapshot.", autocompletion=completion.snapshot
     ),
 ]
 CrashedVmlinux = Annotated[

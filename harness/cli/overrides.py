@@ -10,12 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import (
-    complete_dump_tool,
-    complete_trigger,
-    complete_workload,
-    complete_zipl,
-)
+from harness.cli import completion
 from harness.errors import UsageError
 from harness.scenario.assignment import assigned
 from harness.scenario.model import OPTIONS
@@ -25,10 +20,11 @@ Overrides = Mapping[str, Mapping[str, Any]]  # section -> field -> value; None i
 
 _PARAMETER = "overrides"
 _COMPLETIONS = {
-    "--dump-tool": complete_dump_tool,
-    "--zipl": complete_zipl,
-    "--trigger": complete_trigger,
-    "--workload": complete_workload,
+    "--dump-patch": completion.patch,
+    "--dump-tool": completion.dump_tool,
+    "--zipl": completion.zipl,
+    "--trigger": completion.trigger,
+    "--workload": completion.workload,
 }
 # the dump tool, and what it is asked for
 OF_TOOL = (

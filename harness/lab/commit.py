@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,22 @@ from harness.images.provide import Images
 from harness.images.store import Store
 from harness.lab.bisect import Answer, Repository, Step
 from harness.progress import Progress
+from harness.report.signature import signature_of
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
 from harness.run.inputs import wanted
 from harness.run.plan import Plan, plan_of
-from harness.scenario.load import load
+from harness.scenario.load import Overrides, load
 
 
 @dataclass(frozen=True)
 class Trying:
     """How a commit is tried: its kernel in one role, a fixed kernel in the other, ``repeat`` times.
 
-    Only a finding that matches ``finding`` makes it bad; by default any wrong dump does. ``fixed``
-    is the other role's kernel, None for the harness's own. ``run`` does one run.
+    Only a finding that matches ``finding``, or a run with this ``signature``, makes it bad; by
+    default any wrong dump does. ``fixed`` is the other role's kernel, None for the scenario's own.
+    ``given`` are overrides of the scenario, ``time_factor`` multiplies every deadline. ``run`` does
+    one run.
     """
 
     repository: Repository
@@ -39,6 +42,9 @@ class Trying:
     finding: str | None = None
     repeat: int = 1
     fixed: Path | None = None
+    signature: str | None = None
+    given: Overrides = field(default_factory=dict)
+    time_factor: float = 1.0
     run: Callable[..., Verdict] = engine.run
 
     def question(self) -> dict[str, Any]:
@@ -48,11 +54,12 @@ class Trying:
             "role": str(self.role),
             "scenario": {
                 "name": self.scenario,
-                **load(self.scenario).model_dump(mode="json"),
+                **load(self.scenario, self.given).model_dump(mode="json"),
             },
             "finding": self.finding,
             "repeat": self.repeat,
             "fixed": fixed and fixed.sha256,
+            **({} if self.signature is None else {"signature": self.signature}),
         }
 
     def try_commit(self, commit: str) -> Step:
@@ -94,7 +101,7 @@ class Trying:
         if errors:
             return Answer.SKIP, *errors[0]
         if wrong:
-            return Answer.SKIP, f"wrong, but not with '{self.finding}'", wrong[0][1]
+            return Answer.SKIP, f"wrong, but not with '{self._wanted}'", wrong[0][1]
         return Answer.GOOD, "", None
 
     def _spec(self, plan: Plan) -> KernelSpec:
@@ -104,11 +111,13 @@ class Trying:
 
     def _plan(self, source: str) -> Plan:
         other = Role.DUMP if self.role.crashes else Role.CRASHED
-        overrides: dict[str, dict[str, Any]] = {
+        sections: dict[str, dict[str, Any]] = {
             self.role.section: {"source": source},
-            other.section: {"kernel": self.fixed},
+            other.section: {} if self.fixed is None else {"kernel": self.fixed},
         }
-        return plan_of(self.scenario, load(self.scenario, overrides))
+        own = {name: {**self.given.get(name, {}), **fields} for name, fields in sections.items()}
+        scenario = load(self.scenario, {**self.given, **own})
+        return plan_of(self.scenario, scenario, time_factor=self.time_factor)
 
     def _run(self, source: str, output: Path) -> Verdict:
         plan = self._plan(source)
@@ -118,9 +127,16 @@ class Trying:
             plan, output=_fresh(output), store=self.store, progress=self.progress, fresh=fresh
         )
 
+    @property
+    def _wanted(self) -> str | None:
+        """What makes a commit bad, for people."""
+        return self.finding or self.signature
+
     def _decisive(self, verdict: Verdict) -> str:
         """The finding that makes the dump count as bad; "" if there is none."""
         said = map(str, verdict.findings)
+        if self.signature is not None and signature_of(verdict) != self.signature:
+            return ""
         return next(
             (each for each in said if self.finding is None or re.search(self.finding, each)), ""
         )

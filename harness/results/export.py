@@ -12,6 +12,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.printable import printable
 from harness.results.form import Form
+from harness.results.mail import mail
 from harness.results.nights import Change, Night, Outcome
 
 _ORIGIN = "zfcpdump_harness"
@@ -23,7 +24,13 @@ _MARKUP = str.maketrans({each: f"\\{each}" for each in "\\|<`*_"})
 
 def export(night: Night, changes: list[Change], form: Form) -> str:
     """The night as a text."""
-    forms = {Form.JUNIT: _junit, Form.KTAP: _ktap, Form.SUMMARY: _summary, Form.KCIDB: _kcidb}
+    forms = {
+        Form.JUNIT: _junit,
+        Form.KTAP: _ktap,
+        Form.SUMMARY: _summary,
+        Form.KCIDB: _kcidb,
+        Form.MAIL: mail,
+    }
     return forms[form](night, changes)
 
 

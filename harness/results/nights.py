@@ -76,11 +76,31 @@ class Outcome:
         return len(results) == 2 and all(each == inputs[0] for each in inputs)
 
 
+class BisectionState(StrEnum):
+    """What bisecting a failure has come to."""
+
+    FOUND = "found"
+    AMBIGUOUS = "ambiguous"  # the commits between could not be tried
+    TIME_UP = "time up"
+    REFUSED = "refused"  # good is not good, or bad is not bad
+    ERROR = "error"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True)
+class Bisected:
+    """The answer, with the first bad commit or all candidates; ``text`` says it for people."""
+
+    state: BisectionState
+    text: str
+    commits: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Night:
     """One batch of a series, with the outcome of each scenario by name.
 
-    ``asked`` are the names of those that it was to run.
+    ``asked`` are the names of those that it was to run. ``bisections`` are by scenario.
     """
 
     series: str
@@ -93,6 +113,7 @@ class Night:
     outcomes: Mapping[str, Outcome]
     asked: tuple[str, ...] = ()
     pinned: bool = False
+    bisections: Mapping[str, Bisected] = field(default_factory=dict)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -130,7 +151,7 @@ class Change:
 
     ``since`` is the number of the first night of which it has failed without a break. ``inputs``
     tell which inputs are others than when it last passed: before, and now. ``issue`` is where it
-    is known.
+    is known. ``last_passed`` is the number of the night in which it last passed.
     """
 
     kind: Kind
@@ -139,6 +160,8 @@ class Change:
     since: int | None = None
     inputs: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     issue: str | None = None
+    last_passed: int | None = None
+    bisected: Bisected | None = None
 
 
 def series_names(session: Session) -> list[str]:
@@ -156,6 +179,7 @@ def nights(session: Session, series: str, last: int | None = None) -> list[Night
             selectinload(Batch.runs).selectinload(Run.inputs),
             selectinload(Batch.runs).selectinload(Run.signature),
             selectinload(Batch.runs).selectinload(Run.metrics),
+            selectinload(Batch.bisections),
         )
     ).all()
     if not found:
@@ -203,6 +227,18 @@ def changes(history: Sequence[Night], known: Mapping[str, str]) -> list[Change]:
     return sorted((each for each in found if each), key=lambda each: order.index(each.kind))
 
 
+def compared(
+    session: Session, series: str, number: int, at: datetime
+) -> tuple[Night, list[Change]]:
+    """A night, numbered as for :func:`night`, and what it has that the one before did not have.
+
+    ``at`` is the time for which issues are known.
+    """
+    chosen = night(session, series, number)
+    history = [each for each in nights(session, series) if each.number <= chosen.number]
+    return chosen, changes(history, issues(session, at))
+
+
 def _change(
     name: str,
     now: Night,
@@ -222,13 +258,22 @@ def _change(
     if former is not None and not former.passed:
         same = former.bad.signature == outcome.bad.signature
         kind = Kind.STILL if same else Kind.ANOTHER
-    last_pass = next(
-        (each.outcomes[name] for each in reversed(earlier) if _passed(each, name)), None
-    )
-    inputs = {} if last_pass is None else differing(last_pass.first.inputs, outcome.bad.inputs)
+    last = next((each for each in reversed(earlier) if _passed(each, name)), None)
+    inputs = {}
+    if last is not None:
+        inputs = differing(last.outcomes[name].first.inputs, outcome.bad.inputs)
     places = [known.get(attempt.signature or "") for attempt in outcome.failures]
     issue = None if None in places else places[0]
-    return Change(kind, name, outcome, _since(name, now, earlier), inputs, issue)
+    return Change(
+        kind,
+        name,
+        outcome,
+        _since(name, now, earlier),
+        inputs,
+        issue,
+        None if last is None else last.number,
+        now.bisections.get(name),
+    )
 
 
 def _passed(night: Night, name: str) -> bool:
@@ -274,6 +319,10 @@ def _night(batch: Batch) -> Night:
         outcomes,
         tuple(batch.asked),
         batch.pinned,
+        {
+            row.name: Bisected(BisectionState(row.state), row.text, tuple(row.commits))
+            for row in batch.bisections
+        },
     )
 
 

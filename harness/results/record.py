@@ -22,7 +22,8 @@ from harness.report.runs import SKIPPED, Report, ReportedRun
 from harness.report.signature import signature_of
 from harness.report.verdict import Result, Verdict
 from harness.results.database import Database
-from harness.results.tables import Batch, Check, Inputs, Metric, Run, Signature
+from harness.results.nights import Bisected
+from harness.results.tables import Batch, BisectionRow, Check, Inputs, Metric, Run, Signature
 
 FIRST, AGAIN = 1, 2  # attempts: the run itself, and its repetition if it did not pass
 METRIC_OF_PHASE = "seconds."  # before the name of a phase
@@ -108,6 +109,11 @@ class Recorder:
             return session.get_one(Batch, self.batch_id).number
 
     @property
+    def series(self) -> str:
+        with self.database.session() as session:
+            return session.get_one(Batch, self.batch_id).series
+
+    @property
     def asked(self) -> list[str]:
         """The names of the scenarios that it is to run."""
         with self.database.session() as session:
@@ -134,6 +140,19 @@ class Recorder:
                     session.flush()
                 session.add(_row(session, self.batch_id, run, attempt))
         self._seen |= {(attempt, run.name) for run in new}
+
+    def bisected(self, name: str, answer: Bisected) -> None:
+        """Keep what bisecting a new failure of the scenario ``name`` has come to."""
+        with self.database.session() as session:
+            session.merge(
+                BisectionRow(
+                    batch_id=self.batch_id,
+                    name=name,
+                    state=answer.state,
+                    commits=list(answer.commits),
+                    text=answer.text,
+                )
+            )
 
     def end(self, state: State) -> None:
         """The batch has ended, in this way."""

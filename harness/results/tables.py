@@ -36,6 +36,7 @@ class Batch(Base):
     asked: Mapped[list[str]]
     pinned: Mapped[bool] = mapped_column(default=False)
     runs: Mapped[list[Run]] = relationship(back_populates="batch", cascade="all, delete-orphan")
+    bisections: Mapped[list[BisectionRow]] = relationship(cascade="all, delete-orphan")
 
 
 class Inputs(Base):
@@ -122,3 +123,20 @@ class Issue(Base):
     url: Mapped[str]
     until: Mapped[datetime | None]
     signature: Mapped[Signature] = relationship()
+
+
+class BisectionRow(Base):
+    """What bisecting a new failure of the scenario ``name`` has come to.
+
+    ``commits`` are the first bad commit, or all that may be it.
+    """
+
+    __tablename__ = "bisections"
+
+    batch_id: Mapped[int] = mapped_column(
+        ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String(400), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))  # a BisectionState
+    commits: Mapped[list[str]]
+    text: Mapped[str]

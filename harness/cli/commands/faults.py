@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.one_run import show
 from harness.cli.options import examples
 from harness.cli.overrides import Overrides, overriding
@@ -15,7 +15,7 @@ from harness.cli.show.progress import progress_for
 
 Kind = Annotated[
     str,
-    typer.Option("--kind", help="Kind of fault.", autocompletion=options.complete_fault),
+    typer.Option("--kind", help="Kind of fault.", autocompletion=completion.fault),
 ]
 Every = Annotated[
     int, typer.Option("--every", parser=options.size, metavar="N", help="From place to place.")

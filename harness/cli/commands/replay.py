@@ -22,7 +22,7 @@ EXAMPLES = examples(
 
 def replay(
     evidence: Annotated[
-        Path, options.path_argument(help="Evidence directory of an earlier run, or a bundle.")
+        Path, options.evidence_argument(help="Evidence directory of an earlier run, or a bundle.")
     ],
     fresh: options.Fresh = False,
     output: options.Output = None,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.options import examples
 from harness.cli.say import say, say_json
 
@@ -35,7 +35,7 @@ extends = {parent}
 
 Files = Annotated[
     list[str],
-    typer.Argument(help="Names or paths.", autocompletion=options.complete_scenario),
+    typer.Argument(help="Names or paths.", autocompletion=completion.scenario),
 ]
 
 
@@ -79,7 +79,7 @@ def new(
     file: Annotated[Path, options.path_argument(help="The file to write; must not exist.")],
     extends: Annotated[
         str,
-        typer.Option(help="Scenario to start from.", autocompletion=options.complete_scenario),
+        typer.Option(help="Scenario to start from.", autocompletion=completion.scenario),
     ] = "panic",
 ) -> None:
     """Write a scenario file to start from."""

@@ -18,7 +18,9 @@ EXAMPLES = examples(
 
 
 def verify(
-    evidence: Annotated[Path, options.path_argument(help="Evidence directory of an earlier run.")],
+    evidence: Annotated[
+        Path, options.evidence_argument(help="Evidence directory of an earlier run.")
+    ],
     vmlinux: options.CrashedVmlinux = None,
     judges: options.Judges = False,
     store: options.StorePath = None,

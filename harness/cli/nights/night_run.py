@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.batch.hosts import Hosts
 from harness.cli.batch.rerun import not_passed
 from harness.cli.batch.run import Chosen, require_same_request, run_all
+from harness.cli.nights.night_bisect import bisect_new, until
 from harness.cli.say import tell
 from harness.cli.show.progress import progress_for
 from harness.errors import EvidenceError, HarnessError, HostError, UsageError
@@ -46,16 +48,19 @@ def run_night(
     *,
     hosts: Hosts,
     repeat_failed: int,
+    bisect_until: time | None = None,
 ) -> int:
     """Run ``scenarios`` as the next night of ``series``; returns its number.
 
     A night whose process was killed goes on where it was, with the same number, if it had the same
     scenarios and options. What fails is run ``repeat_failed`` times more: that is recorded beside,
-    and does not make it good. The evidence goes to ``directory``/SERIES/NUMBER.
+    and does not make it good. Until the time of the day ``bisect_until``, new failures are
+    bisected. The evidence goes to ``directory``/SERIES/NUMBER.
 
     Raises KeyboardInterrupt after all that had finished was recorded; HostError if another process
     runs a night of this series.
     """
+    deadline = None if bisect_until is None else until(bisect_until)
     with _only_one(directory / series):
         night = _unfinished(series, database, scenarios, chosen, hosts)
         if night is None:
@@ -66,6 +71,8 @@ def run_night(
             if not night.repeats:  # else the first runs are done
                 night.run_first()
             night.repeat(repeat_failed)
+            if deadline is not None:
+                bisect_new(night.recorder, scenarios, chosen, night.evidence, deadline)
         night.pack()
     return night.recorder.number
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -47,18 +47,21 @@ class Kernel:
     module: Path | None = None
     built_in: tuple[Path, ...] = ()  # files for /lib/modules/RELEASE
     modules: Path | None = None  # the folder with the files of its other modules
+    commit: str | None = None  # of the git repository that it was built from
 
     def identity(self) -> dict[str, Any]:
         """JSON: what identifies this kernel, and where its vmlinux is."""
         own = None if self.module is None else self.module.parent
         folder = self.modules or own
         modules = {} if folder is None else {"modules": str(folder)}
+        commit = {} if self.commit is None else {"commit": self.commit}
         return {
             "release": self.release,
             "sha256": self.sha256,
             "origin": self.origin,
             "vmlinux": None if self.vmlinux is None else self.vmlinux.to_json(),
             **modules,
+            **commit,
         }
 
     def require_unchanged(self) -> None:
@@ -123,7 +126,8 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
             "options that gave way": dict(configured.given_way),
         }
 
-    return kernel_from_store(store.get(kind_of(spec.role), _inputs(spec, source), build))
+    image = store.get(kind_of(spec.role), _inputs(spec, source), build)
+    return replace(kernel_from_store(image), commit=source.commit)
 
 
 def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:

@@ -33,9 +33,13 @@ _HINT = "a source is linux-source-X.Y, linux-source-X.Y@SUITE, an archive, or RE
 
 
 class Source(ABC):
-    """A kernel source. ``identity`` (JSON) has everything that its content depends on."""
+    """A kernel source. ``identity`` (JSON) has everything that its content depends on.
+
+    ``commit`` is the full name of the commit, if it is one.
+    """
 
     identity: Mapping[str, Any]
+    commit: str | None
 
     @abstractmethod
     def place(self, directory: Path, tools: Tools) -> None:
@@ -51,6 +55,7 @@ class _Stored(Source):
 
     identity: Mapping[str, Any]
     tree: Path
+    commit: None = None
 
     def place(self, directory: Path, tools: Tools) -> None:
         tools.run(["cp", "-al", str(self.tree), str(directory)])

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cli.commands.images import verify
+from harness.cli.commands.stored.images import verify
 from harness.errors import BuildError, EvidenceError, HostError, ZiplRefused
 from harness.images import store as store_module
 from harness.images.store import Built, Store

@@ -15,6 +15,7 @@ from harness.lab.bisect import Answer, Repository
 from harness.lab.commit import Trying
 from harness.lab.trial import Trial, worst
 from harness.progress import NoProgress
+from harness.report.signature import signature_of
 from harness.report.verdict import Result, Verdict
 from harness.verify.findings import CheckResult
 from harness.verify.kinds import FindingKind
@@ -98,6 +99,21 @@ def test_runs_make_the_answer_for_a_commit(trying, runs: list[Run], answer: Answ
 )
 def test_one_finding_is_looked_for(trying, runs: list[Run], answer: Answer, why: str):
     assert tried(trying(*runs, finding="^registers")[0]) == (answer, why)
+
+
+@pytest.mark.parametrize(("signature", "answer"), [(True, Answer.BAD), (False, Answer.SKIP)])
+def test_one_signature_is_looked_for(trying, signature: bool, answer: Answer):
+    failed = Engine(PAGES).run(None, output=Path("x"), fresh=False)
+    wanted = signature_of(failed) if signature else "1:other"
+    assert tried(trying(PAGES, signature=wanted)[0])[0] is answer
+
+
+def test_overrides_hold_for_every_commit(trying):
+    given = {"dump": {"source": "other", "hsa_size": 1 << 26}, "crashed": {"smp": 3}}
+    made, _ = trying(RIGHT, given=given, time_factor=4.0)
+    plan = made._plan("/linux@x")
+    assert (plan.scenario.dump.source, plan.scenario.dump.hsa_size) == ("/linux@x", 1 << 26)
+    assert (plan.scenario.crashed.smp, plan.time_factor) == (3, 4.0)
 
 
 @pytest.mark.parametrize("runs", [[NO_SPACE], [RIGHT, NO_SPACE], [PAGES, NO_SPACE]])

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
-import typer
 
-from harness.cli.app import app
-from harness.cli.default_command import DefaultCommandGroup
+from tests.support.command_line.documents import require_valid
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -37,19 +34,7 @@ def test_the_documentation_shows_commands():
 
 @pytest.mark.parametrize("line", shown())
 def test_a_command_shown_is_valid(line):
-    words = shlex.split(line, comments=True)[1:]
-    command = typer.main.get_command(app)
-    context = command.make_context("zharness", list(words), resilient_parsing=True)
-    while words and hasattr(command, "commands"):
-        if words[0] not in command.commands and isinstance(command, DefaultCommandGroup):
-            words.insert(0, command.default)
-        assert words[0] in command.commands, line
-        command = command.commands[words.pop(0)]
-    options = {name for parameter in command.params for name in parameter.opts}
-    for word in takewhile(lambda word: word != "--", words):  # behind it is another command
-        if word.startswith("-"):
-            assert word in options, line
-    assert context is not None
+    require_valid(shlex.split(line, comments=True)[1:])
 
 
 def test_the_readme_lists_every_document():

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.nights.show import exit_code, lines, to_json
 from harness.errors import ExitCode, UsageError
 from harness.results import known
 from harness.results.database import Database
 from harness.results.nights import Kind, Night, changes, issues, nights
 from harness.results.nights import night as one
 from harness.results.record import Recorder, State
+from harness.results.told import exit_code, lines, to_json
 from tests.support.runs.nights import attempt, night, report, run
 
 OK, BAD = attempt(kernel="6.12"), attempt("FAIL", kernel="6.13")

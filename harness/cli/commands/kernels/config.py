@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.options import examples
 from harness.cli.say import say_json, tell
 from harness.errors import ExitCode, UsageError
@@ -38,7 +38,7 @@ Tool = Annotated[
         "--tool",
         metavar="TOOL",
         help=f"The dump tool: {', '.join(TOOL_WORDS)}, or a TOML file.",
-        autocompletion=options.complete_dump_tool,
+        autocompletion=completion.dump_tool,
     ),
 ]
 

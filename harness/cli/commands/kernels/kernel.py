@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.options import examples
 from harness.cli.overrides import OF_TOOL, Overrides, overriding
 from harness.cli.say import say, say_json
@@ -30,7 +30,11 @@ Source = Annotated[
 ]
 Patches = Annotated[
     list[str] | None,
-    typer.Option("--patch", help="A patch: a file called *.patch, or a museum patch's name."),
+    typer.Option(
+        "--patch",
+        help="A patch: a file called *.patch, or a museum patch's name.",
+        autocompletion=completion.patch,
+    ),
 ]
 Fragments = Annotated[
     list[Path] | None, options.path_option("--fragment", help="A file with configuration lines.")
@@ -39,7 +43,11 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="A configuration line: CONFIG_X=y or CONFIG_X=n.")
 ]
 KernelName = Annotated[
-    str, typer.Argument(help="A kernel image, or the (first part of a) name in the store.")
+    str,
+    typer.Argument(
+        help="A kernel image, or the (first part of a) name in the store.",
+        autocompletion=completion.kernel,
+    ),
 ]
 ImageVmlinux = Annotated[Path | None, options.path_option("--vmlinux", help="The image's vmlinux.")]
 HsaSizes = Annotated[

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.evidence.held import Held
 
 Evidence = Annotated[
-    Path, options.path_argument(help="Evidence directory of a run that keeps a machine.")
+    Path, options.evidence_argument(help="Evidence directory of a run that keeps a machine.")
 ]
 Words = Annotated[
     list[str] | None,

@@ -9,7 +9,7 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.say import say, say_json
 
-Evidence = Annotated[Path, options.path_argument(help="Evidence directory of a run.")]
+Evidence = Annotated[Path, options.evidence_argument(help="Evidence directory of a run.")]
 Target = Annotated[Path, options.path_argument(help="The file to write, such as RUN.tar.zst.")]
 EXAMPLES = examples(
     "zharness bundle evidence run.tar.zst",

@@ -12,7 +12,7 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.say import say, tell
 
-Evidence = Annotated[Path, options.path_argument(help="Evidence directory of a run.")]
+Evidence = Annotated[Path, options.evidence_argument(help="Evidence directory of a run.")]
 Commands = Annotated[
     list[str] | None,
     typer.Option("-c", metavar="COMMAND", help="A command for crash; repeatable; else from stdin."),

@@ -12,7 +12,7 @@ import typer
 from harness.cli import options
 from harness.cli.options import examples
 
-Evidence = Annotated[Path, options.path_argument(help="Evidence directory of a run.")]
+Evidence = Annotated[Path, options.evidence_argument(help="Evidence directory of a run.")]
 Code = Annotated[
     str | None,
     typer.Option("-c", metavar="CODE", help="Run this Python code and end, in place of a session."),

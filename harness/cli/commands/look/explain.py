@@ -10,7 +10,7 @@ from harness.cli import options
 from harness.cli.options import examples
 from harness.cli.say import say, say_json
 
-Evidence = Annotated[Path, options.path_argument(help="Evidence directory of a run.")]
+Evidence = Annotated[Path, options.evidence_argument(help="Evidence directory of a run.")]
 EXAMPLES = examples(
     "zharness explain evidence",
     "zharness explain evidence --json  # for programs",

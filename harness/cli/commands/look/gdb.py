@@ -13,7 +13,7 @@ from harness.cli.options import examples
 from harness.cli.say import say
 
 Evidence = Annotated[
-    Path, options.path_argument(help="Evidence directory of a run that keeps a machine.")
+    Path, options.evidence_argument(help="Evidence directory of a run that keeps a machine.")
 ]
 Print = Annotated[bool, typer.Option("--print", help="Show the command, and start nothing.")]
 Words = Annotated[

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.options import examples
 from harness.cli.overrides import Overrides, overriding
 from harness.cli.say import say, say_json, say_lines
@@ -22,7 +23,15 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
     from harness.results.nights import Change, Night
 
 app = typer.Typer(
-    help="Run a series of scenarios every night, and tell what changed.", no_args_is_help=True
+    help="Run a series of scenarios every night, and tell what changed.",
+    no_args_is_help=True,
+    epilog=examples(
+        "zharness night run  # in the evening, or from a timer: docs/recipes.md",
+        "zharness night diff  # in the morning: what is new, fixed, or fails since when",
+        "zharness explain EVIDENCE  # what happened in the run that failed",
+        "zharness issue link 1:registers URL  # now that failure is known",
+        "zharness night report report.html --last 30",
+    ),
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -46,7 +55,12 @@ Results = Annotated[
 ]
 Series = Annotated[
     str,
-    typer.Option("--series", help="Name of the series.", callback=_series_name),
+    typer.Option(
+        "--series",
+        help="Name of the series.",
+        callback=_series_name,
+        autocompletion=completion.series,
+    ),
 ]
 Number = Annotated[
     int | None, typer.Argument(help="Number of a night; by default the last one.", min=1)
@@ -60,10 +74,40 @@ Again = Annotated[
 ]
 
 
+def _time_of_day(text: str) -> time:
+    try:
+        return datetime.strptime(text, "%H:%M").time()
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no time of the day, such as 06:30") from None
+
+
+WebhookUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook",
+        metavar="URL",
+        envvar="ZHARNESS_WEBHOOK",
+        help="POST what night diff --json tells, at the end; ZHARNESS_WEBHOOK_TOKEN is its token.",
+        show_default=False,
+    ),
+]
+Bisect = Annotated[
+    time | None,
+    typer.Option(
+        "--bisect",
+        metavar="HH:MM",
+        parser=_time_of_day,
+        help="Until this time, bisect new failures of kernels that are git commits.",
+        show_default=False,
+    ),
+]
+
+
 @app.command(
     "run",
     epilog=examples(
         "zharness night run  # each night, from a timer",
+        "zharness night run --bisect 06:30 --dump-source ~/linux@master",
         "zharness night diff  # in the morning: what is new, what is fixed",
         "zharness night run 'scenarios/**' --series big --again 2",
         "zharness night flakes --last 30",
@@ -76,6 +120,8 @@ def run_(
     overrides: Overrides,
     series: Series = "night",
     again: Again = 1,
+    bisect: Bisect = None,
+    webhook: WebhookUrl = None,
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
     directory: Directory = None,
@@ -94,9 +140,12 @@ def run_(
     from harness.cli.batch.hosts import hosts
     from harness.cli.batch.run import Chosen
     from harness.cli.nights.night_run import run_night
+    from harness.cli.nights.webhook import Webhook, notify
+    from harness.results.told import to_json
     from harness.run.options import RunOptions
     from harness.scenario.select import select
 
+    hook = None if webhook is None else Webhook.at(webhook)
     found = select(scenarios or [str(data_dir() / "scenarios" / "*.toml")], overrides)
     chosen = Chosen(
         overrides, options.store_path(store), RunOptions(), time_factor=time_factor, json=json
@@ -110,7 +159,10 @@ def run_(
             directory or default_nights(),
             hosts=chosen_hosts,
             repeat_failed=again,
+            bisect_until=bisect,
         )
+        if hook is not None:
+            notify(hook, to_json(*_compared(database, series, number)))
         return _tell(database, series, number, json)
 
 
@@ -360,7 +412,9 @@ def pin(
 @app.command(
     "export",
     epilog=examples(
-        "zharness night export junit > night.xml", "zharness night export summary >> $SUMMARY"
+        "zharness night export junit > night.xml",
+        "zharness night export summary >> $SUMMARY",
+        "zharness night export mail | sendmail ADDRESS",
     ),
 )
 def export_(
@@ -369,7 +423,7 @@ def export_(
     series: Series = "night",
     results: Results = None,
 ) -> None:
-    """Print a night for another program: JUnit XML, KTAP, KCIDB, or a summary in Markdown."""
+    """Print a night for another program: JUnit XML, KTAP, KCIDB, a Markdown summary, a mail."""
     from harness.results.export import export
 
     with _opened(results) as database:
@@ -434,17 +488,15 @@ def _opened(results: str | None) -> Iterator[Database]:
 
 def _compared(database: Database, series: str, number: int) -> tuple[Night, list[Change]]:
     """A night, and what it has that the one before did not have."""
-    from harness.results.nights import changes, issues, night, nights
+    from harness.results.nights import compared
     from harness.results.record import now
 
     with database.session() as session:
-        chosen = night(session, series, number)
-        history = [each for each in nights(session, series) if each.number <= chosen.number]
-        return chosen, changes(history, issues(session, now()))
+        return compared(session, series, number, now())
 
 
 def _tell(database: Database, series: str, number: int, json: bool) -> int:
-    from harness.cli.nights.show import exit_code, lines, to_json
+    from harness.results.told import exit_code, lines, to_json
 
     chosen, found = _compared(database, series, number)
     if json:

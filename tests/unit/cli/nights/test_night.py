@@ -104,6 +104,17 @@ def test_a_known_failure_has_an_exit_code_of_its_own(zharness, here, capsys):
         zharness("issue", "link", "1:", "url", "--until", "2020-01-01")
 
 
+def test_a_failure_that_no_commit_can_have_brought_is_told_with_the_reason(zharness, capsys):
+    assert zharness("night", "run", "failing.toml", "--bisect", "06:30") == 1
+    assert "not bisected: no kernel of it is built from a commit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["6", "24:00", "06:60", "06:30:00", ""])
+def test_a_time_of_the_day_is_hours_and_minutes(zharness, text):
+    with pytest.raises(typer.BadParameter):
+        zharness("night", "run", "failing.toml", "--bisect", text)
+
+
 def test_an_error_of_the_host_is_no_wrong_dump(zharness):
     assert zharness("night", "run", "erring.toml") == 3
 
@@ -319,6 +330,7 @@ def test_evidence_that_cannot_be_packed_stays_and_the_night_is_good(zharness, he
         ("ktap", "not ok 2 failing # XFAIL https://bugs/7"),
         ("summary", "| new failure | failing | FAIL |"),
         ("kcidb", '"path": "zfcpdump.failing"'),
+        ("mail", "Subject: night, night 1: 1 of 2 did not pass"),
     ],
 )
 def test_other_programs_get_a_night_too(zharness, here, capsys, form, said):

@@ -10,6 +10,8 @@ import pytest
 from harness.errors import UsageError
 from harness.images.command import Tools
 from harness.images.kernel import source
+from harness.images.kernel.build import Kernel, built_kernel
+from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.store import Store
 from harness.progress import NoProgress
 from tests.support.git import commit, git
@@ -67,6 +69,27 @@ def test_commits_of_one_tree_are_one_source(repository: Path, store: Store):
     before = source.kernel_source(store, NoProgress(), str(repository)).identity
     commit(repository, "nothing but words")
     assert source.kernel_source(store, NoProgress(), str(repository)).identity == before
+
+
+def test_a_source_tells_which_commit_it_is(repository: Path, store: Store, tmp_path: Path):
+    named = source.kernel_source(store, NoProgress(), f"{repository}@main")
+    assert named.commit == git(repository, "rev-parse", "HEAD")
+    archive = tmp_path / "linux-1.0.tar"
+    subprocess.run(["tar", "-cf", archive, "-C", tmp_path, "linux/Makefile"], check=True)
+    assert source.kernel_source(store, NoProgress(), str(archive)).commit is None
+
+
+def test_a_kernel_from_the_store_is_that_of_the_commit_that_was_asked_for(
+    repository: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    """Two commits with one tree share an image."""
+    made = Kernel(Path("bzImage"), "6.12", "ab", "kernel-dump-1")
+    monkeypatch.setattr(Store, "get", lambda *_: None)
+    monkeypatch.setattr("harness.images.kernel.build.kernel_from_store", lambda _: made)
+    second = commit(repository, "nothing but words")
+    kernel = built_kernel(store, KernelSpec(Role.DUMP, str(repository)), NoProgress())
+    assert kernel.identity()["commit"] == second
+    assert "commit" not in made.identity()
 
 
 def test_an_archive_is_unpacked_once(repository: Path, store: Store, tools: Tools, tmp_path: Path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.one_run import echo
 from harness.cli.options import examples
 from harness.cli.overrides import Overrides, overriding
@@ -21,7 +21,11 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 
 SnapshotNames = Annotated[
     list[str] | None,
-    typer.Argument(help="Names, or unique first parts of names.", show_default=False),
+    typer.Argument(
+        help="Names, or unique first parts of names.",
+        autocompletion=completion.snapshot,
+        show_default=False,
+    ),
 ]
 
 app = typer.Typer(help="Stored crashes: crash once, dump many times.", no_args_is_help=True)

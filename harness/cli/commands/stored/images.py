@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli import options
+from harness.cli import completion, options
 from harness.cli.options import examples
 from harness.cli.overrides import Overrides, overriding
 from harness.cli.say import say, say_json
@@ -17,8 +17,16 @@ from harness.s390x.disk_layout import DiskLayout
 
 app = typer.Typer(help="Kernels, initramfs and disks in the image store.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name of an image, or the first part of it.")]
-Names = Annotated[list[str] | None, typer.Argument(help="Names of images, or first parts.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Name of an image, or the first part of it.", autocompletion=completion.image
+    ),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of images, or first parts.", autocompletion=completion.image),
+]
 OneLayout = Annotated[DiskLayout, typer.Option("--disk-layout", help="For which disk layout.")]
 
 

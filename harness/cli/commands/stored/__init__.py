@@ -1,0 +1,1 @@
+"""Commands for the store: images, stored crashes, and what of them may go."""
