@@ -124,3 +124,15 @@ def test_not_runnable(fake, tmp_path: Path):
     fake("").write_bytes(b"\x7fELF of another world")
     with pytest.raises(HostError, match=r"^/[^ ]* cannot be run: Exec format error$"):
         find_qemu()
+
+
+def test_one_that_starts_no_machine_tells_why(fake):
+    qemu = QemuBinary(fake("QEMU emulator version 7.2.0", machine="out of memory"), (7, 2, 0))
+    with pytest.raises(HostError, match="does not start a machine; it said: out of memory x"):
+        qemu.require_start()
+
+
+def test_one_that_starts_a_machine_and_ends_it(fake):
+    path = fake("QEMU emulator version 7.2.0")
+    path.write_text("""#!/bin/sh\ncat >/dev/null; echo '{"event": "SHUTDOWN"}'\n""")
+    QemuBinary(path, (7, 2, 0)).require_start()

@@ -19,7 +19,8 @@ from harness.lab.commit import Trying
 from harness.results.database import Database
 from harness.results.known import link
 from harness.results.nights import Bisected, BisectionState, compared
-from harness.results.page.write import page
+from harness.results.page.chosen import Links
+from harness.results.page.index import index_page
 from harness.results.record import Recorder, State, now
 from harness.results.told import lines, to_json
 from harness.run.options import RunOptions
@@ -113,7 +114,7 @@ def test_the_first_bad_commit_is_told_in_the_morning(made):
     assert f"  {said}" in list(lines(night, changes))
     (change,) = to_json(night, changes)["changes"]
     assert change["bisected"] == {"state": "found", "commits": [nights.commits[5]], "text": said}
-    assert said in page([night], {})
+    assert said in index_page([night], {}, Links())
 
 
 def test_one_signature_and_range_is_bisected_once(made):
