@@ -44,6 +44,7 @@ class DumpOutcome:
     another load. ``seconds`` is the time from the kernel entry to the end of the dump system.
     ``limits`` names what was not played or not kept because a limit was reached. ``other_disks``
     are LUNs of disks beside the dump disk, ``other_disks_changed`` of those that are not as before.
+    ``intercepted_by`` is what let the harness answer at service signals (``harness.machine``).
     """
 
     outcome: Outcome
@@ -65,6 +66,7 @@ class DumpOutcome:
     other_disks: tuple[int, ...] = ()
     other_disks_changed: tuple[int, ...] = ()
     faults: Mapping[str, int] = field(default_factory=dict)
+    intercepted_by: str = "gdbstub"
 
     @classmethod
     def not_loaded(cls, why: str, layout: str, hsa_size: int) -> Self:

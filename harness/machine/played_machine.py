@@ -24,6 +24,7 @@ from harness.firmware.service_call import (
 )
 from harness.machine.intercept import MOST_SITES, AtInstruction, Interceptor
 from harness.machine.run_phases import RunPhases
+from harness.machine.signal_hold import SignalHold
 from harness.phase import Phase
 from harness.qemu.gdbstub.client import NotMapped, Stop, StopKind
 from harness.qemu.gdbstub.rsp import StopReply
@@ -82,6 +83,8 @@ class PlayedMachine:
         # memory is shared, so they are read there without asking QEMU
         self._interruption_at: int | None = None
         self._last_signal = clock.now()
+        self._hold = SignalHold(qemu.held, self._gdb, ram)
+        self._watching_signals = False
 
     @property
     def gone(self) -> bool:
@@ -122,18 +125,24 @@ class PlayedMachine:
         """At the kernel entry: from here on the firmware plays its functions."""
         self._intercept.search(frozenset({Opcode.DIAG308, Opcode.SERVC}))
         self._gdb.insert(INTERRUPTION_WATCH)
+        self._watching_signals = True
         self._gdb.insert(KERNEL_MOVED_WATCH)
         self._watching_moves = True
 
     def stop_playing(self, deadline: Deadline) -> None:
         """Leave the machine as it is: it stands still, and stops nowhere any more."""
+        self._hold.end()
         if self._gdb.state is State.RUNNING:
             self._gdb.interrupt()
             if self._gdb.wait_stop(deadline) is None:
                 raise ProtocolError(f"QEMU did not stop the machine in {deadline.seconds:.0f} s")
         self._intercept.clear()
-        self._gdb.remove(INTERRUPTION_WATCH)
+        self._signals_are_held()
         self.kernel_stays()
+
+    def wait_stop(self, deadline: Deadline) -> StopReply | None:
+        """The next stop, or None at the deadline; service signals are answered meanwhile."""
+        return self._hold.wait_stop(deadline, self._service_signal)
 
     def handle(self, stop: StopReply) -> bool:
         """Play the function that the stop requests; False if the machine stopped for other reasons.
@@ -184,12 +193,21 @@ class PlayedMachine:
         """A CPU is about to signal another one; here QEMU does that."""
         self.leave_to_qemu()
 
+    def _signals_are_held(self) -> None:
+        """The watchpoint is needed no more."""
+        if self._watching_signals:
+            self._watching_signals = False
+            self._gdb.remove(INTERRUPTION_WATCH)
+
     def _on_external_interruption(self) -> None:
         if self._interruption_at is not None:
             # the SCCB there may be old, but no SDIAS request is answered twice
-            played = self._service_signal(
-                self._ram.read(self._interruption_at, _INTERRUPTION_BYTES)
-            )
+            interruption = self._ram.read(self._interruption_at, _INTERRUPTION_BYTES)
+            played = self._service_signal(interruption)
+            if _is_service_signal(interruption) and self._hold.at_watchpoint():
+                self._phases.note("the plugin holds the CPU at service signals")
+                self._signals_are_held()
+                return
             if played is not None:
                 return
         try:
@@ -199,10 +217,17 @@ class PlayedMachine:
             return
         if isinstance(self._service_signal(interruption), SdiasAnswered):
             self._interruption_at = self._intercept.absolute(EXT_PARAMS)
+            # later the machine does not stop there, so no breakpoint could be removed
+            if self._interruption_at is not None and Opcode.SERVC not in self._opcodes_watched:
+                self._hold.begin(self._interruption_at)
+
+    @property
+    def _opcodes_watched(self) -> frozenset[Opcode]:
+        return frozenset(self._intercept.sites.values())
 
     def _service_signal(self, interruption: bytes) -> Played:
         """``interruption``: parameter (4 bytes), CPU address (2) and code (2)."""
-        if int.from_bytes(interruption[6:], "big") != EXT_INT_SERVICE_SIGNAL:
+        if not _is_service_signal(interruption):
             return None
         self._last_signal = clock.now()
         played = self._calls.completed(int.from_bytes(interruption[:4], "big") & SCCB_ADDRESS_MASK)
@@ -224,7 +249,7 @@ class PlayedMachine:
             Signal.OF_ANOTHER: sccb ^ PAGE_SIZE,
             Signal.WITH_EVENT: sccb | EVENT_PENDING,
         }[signal]
-        at = self._intercept.absolute(EXT_PARAMS)
+        at = self._interruption_at or self._intercept.absolute(EXT_PARAMS)
         if at is not None:
             self._ram.write(at, told.to_bytes(4, "big"))
 
@@ -260,3 +285,7 @@ class PlayedMachine:
         elif not self.gone:
             self._intercept.set_register(at.operands.first + 1, answer.rc)
             self._intercept.complete(at)
+
+
+def _is_service_signal(interruption: bytes) -> bool:
+    return int.from_bytes(interruption[6:], "big") == EXT_INT_SERVICE_SIGNAL

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +22,7 @@ from harness.host.signals import deferred
 from harness.qemu.binary import QemuBinary
 from harness.qemu.console import Console
 from harness.qemu.gdbstub.client import GdbClient, Trace
+from harness.qemu.held_cpu import HeldCpu
 from harness.qemu.last_words import LastWords
 from harness.qemu.monitor import DiskFailed, Event, Monitor
 from harness.qemu.ram import GuestRam
@@ -38,7 +39,7 @@ _FILE_SLACK = 64 << 20
 
 
 class Qemu:
-    """A running QEMU, made by ``Qemu.start``. ``gdb`` is None unless the spec requests it."""
+    """A running QEMU, made by ``Qemu.start``; ``gdb`` and ``held`` only if the spec asks for it."""
 
     def __init__(
         self,
@@ -46,7 +47,9 @@ class Qemu:
         console: Console,
         monitor: Monitor,
         gdb: GdbClient | None,
+        held: HeldCpu | None = None,
     ) -> None:
+        self.held = held
         self._process = process
         self.console = console
         self.monitor = monitor
@@ -94,12 +97,15 @@ class Qemu:
                 stack.callback(console.close)
                 monitor = Monitor(ours.qmp, name, started=started, on_event=on_event)
                 stack.callback(monitor.close)
-                fds = theirs.endpoints(ram.fd)
+                held = None if spec.plugin is None else stack.enter_context(HeldCpu())
+                fds = theirs.endpoints(ram.fd, held)
                 process = _Process(
                     name, qemu_argv(binary, spec, fds), fds, directory, _file_limit(spec)
                 )
                 stack.callback(process.end)
                 theirs.close()
+                if held is not None:
+                    held.theirs.close()
             try:
                 monitor.wait_connected(Deadline(HANDSHAKE_SECONDS))
                 gdb = None
@@ -112,7 +118,7 @@ class Qemu:
                     )
                 if not spec.paused:
                     monitor.execute("cont", deadline=Deadline(HANDSHAKE_SECONDS))
-                yield cls(process, console, monitor, gdb)
+                yield cls(process, console, monitor, gdb, held)
                 process.quit(monitor)
             except QemuDied as error:
                 raise process.death() or error from error
@@ -226,9 +232,12 @@ class _Ends:
     console: socket.socket
     gdb: socket.socket | None
 
-    def endpoints(self, ram: int) -> Endpoints:
+    def endpoints(self, ram: int, held: HeldCpu | None) -> Endpoints:
         gdb = None if self.gdb is None else self.gdb.fileno()
-        return Endpoints(self.qmp.fileno(), self.console.fileno(), ram, gdb)
+        fds = Endpoints(self.qmp.fileno(), self.console.fileno(), ram, gdb)
+        if held is None:
+            return fds
+        return replace(fds, held=held.theirs.fileno(), control=held.control)
 
     def close(self) -> None:
         for sock in (self.qmp, self.console, self.gdb):

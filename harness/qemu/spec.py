@@ -29,7 +29,7 @@ class MachineSpec:
     needs ``paused``. ``loadparm`` tells the boot firmware which program to load; by default the
     first one. ``network`` gives it the way to its SSH server (see ``harness.qemu.network``). An
     ``incoming`` machine has no state until it gets one (``harness.qemu.migration``). ``trace``
-    records what QEMU does.
+    records what QEMU does. ``plugin`` is the one that holds a CPU (``harness.qemu.held_cpu``).
     """
 
     memory: int
@@ -45,6 +45,7 @@ class MachineSpec:
     network: bool = False
     incoming: bool = False
     trace: Trace | None = None
+    plugin: Path | None = None
 
     def __post_init__(self) -> None:
         if self.gdb and not self.paused:
@@ -55,12 +56,17 @@ class MachineSpec:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """File descriptors that QEMU inherits: connected sockets, and the guest's memory."""
+    """File descriptors that QEMU inherits: connected sockets, and the guest's memory.
+
+    ``held`` and ``control`` are for the plugin.
+    """
 
     qmp: int
     console: int
     ram: int
     gdb: int | None = None
+    held: int | None = None
+    control: int | None = None
 
 
 def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str]:
@@ -99,6 +105,8 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
         # not "gdb": QEMU calls that of the monitor's command gdbserver so (gdbstub.c)
         argv += ["-chardev", f"socket,id=stub,fd={fds.gdb}"]
         argv += ["-gdb", "chardev:stub"]
+    if spec.plugin is not None:
+        argv += ["-plugin", _plugin(spec.plugin, spec, fds)]
     argv += network_options() if spec.network else []
     if spec.incoming:
         argv += ["-incoming", "defer"]
@@ -110,6 +118,11 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
 
 def _loadparm(spec: MachineSpec) -> str:
     return f",loadparm={spec.loadparm}" if spec.loadparm else ""
+
+
+def _plugin(path: Path, spec: MachineSpec, fds: Endpoints) -> str:
+    file = str(path).replace(",", ",,")
+    return f"file={file},control={fds.control},socket={fds.held},ram={fds.ram},size={spec.memory}"
 
 
 def _ram_backend(spec: MachineSpec, fds: Endpoints) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.evidence.directory import RunDirectory
 from harness.evidence.held import When
+from harness.evidence.outcome import Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.files.json_file import read_object
 from harness.files.plain_file import is_there
@@ -139,7 +140,17 @@ def verify(
     else:  # of a run that has no verdict
         described = read_object(paths.run)
         context = {
-            "fidelity": fidelity_of(Plan.from_json(described["plan"], paths.run)),
+            "fidelity": fidelity_of(
+                Plan.from_json(described["plan"], paths.run), _intercepted_by(paths)
+            ),
             "inputs": described.get("inputs", {}),
         }
     return Verdict.of(checked, directory=directory, **context)
+
+
+def _intercepted_by(paths: RunDirectory) -> str | None:
+    """As the outcome of the dump says; None without a dump."""
+    if not is_there(paths.outcome):
+        return None
+    told = read_object(paths.outcome)
+    return None if told.get("outcome") == Outcome.NOT_LOADED else told.get("intercepted_by")

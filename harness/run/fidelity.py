@@ -134,6 +134,16 @@ FROZEN = Function(
     "it goes on from a frozen system: its clock is late, its random numbers repeat, a CPU timer "
     "that ran then does not interrupt",
 )
+HELD = {  # by what outcome.json says
+    "gdbstub": Function(
+        "stop at service signals", Provider.QEMU, "a read watchpoint of the gdbstub: all CPUs stop"
+    ),
+    "plugin": Function(
+        "stop at service signals",
+        Provider.QEMU,
+        "a TCG plugin holds the CPU in its handler; the first ones by a watchpoint",
+    ),
+}
 PSW_RESTART = Function("the operator's PSW restart", Provider.QEMU, "QMP inject-nmi, CPU 0")
 
 
@@ -144,15 +154,19 @@ def statement(
     given_disk: bool = False,
     full: bool = False,
     frozen: bool = False,
+    intercepted_by: str | None = None,
 ) -> list[dict[str, str]]:
     """For ``verdict.json``: the functions that a run with this load and trigger needed.
 
     ``full``: the crashed system is a full one, reached over SSH. ``frozen``: it did not boot.
+    ``intercepted_by``: as outcome.json says; None without a dump.
     """
     functions = list(FUNCTIONS)
     functions += LOADED_FROM_DISK if load is Load.SCSI else LOADED_BY_QEMU
     if stop := STOPS.get(trigger.stopped):
         functions.append(stop)
+    if (held := HELD.get(intercepted_by or "")) is not None:
+        functions.append(held)
     if trigger.restart:
         functions.append(PSW_RESTART)
     if full:

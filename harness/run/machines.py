@@ -15,6 +15,7 @@ from harness.evidence.collected import Collected
 from harness.evidence.known_files import KnownFiles
 from harness.evidence.outcome import ReIplOutcome
 from harness.evidence.snapshot import Snapshot
+from harness.images.hold_plugin import hold_plugin
 from harness.images.needs import Wanted
 from harness.images.partitions import Placement
 from harness.images.provide import Images
@@ -74,6 +75,7 @@ class MakesDumper(Protocol):
         on_line: OnConsole | None,
         tool: DumpTool,
         keeper: Keeper | None,
+        plugin: Path | None,
     ) -> Dumper: ...
 
 
@@ -138,6 +140,7 @@ class Machines:
     crash_inputs: Callable[[Images, Plan], CrashInputs] = CrashInputs.prepare
     dump_inputs: Callable[[Images, Plan], DumpInputs] = DumpInputs.prepare
     crash: CrashSystem = crash
+    hold_plugin: Callable[[Store, QemuBinary], Path | None] = hold_plugin
     dumper: MakesDumper = Dumper
     reipl: ReIpls = reipl
     vector_checksum_works: Callable[[QemuBinary, str], bool | None] = vector_checksum_works

@@ -52,6 +52,7 @@ class Record:
         )
         self._started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._inputs: dict[str, Any] = {}
+        self.intercepted_by: str | None = None  # as the outcome of the dump says
         self._failed = False  # whether there is a verdict, and it is not PASS
 
     def __enter__(self) -> Self:
@@ -111,7 +112,7 @@ class Record:
         """The fields of every verdict of this run, except its result."""
         return {
             "directory": self.directory.root,
-            "fidelity": fidelity_of(self._plan),
+            "fidelity": fidelity_of(self._plan, self.intercepted_by),
             "timings": self.phases.timings,
             "inputs": self._inputs,
             "started": self._started,
@@ -136,8 +137,11 @@ class Record:
         )
 
 
-def fidelity_of(plan: Plan) -> list[dict[str, str]]:
-    """Which machine function is provided by whom in a run of ``plan``."""
+def fidelity_of(plan: Plan, intercepted_by: str | None = None) -> list[dict[str, str]]:
+    """Which machine function is provided by whom in a run of ``plan``.
+
+    ``intercepted_by`` as in the outcome of its dump; None if there is none.
+    """
     scenario = plan.scenario
     given = scenario.dump.disk is not None
     crashed = scenario.crashed
@@ -147,4 +151,5 @@ def fidelity_of(plan: Plan) -> list[dict[str, str]]:
         given_disk=given,
         full=crashed.is_full,
         frozen=crashed.frozen,
+        intercepted_by=intercepted_by,
     )

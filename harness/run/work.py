@@ -179,6 +179,7 @@ class Work:
             self._lines_of("dump"),
             inputs.tool.tool,
             self._keeper,
+            self._machines.hold_plugin(self._store, self._binary),
         )
         faults = self._plan.scenario.faults.injected
         layout = self._disk.layout
@@ -200,6 +201,8 @@ class Work:
             )
         except (NotLoaded, PhaseTimeout) as error:
             outcome = self._not_loaded(error)
+        if outcome.outcome is not Outcome.NOT_LOADED:
+            self._record.intercepted_by = outcome.intercepted_by
         directory.write_json(directory.outcome, outcome.to_json())
         _require_faults(faults, outcome)
         return outcome

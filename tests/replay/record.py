@@ -99,6 +99,7 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
         old_memory.restore = lambda _, start: old.restore(ram, start)
         machine = tape.wrap("qemu", qemu, "check")
         machine.gdb, machine.console = qemu.gdb, qemu.console
+        machine.held = None
         machine.monitor = tape.wrap("monitor", qemu.monitor, "execute", "wait_event")
         block = fcp_block(DUMP_DISK, dump=True)
         firmware = dump_load(memory, block, old_memory, snapshot.cpus, HSA)
@@ -138,6 +139,7 @@ def record_system(images: Images, scratch: Path, into: Path) -> None:
     ):
         machine = tape.wrap("qemu", qemu, "check")
         machine.gdb, machine.console = qemu.gdb, qemu.console
+        machine.held = None
         machine.monitor = tape.wrap("monitor", qemu.monitor, "execute")
         memory = tape.wrap("ram", ram, "read", "write")
         firmware = ordinary_load(memory, fcp_block(SYSTEM_DISK, dump=False))

@@ -36,6 +36,7 @@ def replay(directory: Path, packets: list, notes: Notes) -> tuple[str, dict]:
         qemu.gdb = GdbClient(peer.sock, Deadline(SECONDS))
         qemu.console = SimpleNamespace(tail=lambda count: ())
         qemu.scheduling = lambda: None
+        qemu.held = None
         qemu.monitor = player.wrap("monitor", "execute", "wait_event")
         ram = player.wrap("ram", "read", "write", size=MEMORY)
         old_memory = player.wrap("old", "read", size=MEMORY, restore=lambda ram, start: 0)

@@ -29,6 +29,7 @@ def replay(directory: Path, packets: list, notes: Notes) -> SystemSession:
     with gdb_transcript.ReplayPeer(packets) as peer:
         qemu = SimpleNamespace(check=lambda: None, console=SimpleNamespace(tail=lambda count: ()))
         qemu.gdb = GdbClient(peer.sock, Deadline(SECONDS))
+        qemu.held = None
         qemu.monitor = player.wrap("monitor", "execute")
         ram = player.wrap("ram", "read", "write", size=MEMORY)
         firmware = ordinary_load(ram, fcp_block(SYSTEM_DISK, dump=False))

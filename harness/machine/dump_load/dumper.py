@@ -63,7 +63,7 @@ class Dumper:
     tool's words to understand.
 
     ``stall_seconds``: a dump system that neither prints nor calls the SCLP for so long hangs.
-    ``keeper`` keeps the machine for a person.
+    ``keeper`` keeps the machine for a person. ``plugin`` lets QEMU hold a CPU.
     """
 
     binary: QemuBinary
@@ -72,6 +72,7 @@ class Dumper:
     on_line: Callable[[str], None] | None
     tool: DumpTool
     keeper: Keeper | None = None
+    plugin: Path | None = None
 
     def dump(
         self,
@@ -134,6 +135,8 @@ class Dumper:
             paused=True,
             gdb=True,
             trace=None if recorder is None else recorder.trace,
+            # what an operator does then needs a machine that is stopped
+            plugin=None if of_system.wanted else self.plugin,
         )
         console, operator = ConsoleWatch(self.tool, self.on_line), Operator(replies)
         boot_disk.show_as_ipl()

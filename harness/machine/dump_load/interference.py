@@ -41,6 +41,11 @@ class Interference:
         self._device = device
         self.played = {str(fault): 0 for fault in self._faults}
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to happen at all."""
+        return bool(self._faults)
+
     def happens_at(self, number: int) -> bool:
         """Whether something is to be done at SDIAS request ``number``."""
         return any(fault.at(Place.REQUEST) == number for fault in self._faults)

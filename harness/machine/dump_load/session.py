@@ -67,6 +67,7 @@ class Observations(SdiasObservations):
     hsa_released: bool
     status_stored: tuple[int, ...]
     old_memory_restored: int
+    intercepted_by: str
 
 
 class DumpSession(PlayedMachine):
@@ -103,6 +104,7 @@ class DumpSession(PlayedMachine):
             **self._sdias.observations(),
             status_stored=tuple(sorted(self._others.stored)),
             old_memory_restored=self._restored,
+            intercepted_by=self._hold.way.value,
         )
 
     def firmware(self) -> dict[str, Any]:
@@ -213,7 +215,7 @@ class DumpSession(PlayedMachine):
             # a guest that only waits stops again and again because of its own timer
             if clock.now() - self._looked >= check_seconds and self._is_stalled(stall_seconds):
                 return Ended.STALLED
-            stop = self._gdb.wait_stop(deadline.at_most(check_seconds))
+            stop = self.wait_stop(deadline.at_most(check_seconds))
             if stop is not None:
                 return stop
             self._qemu.check()

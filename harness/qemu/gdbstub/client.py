@@ -29,6 +29,7 @@ _RECEIVE_BYTES = 65536
 _DEFAULT_PACKET_SIZE = 1024
 _RIGHT_HALF = re.compile(r"v\d+l")  # of a vector register whose left half is a floating point one
 _XFER_BYTES = 0x7F0
+_INSTRUCTION_LEAST = 2  # bytes of the shortest instruction
 
 
 class NotMapped(ProtocolError):
@@ -138,6 +139,26 @@ class GdbClient:
             self._read_piece(address + at, min(limit, size - at)) for at in range(0, size, limit)
         )
         return b"".join(pieces)
+
+    @require(State.STOPPED)
+    def translate_again(self, address: int) -> None:
+        """Make QEMU forget the code that it has translated from the instruction there.
+
+        That is what a write does, even of what is there already; address is virtual. Raises
+        NotMapped.
+        """
+        code = self._read_piece(address, _INSTRUCTION_LEAST)
+        self._expect_ok(f"M{address:x},{len(code):x}:{code.hex()}")
+
+    @property
+    def fd(self) -> int:
+        """Readable when QEMU has said something."""
+        return self._sock.fileno()
+
+    @property
+    def stopped_cpu(self) -> int:
+        """The CPU that made the machine stop last."""
+        return self._stopped_cpu
 
     @require(State.STOPPED)
     def insert(self, stop: Stop) -> None:

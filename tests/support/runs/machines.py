@@ -99,7 +99,9 @@ class PlayedMachines:
                 self._happens(phase, directory.parent)
         return snapshot
 
-    def dumper(self, binary, phases, stall_seconds, on_line, tool, keeper) -> SimpleNamespace:
+    def dumper(
+        self, binary, phases, stall_seconds, on_line, tool, keeper, plugin
+    ) -> SimpleNamespace:
         def dump(
             snapshot, disk, layout, hsa_size, directory, faults, replies, request
         ) -> DumpOutcome:
@@ -149,6 +151,7 @@ def machines(tmp_path, options):
         qemu = tmp_path / "qemu"
         qemu.touch()
         options["machines"] = Machines(
+            hold_plugin=lambda *_: None,
             find_qemu=lambda: QemuBinary(qemu, (7, 2, 0)),
             wanted=lambda plan: Wanted(),
             crash_inputs=played.crash_inputs,

@@ -24,6 +24,7 @@ class Guest:
     def __init__(self, log: Path, ended: str | None = "GUEST_PANICKED") -> None:
         ours, self.sock = socket.socketpair()
         self.console = Console(ours, log, name="g", started=time.monotonic())
+        self.held = None
         self.monitor = SimpleNamespace(execute=self._execute, wait_event=self._wait_event)
         self.alive = True
         self.done: list[str] = []  # by the operator

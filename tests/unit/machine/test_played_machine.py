@@ -59,6 +59,7 @@ class Guest:
             resume=lambda: self.went_on.append("resume"),
             begin_step=lambda: self.went_on.append("step"),
         )
+        self.held = None  # no plugin
         self.monitor = SimpleNamespace(execute=self._gva2gpa)
         self.hsa = Hsa(FakeStorage(bytes(LIMIT)), LIMIT, make_cpu(0))
         self.diag308 = Diag308(self.ram, BLOCK, self.hsa)

@@ -11,6 +11,7 @@ import pytest
 from harness.dump_tools.table import ZFCPDUMP
 from harness.errors import HostError
 from harness.evidence.collected import Collected
+from harness.evidence.outcome import Outcome
 from harness.evidence.snapshot import Snapshot
 from harness.images.disk import DISK
 from harness.images.kernel.build import Kernel
@@ -64,13 +65,14 @@ class Played:
         ):
             self.dumped.append(snapshot)
             directory.mkdir()
-            return SimpleNamespace(to_json=dict)
+            return SimpleNamespace(to_json=dict, outcome=Outcome.FINISHED, intercepted_by="plugin")
 
         return SimpleNamespace(dump=dump)
 
     @property
     def machines(self) -> Machines:
         return Machines(
+            hold_plugin=lambda *_: None,
             find_qemu=lambda: QemuBinary(self.qemu, (9, 0, 0)),
             wanted=lambda plan: Wanted(),
             crash_inputs=self.inputs,

@@ -54,6 +54,7 @@ class Machine:
             resume=self._resume, wait_stop=self._wait_stop, read_register=lambda name: 0x1234
         )
         self.console = SimpleNamespace(tail=lambda count: ("last words",))
+        self.held = None
         self.monitor = SimpleNamespace(wait_event=self._wait_event)
         self.notes: list[tuple[str, dict]] = []
         self.watch = ConsoleWatch(ZFCPDUMP)

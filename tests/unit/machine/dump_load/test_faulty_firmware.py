@@ -46,6 +46,7 @@ class Machine:
         self.old.restore = lambda ram, start: start  # type: ignore[attr-defined]
         self.crash = SimpleNamespace(cpus=(make_cpu(1),))
         self.gdb = SimpleNamespace(read_memory=self.ram.read)
+        self.held = None
         self.monitor = SimpleNamespace(execute=lambda *_, **__: "Unmapped")
         interruption = SCCB.to_bytes(4, "big") + bytes(2)
         interruption += EXT_INT_SERVICE_SIGNAL.to_bytes(2, "big")
