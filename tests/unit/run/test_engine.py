@@ -252,7 +252,8 @@ def test_verifying_again_needs_no_verdict(machines, options, evidence):
     assert (again.result, again.checks) == (verdict.result, verdict.checks)
     assert (again.fidelity, again.inputs) == (verdict.fidelity, verdict.inputs)
     scenario = plan().scenario
-    assert again.fidelity == statement(scenario.crashed.load, plan().crash.trigger)
+    told = statement(scenario.crashed.load, plan().crash.trigger, intercepted_by="gdbstub")
+    assert again.fidelity == told
     assert not (evidence / "verdict.json").exists(), "changes nothing"
 
 
