@@ -13,6 +13,7 @@ _Z = 1.96  # of a normal distribution, for 95 %
 BASELINE = 10  # nights before, whose median is a scenario's usual time
 FEWEST_SCENARIOS = 8  # of which a trend is told
 FEWEST_NIGHTS = 3
+_OF_ONE, _LEAST = 0.10, 0.03  # noise: of one scenario's time, and what is always taken for it
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,18 @@ def trend(history: Sequence[Night]) -> list[Point]:
     return points
 
 
-def slower(points: Sequence[Point], *, by: float = 0.05, nights: int = 2) -> bool:
-    """Whether the last ``nights`` were all slower ``by`` that share: one slow night is no alarm."""
-    last = [point.ratio for point in points[-nights:]]
-    return len(last) == nights and all(ratio is not None and ratio > 1 + by for ratio in last)
+def slower(points: Sequence[Point], *, nights: int = 2) -> bool:
+    """Whether the last ``nights`` were all slower than noise explains: one is no alarm."""
+    last = points[-nights:]
+    return len(last) == nights and all(
+        point.ratio is not None and point.ratio > 1 + noise(point.scenarios) for point in last
+    )
+
+
+def noise(scenarios: int) -> float:
+    """By what share the median of so many scenarios' ratios may be off without a reason.
+
+    Three standard deviations of it, and never less than ``_LEAST``. That of a single scenario was
+    measured as ten per cent; that of a median of n is 1.25 of it by the root of n.
+    """
+    return max(_LEAST, 3 * 1.25 * _OF_ONE / sqrt(scenarios))

@@ -50,10 +50,12 @@ def test_a_repetition_in_the_same_night_shows_a_flake():
 SCENARIOS, NIGHTS, NOISE = 160, 30, 0.10
 
 
-def simulated(seed: int, slow: float = 1.0, from_night: int = 25) -> list[Night]:
+def simulated(
+    seed: int, slow: float = 1.0, from_night: int = 25, scenarios: int = SCENARIOS
+) -> list[Night]:
     """Nights whose scenarios vary by ten per cent each, as was measured."""
     chance = random.Random(seed)
-    usual = {f"s{number}": chance.uniform(10, 60) for number in range(SCENARIOS)}
+    usual = {f"s{number}": chance.uniform(10, 60) for number in range(scenarios)}
     return [
         night(
             number,
@@ -77,9 +79,16 @@ def alarms(history: list[Night]) -> list[int]:
 
 def test_noise_is_no_alarm_and_what_is_slower_is_found():
     assert [alarms(simulated(seed)) for seed in range(10)] == [[]] * 10
+    assert sum(bool(alarms(simulated(seed, 1.05))) for seed in range(10)) >= 8
     for by in (1.08, 1.20):
         found = [alarms(simulated(seed, by)) for seed in range(10)]
         assert all(each and each[0] <= 27 for each in found), (by, found)
+
+
+@pytest.mark.parametrize("scenarios", [8, 30])
+def test_few_scenarios_raise_no_alarm_either(scenarios):
+    assert [alarms(simulated(seed, scenarios=scenarios)) for seed in range(10)] == [[]] * 10
+    assert all(alarms(simulated(seed, 1.3, scenarios=scenarios)) for seed in range(10))
 
 
 def test_one_slow_night_is_no_alarm():

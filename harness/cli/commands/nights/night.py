@@ -258,7 +258,7 @@ def trend_(
     """Show how long each night took, compared with the nights before.
 
     It is the median over all scenarios of the ratio to each one's own usual time: 1.05 is 5 %
-    slower. Two slow nights in a row are told.
+    slower. Two nights in a row that were slower than noise explains are told.
     """
     from dataclasses import asdict
 
@@ -274,7 +274,7 @@ def trend_(
         return
     table(("night", "ratio", "scenarios"), trend_rows(points))
     if slower(points):
-        say("the last two nights were slower by more than 5 %")
+        say("the last two nights were slower than noise explains")
 
 
 @app.command(
