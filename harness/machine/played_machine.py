@@ -203,12 +203,11 @@ class PlayedMachine:
         if self._interruption_at is not None:
             # the SCCB there may be old, but no SDIAS request is answered twice
             interruption = self._ram.read(self._interruption_at, _INTERRUPTION_BYTES)
-            played = self._service_signal(interruption)
             if _is_service_signal(interruption) and self._hold.at_watchpoint():
                 self._phases.note("the plugin holds the CPU at service signals")
                 self._signals_are_held()
                 return
-            if played is not None:
+            if self._service_signal(interruption) is not None:
                 return
         try:
             # virtual, so that the prefix applies
@@ -218,12 +217,16 @@ class PlayedMachine:
         if isinstance(self._service_signal(interruption), SdiasAnswered):
             self._interruption_at = self._intercept.absolute(EXT_PARAMS)
             # later the machine does not stop there, so no breakpoint could be removed
-            if self._interruption_at is not None and Opcode.SERVC not in self._opcodes_watched:
+            if self._interruption_at is not None and self.can_hold:
                 self._hold.begin(self._interruption_at)
 
     @property
-    def _opcodes_watched(self) -> frozenset[Opcode]:
-        return frozenset(self._intercept.sites.values())
+    def can_hold(self) -> bool:
+        """Whether the plugin can hold the CPU from now on.
+
+        Later the machine does not stop at service signals, so no breakpoint could be removed.
+        """
+        return Opcode.SERVC not in self._intercept.sites.values()
 
     def _service_signal(self, interruption: bytes) -> Played:
         """``interruption``: parameter (4 bytes), CPU address (2) and code (2)."""

@@ -22,6 +22,8 @@ from harness.s390x.lowcore import EXT_INT_SERVICE_SIGNAL, EXT_PARAMS, NEW_PSWS
 
 _ADDRESS_OF_PSW = 8  # its second half
 _ADDRESS_BYTES = 8
+_NOW = Deadline(0)
+_OTHER_WAY = "run it with ZHARNESS_INTERCEPT=gdbstub in the environment"
 
 
 class Way(StrEnum):
@@ -37,6 +39,7 @@ class SignalHold:
     def __init__(self, held: HeldCpu | None, gdb: GdbClient, ram: GuestRam) -> None:
         self._held, self._gdb, self._ram = held, gdb, ram
         self._trying = self._heard = False
+        self._new_psw = self._handler = 0
         self.way = Way.GDBSTUB
 
     def begin(self, parameters: int) -> None:
@@ -44,16 +47,16 @@ class SignalHold:
 
         ``parameters`` is the absolute address of its external interruption parameters.
         """
-        if self._held is None or self._trying:
+        # the parameters are those of CPU 0
+        if self._held is None or self._trying or self._gdb.stopped_cpu != 0:
             return
         new_psw = parameters - EXT_PARAMS + NEW_PSWS["external"]
         if new_psw + _ADDRESS_OF_PSW + _ADDRESS_BYTES > self._ram.size:
             return
-        address = self._ram.read(new_psw + _ADDRESS_OF_PSW, _ADDRESS_BYTES)
-        handler = int.from_bytes(address, "big")
-        self._held.arm(handler, parameters, self._gdb.stopped_cpu, EXT_INT_SERVICE_SIGNAL)
+        self._new_psw, self._handler = new_psw, self._handler_at(new_psw)
+        self._held.arm(self._handler, parameters, self._gdb.stopped_cpu, EXT_INT_SERVICE_SIGNAL)
         try:
-            self._gdb.translate_again(handler)
+            self._gdb.translate_again(self._handler)
         except NotMapped:
             self.end()
             return
@@ -72,27 +75,43 @@ class SignalHold:
     def wait_stop(self, deadline: Deadline, answer: Callable[[bytes], object]) -> StopReply | None:
         """As ``GdbClient.wait_stop``; ``answer`` gets the parameters of each signal meanwhile.
 
-        Raises HostError if a CPU takes service signals whose lowcore is not known.
+        Raises HostError if signals may have been missed: another CPU takes interruptions, or the
+        kernel has moved its handler.
         """
         if self._held is None or not self._trying:
             return self._gdb.wait_stop(deadline)
-        while not deadline.expired:
+        self._require_hearing()
+        stop = self._gdb.wait_stop(_NOW)
+        while stop is None and not deadline.expired:
             held = self._held.wait(self._gdb.fd, deadline.remaining)
-            if held is None:
+            if held is None:  # perhaps only an acknowledgement
+                stop = self._gdb.wait_stop(_NOW)
+            elif held.interruption is not None:
+                self._heard = True
+                answer(held.interruption)
+                self._held.go_on()
+            elif self.way is Way.GDBSTUB:
+                self.end()
                 return self._gdb.wait_stop(deadline)
-            if held.interruption is None:
+            else:
                 raise HostError(
                     f"CPU {held.cpu} took an external interruption, too, which the plugin cannot "
                     "tell from a service signal",
-                    hint="run it with ZHARNESS_INTERCEPT=gdbstub in the environment",
+                    hint=_OTHER_WAY,
                 )
-            self._heard = True
-            answer(held.interruption)
-            self._held.go_on()
-        return None
+        return stop
+
+    def _require_hearing(self) -> None:
+        """Raises HostError if the kernel has another handler now, of which nobody would hear."""
+        if self.way is Way.PLUGIN and self._handler_at(self._new_psw) != self._handler:
+            raise HostError("the dump system has moved its interruption handler", hint=_OTHER_WAY)
+
+    def _handler_at(self, new_psw: int) -> int:
+        return int.from_bytes(self._ram.read(new_psw + _ADDRESS_OF_PSW, _ADDRESS_BYTES), "big")
 
     def end(self) -> None:
-        """Hold no CPU any more; one that is held goes on."""
+        """Hold no CPU any more; one that is held goes on. Raises HostError as ``wait_stop``."""
         if self._held is not None:
             self._held.disarm()
             self._held = None
+            self._require_hearing()

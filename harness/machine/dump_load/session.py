@@ -173,6 +173,11 @@ class DumpSession(PlayedMachine):
                 self._sdias.requests, self._qemu, self._gdb, self._ram, self._intercept.absolute(0)
             )
 
+    @property
+    def can_hold(self) -> bool:
+        """As for any machine, and only if one CPU alone runs: the plugin knows one lowcore."""
+        return super().can_hold and not self._others.taken_over
+
     def on_sigp(self, at: AtInstruction) -> None:
         first = at.operands.first
         order = self._intercept.register(at.operands.base) & 0xFF

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.commands.nights.night import Results, _opened
+from harness.cli.commands.nights.words import Results, opened
 from harness.cli.options import examples
 from harness.cli.say import say, say_json
 from harness.errors import UsageError
@@ -32,7 +32,7 @@ def link(signature: Signature, url: str, until: Until = None, results: Results =
     """Say where a failure is known: nights that have only such failures end with exit code 4."""
     from harness.results.known import link as link_in
 
-    with _opened(results) as database, database.session() as session:
+    with opened(results) as database, database.session() as session:
         text = link_in(session, signature, url, None if until is None else _end_of(until))
     say(f"known: {text}: {url}")
 
@@ -42,7 +42,7 @@ def unlink(signature: Signature, results: Results = None) -> None:
     """Take back that a failure is known."""
     from harness.results.known import unlink as unlink_in
 
-    with _opened(results) as database, database.session() as session:
+    with opened(results) as database, database.session() as session:
         text = unlink_in(session, signature)
     say(f"not known any more: {text}")
 
@@ -53,7 +53,7 @@ def list_(results: Results = None, json: options.Json = False) -> None:
     from harness.cli.show.verdict import table
     from harness.results.known import signatures
 
-    with _opened(results) as database, database.session() as session:
+    with opened(results) as database, database.session() as session:
         found = signatures(session)
     if json:
         say_json(

@@ -1,21 +1,28 @@
-"""night run, diff, flakes, trend, list, import, pin."""
+"""night run, diff, flakes, trend, list, report, export, rerun, import."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import completion, options
+from harness.cli import options
+from harness.cli.commands.nights import keep
+from harness.cli.commands.nights.words import (
+    Again,
+    Directory,
+    Last,
+    Number,
+    Results,
+    Series,
+    opened,
+)
 from harness.cli.options import examples
 from harness.cli.overrides import Overrides, overriding
 from harness.cli.say import say, say_json, say_lines
-from harness.host.paths import data_dir, default_nights, default_results
+from harness.host.paths import data_dir, default_nights
 from harness.results.form import Form
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
@@ -33,45 +40,7 @@ app = typer.Typer(
         "zharness night report report.html --last 30",
     ),
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def _series_name(text: str) -> str:
-    """It is the name of a directory, too."""
-    if not _NAME.fullmatch(text):
-        raise typer.BadParameter(f"'{text}' is no name: letters, digits, '.', '_' and '-'")
-    return text
-
-
-Results = Annotated[
-    str | None,
-    typer.Option(
-        "--results",
-        metavar="FILE|URL",
-        envvar="ZHARNESS_RESULTS",
-        help="Database of results: a SQLite file, or postgresql+psycopg://...",
-        show_default=False,
-    ),
-]
-Series = Annotated[
-    str,
-    typer.Option(
-        "--series",
-        help="Name of the series.",
-        callback=_series_name,
-        autocompletion=completion.series,
-    ),
-]
-Number = Annotated[
-    int | None, typer.Argument(help="Number of a night; by default the last one.", min=1)
-]
-Last = Annotated[int, typer.Option("--last", min=1, help="Look at so many nights.")]
-Directory = Annotated[
-    Path | None, options.path_option("--directory", help="Where the evidence goes.")
-]
-Again = Annotated[
-    int, typer.Option("--again", min=0, max=9, help="Run what fails so many times more.")
-]
+app.add_typer(keep.app)
 
 
 def _time_of_day(text: str) -> time:
@@ -150,7 +119,7 @@ def run_(
     chosen = Chosen(
         overrides, options.store_path(store), RunOptions(), time_factor=time_factor, json=json
     )
-    with _opened(results) as database, hosts(cluster, jobs, slim=True) as chosen_hosts:
+    with opened(results) as database, hosts(cluster, jobs, slim=True) as chosen_hosts:
         number = run_night(
             series,
             found,
@@ -174,7 +143,7 @@ def diff(
     json: options.Json = False,
 ) -> int:
     """Tell what a night has that the night before did not have. Exit codes as night run."""
-    with _opened(results) as database:
+    with opened(results) as database:
         return _tell(database, series, number or 0, json)
 
 
@@ -189,7 +158,7 @@ def list_(
     from harness.cli.show.verdict import table
     from harness.results.nights import nights
 
-    with _opened(results) as database, database.session() as session:
+    with opened(results) as database, database.session() as session:
         found = nights(session, series, last)
     if json:
         say_json(
@@ -238,7 +207,7 @@ def flakes_(
     from harness.results.nights import nights
     from harness.results.statistics import flakes
 
-    with _opened(results) as database, database.session() as session:
+    with opened(results) as database, database.session() as session:
         found = flakes(nights(session, series, last))
     if json:
         say_json([asdict(flake) for flake in found])
@@ -267,7 +236,7 @@ def trend_(
     from harness.results.nights import nights
     from harness.results.statistics import slower, trend
 
-    with _opened(results) as database, database.session() as session:
+    with opened(results) as database, database.session() as session:
         points = trend(nights(session, series, last))
     if json:
         say_json({"nights": [asdict(point) for point in points], "slower": slower(points)})
@@ -304,109 +273,11 @@ def report(
     from harness.results.page.write import write
     from harness.results.record import now
 
-    with _opened(results) as database, database.session() as session:
+    with opened(results) as database, database.session() as session:
         history = nights(session, series, last)
         pages = write(place, history, issues(session, now()))
     of_runs = f", {pages} runs" if pages else ""
     say(f"{place}: {len(history)} nights of {series}{of_runs}")
-
-
-@app.command(
-    "prune",
-    epilog=examples(
-        "zharness night prune --dry-run",
-        "zharness night prune --nights 14 --days 60",
-        "zharness night prune --size 20",
-    ),
-)
-def prune(
-    series: Series = "night",
-    nights_: Annotated[
-        int, typer.Option("--nights", min=0, help="The evidence of so many nights stays.")
-    ] = 14,
-    days: Annotated[
-        int | None, typer.Option("--days", min=0, help="Also that of nights so many days old.")
-    ] = None,
-    size: Annotated[
-        float | None,
-        typer.Option("--size", min=0, metavar="GB", help="Keep all evidence below that size."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    results: Results = None,
-) -> None:
-    """Remove the evidence of old nights; their results stay in the database.
-
-    With --size younger nights go, too, the oldest first, until the rest is small enough.
-
-    The first and the last night with a failure stay, and nights that are pinned.
-    """
-    from harness.cli.show.verdict import table
-    from harness.results.nights import nights
-    from harness.results.prune import choose, remove, swept
-    from harness.results.record import now
-
-    with _opened(results) as database, database.session() as session:
-        history = nights(session, series)
-    limit = None if size is None else size * 1e9
-    choices = choose(history, now(), nights=nights_, days=days, size=limit)
-    table(
-        ("night", "evidence", "why", "MB"),
-        (
-            (
-                str(each.night.number),
-                "goes" if each.goes else "stays",
-                each.why,
-                f"{each.size / 1e6:.1f}",
-            )
-            for each in choices
-        ),
-    )
-    for each in choices:
-        if each.goes and not dry_run:
-            remove(each)
-    say(f"packs that no run needs then: {swept(history, choices, dry_run=dry_run) / 1e6:.1f} MB")
-
-
-@app.command("unpack", epilog=examples("zharness night unpack nights/night/0007/runs/panic"))
-def unpack(
-    evidence: Annotated[Path, options.path_argument(help="Evidence directory of a run.")],
-) -> None:
-    """Restore the files of a run that a night has packed.
-
-    Only other programs need that: zharness reads a packed run as it is.
-    """
-    from harness.cli.show.progress import progress_for
-    from harness.evidence.pack.use import unpack as unpack_run
-
-    count = unpack_run(evidence, progress_for(json=False, verbose=False))
-    say(f"{evidence}: {count} files")
-
-
-@app.command("abandon", epilog=examples("zharness night abandon 7"))
-def abandon(
-    number: Annotated[int, typer.Argument(help="Number of a night.", min=1)],
-    series: Series = "night",
-    results: Results = None,
-) -> None:
-    """Say that nobody will go on with a night that was killed: the next one is another night."""
-    from harness.results.record import abandon as abandon_in
-
-    with _opened(results) as database:
-        abandon_in(database, series, number)
-
-
-@app.command("pin", epilog=examples("zharness night pin 7", "zharness night pin 7 --undo"))
-def pin(
-    number: Annotated[int, typer.Argument(help="Number of a night.", min=1)],
-    series: Series = "night",
-    undo: Annotated[bool, typer.Option("--undo", help="Let prune remove it again.")] = False,
-    results: Results = None,
-) -> None:
-    """Never remove the evidence of a night."""
-    from harness.results.record import pin as pin_in
-
-    with _opened(results) as database:
-        pin_in(database, series, number, pinned=not undo)
 
 
 @app.command(
@@ -426,7 +297,7 @@ def export_(
     """Print a night for another program: JUnit XML, KTAP, KCIDB, a Markdown summary, a mail."""
     from harness.results.export import export
 
-    with _opened(results) as database:
+    with opened(results) as database:
         chosen, found = _compared(database, series, number or 0)
     say_lines(export(chosen, found, form))
 
@@ -452,7 +323,7 @@ def rerun(
     from harness.run.options import RunOptions
 
     chosen = Chosen({}, options.store_path(store), RunOptions(), time_factor=time_factor, json=json)
-    with _opened(results) as database:
+    with opened(results) as database:
         found, _ = _compared(database, series, number or 0)
         with hosts(cluster, jobs, slim=True) as chosen_hosts:
             rerun_night(database, found, chosen, hosts=chosen_hosts)
@@ -470,20 +341,9 @@ def import_(
     """Record a batch that zharness run has made as the next night of a series."""
     from harness.results.batch_import import import_batch
 
-    with _opened(results) as database:
+    with opened(results) as database:
         number, runs = import_batch(database, series, evidence)
     say(f"night {number} of {series}: {runs} runs")
-
-
-@contextmanager
-def _opened(results: str | None) -> Iterator[Database]:
-    from harness.results.database import Database
-
-    database = Database.open(results or default_results())
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def _compared(database: Database, series: str, number: int) -> tuple[Night, list[Change]]:
