@@ -8,7 +8,6 @@ import selectors
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def carry(order: Order) -> Ended:
         place = member.place(order.key)
         here = replace(job, output=place / EVIDENCE, store=member.store)
         limit = most_seconds(memory, job.plan.time_factor)
-        with LocalRun(here, worker_command(), limit) as run:
+        with member.room_for(memory, wanted), LocalRun(here, worker_command(), limit) as run:
             member.running[order.key] = run
             try:
                 _attend(run, _teller(worker, order), wanted)
@@ -67,8 +66,14 @@ def carry(order: Order) -> Ended:
             came = run.conclude()
         if isinstance(came, UsageError):
             raise came
-        if came.result is Result.ERROR:  # whose fault is it?
+        if came.result is not Result.PASS:  # whose fault is it?
             member.require_fit(memory)
+        if not wanted():
+            discard(order.key)
+            return Ended()
+        if order.slim and came.result is Result.PASS:
+            slim(here.output)
+        files = tuple(files_of(here.output))
     except UsageError as error:
         discard(order.key)
         return Ended(refused=(error.message, error.hint))
@@ -76,13 +81,8 @@ def carry(order: Order) -> Ended:
         discard(order.key)
         told = error if isinstance(error, HarnessError) else HostError(str(error))
         return Ended(unfit=(told.message, told.hint))
-    if not wanted():
-        discard(order.key)
-        return Ended()
-    if order.slim and came.result is Result.PASS:
-        slim(here.output)
     member.kept[order.key] = worker.get_current_task()
-    return Ended(came.to_json(), order.key, tuple(files_of(here.output)))
+    return Ended(came.to_json(), order.key, files)
 
 
 def piece(place: str, name: str, offset: int) -> Piece:
@@ -211,7 +211,6 @@ def files_of(root: Path) -> Iterator[Remote]:
     for path in sorted(root.rglob("*")):
         if path.is_symlink() or not path.is_file():
             continue
-        with suppress(OSError):
-            size = path.stat().st_size
-            digest = sparse.digest(path) if size >= LARGE else None
-            yield Remote(str(path.relative_to(root)), size, digest)
+        size = path.stat().st_size
+        digest = sparse.digest(path) if size >= LARGE else None
+        yield Remote(str(path.relative_to(root)), size, digest)

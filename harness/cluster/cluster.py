@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any, Self
 
 from distributed import Client, wait
@@ -16,7 +17,7 @@ from harness.cluster.access import Access
 from harness.cluster.fetch import Fetch
 from harness.cluster.order import HostState, Order
 from harness.cluster.quiet import configured
-from harness.cluster.remote_run import RemoteRun
+from harness.cluster.remote_run import GONE, RemoteRun
 from harness.errors import HostError
 from harness.run.batch.job import RunJob
 from harness.run.batch.running import StartRun
@@ -25,6 +26,7 @@ from harness.run.phases import most_seconds
 
 CONNECT_SECONDS = 20
 LOOK_SECONDS = 60.0
+_CLOSE_SECONDS = 5
 
 
 class Cluster(Closing):
@@ -35,6 +37,7 @@ class Cluster(Closing):
         self._topic = f"zharness-{uuid.uuid4().hex}"
         self._runs: dict[str, RemoteRun] = {}
         self._fetch = Fetch()
+        self._digests: dict[Path, str | None] = {}
         self._addresses: dict[str, str] = {}
         client.subscribe_topic(self._topic, self._told)
 
@@ -51,7 +54,7 @@ class Cluster(Closing):
                     f"the cluster at {access.address} does not answer",
                     hint="zharness cluster scheduler starts one; the certificates must be its own",
                 ) from error
-            stack.callback(client.close, timeout=5)
+            stack.callback(_close, client)
             return cls(client, stack.pop_all())
 
     def close(self) -> None:
@@ -96,26 +99,35 @@ class Cluster(Closing):
 
         def start(job: RunJob, host: str) -> RemoteRun:
             key = uuid.uuid4().hex
-            files = {
-                str(path): None if path.is_dir() else carry.digest_of(path)
-                for path in job.plan.paths()
-            }
+            files = {str(path): self._digest(path) for path in job.plan.paths()}
             order = Order(key, self._topic, job.to_json(), files, slim)
             memory = job.plan.scenario.crashed.memory
             limit = most_seconds(memory, job.plan.time_factor)
-            run = RemoteRun(
-                self._client,
-                self._addresses[host],
-                order,
-                job.output,
-                self._fetch,
-                limit,
-                self._forget,
-            )
+            try:
+                run = RemoteRun(
+                    self._client,
+                    self._addresses[host],
+                    order,
+                    job.output,
+                    self._fetch,
+                    limit,
+                    self._forget,
+                )
+            except GONE as error:
+                raise HostError("the cluster's scheduler is gone") from error
             self._runs[key] = run
             return run
 
         return start
+
+    def _digest(self, path: Path) -> str | None:
+        """The SHA-256 of a file of this host, read once; None of a directory."""
+        if path not in self._digests:
+            try:
+                self._digests[path] = None if path.is_dir() else carry.digest_of(path)
+            except OSError as error:
+                raise HostError(f"{path} cannot be read: {error.strerror}") from error
+        return self._digests[path]
 
     def _forget(self, key: str) -> None:
         self._runs.pop(key, None)
@@ -135,3 +147,8 @@ def _state(name: str, future: Any) -> HostState:
         return HostState(name, state.version, state.memory, state.cpus, trouble)
     assert isinstance(state, HostState)
     return state
+
+
+def _close(client: Client) -> None:
+    with suppress(TimeoutError, AssertionError, RuntimeError, OSError):  # it may be gone already
+        client.close(timeout=_CLOSE_SECONDS)

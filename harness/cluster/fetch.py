@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,8 @@ from harness.errors import EvidenceError
 from harness.files import sparse
 
 MOST_FILES = 10_000
+_DIRECTORY_MODE = 0o755
+_SHARED_MODE = 0o444  # what another run may have, too, is not written to
 _MOST_PIECE = 64 << 20  # bytes of data in one extent
 
 
@@ -26,20 +29,28 @@ class Fetch:
         self._lock = threading.Lock()
 
     def bring(
-        self, files: Sequence[Remote], output: Path, piece: Callable[[str, int], Piece]
+        self,
+        files: Sequence[Remote],
+        output: Path,
+        piece: Callable[[str, int], Piece],
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """Write all of ``files`` to the new directory ``output``, which is there only if complete.
 
-        ``piece`` gives the next part of a file from an offset on. Raises EvidenceError if a file
-        is not what its digest says, or would lie elsewhere.
+        ``piece`` gives the next part of a file from an offset on. If it is not wanted any more,
+        nothing is left. Raises EvidenceError if a file is not what its digest says, or would lie
+        elsewhere; OSError.
         """
         if len(files) > MOST_FILES:
             raise EvidenceError(f"{output}: {len(files)} files are too many for one run")
-        partial = output.with_name(f".{output.name}.part")
-        shutil.rmtree(partial, ignore_errors=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
         try:
-            partial.mkdir(parents=True)
+            partial.chmod(_DIRECTORY_MODE)
             for file in files:
+                if not is_wanted():
+                    shutil.rmtree(partial, ignore_errors=True)
+                    return
                 self._bring(file, partial / _inside(file.name, output), piece)
             partial.rename(output)
         except BaseException:
@@ -67,8 +78,10 @@ class Fetch:
                 if part.after is not None and part.after <= offset:
                     raise EvidenceError(f"{target}: its parts are not in order")
                 offset = part.after
-        if file.digest is not None and sparse.digest(target) != file.digest:
-            raise EvidenceError(f"{target}: has changed on its way")
+        if file.digest is not None:
+            if sparse.digest(target) != file.digest:
+                raise EvidenceError(f"{target}: has changed on its way")
+            target.chmod(_SHARED_MODE)
 
     def _linked(self, digest: str, size: int, target: Path) -> bool:
         with self._lock:

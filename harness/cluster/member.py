@@ -6,7 +6,8 @@ import asyncio
 import fcntl
 import shutil
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +22,12 @@ from harness.cluster.order import PLUGIN, HostState
 from harness.cluster.quiet import configured
 from harness.errors import HarnessError, HostError
 from harness.qemu.binary import find_qemu
-from harness.run.batch.capacity import capacity
+from harness.run.batch.capacity import OVERHEAD, capacity
 from harness.run.batch.local_run import LocalRun
 
 SPARE = 1 << 30  # bytes that must stay free, besides twice the memory of a run
 DEATH_SECONDS = 60  # without a scheduler, then the worker ends
+_LEAVE_SECONDS, _LOOK_SECONDS = 5.0, 0.25
 _THREADS = 256  # never a limit: our schedule says how many runs there are
 
 
@@ -43,6 +45,44 @@ class Member(WorkerPlugin):
 
     def __post_init__(self) -> None:
         self.room = capacity(self.cpus)  # before anything runs
+        self.leaving = False
+        self._taken: list[int] = []  # memory of the runs, of all users of the cluster
+        self._changed = threading.Condition()
+
+    def teardown(self, worker: Worker) -> None:
+        """Called by dask at the end, for whatever reason: nobody hears of these runs any more."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Take no more runs, and end those that are here."""
+        self.leaving = True
+        for run in list(self.running.values()):
+            run.kill()
+
+    @contextmanager
+    def room_for(self, memory: int, wanted: Callable[[], bool]) -> Iterator[None]:
+        """Wait until there is room for a run; another user may have taken it.
+
+        Raises HostError if it is wanted no more.
+        """
+        need = memory + OVERHEAD
+
+        def fits() -> bool:
+            free = self.room.memory - sum(self._taken)
+            return need <= free and len(self._taken) < self.cpus
+
+        with self._changed:
+            while not fits():
+                if self.leaving or not wanted():
+                    raise HostError("it had no room before it was to end")
+                self._changed.wait(_LOOK_SECONDS)
+            self._taken.append(need)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken.remove(need)
+                self._changed.notify_all()
 
     def state(self) -> HostState:
         """What this host can take now."""
@@ -56,6 +96,12 @@ class Member(WorkerPlugin):
 
     def require_fit(self, memory: int) -> None:
         """Raises HarnessError if a run with so many bytes of memory cannot work on this host."""
+        if self.leaving:
+            raise HostError("its worker was asked to end")
+        self.require_sound(memory)
+
+    def require_sound(self, memory: int) -> None:
+        """Raises HostError if its disk has no room for such a run, or if QEMU does not start."""
         needed = 2 * memory + SPARE
         for place in (self.directory, self.store):
             place.mkdir(parents=True, exist_ok=True)
@@ -129,14 +175,22 @@ async def _serve(access: Access, member: Member) -> None:
             hint="is its scheduler running, with these certificates, and is the name not taken?",
         ) from error
     loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: asyncio.ensure_future(_leave(worker, member)))
+        loop.add_signal_handler(number, asked.set)
+    leaving = asyncio.create_task(_leave_when(asked, worker, member))
     await worker.finished()
+    leaving.cancel()
 
 
-async def _leave(worker: Worker, member: Member) -> None:
-    for run in list(member.running.values()):
-        run.kill()
+async def _leave_when(asked: asyncio.Event, worker: Worker, member: Member) -> None:
+    """End in order when that is asked: first the runs, so that they go elsewhere at once."""
+    await asked.wait()
+    member.leave()
+    for _ in range(int(_LEAVE_SECONDS / _LOOK_SECONDS)):
+        if not member.running:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
     await worker.close(reason="it was asked to end")
 
 

@@ -8,10 +8,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from distributed.client import ClosedClientError, FutureCancelledError
+from distributed.comm.core import CommClosedError
+from distributed.scheduler import KilledWorker, NoValidWorkerError
 
 from harness.closing import Closing
 from harness.cluster import carry
@@ -26,7 +31,14 @@ from harness.run.batch.running import Came, Lost
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+GONE = (
+    *(CancelledError, FutureCancelledError, TimeoutError),
+    *(KilledWorker, NoValidWorkerError, CommClosedError, ClosedClientError, ConnectionError),
+)
+"""What dask raises if a worker, or the scheduler, is gone."""
+
 _LATE_SECONDS = 120.0  # beyond its limit, of which its own host knows
+_FETCH_SECONDS = 3600.0  # for the evidence
 
 
 class RemoteRun(Closing):
@@ -57,13 +69,20 @@ class RemoteRun(Closing):
         self._interrupted: int = signal.SIGTERM  # by this signal
         self._deadline = Deadline(limit + _LATE_SECONDS)
         self._lock = threading.Lock()  # for the descriptors, which close() takes away
-        self._future = self._submit(carry.carry, order, key=f"run-{order.key}")
+        try:
+            self._future = self._submit(carry.carry, order, key=f"run-{order.key}")
+        except BaseException:
+            self._close_descriptors()
+            raise
         self._thread = threading.Thread(target=self._wait, name=order.key, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         self._forget(self._order.key)
         self._future.release()
+        self._close_descriptors()
+
+    def _close_descriptors(self) -> None:
         with self._lock:
             for fd in (self.output, self.death):
                 if fd >= 0:
@@ -114,27 +133,43 @@ class RemoteRun(Closing):
         )
 
     def _send(self, number: int | None) -> None:
-        # kept, because dask forgets a task that nobody has
-        self._sent.append(self._submit(carry.interrupt, self._order.key, number, priority=1))
+        with suppress(*GONE):  # then there is nobody to interrupt
+            # kept, because dask forgets a task that nobody has
+            self._sent.append(self._submit(carry.interrupt, self._order.key, number, priority=1))
 
     def _wait(self) -> None:
         """Wait for the result, and for the evidence. In a thread of its own."""
         try:
             self._end(self._result(self._future.result()))
+        except GONE as error:
+            self._end(Lost(HostError(_words(error)), died=True))
         except HarnessError as error:
             self._end(Verdict.trouble(error, None, directory=self._directory))
-        except BaseException as error:
-            self._end(Lost(HostError(_words(error)), died=True))
+        except OSError as error:
+            what = f"{error.filename or self._directory}: {error.strerror}"
+            unwritten = HostError(f"the evidence cannot be written: {what}")
+            self._end(Verdict.trouble(unwritten, None, directory=self._directory))
+        except Exception as error:  # of the code that runs there, or here
+            bug = HarnessError(f"internal error: {type(error).__name__}: {error}")
+            self._end(Verdict.trouble(bug, None, directory=self._directory))
 
     def _result(self, ended: Ended) -> Came:
         if ended.refused is not None:
             return UsageError(ended.refused[0], hint=ended.refused[1])
         if ended.unfit is not None:
             return Lost(HostError(ended.unfit[0], hint=ended.unfit[1]), died=False)
-        assert ended.verdict is not None
-        self._fetch.bring(ended.files, self._directory, partial(self._piece, ended.place))
+        if ended.verdict is None:  # it was not wanted any more
+            return Verdict.interrupted(self._interrupted, None, directory=self._directory)
+        self._deadline = Deadline(_FETCH_SECONDS)
+        self._fetch.bring(
+            ended.files, self._directory, partial(self._piece, ended.place), self._is_wanted
+        )
         self._sent.append(self._submit(carry.discard, ended.place))
         return Verdict.from_json(ended.verdict, self._directory)
+
+    def _is_wanted(self) -> bool:
+        """Whether nothing else has come of it meanwhile."""
+        return self._came is None
 
     def _piece(self, place: str, name: str, offset: int) -> Piece:
         part = self._submit(carry.piece, place, name, offset, priority=1).result()
@@ -154,8 +189,6 @@ class RemoteRun(Closing):
 
 def _words(error: BaseException) -> str:
     """What became of a task, in words: dask's own are about its tasks."""
-    from distributed.scheduler import KilledWorker
-
     if isinstance(error, KilledWorker):
         return "its worker has died"
     return f"its worker is gone ({type(error).__name__})"

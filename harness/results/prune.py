@@ -155,4 +155,6 @@ def remove(choice: Choice) -> None:
 
 
 def _size(place: Path) -> int:
-    return sum(path.lstat().st_blocks * 512 for path in place.rglob("*") if path.is_file())
+    """Bytes of disk space; a file with several names counts once."""
+    found = [path.lstat() for path in place.rglob("*") if path.is_file()]
+    return sum({(each.st_dev, each.st_ino): each.st_blocks * 512 for each in found}.values())

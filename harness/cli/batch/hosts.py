@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,20 +16,15 @@ from harness.run.batch.schedule import Tokens
 
 @dataclass(frozen=True)
 class Hosts:
-    """``rooms`` is what each can take, ``start`` starts a run on one of them."""
+    """``rooms`` looks what each can take now, ``start`` starts a run on one of them."""
 
-    rooms: Mapping[str, Tokens]
+    rooms: Callable[[], Mapping[str, Tokens]]
     start: StartRun
-
-    @property
-    def slots(self) -> int:
-        """How many runs there can be at the same time."""
-        return sum(room.cpus for room in self.rooms.values())
 
 
 def this_host(jobs: int | None = None) -> Hosts:
     """At most ``jobs`` runs at the same time, by default one for each CPU."""
-    return Hosts({HERE: capacity(jobs or usable_cpus())}, on_this_host())
+    return Hosts(lambda: {HERE: capacity(jobs or usable_cpus())}, on_this_host())
 
 
 @contextmanager
@@ -37,7 +32,7 @@ def hosts(cluster: str | None, jobs: int | None, *, slim: bool = False) -> Itera
     """The hosts of ``cluster``, or this one.
 
     With ``slim`` only texts come back from another host of a run that passes. Raises UsageError,
-    and HostError if the cluster has no host that can take runs.
+    and HostError if the cluster cannot be reached; ``rooms`` does if no host can take runs.
     """
     if cluster is None:
         yield this_host(jobs)
@@ -53,4 +48,4 @@ def hosts(cluster: str | None, jobs: int | None, *, slim: bool = False) -> Itera
     from harness.cluster.cluster import Cluster
 
     with Cluster.open(Access.of(cluster)) as opened:
-        yield Hosts(opened.rooms(tell), opened.starter(slim=slim))
+        yield Hosts(lambda: opened.rooms(tell), opened.starter(slim=slim))

@@ -100,9 +100,10 @@ def run_all(
     from harness.cli.batch.display import display_for
     from harness.cli.batch.report_files import ReportFiles
 
-    room = largest(hosts.rooms)
+    rooms = hosts.rooms()
+    room = largest(rooms)
     items = items_of(scenarios, chosen, repeat=repeat, evidence=evidence, room=room)
-    slots = min(hosts.slots, len(items))
+    slots = min(sum(room.cpus for room in rooms.values()), len(items))
     with batch_directory(evidence, items, resume=resume) as kept:
         files = ReportFiles(evidence, junit)
 
@@ -115,7 +116,7 @@ def run_all(
         with display_for(len(items), slots, json=chosen.json, verbose=chosen.consoles) as display:
             report = run_batch(
                 items,
-                hosts.rooms,
+                rooms,
                 display,
                 hosts.start,
                 fail_fast=fail_fast,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import typer
 from rich.text import Text
 
 from harness import __version__
@@ -18,14 +19,10 @@ EXAMPLES = examples("zharness man > zharness.1", "zharness man | man -l -")
 _SPACE = re.compile(r"\s+")
 
 
-def man() -> None:
+def man(context: typer.Context) -> None:
     """Print one manual page with all commands, in the language of man."""
-    import typer
-
-    from harness.cli.app import EXIT_CODES, app
-
-    root = typer.main.get_command(app)
-    say_lines("\n".join(page(root, EXIT_CODES)))
+    root = context.find_root().command
+    say_lines("\n".join(page(root, root.epilog or "")))
 
 
 def page(root: Any, exit_codes: str) -> Iterator[str]:

@@ -71,7 +71,8 @@ def run_night(
             if not night.repeats:  # else the first runs are done
                 night.run_first()
             night.repeat(repeat_failed)
-            if deadline is not None:
+        if deadline is not None:  # the night has ended: what happens now cannot keep it open
+            with _told("the bisection"):
                 bisect_new(night.recorder, scenarios, chosen, night.evidence, deadline)
         night.pack()
     return night.recorder.number
@@ -223,6 +224,17 @@ def _ended(recorder: Recorder) -> Iterator[None]:
             recorder.end(State.INTERRUPTED)
         raise
     recorder.end(State.ENDED)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Tell an error of what comes after a night; it changes no result."""
+    try:
+        yield
+    except HarnessError as error:
+        tell(f"{what} failed: {error.message}")
+    except OSError as error:
+        tell(f"{what} failed: {error}")
 
 
 def _finish(recorder: Recorder, report: Report, attempt: int) -> None:

@@ -54,6 +54,7 @@ def pack(directory: Path, store: PageStore, progress: Progress) -> int:
         found = packable(directory) if alone else []
         # killed before the files were removed, or while they were used
         new = [path for path in found if not _is_noted(path, noted.get(_name(path, directory)))]
+        _require_packs(store, [noted[_name(path, directory)] for path in found if path not in new])
         if new:
             total = sum(path.stat().st_blocks * _BLOCK for path in new) / 1e6
             with (
@@ -122,6 +123,12 @@ def _is_noted(path: Path, file: PackedFile | None) -> bool:
     return (
         file is not None and file.size == path.stat().st_size and file.digest == sparse.digest(path)
     )
+
+
+def _require_packs(store: PageStore, files: list[PackedFile]) -> None:
+    """Raises EvidenceError unless all pages of these files are there: they are to be removed."""
+    for name in sorted({name for file in files for name in file.packs}):
+        store.read(name)
 
 
 def _packed(

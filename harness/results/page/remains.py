@@ -96,8 +96,9 @@ def _is_of(night: Night, attempt: Attempt, verdict: Verdict | None) -> bool:
     """Whether it can be the evidence of that run, and not one of the same path elsewhere."""
     if verdict is None:
         return night.host == platform.node()
-    host = verdict.host or platform.node()
-    return host == night.host and str(verdict.result) == attempt.result
+    # a night's evidence is on the host of the night, whichever host did the run
+    ours = platform.node() == night.host or (verdict.host or platform.node()) == night.host
+    return ours and str(verdict.result) == attempt.result
 
 
 def _explained(verdict: Verdict, paths: RunDirectory, console: Console) -> Explanation:

@@ -17,7 +17,7 @@ from tests.support import FAKE_WORKER
 
 
 class FakeMember(Member):
-    def require_fit(self, memory: int) -> None:
+    def require_sound(self, memory: int) -> None:
         if (self.directory.parent / "unfit").exists():
             raise HostError("the disk is full", hint="free some space")
 

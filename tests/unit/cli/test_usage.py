@@ -25,7 +25,7 @@ def test_help_has_a_short_name(arguments):
     [
         (("dump", "info"), "FILE", "zharness dump info --help"),
         (("dump", "info", "--jsn", "x"), "--jsn", "did you mean --json? See: zharness dump info"),
-        (("runn",), "Did you mean 'run'?", "zharness --help"),
+        (("runn",), "Did you mean 'run'", "zharness --help"),
         (("images", "biuld"), "Did you mean 'build'?", "zharness images --help"),
         (("dump", "inf"), "'inf'", "did you mean 'info'? See: zharness dump --help"),
         (("dump", "chek", "x.elf"), "'chek'", "did you mean 'check'?"),

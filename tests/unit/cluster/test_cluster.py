@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -294,6 +295,62 @@ def test_the_signal_to_end_ends_a_host(processes, cluster):
     assert processes.end("d") == 0
     assert not (processes.root / "d/work").exists()
     wait_for_hosts(cluster, "a", "b")
+
+
+def test_a_run_of_a_host_that_is_asked_to_end_goes_elsewhere_and_that_is_no_death(
+    processes, cluster, run, watched, tmp_path
+):
+    processes.start_host("e")
+    wait_for_hosts(cluster, "a", "b", "e")
+    (processes.root / "a/work/there").touch()
+
+    def strike() -> None:
+        if (
+            list((processes.root / "e/work").glob("*/started-evidence"))
+            and "e" in processes.running
+        ):
+            processes.running["e"].send_signal(signal.SIGTERM)
+
+    watched.at_tick = strike
+    rooms = {name: Tokens(1 << 30, 1) for name in ("a", "e")}
+    report = run("waiting:../there", "waiting:../there", rooms=rooms)
+    (processes.root / "a/work/there").unlink()
+    assert results(report) == ["PASS", "PASS"]
+    assert watched.lost_hosts == ["e: its worker was asked to end"]
+    assert processes.running.pop("e").wait(SECONDS) == 0
+    wait_for_hosts(cluster, "a", "b")
+
+
+def test_a_disk_of_ours_that_is_full_loses_no_host(cluster, run, watched, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full")
+
+    monkeypatch.setattr(cluster._fetch, "bring", full)
+    report = run("passing", "passing", "passing")
+    assert results(report) == ["ERROR"] * 3
+    assert "/full: No space left on device" in report.runs[0].verdict.error
+    assert watched.lost_hosts == []
+
+
+def test_two_users_share_a_host(processes, run, tmp_path):
+    """Each has all of its room, so one waits for the other on the host itself."""
+    with Cluster.open(Access.of(str(processes.file))) as other:
+        rooms = {"a": Tokens(1 << 30, 1)}
+        other.rooms(print)
+        job = item_of("waiting:../there", tmp_path / "other").job
+        with closing(other.starter()(job, "a")):
+            begun = (processes.root / "a/work").glob
+            assert Deadline(SECONDS).wait(lambda _: seen(lambda: list(begun("*/started-*"))))
+            watch = Watched()
+            watch.at_tick = (processes.root / "a/work/there").touch
+            report = run_batch(
+                [item_of("passing", tmp_path / "mine")],
+                rooms,
+                watch,
+                other.starter(),
+            )
+    (processes.root / "a/work/there").unlink()
+    assert results(report) == ["PASS"]
 
 
 def test_another_certificate_gets_nobody_in(processes, tmp_path):

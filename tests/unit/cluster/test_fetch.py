@@ -139,6 +139,19 @@ def test_what_is_not_as_it_was_told_leaves_nothing(tmp_path, part, what):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_wanted_no_more_leaves_nothing(host, tmp_path):
+    host.write("a", b"x")
+    Fetch().bring(host.files(), tmp_path / "out", host.piece, lambda: False)
+    assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+
+
+def test_what_other_runs_may_share_is_not_written_to(host, tmp_path):
+    host.write("ram.img", b"x" * carry.LARGE)
+    Fetch().bring(host.files(), tmp_path / "out", host.piece)
+    assert (tmp_path / "out/ram.img").stat().st_mode & 0o222 == 0
+
+
 def test_too_many_files_are_refused(tmp_path):
     with pytest.raises(EvidenceError, match="too many"):
         Fetch().bring([Remote(str(n), 0, None) for n in range(20_000)], tmp_path / "out", None)

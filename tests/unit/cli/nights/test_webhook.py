@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from harness.cli.app import app
-from harness.cli.nights import night_run, webhook
+from harness.cli.batch import hosts
+from harness.cli.nights import webhook
 from harness.cli.nights.webhook import TOKEN, Webhook, notify
 from harness.deadline import Deadline
 from harness.errors import UsageError
@@ -203,7 +204,7 @@ def zharness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
     for name in ("passing", "failing"):
         (tmp_path / f"{name}.toml").write_text("description = 'x'\n")
     command = [sys.executable, fake_worker.__file__]
-    monkeypatch.setattr(night_run, "on_this_host", lambda: on_this_host(command))
+    monkeypatch.setattr(hosts, "on_this_host", lambda: on_this_host(command))
     return lambda *words: app(list(words), standalone_mode=False) or 0
 
 
