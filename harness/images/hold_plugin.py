@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 from collections.abc import Mapping
 from enum import StrEnum
@@ -15,6 +16,7 @@ from harness.host.paths import data_dir
 from harness.images.command import Tools
 from harness.images.store import Store
 from harness.qemu.binary import QemuBinary
+from harness.qemu.held_cpu import option
 
 ENVIRONMENT = "ZHARNESS_INTERCEPT"
 PLUGIN = "hold.so"
@@ -44,7 +46,8 @@ def chosen() -> Intercept:
 def hold_plugin(store: Store, binary: QemuBinary) -> Path | None:
     """The plugin for this QEMU, compiled if it is missing; None if there is none on this host.
 
-    None also if the user wants none. Raises HostError if the user wants it and it cannot be had.
+    None also if this QEMU does not take it, or if the user wants none. Raises BuildError or
+    HostError if the user wants it and it cannot be had.
     """
     wanted = chosen()
     if wanted is Intercept.GDBSTUB or (
@@ -54,11 +57,17 @@ def hold_plugin(store: Store, binary: QemuBinary) -> Path | None:
     source = data_dir() / "images/plugin/hold.c"
     version = 2 if binary.version >= _NEWER_API else 1
     options = (*_OPTIONS, f"-DPLUGIN_VERSION={version}")
-    inputs = {"source": hashlib.sha256(source.read_bytes()).hexdigest(), "options": options}
+    inputs = {
+        "source": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "options": options,
+        "machine": platform.machine(),
+        "qemu": binary.identity(),
+    }
 
     def build(target: Path, log: Path) -> Mapping[str, Any]:
         tools = Tools(log, "the plugin for QEMU")
         tools.run([_COMPILER, *options, "-o", str(target / PLUGIN), str(source)])
+        binary.require_start("-plugin", option(target / PLUGIN))
         return {"origin": "images/plugin/hold.c"}
 
     try:

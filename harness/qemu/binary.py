@@ -63,13 +63,15 @@ class QemuBinary:
             raise HostError(f"{self.path} cannot be read: {error.strerror}") from error
         return f"{self.release} {digest}"
 
-    def require_start(self) -> None:
+    def require_start(self, *options: str) -> None:
         """Start a machine with a little memory, and end it at once; raises HostError if it fails.
+
+        ``options`` are for QEMU, too.
 
         A QEMU that tells its version can still be unable to run: no memory, no permission.
         """
         machine = ("-machine", MACHINE_TYPE, "-m", "64", "-S", "-nodefaults", "-display", "none")
-        said = _output(self.path, *machine, "-qmp", "stdio", said=_QUIT)
+        said = _output(self.path, *machine, *options, "-qmp", "stdio", said=_QUIT)
         if '"SHUTDOWN"' not in said:
             last = said.strip().rpartition("\n")[2][:_SHOWN] or "nothing"
             raise HostError(f"{self.path} does not start a machine; it said: {last}")

@@ -9,6 +9,7 @@ import socket
 import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.closing import Closing
 from harness.errors import QemuDied
@@ -16,6 +17,12 @@ from harness.errors import QemuDied
 _CONTROL = struct.Struct("=QQI2s")  # struct control
 _HELD = struct.Struct("=II8s")  # struct held
 _GO_ON = b"\0"
+
+
+def option(plugin: Path, **arguments: int | None) -> str:
+    """The argument of QEMU's -plugin; a comma is doubled (qemu-options.hx)."""
+    words = [f"file={str(plugin).replace(',', ',,')}"]
+    return ",".join([*words, *(f"{name}={value}" for name, value in arguments.items())])
 
 
 @dataclass(frozen=True)

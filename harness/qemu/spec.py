@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.qemu.binary import MACHINE_TYPE, SANDBOX, QemuBinary
 from harness.qemu.disk import Disk
+from harness.qemu.held_cpu import option
 from harness.qemu.network import network_options
 from harness.s390x.wiring import HBA_DEVNO
 
@@ -106,7 +107,8 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
         argv += ["-chardev", f"socket,id=stub,fd={fds.gdb}"]
         argv += ["-gdb", "chardev:stub"]
     if spec.plugin is not None:
-        argv += ["-plugin", _plugin(spec.plugin, spec, fds)]
+        told = {"control": fds.control, "socket": fds.held, "ram": fds.ram, "size": spec.memory}
+        argv += ["-plugin", option(spec.plugin, **told)]
     argv += network_options() if spec.network else []
     if spec.incoming:
         argv += ["-incoming", "defer"]
@@ -118,11 +120,6 @@ def qemu_argv(binary: QemuBinary, spec: MachineSpec, fds: Endpoints) -> list[str
 
 def _loadparm(spec: MachineSpec) -> str:
     return f",loadparm={spec.loadparm}" if spec.loadparm else ""
-
-
-def _plugin(path: Path, spec: MachineSpec, fds: Endpoints) -> str:
-    file = str(path).replace(",", ",,")
-    return f"file={file},control={fds.control},socket={fds.held},ram={fds.ram},size={spec.memory}"
 
 
 def _ram_backend(spec: MachineSpec, fds: Endpoints) -> str:
