@@ -9,10 +9,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-import zstandard
-
 from harness.cluster.order import Piece, Remote
 from harness.errors import EvidenceError
+from harness.evidence.pack.store import decompressed
 from harness.files import sparse
 
 MOST_FILES = 10_000
@@ -104,8 +103,6 @@ def _inside(name: str, output: Path) -> PurePosixPath:
 
 def _plain(data: bytes, target: Path) -> bytes:
     try:
-        if not 0 <= zstandard.frame_content_size(data) <= _MOST_PIECE:
-            raise EvidenceError(f"{target}: a part of it has no size, or is too large")
-        return zstandard.ZstdDecompressor().decompress(data)
-    except zstandard.ZstdError as error:
+        return decompressed(data, _MOST_PIECE)
+    except ValueError as error:
         raise EvidenceError(f"{target}: damaged on its way: {error}") from error
