@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,16 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 def examples(*lines: str) -> str:
     """An epilog: each line is a command and, after #, what it does."""
     return "\n\n".join(["Examples:", *(f"[bold]{line}[/bold]" for line in lines)])
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def plain_name(text: str | None) -> str | None:
+    """A callback for names that are those of directories, too."""
+    if text is not None and not _PLAIN_NAME.fullmatch(text):
+        raise typer.BadParameter(f"'{text}' is no name: letters, digits, '.', '_' and '-'")
+    return text
 
 
 def _job_count(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -17,14 +16,6 @@ from harness.host.paths import default_runs
 
 app = typer.Typer(help="Let several hosts share the runs of a batch.", no_args_is_help=True)
 PORT = 8786  # dask's usual one
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def _host_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise typer.BadParameter(f"'{text}' is no name: letters, digits, '.', '_' and '-'")
-    return text
-
 
 Where = Annotated[
     str,
@@ -110,7 +101,7 @@ def worker(
     jobs: options.Jobs = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Name of this host.", callback=lambda n: n and _host_name(n)),
+        typer.Option("--name", help="Name of this host.", callback=options.plain_name),
     ] = None,
     directory: Annotated[
         Path | None, options.path_option("--directory", help="Runs work in a folder here.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +14,6 @@ from harness.host.paths import default_results
 
 if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not take a second
     from harness.results.database import Database
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def _series_name(text: str) -> str:
-    """It is the name of a directory, too."""
-    if not _NAME.fullmatch(text):
-        raise typer.BadParameter(f"'{text}' is no name: letters, digits, '.', '_' and '-'")
-    return text
-
 
 Results = Annotated[
     str | None,
@@ -41,7 +30,7 @@ Series = Annotated[
     typer.Option(
         "--series",
         help="Name of the series.",
-        callback=_series_name,
+        callback=options.plain_name,
         autocompletion=completion.series,
     ),
 ]
