@@ -6,7 +6,6 @@ import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from harness.errors import HostError, UsageError
@@ -89,8 +88,8 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
     patches = _patches(spec)
     source = kernel_source(store, progress, spec.source)
     images = data_dir() / "images"
-    role = Template("".join(path.read_text() for path in spec.fragments))
-    fragment, changes = role.substitute(IMAGES=images), "\n".join(spec.configuration)
+    fragment = "".join(path.read_text() for path in spec.fragments)
+    changes = "\n".join(spec.configuration)
     crashed = spec.role.crashes
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
@@ -102,6 +101,8 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
             apply(patch, tree, tools)
         make = Make(tree, tools)
         configured = make.configure(BASE_CONFIG, fragment, changes)
+        for parameters in _parameters(images, spec):
+            shutil.copy(parameters, make.objects)
         for line in configured.lines():
             with progress.task(f"the {spec.role} kernel: {line}"):
                 pass
@@ -176,10 +177,15 @@ def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
 
 def _texts(images: Path, spec: KernelSpec) -> dict[str, str]:
     """The files of the role from which a kernel is made, beside its source."""
-    files = [*spec.fragments, *(images / "kernel").glob(f"{spec.role}.bootconfig")]
+    files = [*spec.fragments, *_parameters(images, spec)]
     if spec.role.crashes:
         files += sorted((images / "crash" / "zcrash").iterdir())
     return {path.name: path.read_text() for path in files}
+
+
+def _parameters(images: Path, spec: KernelSpec) -> list[Path]:
+    """The file with kernel parameters that the kernel of a role has of its own, if any."""
+    return list((images / "kernel").glob(f"{spec.role}.bootconfig"))
 
 
 def _objects(store: Store, role: Role) -> int:
