@@ -32,7 +32,7 @@ def way(evidence: Path) -> str:
     return str(outcome["intercepted_by"])
 
 
-@pytest.mark.parametrize("scenario", ["quick", "sdias\\[inject=\\['sdias-asynchronous']]"])
+@pytest.mark.parametrize("scenario", ["quick", "sdias[inject=['sdias-asynchronous']]"])
 def test_both_ways_give_the_same(zharness: Zharness, images: object, tmp_path: Path, scenario: str):
     found = {}
     for each in (Intercept.GDBSTUB, Intercept.PLUGIN):
