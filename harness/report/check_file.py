@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import to_jsonable_python
 
+from harness.verify import kinds
 from harness.verify.findings import AllowedDifference, CheckResult, Finding
 from harness.verify.kinds import NO_DETAILS, Details, FindingKind
 
@@ -64,7 +65,7 @@ def _finding_to_json(finding: Finding) -> dict[str, Any]:
 class FileModel(BaseModel):
     """A part of a file; there may be more beside it."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="ignore")
 
 
 class FindingBase(FileModel):
@@ -198,3 +199,11 @@ class CheckFile(CheckBase):
 
     findings: list[AnyFinding]
     """All that is wrong."""
+
+
+def class_of(name: str) -> type | None:
+    """The class of a definition in a schema with these models; None if it has no fields."""
+    made_here = {**vars(kinds), **globals()}.get(name)
+    if isinstance(made_here, type):
+        return made_here
+    return FindingFile if name.endswith("Finding") else None  # made by _of_type

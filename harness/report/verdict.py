@@ -14,7 +14,14 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from harness.errors import EvidenceError, ExitCode, HarnessError
 from harness.phase import Phase
-from harness.report.check_file import Check1, CheckFile, FileModel, checks_to_json
+from harness.report.check_file import (
+    Check1,
+    CheckFile,
+    FileModel,
+    checks_to_json,
+    class_of,
+)
+from harness.report.field_docs import described
 from harness.schema_words import first_fault
 from harness.verify.checks import outcome
 from harness.verify.findings import CheckResult, Finding
@@ -203,7 +210,9 @@ class VerdictFile(_VerdictBase):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of ``verdict.json``, of the version that is written."""
-    return {"$schema": _DIALECT, **VerdictFile.model_json_schema()}
+    told = VerdictFile.model_json_schema()
+    described(told, lambda name: class_of(name) if name else VerdictFile)
+    return {"$schema": _DIALECT, **told}
 
 
 def _parsed(data: Mapping[str, Any], directory: Path) -> _Verdict1 | VerdictFile:

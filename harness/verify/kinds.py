@@ -16,8 +16,8 @@ from typing import ClassVar
 class Details:
     """What a finding tells programs: nothing but its kind, or the fields of one of these types."""
 
-    # the schema has the line below each field
-    __pydantic_config__: ClassVar = {"strict": True, "use_attribute_docstrings": True}
+    # harness.report.field_docs brings the line below each field into the schema
+    __pydantic_config__: ClassVar = {"strict": True}
 
 
 NO_DETAILS = Details()

@@ -172,9 +172,21 @@ def described(node: object) -> list[str]:
     return [name for name, each in node.items() if "description" not in each]
 
 
+def without_descriptions(node: object) -> object:
+    if isinstance(node, list):
+        return [without_descriptions(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        name: without_descriptions(each) for name, each in node.items() if name != "description"
+    }
+
+
 def test_the_schema_is_that_of_the_model_and_describes_all_fields() -> None:
     told = schema()
-    assert {"$schema": told["$schema"], **VerdictFile.model_json_schema()} == told
+    bare = {"$schema": told["$schema"], **VerdictFile.model_json_schema()}
+    assert without_descriptions(bare) == without_descriptions(told)
+    assert told["properties"]["error"]["description"].startswith("What happened, if it is")
     assert told["properties"]["version"]["const"] == VERSION
     assert told["$defs"]["Result"]["enum"] == [str(result) for result in Result]
     parts = {
