@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -225,6 +225,41 @@ def changes(history: Sequence[Night], known: Mapping[str, str]) -> list[Change]:
     found = (_change(name, now, before, earlier, known) for name in names)
     order = list(Kind)
     return sorted((each for each in found if each), key=lambda each: order.index(each.kind))
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Changes of one kind that have one signature: most likely with one cause.
+
+    ``inputs`` are the changed inputs that all of them share.
+    """
+
+    changes: tuple[Change, ...]
+
+    @property
+    def first(self) -> Change:
+        return self.changes[0]
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[str | None, str | None]]:
+        return {
+            name: pair
+            for name, pair in self.first.inputs.items()
+            if all(each.inputs.get(name) == pair for each in self.changes)
+        }
+
+
+def alike(found: Sequence[Change]) -> list[Alike]:
+    """``found``, those together that need to be told only once."""
+    groups: dict[Hashable, list[Change]] = {}
+    for each in found:
+        outcome = each.outcome if each.kind.is_failure else None
+        key = (
+            *(each.kind, each.since, each.issue, each.bisected),
+            None if outcome is None else (outcome.bad.signature, outcome.is_flaky),
+        )
+        groups.setdefault(key, []).append(each)
+    return [Alike(tuple(group)) for group in groups.values()]
 
 
 def compared(

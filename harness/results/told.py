@@ -7,9 +7,10 @@ from typing import Any
 
 from harness.errors import ExitCode
 from harness.report.verdict import Result
-from harness.results.nights import Change, Night
+from harness.results.nights import Alike, Change, Night, alike
 
 _SHOWN_INPUTS = 12
+_SHOWN_NAMES = 8  # of scenarios with one signature
 
 
 def lines(night: Night, changes: Sequence[Change]) -> Iterator[str]:
@@ -21,22 +22,22 @@ def lines(night: Night, changes: Sequence[Change]) -> Iterator[str]:
     )
     if night.missing:
         yield f"not run, so nothing is known of them: {', '.join(night.missing)}"
-    for change in changes:
-        if change.name not in night.missing:
-            yield from _change(change)
+    for together in alike([each for each in changes if each.name not in night.missing]):
+        yield from _together(together)
 
 
-def _change(change: Change) -> Iterator[str]:
+def _together(together: Alike) -> Iterator[str]:
+    change = together.first
     where = f", known: {change.issue}" if change.issue else ""
     since = f" since night {change.since}" if change.kind.is_old else ""
     flaky = ", and passed when it was run again" if _passed_again(change) else ""
-    yield f"{change.kind}{since}: {change.name}{flaky}{where}"
+    yield f"{change.kind}{since}: {_names(together)}{flaky}{where}"
     if not change.kind.is_failure or change.outcome is None:
         return
     bad = change.outcome.bad
     yield f"  {bad.result}: {bad.headline}"
     yield f"  signature: {bad.signature or 'none'}"
-    shown = list(change.inputs.items())
+    shown = list(together.inputs.items())
     if shown and not change.kind.is_old:
         yield "  inputs that are not as when it last passed:"
         for name, (before, now) in shown[:_SHOWN_INPUTS]:
@@ -46,6 +47,14 @@ def _change(change: Change) -> Iterator[str]:
     if change.bisected is not None:
         yield f"  {change.bisected.text}"
     yield f"  {bad.replay}"
+
+
+def _names(together: Alike) -> str:
+    names = [change.name for change in together.changes]
+    more = len(names) - _SHOWN_NAMES
+    if more <= 1:
+        return ", ".join(names)
+    return f"{len(names)} scenarios: {', '.join(names[:_SHOWN_NAMES])} and {more} more"
 
 
 def _passed_again(change: Change) -> bool:

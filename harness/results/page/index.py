@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.results.nights import Night, changes
-from harness.results.page.chosen import Links
+from harness.results.nights import Alike, Night, alike, changes
+from harness.results.page.chosen import Link, Links
 from harness.results.page.grid import grid, tables
 from harness.results.page.template import render
 from harness.results.page.trend_plot import plot
@@ -22,9 +22,17 @@ def index_page(history: Sequence[Night], known: Mapping[str, str], links: Links)
         TEMPLATE,
         now=now,
         history=history,
-        changes=[(each, links.of(now, each.outcome) if each.outcome else []) for each in found],
+        changes=[(together, _linked(together, now, links)) for together in alike(found)],
         grid=grid(history, links),
         tables=list(tables(now, links)),
         flakes=flakes(history),
         plot=plot(trend(history)),
     )
+
+
+def _linked(together: Alike, now: Night, links: Links) -> list[tuple[str, Sequence[Link]]]:
+    """The name of each scenario, with links to the pages of its runs."""
+    return [
+        (each.name, links.of(now, each.outcome) if each.outcome else [])
+        for each in together.changes
+    ]

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import ExitCode, UsageError
 from harness.results import known
 from harness.results.database import Database
-from harness.results.nights import Kind, Night, changes, issues, nights
+from harness.results.nights import Kind, Night, alike, changes, issues, nights
 from harness.results.nights import night as one
 from harness.results.record import Recorder, State
 from harness.results.told import exit_code, lines, to_json
@@ -144,3 +144,27 @@ def test_nights_by_their_number(database, tmp_path):
         for number in (4, -3):
             with pytest.raises(UsageError, match="has no night"):
                 one(session, "night", number)
+
+
+def test_what_most_likely_has_one_cause_is_told_once():
+    before = {name: attempt(kernel="6.12", disk=name) for name in "abcdefghijkl"}
+    bad = {name: attempt("FAIL", kernel="6.13", disk=f"{name}2") for name in "abcdefghijk"}
+    history = [night(1, **before), night(2, **bad, l=attempt("FAIL", signature="1:other"))]
+    first, second = alike(changes(history, {}))
+    assert [change.name for change in first.changes] == list("abcdefghijk")
+    assert first.inputs == {"kernel": ("6.12", "6.13")}, "what all have in common"
+    assert [change.name for change in second.changes] == ["l"]
+    said = list(lines(history[-1], changes(history, {})))
+    assert said[1] == "new failure: 11 scenarios: a, b, c, d, e, f, g, h and 3 more"
+    assert said[2:4] == ["  FAIL: what happened", "  signature: 1:FAIL"]
+    assert "    kernel: 6.12 -> 6.13" in said
+    assert sum(line.startswith("new failure") for line in said) == 2
+
+
+def test_what_is_known_elsewhere_or_flaky_is_not_alike():
+    bad, ok = attempt("FAIL"), attempt()
+    history = [night(1, a=ok, b=ok, c=ok), night(2, a=bad, b=bad, c=(bad, ok))]
+    groups = alike(changes(history, {}))
+    assert [[change.name for change in group.changes] for group in groups] == [["a", "b"], ["c"]]
+    fixed = alike(changes([*history, night(3, a=ok, b=ok, c=ok)], {}))
+    assert [[change.name for change in group.changes] for group in fixed] == [["a", "b", "c"]]
