@@ -63,6 +63,13 @@ def test_memory_is_cut_to_packets():
         assert gdb.read_memory(0x1000, 2049) == bytes(2048) + b"\xff"
 
 
+def test_code_is_translated_again_when_its_bytes_are_written_as_they_are():
+    with session("> m7fe000001230,2\n< eb8f\n> M7fe000001230,2:eb8f\n< OK") as gdb:
+        gdb.translate_again(0x7FE0_0000_1230)
+    with session("> m8,2\n< E14") as gdb, pytest.raises(NotMapped):
+        gdb.translate_again(8)
+
+
 def test_memory_errors():
     with session("> m0,8\n< E14\n> m0,2\n< 00\n> m0,1\n< zz") as gdb:
         with pytest.raises(NotMapped, match="no 8 bytes at 0x0"):
@@ -107,6 +114,7 @@ BREAK = Stop(StopKind.BREAKPOINT, 0x86, 2)
 OF_A_STOPPED_MACHINE: dict[str, Callable[[GdbClient], object]] = {
     "read_register": lambda gdb: gdb.read_register("pswa"),
     "write_register": lambda gdb: gdb.write_register("pswa", 1),
+    "translate_again": lambda gdb: gdb.translate_again(0),
     "read_memory": lambda gdb: gdb.read_memory(0, 8),
     "insert": lambda gdb: gdb.insert(BREAK),
     "remove": lambda gdb: gdb.remove(BREAK),
