@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,16 @@ import pytest
 from tests.support.command_line.zharness import RUN_SECONDS, Ran, Zharness, command
 
 BUILD_SECONDS = 3000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that need a full system come first, then those with most tests.
+
+    Its image takes minutes on one core: begun at the end, the other would have nothing to do.
+    """
+    longest = {item.path for item in items if "debian" in getattr(item, "fixturenames", ())}
+    count = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in longest, -count[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
