@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import shutil
 import signal
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dask.typing import Key
 from distributed import Worker
@@ -18,9 +18,10 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from harness import __version__
 from harness.cluster.access import Access
-from harness.cluster.order import PLUGIN, HostState
+from harness.cluster.order import PLUGIN, RUN, HostState
 from harness.cluster.quiet import configured
 from harness.errors import HarnessError, HostError
+from harness.files.lock import alone
 from harness.qemu.binary import find_qemu
 from harness.run.batch.capacity import OVERHEAD, capacity
 from harness.run.batch.local_run import LocalRun
@@ -47,6 +48,7 @@ class Member(WorkerPlugin):
         self.room = capacity(self.cpus)  # before anything runs
         self.leaving = False
         self._taken: list[int] = []  # memory of the runs, of all users of the cluster
+        self._tasks: set[Key] = set()  # runs whose results nobody has yet
         self._changed = threading.Condition()
 
     def teardown(self, worker: Worker) -> None:
@@ -58,6 +60,20 @@ class Member(WorkerPlugin):
         self.leaving = True
         for run in list(self.running.values()):
             run.kill()
+
+    def transition(self, key: Key, start: str, finish: str, **_: Any) -> None:
+        """Called by dask when a task changes its state: a result stays here until it is fetched."""
+        with self._changed:
+            if finish == "executing" and str(key).startswith(RUN):
+                self._tasks.add(key)
+            elif finish in ("released", "forgotten"):
+                self._tasks.discard(key)
+            self._changed.notify_all()
+
+    def wait_for_runs(self, seconds: float) -> None:
+        """Until somebody has the results of all runs, at most so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._tasks, seconds)
 
     @contextmanager
     def room_for(self, memory: int, wanted: Callable[[], bool]) -> Iterator[None]:
@@ -132,26 +148,17 @@ async def serve(access: Access, member: Member) -> None:
 @contextmanager
 def _own(directory: Path) -> Iterator[None]:
     """Have ``directory`` alone; it is empty at the beginning and gone at the end."""
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with directory.with_name(f"{directory.name}.lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise HostError(
-                    f"{directory}: another worker uses it",
-                    hint="choose another --name, or another --directory",
-                ) from None
-            shutil.rmtree(directory, ignore_errors=True)  # of a worker that was killed
-            directory.mkdir()
-            try:
-                yield
-            finally:
-                shutil.rmtree(directory, ignore_errors=True)
-    except OSError as error:
-        if error.filename is None or not str(error.filename).startswith(str(directory.parent)):
-            raise
-        raise HostError(f"{error.filename}: {error.strerror}") from error
+    busy = HostError(
+        f"{directory}: another worker uses it",
+        hint="choose another --name, or another --directory",
+    )
+    with alone(directory.with_name(f"{directory.name}.lock"), busy):
+        shutil.rmtree(directory, ignore_errors=True)  # of a worker that was killed
+        directory.mkdir()
+        try:
+            yield
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _serve(access: Access, member: Member) -> None:
@@ -187,10 +194,7 @@ async def _leave_when(asked: asyncio.Event, worker: Worker, member: Member) -> N
     """End in order when that is asked: first the runs, so that they go elsewhere at once."""
     await asked.wait()
     member.leave()
-    for _ in range(int(_LEAVE_SECONDS / _LOOK_SECONDS)):
-        if not member.running:
-            break
-        await asyncio.sleep(_LOOK_SECONDS)
+    await asyncio.to_thread(member.wait_for_runs, _LEAVE_SECONDS)
     await worker.close(reason="it was asked to end")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PLUGIN = "zharness"  # the Member's name at its worker
+RUN = "run-"  # the beginning of the keys of dask's tasks that are runs
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from distributed.scheduler import KilledWorker, NoValidWorkerError
 from harness.closing import Closing
 from harness.cluster import carry
 from harness.cluster.fetch import Fetch
-from harness.cluster.order import Ended, Order, Piece
+from harness.cluster.order import RUN, Ended, Order, Piece
 from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, UsageError
 from harness.report.verdict import Verdict
@@ -70,7 +70,7 @@ class RemoteRun(Closing):
         self._deadline = Deadline(limit + _LATE_SECONDS)
         self._lock = threading.Lock()  # for the descriptors, which close() takes away
         try:
-            self._future = self._submit(carry.carry, order, key=f"run-{order.key}")
+            self._future = self._submit(carry.carry, order, key=f"{RUN}{order.key}")
         except BaseException:
             self._close_descriptors()
             raise

@@ -33,7 +33,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt
 
 from harness.errors import BuildError, EvidenceError, HostError
-from harness.files.atomic import replace_text
+from harness.files.atomic import replace_text, sync_directory
 from harness.files.json_file import as_model, parse_object
 from harness.host.fault import disk_is_full, says_disk_is_full
 from harness.images.last_use import LastUse
@@ -456,14 +456,6 @@ def seal(file: Path) -> None:
 def publish(directory: Path, place: Path) -> None:
     """Move a directory of sealed files to ``place`` in the store, durably."""
     directory.chmod(0o755)  # a temporary directory is accessible to its owner only
-    _sync_directory(directory)
+    sync_directory(directory)
     directory.rename(place)
-    _sync_directory(place.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(place.parent)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
@@ -22,6 +21,7 @@ from harness.evidence.names import REPORT, RUN, SLIMMED
 from harness.evidence.pack.pack import pack
 from harness.evidence.pack.store import PageStore
 from harness.evidence.slim import slim
+from harness.files.lock import alone
 from harness.host.signals import Interrupted
 from harness.report.runs import Report
 from harness.report.verdict import Result
@@ -191,24 +191,13 @@ def _why_another(night: _Night) -> str | None:
     return None
 
 
-@contextmanager
-def _only_one(place: Path) -> Iterator[None]:
+def _only_one(place: Path) -> AbstractContextManager[None]:
     """Hold the lock of the series whose evidence is in ``place``; HostError if another has it."""
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        with (place / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise HostError(
-                    f"{place}: another process runs a night of this series",
-                    hint="wait for it, or choose another --series",
-                ) from None
-            yield
-    except OSError as error:
-        if error.filename is None or not str(error.filename).startswith(str(place)):
-            raise
-        raise HostError(f"{error.filename}: {error.strerror}") from error
+    busy = HostError(
+        f"{place}: another process runs a night of this series",
+        hint="wait for it, or choose another --series",
+    )
+    return alone(place / "lock", busy)
 
 
 @contextmanager
