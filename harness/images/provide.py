@@ -43,6 +43,7 @@ from harness.images.kernel.build import (
     kind_of,
     require_crash_dump,
 )
+from harness.images.kernel.distribution import debian_kernel, suite_of
 from harness.images.kernel.source import kernel_source
 from harness.images.kernel.spec import KernelSpec, Role, reading_kernel
 from harness.images.needs import Wanted, require
@@ -106,12 +107,18 @@ class Images:
         return kernel
 
     def given_kernel(self, image: Path, vmlinux: Path | None = None) -> Kernel:
-        """The kernel at a path, or with this name in the store; raises UsageError."""
+        """The kernel at a path, with this name in the store, or of a distribution.
+
+        Raises UsageError for a file that is no kernel, or a name that is unknown.
+        """
         name = str(image)
-        if vmlinux is None and name.startswith(tuple(map(kind_of, Role))) and not image.exists():
-            kernel = self.kernel_named(name)
-            self.store.require_whole(kernel)
-            return kernel_from_store(kernel)
+        if vmlinux is None and not image.exists():
+            if suite := suite_of(name):
+                return debian_kernel(self.store, self.progress, suite)
+            if name.startswith(tuple(map(kind_of, Role))):
+                kernel = self.kernel_named(name)
+                self.store.require_whole(kernel)
+                return kernel_from_store(kernel)
         return foreign_kernel(image, vmlinux)
 
     def kernel_named(self, name: str) -> Built:

@@ -64,7 +64,12 @@ class Crashed(WithKernel):
 
     kernel: Annotated[
         Path | None,
-        Option("--kernel", "Kernel image of the system to be crashed.", path=True, of_kernel=True),
+        Option(
+            "--kernel",
+            "Kernel of the system to be crashed: an image, or debian for the distribution's own.",
+            path=True,
+            of_kernel=True,
+        ),
     ] = KERNEL
     memory: Annotated[
         Size, Option("--memory", "Memory of the crashed system, such as 512M or 1G.")

@@ -11,7 +11,10 @@ from harness.images.kernel.spec import KernelSpec, Role
 from harness.scenario.fields import ConfigurationLine
 from harness.scenario.strict import Strict
 
-KERNEL: Any = Field(None, description="kernel image; default: one that is built")
+KERNEL: Any = Field(
+    None,
+    description="kernel image, name in the store, or debian[@SUITE]; default: one that is built",
+)
 SOURCE: Any = Field(
     None, description="its source: linux-source-X.Y[@SUITE], archive, or REPOSITORY@REVISION"
 )

@@ -28,6 +28,9 @@ DEBUG_INFO = "CONFIG_DEBUG_INFO=y"  # what all kinds of it select (Linux lib/Kco
 # what a full system needs to know of drivers that are built in, or modprobe(8) refuses them
 BUILT_IN = ("modules.builtin", "modules.builtin.modinfo")
 
+# the lock of the one kernel that is compiled at a time: that takes all CPUs, and the next one finds
+# in ccache what both have
+COMPILER = "kernel-compiler"
 
 # lines that make prints for its objects, for the first estimate (Linux 6.12)
 OBJECTS = {Role.DUMP: 1260, Role.CRASHED: 1430, Role.SYSTEM: 1900}
@@ -107,7 +110,10 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
             with progress.task(f"the {spec.role} kernel: {line}"):
                 pass
         expected = _objects(store, spec.role)
-        with progress.task(f"compile the {spec.role} kernel", expected, "objects") as task:
+        with (
+            store.lock(COMPILER),
+            progress.task(f"compile the {spec.role} kernel", expected, "objects") as task,
+        ):
             done = make.compile(task.update)
             if spec.built_in is not None:
                 make.build_in(spec.built_in)
