@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from harness.host.paths import default_store
+from harness.images.store import Store
+from harness.report.verdict import Verdict
 from tests.support.command_line.zharness import RUN_SECONDS, Ran, Zharness, command
+from tests.support.runs.dumped import QUIET, dumps_of_a_crash
 
 BUILD_SECONDS = 3000
 
@@ -66,6 +70,17 @@ def dump_kernel(zharness: Zharness, images: Any) -> Path:
     """The image of the harness's own dump kernel."""
     shown = zharness("images", "show", images["dump kernel"]["origin"])
     return Path(json.loads(shown.out)["directory"], "bzImage")
+
+
+@pytest.fixture(scope="module")
+def store() -> Store:
+    return Store(default_store(), QUIET)
+
+
+@pytest.fixture(scope="module")
+def dumped(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Verdict]:
+    """Dumps of one stored crash, by name."""
+    return dumps_of_a_crash(store, tmp_path_factory.mktemp("dumped"))
 
 
 @pytest.fixture

@@ -15,12 +15,8 @@ pytestmark = pytest.mark.e2e
 SILENT = ("stalled", "out-of-time")
 KERNELS = {
     "diagnose_oddly": SILENT,
-    "moves_away": SILENT,
-    "lookalikes": SILENT,
     "talks_for_ever": ("out-of-time",),
-    "line_without_end": ("out-of-time", "stalled"),
     "sdias_absurd": ("out-of-time", "stalled"),
-    "reads_interruptions": SILENT,
     "powers_off": ("ended-silently",),
 }
 

@@ -39,7 +39,7 @@ class KernelSpec:
     ``source`` is what :func:`harness.images.kernel.source.kernel_source` takes; None is Linux
     6.12 of Debian 13. ``patches`` are files for ``patch -p1``, or names of those that come
     with the harness; ``configuration`` are lines of a configuration, which override the role's.
-    A dump kernel that is not ``trimmed`` has everything of its base configuration. ``built_in``
+    A kernel that is not ``trimmed`` has everything of its base configuration. ``built_in``
     is an initramfs that becomes a part of the image: a cpio archive, compressed with gzip.
     """
 

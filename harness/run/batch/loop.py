@@ -24,7 +24,7 @@ from harness.run.batch.interrupts import Interrupts
 from harness.run.batch.items import Item
 from harness.run.batch.messages import AtTask, ConsoleLine
 from harness.run.batch.running import Lost, Running, StartRun
-from harness.run.batch.schedule import Job, Schedule, Tokens
+from harness.run.batch.schedule import Job, Schedule, Tokens, largest_first
 
 TICK_SECONDS = 0.5  # how often the display is brought up to date
 GRACE_SECONDS = 4.0  # for runs to clean up after an interrupt; then they are killed
@@ -80,9 +80,8 @@ def run_batch(
 
     Call it from the main thread. Raises HostError if one of the items can never run.
     """
-    schedule = Schedule(
-        [Job(item.name, item.tokens, item.crash) for item in items], rooms, done=kept
-    )
+    jobs = [Job(item.name, item.tokens, item.crash) for item in items]
+    schedule = Schedule(jobs, rooms, order=largest_first(jobs, rooms), done=kept)
     with _Batch(items, schedule, watcher, start, fail_fast, grace, save) as batch:
         batch.keep(kept)
         return batch.run()

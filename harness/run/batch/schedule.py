@@ -1,9 +1,9 @@
 """Decide when and on which host each of many jobs runs: tokens, capacities, a fair order. No I/O.
 
-Jobs start in the order of the request. If a job does not fit at the moment, later jobs that do fit
-start before it (backfill), but only ``MAX_OVERTAKEN`` of them. Then nothing behind the job starts
-on a host that is large enough for it, until the job has started. So every job starts in the end,
-and the order depends only on the order of the calls.
+Jobs start in a given order, by default that of the request. If a job does not fit at the moment,
+later jobs that do fit start before it (backfill), but only ``MAX_OVERTAKEN`` of them. Then nothing
+behind the job starts on a host that is large enough for it, until the job has started. So every job
+starts in the end, and the order depends only on the order of the calls.
 
 Jobs with an equal ``crash`` crash the same system in the same way. The first of them on a host
 makes the crash there. The others are held until it is made: they take no tokens meanwhile, and do
@@ -65,11 +65,21 @@ class _Host:
         return crash in self.makers and crash not in self.made
 
 
+def largest_first(jobs: Sequence[Job], rooms: Mapping[str, Tokens]) -> list[int]:
+    """The numbers of the jobs, those with most memory first, if several can run at a time.
+
+    They take longest: begun at the end, one would run alone. Otherwise the order of the request.
+    """
+    if sum(room.cpus for room in rooms.values()) < 2:
+        return list(range(len(jobs)))
+    return sorted(range(len(jobs)), key=lambda number: -jobs[number].tokens.memory)
+
+
 class Schedule:
     """The jobs of one batch, by their number in ``jobs``; ``rooms`` is the capacity of each host.
 
-    Those that are ``done`` never start. Raises HostError, naming the job and the numbers, if one
-    of the others fits on no host.
+    They start in the ``order`` of these numbers. Those that are ``done`` never start. Raises
+    HostError, naming the job and the numbers, if one of the others fits on no host.
     """
 
     def __init__(
@@ -77,6 +87,7 @@ class Schedule:
         jobs: Sequence[Job],
         rooms: Mapping[str, Tokens],
         *,
+        order: Sequence[int] | None = None,
         max_overtaken: int = MAX_OVERTAKEN,
         done: Collection[int] = (),
     ) -> None:
@@ -90,7 +101,9 @@ class Schedule:
         self._jobs = jobs
         self._hosts = {name: _Host(room, room) for name, room in rooms.items()}
         self._limit = max_overtaken
-        self._waiting = [number for number in range(len(jobs)) if number not in done]
+        order = range(len(jobs)) if order is None else order
+        self._place = {number: place for place, number in enumerate(order)}
+        self._waiting = [number for number in order if number not in done]
         self._overtaken = [0] * len(jobs)
         self._running: dict[int, str] = {}
 
@@ -141,7 +154,7 @@ class Schedule:
     def again(self, number: int) -> None:
         """The job has ended without a result: it waits again, at its place."""
         self.finished(number)
-        self._waiting = sorted([*self._waiting, number])
+        self._waiting = sorted([*self._waiting, number], key=self._place.__getitem__)
 
     def retire(self, name: str) -> None:
         """Start nothing more on this host; its jobs are still to be :meth:`finished`."""
@@ -158,8 +171,8 @@ class Schedule:
         return dropped
 
     def stop(self) -> list[int]:
-        """Start nothing more. Returns the jobs that have not started, in order."""
-        dropped, self._waiting = self._waiting, []
+        """Start nothing more. Returns the jobs that have not started, by number."""
+        dropped, self._waiting = sorted(self._waiting), []
         return dropped
 
     def _host_of(self, number: int) -> _Host | None:

@@ -24,6 +24,10 @@ pytestmark = pytest.mark.e2e
 SILENT = ("stalled", "out-of-time")
 KERNELS = (
     "quiet",
+    "moves_away",
+    "lookalikes",
+    "line_without_end",
+    "reads_interruptions",
     "prefix_away",
     "diagnose_for_ever",
     "moves_for_ever",

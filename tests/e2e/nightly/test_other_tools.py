@@ -96,3 +96,23 @@ def test_the_program_of_s390_tools_asks_for_a_re_ipl(zharness, program, images, 
         timeout=SECONDS,
     )
     assert ran.code == 0, ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("how", "check", "what"),
+    [
+        ("cut", "dump-file", "truncated: of memory"),
+        ("silent", "console", "no result line of the dump tool shell-copy"),
+    ],
+)
+def test_a_tool_that_lies_is_found_out(zharness, images, tmp_path, how, check, what):
+    output = tmp_path / "evidence"
+    run = zharness(
+        *("run", "quick", *ON_EXT4, "--hsa-size", "64M", "--dump-parmline", f"copy.how={how}"),
+        *("--json", "--output", output),
+        timeout=SECONDS,
+    )
+    assert run.code == 1, run.out + run.err
+    assert any(what in message for message in run.findings[check]), run.findings
+    console = (output / "dump" / "console.log").read_text()
+    assert ("copy: all is there" in console) is (how != "silent")

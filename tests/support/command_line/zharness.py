@@ -41,3 +41,12 @@ class Ran:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+    @property
+    def findings(self) -> dict[str, list[str]]:
+        """Of a run: check -> the messages of its findings, where there are any."""
+        return {
+            check["check"]: [finding["message"] for finding in check["findings"]]
+            for check in self.json["checks"]
+            if check["findings"]
+        }

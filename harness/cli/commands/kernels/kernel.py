@@ -76,7 +76,7 @@ def build(
     fragment: Fragments = None,
     set_: Set = None,
     trim: Annotated[
-        bool, typer.Option(help="Switch off what only costs memory in a dump kernel.")
+        bool, typer.Option(help="Switch off what only costs memory in a dump kernel, or time.")
     ] = True,
     store: options.StorePath = None,
     debian_mirror: options.DebianMirror = None,

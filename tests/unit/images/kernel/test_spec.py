@@ -28,21 +28,24 @@ def test_a_full_system_gets_what_systemd_needs_and_no_driver_as_a_module():
 
 
 def test_a_full_system_dies_in_all_the_ways_in_which_the_small_one_does():
-    small, full = fragment(Role.CRASHED), fragment(Role.SYSTEM)
+    small, full = fragment(Role.CRASHED, trimmed=False), fragment(Role.SYSTEM)
     assert {option: full[option] for option in small} == small
     assert full != small
 
 
-def test_the_small_systems_kernel_is_what_it_was():
-    assert [path.name for path in KernelSpec(Role.CRASHED).fragments] == ["crashed.config"]
-
-
+@pytest.mark.parametrize("role", [Role.CRASHED, Role.DUMP])
 @pytest.mark.parametrize(
     ("trimmed", "names"),
-    [(True, ["dump.config", "dump.trim.config"]), (False, ["dump.config"])],
+    [(True, ["{}.config", "{}.trim.config"]), (False, ["{}.config"])],
 )
-def test_only_a_dump_kernel_is_trimmed(trimmed: bool, names: list[str]):
-    assert [path.name for path in KernelSpec(Role.DUMP, trimmed=trimmed).fragments] == names
+def test_a_kernel_is_trimmed_on_request(role: Role, trimmed: bool, names: list[str]):
+    found = [path.name for path in KernelSpec(role, trimmed=trimmed).fragments]
+    assert found == [name.format(role) for name in names]
+
+
+def test_the_kernel_of_a_full_system_is_not_trimmed():
+    names = [path.name for path in KernelSpec(Role.SYSTEM).fragments]
+    assert names == ["crashed.config", "system.config"]
 
 
 def test_every_role_has_a_kind_in_the_store_and_a_section_of_a_scenario():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HostError
-from harness.run.batch.schedule import Job, Schedule, Tokens
+from harness.run.batch.schedule import Job, Schedule, Tokens, largest_first
 
 MIB = 1 << 20
 CAPACITY = Tokens(16 * MIB, 4)
@@ -122,6 +122,22 @@ def test_a_small_job_goes_before_one_that_does_not_fit():
     assert list(schedule.start()) == []
     schedule.finished(2)
     assert list(schedule.start()) == [1]
+
+
+def test_the_largest_start_first_where_several_can_run():
+    asked = [job(1), job(4), job(2), job(4), job(1)]
+    order = largest_first(asked, HERE)
+    assert order == [1, 3, 2, 0, 4]
+    schedule = Schedule(asked, {"here": Tokens(8 * MIB, 4)}, order=order)
+    assert list(schedule.start()) == [1, 3]
+    schedule.finished(1)
+    assert list(schedule.start()) == [2, 0, 4]
+    schedule.again(3)
+    schedule.again(0)
+    schedule.again(4)
+    assert list(schedule.start()) == [3, 0, 4]
+    assert largest_first(asked, {"one": Tokens(8 * MIB, 1)}) == [0, 1, 2, 3, 4]
+    assert largest_first(asked, dict.fromkeys("ab", Tokens(8 * MIB, 1))) == order
 
 
 def test_a_large_job_is_overtaken_only_a_limited_number_of_times():

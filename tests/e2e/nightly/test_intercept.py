@@ -1,0 +1,42 @@
+"""Both ways to hold the machine at service signals give the same, with every kind of fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.images.hold_plugin import ENVIRONMENT, Intercept
+from tests.support.command_line.zharness import Zharness
+from tests.support.runs.told import told, way
+
+pytestmark = pytest.mark.e2e
+
+SETS = ("*.toml", "machine/")  # of scenarios/
+SCENARIOS = Path(__file__).parents[3] / "scenarios"
+SECONDS = 7200
+
+
+def test_both_ways_give_the_same(zharness: Zharness, images: object, tmp_path: Path):
+    found, ways = {}, {}
+    for each in (Intercept.GDBSTUB, Intercept.PLUGIN):
+        output = tmp_path / each
+        ran = zharness(
+            *("run", *(f"{SCENARIOS}/{name}" for name in SETS), "-j", "2", "--output", output),
+            timeout=SECONDS,
+            **{ENVIRONMENT: str(each)},
+        )
+        assert ran.code == 0, ran.err
+        runs = [path.parent for path in sorted(output.glob("*/verdict.json"))]
+        found[each] = {run.name: told(run) for run in runs}
+        ways[each] = {way(run) for run in runs}
+    assert ways[Intercept.GDBSTUB] == {Intercept.GDBSTUB}
+    assert Intercept.PLUGIN in ways[Intercept.PLUGIN]
+    different = [
+        f"{name}: {part}"
+        for name, one in found[Intercept.GDBSTUB].items()
+        for part in one
+        if one[part] != found[Intercept.PLUGIN][name][part]
+    ]
+    assert different == []
+    assert len(found[Intercept.PLUGIN]) > 100
