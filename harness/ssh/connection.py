@@ -19,6 +19,7 @@ from paramiko import Channel, SFTPClient, SSHException, Transport
 
 from harness.closing import Closing
 from harness.deadline import Deadline
+from harness.ssh.channel import ended
 from harness.ssh.command import Completed, run_command, shown
 from harness.ssh.errors import ConnectionLost, NotInTime, SshError
 from harness.ssh.handshake import Login, log_in, reach
@@ -185,7 +186,7 @@ class SshConnection(Closing):
         return self._transport.open_session(timeout=max(deadline.remaining, 0.001))
 
     def _completed(self, command: str, stdin: bytes, deadline: Deadline) -> Completed:
-        with self._channel(deadline) as channel:
+        with ended(self._channel(deadline)) as channel:
             return run_command(channel, command, stdin, deadline)
 
     def _files(self) -> SFTPClient:

@@ -8,6 +8,7 @@ from typing import Self
 from paramiko import Channel, SSHException
 
 from harness.closing import Closing
+from harness.ssh.channel import end
 from harness.ssh.errors import ConnectionLost
 
 _PIECE = 1 << 15  # bytes
@@ -59,7 +60,7 @@ class Terminal(Closing):
         return status if status >= 0 else None
 
     def close(self) -> None:
-        self._channel.close()
+        end(self._channel)
 
 
 class WaitingShell(Closing):
@@ -81,7 +82,7 @@ class WaitingShell(Closing):
         _send(self._channel, f"{command}\n".encode())
 
     def close(self) -> None:
-        self._channel.close()
+        end(self._channel)
 
 
 def _send(channel: Channel, data: bytes) -> None:

@@ -210,7 +210,7 @@ def test_what_somebody_else_has_packed_stays_in_its_place(tmp_path, content, why
     assert store.images() == []
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_damage_goes_unnoticed(bundle, tmp_path, data):
     whole = bundle.read_bytes()
