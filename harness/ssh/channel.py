@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 
 from paramiko import Channel
-
-
-class _Nobody:
-    """Like threading.Event, for a buffer to which nobody listens."""
-
-    def set(self) -> None:
-        pass
-
-    def clear(self) -> None:
-        pass
 
 
 def end(channel: Channel) -> None:
@@ -26,7 +17,7 @@ def end(channel: Channel) -> None:
     ends with EBADF, or the byte goes into the file that has the same number by then.
     """
     for buffer in (channel.in_buffer, channel.in_stderr_buffer):
-        buffer.set_event(_Nobody())  # under the lock with which it is fed
+        buffer.set_event(Event())  # of nobody; under the lock with which it is fed
     channel.close()
 
 

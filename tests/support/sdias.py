@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.firmware.storage import AbsoluteStorage
 from harness.s390x import sclp
 from harness.s390x.layouts.c_sclp import c_sclp
 from harness.s390x.sclp import SdiasQualifier
@@ -13,7 +14,14 @@ SCCB = 8 * PAGE
 TARGET = 10 * PAGE
 
 
-def put_sdias(storage, *, qualifier=SdiasQualifier.STORE_DATA, page=0, count=1, address=TARGET):
+def put_sdias(
+    storage: AbsoluteStorage,
+    *,
+    qualifier: int = SdiasQualifier.STORE_DATA,
+    page: int = 0,
+    count: int = 1,
+    address: int = TARGET,
+) -> None:
     """Write to ``SCCB`` a request to store ``count`` pages of the HSA at ``address``."""
     event = c_sclp.sdias_evbuf(
         hdr=c_sclp.evbuf_header(length=60, type=sclp.EVTYP_SDIAS),

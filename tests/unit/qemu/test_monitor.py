@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness import clock
 from harness.deadline import Deadline
 from harness.errors import ProtocolError, QemuDied
 from harness.qemu.monitor import MOST_WAITING, DiskFailed, Event, Monitor
@@ -77,6 +78,7 @@ def echo(peer: Peer, command: dict[str, Any]) -> None:
 def monitored(
     answer: Answer = echo, on_event: Callable[[Event], None] | None = None
 ) -> Iterator[tuple[Monitor, Peer]]:
+    clock.now()  # whose thread stays, once there is one
     threads = set(threading.enumerate())
     peer = Peer(answer)
     try:
@@ -216,6 +218,7 @@ def test_end_during_a_command():
 
 
 def test_end_before_the_greeting():
+    clock.now()  # whose thread stays, once there is one
     threads = set(threading.enumerate())
     ours, theirs = socket.socketpair()
     theirs.close()

