@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,13 @@ def _peak(status: Path) -> int:
     return int(lines.get("VmHWM", "0 kB").split()[0]) << 10
 
 
-def run(output: Path, overrides: dict[str, object], *, touched: bool = False) -> dict[str, float]:
+def run(
+    output: Path, overrides: Mapping[str, object], *, touched: bool = False
+) -> dict[str, float]:
     """One run: seconds of its phases, and MB of memory of its process."""
-    changes = ",".join(f"{name}={value}" for name, value in overrides.items())
-    if touched:
-        changes = ",".join(filter(None, (changes, *POISONED)))
-    done = command("run", f"quick[{changes}]" if changes else "quick", "--output", output)
+    changes = [f"{name}={value}" for name, value in overrides.items()]
+    words = [word for each in (*changes, *POISONED * touched) for word in ("--set", each)]
+    done = command("run", "quick", *words, "--output", output)
     timings: dict[str, float] = json.loads((output / "verdict.json").read_bytes())["timings"]
     return {**timings, "Python": done.python / 1e6}
 
@@ -132,7 +134,7 @@ def main() -> None:
         for size in wanted[kind]:
             with tempfile.TemporaryDirectory(prefix="scale-") as name:
                 evidence, touched = Path(name, "run"), kind == "touched"
-                rows[size] = run(evidence, {"memory": size}, touched=touched)
+                rows[size] = run(evidence, {"crashed.memory": size}, touched=touched)
                 print(kind, size, rows[size], file=sys.stderr)
                 again[size] = alone(evidence, Path(name))
         if rows:
@@ -145,16 +147,25 @@ def main() -> None:
             }
             print(f"\nslope of {', '.join(OUR_PHASES)} together: {slope(ours, 'ours'):.2f}")
             print(f"slope of the dump: {slope(rows, 'dump'):.2f}")
-    for kind, field, fixed in (("cpus", "smp", {"memory": "1G"}), ("hsa", "hsa_size", {})):
+    others = {
+        "CPUs": [{"crashed.memory": "1G", "crashed.smp": count} for count in wanted["cpus"]],
+        "HSA": [
+            {
+                "crashed.memory": format_size(max(parse_size("512M"), 2 * parse_size(size))),
+                "dump.hsa_size": size,
+            }
+            for size in wanted["hsa"]
+        ],
+    }
+    for kind, machines in others.items():
         rows = {}
-        for each in wanted[kind]:
+        for overrides in machines:
             with tempfile.TemporaryDirectory(prefix="scale-") as name:
-                more = {"memory": format_size(max(parse_size("512M"), 2 * parse_size(each)))}
-                overrides = {**(more if kind == "hsa" else fixed), field: each}
-                rows[str(each)] = run(Path(name, "run"), overrides)
-                print(kind, each, rows[str(each)], file=sys.stderr)
+                last = str([*overrides.values()][-1])
+                rows[last] = run(Path(name, "run"), overrides)
+                print(kind, last, rows[last], file=sys.stderr)
         if rows:
-            print(f"\n{table(field, rows, phases)}")
+            print(f"\n{table(kind, rows, phases)}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.errors import HostError
@@ -18,6 +19,7 @@ from harness.images.debian.apt import Apt
 from harness.images.debian.mirror import KEYRING, mirror, require_keyring
 from harness.images.debian.packages import ARCHITECTURE, PackageSet, is_unpacked
 from harness.images.kernel.build import is_built
+from harness.images.kernel.distribution import has_debian_kernel, package_name
 from harness.images.kernel.make import CROSS_COMPILE
 from harness.images.kernel.source import SourcePackage, is_fetched, source_package
 from harness.images.kernel.spec import KernelSpec
@@ -65,12 +67,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What images are made of. ``machine``: they will also be run."""
+    """What images are made of. ``machine``: they will also be run.
+
+    ``distributions`` are suites whose own kernel is wanted.
+    """
 
     kernels: tuple[KernelSpec, ...] = ()
     packages: tuple[PackageSet, ...] = ()
     machine: bool = False
     systems: tuple[SystemPackages, ...] = ()
+    distributions: tuple[str, ...] = ()
 
     def __or__(self, other: Wanted) -> Wanted:
         return Wanted(
@@ -78,6 +84,7 @@ class Wanted:
             tuple(dict.fromkeys(self.packages + other.packages)),
             self.machine or other.machine,
             tuple(dict.fromkeys(self.systems + other.systems)),
+            tuple(dict.fromkeys(self.distributions + other.distributions)),
         )
 
     def lacking(self, store: Store, progress: Progress) -> Lacking:
@@ -90,6 +97,7 @@ class Wanted:
             tuple(source for source in sources if source and not is_fetched(store, source)),
             self.machine,
             tuple(wanted for wanted in self.systems if not has_packages(store, wanted)),
+            tuple(suite for suite in self.distributions if not has_debian_kernel(store, suite)),
         )
 
 
@@ -102,9 +110,15 @@ class Lacking:
     sources: tuple[SourcePackage, ...] = ()
     machine: bool = False
     systems: tuple[SystemPackages, ...] = ()
+    distributions: tuple[str, ...] = ()
+
+    @property
+    def fetched(self) -> bool:
+        """Whether anything of it comes from a mirror."""
+        return bool(self.packages or self.sources or self.systems or self.distributions)
 
     def __bool__(self) -> bool:
-        return bool(self.kernels or self.packages or self.sources or self.systems)
+        return bool(self.kernels or self.fetched)
 
 
 def require(lacking: Lacking, store: Path, apt: Apt) -> None:
@@ -147,7 +161,7 @@ def _of_this_host(lacking: Lacking, store: Path) -> Iterator[Item]:
 
 def _from_debian(lacking: Lacking, apt: Apt) -> Iterator[Item]:
     """Programs of apt, the keyring and the mirror; if these are there, also every package."""
-    if not (lacking.packages or lacking.sources or lacking.systems):
+    if not lacking.fetched:
         return
     means = [*_tools(_FETCH)]
     if all(item.ok for item in means):
@@ -158,28 +172,37 @@ def _from_debian(lacking: Lacking, apt: Apt) -> Iterator[Item]:
     yield from means
     if not all(item.ok for item in means):
         return
+    for name, why, find in _of_mirror(lacking, apt):
+        yield _asked(name, why, find)
+
+
+def _of_mirror(lacking: Lacking, apt: Apt) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """Each thing to fetch: its name, why it is needed, and how the mirror is asked for it."""
     for wanted in lacking.packages:
-
-        def packages(wanted: PackageSet = wanted) -> str:
-            size = apt.find(wanted.names, wanted.architecture, wanted.suite)
-            return f"{len(wanted.names)}, {size / 1e6:.1f} MB to fetch"
-
         name = f"{wanted.architecture} packages of {wanted.suite}"
-        yield _asked(name, "for the images", packages)
+        yield name, "for the images", partial(_packages, apt, wanted)
     for system in lacking.systems:
-
-        def all_packages(system: SystemPackages = system) -> str:
-            found = apt.resolve(system.names, ARCHITECTURE, system.suite)
-            return f"{len(found.names)}, {found.bytes / 1e6:.1f} MB to fetch"
-
         name = f"packages of a full Debian {system.suite}"
-        yield _asked(name, "for the system to be crashed", all_packages)
+        yield name, "for the system to be crashed", partial(_all_packages, apt, system)
+    for suite in lacking.distributions:
+        yield f"kernel of Debian {suite}", "to be crashed", partial(package_name, apt, suite)
     for source in lacking.sources:
+        name = f"{source.name} of {source.suite}"
+        yield name, "to build kernels", partial(_archive, apt, source)
 
-        def archive(source: SourcePackage = source) -> str:
-            return f"{source.find(apt) / 1e6:.1f} MB to fetch"
 
-        yield _asked(f"{source.name} of {source.suite}", "to build kernels", archive)
+def _packages(apt: Apt, wanted: PackageSet) -> str:
+    size = apt.find(wanted.names, wanted.architecture, wanted.suite)
+    return f"{len(wanted.names)}, {size / 1e6:.1f} MB to fetch"
+
+
+def _all_packages(apt: Apt, system: SystemPackages) -> str:
+    found = apt.resolve(system.names, ARCHITECTURE, system.suite)
+    return f"{len(found.names)}, {found.bytes / 1e6:.1f} MB to fetch"
+
+
+def _archive(apt: Apt, source: SourcePackage) -> str:
+    return f"{source.find(apt) / 1e6:.1f} MB to fetch"
 
 
 def _asked(name: str, why: str, find: Callable[[], str]) -> Item:

@@ -40,12 +40,11 @@ from harness.images.kernel.build import (
     built_kernel,
     foreign_kernel,
     kernel_from_store,
-    kind_of,
     require_crash_dump,
 )
-from harness.images.kernel.distribution import debian_kernel, suite_of
+from harness.images.kernel.distribution import KINDS, debian_kernel
 from harness.images.kernel.source import kernel_source
-from harness.images.kernel.spec import KernelSpec, Role, reading_kernel
+from harness.images.kernel.spec import KernelSpec, Role, distribution_suite, reading_kernel
 from harness.images.needs import Wanted, require
 from harness.images.partitions import Placement
 from harness.images.store import Built, Store
@@ -112,19 +111,18 @@ class Images:
         Raises UsageError for a file that is no kernel, or a name that is unknown.
         """
         name = str(image)
-        if vmlinux is None and not image.exists():
-            if suite := suite_of(name):
-                return debian_kernel(self.store, self.progress, suite)
-            if name.startswith(tuple(map(kind_of, Role))):
-                kernel = self.kernel_named(name)
-                self.store.require_whole(kernel)
-                return kernel_from_store(kernel)
+        if suite := distribution_suite(name):
+            kernel = debian_kernel(self.store, self.progress, suite)
+            return kernel if vmlinux is None else foreign_kernel(kernel.image, vmlinux)
+        if vmlinux is None and name.startswith(tuple(KINDS)) and not image.exists():
+            stored = self.kernel_named(name)
+            self.store.require_whole(stored)
+            return kernel_from_store(stored)
         return foreign_kernel(image, vmlinux)
 
     def kernel_named(self, name: str) -> Built:
         """The kernel in the store whose name is or starts with ``name``; raises UsageError."""
-        kinds = set(map(kind_of, Role))
-        found = [image for image in self.store.find(name) if image.kind in kinds]
+        found = [image for image in self.store.find(name) if image.kind in KINDS]
         if not found:
             raise UsageError(f"no kernel '{name}' in the store", hint="zharness kernel list")
         if len(found) > 1:
@@ -323,6 +321,8 @@ class Images:
                 unpacked(self.store, self.progress, packages, apt)
             for system in lacking.systems:
                 system_packages(self.store, self.progress, system, apt)
+            for suite in lacking.distributions:
+                debian_kernel(self.store, self.progress, suite, apt)
             for package in lacking.sources:
                 kernel_source(self.store, self.progress, str(package), apt)
 

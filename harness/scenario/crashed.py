@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.kernel.spec import DISTRIBUTION, KernelSpec, Role, distribution_suite
 from harness.scenario.fields import (
     FileInto,
     HostKey,
@@ -20,7 +20,7 @@ from harness.scenario.fields import (
 )
 from harness.scenario.options import Option
 from harness.scenario.strict import Strict
-from harness.scenario.with_kernel import KERNEL, WithKernel
+from harness.scenario.with_kernel import WithKernel
 from harness.triggers.system_kind import SystemKind
 from harness.triggers.table import require_trigger, trigger_named
 from harness.triggers.workloads import workload_of
@@ -68,9 +68,14 @@ class Crashed(WithKernel):
             "--kernel",
             "Kernel of the system to be crashed: an image, or debian for the distribution's own.",
             path=True,
+            words=DISTRIBUTION,
             of_kernel=True,
         ),
-    ] = KERNEL
+    ] = Field(
+        None,
+        description="kernel image, name in the store, or debian[@SUITE]; default: one that is "
+        "built",
+    )
     memory: Annotated[
         Size, Option("--memory", "Memory of the crashed system, such as 512M or 1G.")
     ] = Field(512 * MIB, ge=MIN_MEMORY, multiple_of=MIB, description="main storage")
@@ -175,6 +180,24 @@ class Crashed(WithKernel):
             raise ValueError(f"{what}: trigger {self.trigger} leaves no time for it")
         if trigger.from_disk and self.load is not Load.SCSI:
             raise ValueError(f"load: trigger {self.trigger} needs a system loaded by '{Load.SCSI}'")
+        return self
+
+    @model_validator(mode="after")
+    def _distributions_kernel_is_enough(self) -> Crashed:
+        if self.kernel is None or distribution_suite(str(self.kernel)) is None:
+            return self
+        if self.is_full:
+            raise ValueError(
+                f"kernel: '{self.kernel}' has its drivers as modules, for a minimal system without "
+                "a disk; a full Debian has its own kernel anyway"
+            )
+        if self.load is not Load.DIRECT:
+            raise ValueError(f"load: kernel '{self.kernel}' has its SCSI drivers as modules")
+        if trigger_named(self.trigger).needs_own_kernel:
+            raise ValueError(
+                f"trigger: {self.trigger} needs LKDTM or the harness's module, which kernel "
+                f"'{self.kernel}' does not have"
+            )
         return self
 
     @model_validator(mode="after")

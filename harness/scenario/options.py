@@ -6,6 +6,7 @@ that a report tells to repeat a run, and the names in messages all follow from i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -20,7 +21,7 @@ class Option:
 
     ``path``: it may name a file or a directory, which is looked for in the working directory. If
     there is a ``suffix``, only a word that ends so does; if there is a ``part``, only a word with
-    it. Others are names.
+    it. Others are names, and so is what matches ``words`` (a regular expression).
     """
 
     name: str
@@ -28,6 +29,7 @@ class Option:
     path: bool = False
     suffix: str = ""
     part: str = ""
+    words: str = ""
     of_kernel: bool = False  # the help has these options behind those of the machine
 
 
@@ -64,6 +66,8 @@ class FieldOption:
     def names_path(self, word: str) -> bool:
         """Whether ``word`` may name a file or a directory."""
         option = self.option
+        if option.words and re.fullmatch(option.words, word):
+            return False
         return option.path and word.endswith(option.suffix) and option.part in word
 
     def words(self, value: Any, show: Callable[[Any], str]) -> Iterator[str]:

@@ -12,8 +12,7 @@ from harness.scenario.fields import ConfigurationLine
 from harness.scenario.strict import Strict
 
 KERNEL: Any = Field(
-    None,
-    description="kernel image, name in the store, or debian[@SUITE]; default: one that is built",
+    None, description="kernel image, or its name in the store; default: one that is built"
 )
 SOURCE: Any = Field(
     None, description="its source: linux-source-X.Y[@SUITE], archive, or REPOSITORY@REVISION"

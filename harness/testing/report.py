@@ -68,7 +68,7 @@ def dump_again(crash: Path, dump: Dump, store: Path | None) -> str:
         if option.section == "dump" and option.field in given:
             show = str if option.written is None else option.written.show
             words = list(option.words(given[option.field], show))
-            options += map(rooted_source, words) if option.option.path else words
+            options += [rooted_source(word) if option.names_path(word) else word for word in words]
     return command("dump", f"{crash}{os.sep}", *options, store=store)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from harness.triggers.lockup import PROVOKE
 from harness.triggers.system_kind import MINIMAL, SystemKind
 
 PANIC = r"Kernel panic - not syncing: "
@@ -76,6 +77,12 @@ class Trigger:
         if system is SystemKind.FULL and self.full is not None:
             return self.full
         return self
+
+    @property
+    def needs_own_kernel(self) -> bool:
+        """Whether the kernel must have LKDTM, or take the harness's module."""
+        typed = (*self.setup, self.command)
+        return any(ZCRASH[0] in each or PROVOKE in each for each in typed)
 
     @property
     def from_disk(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,9 @@ from harness.s390x.disk_layout import DiskLayout
 from harness.schema_words import did_you_mean
 
 PATCH_SUFFIX = ".patch"
+# in place of a kernel image: the kernel that Debian built, of bookworm or of the suite named here
+DISTRIBUTION = r"debian(?:@([a-z][a-z0-9-]{0,31}))?"
+_SUITE = "bookworm"
 
 
 class Role(StrEnum):
@@ -64,6 +68,12 @@ class KernelSpec:
     def patch_files(self) -> tuple[Path, ...]:
         """Raises UsageError for a name that is not a patch of the harness."""
         return tuple(map(_patch_file, self.patches))
+
+
+def distribution_suite(word: str) -> str | None:
+    """The suite of ``debian`` or ``debian@SUITE``; None for anything else."""
+    match = re.fullmatch(DISTRIBUTION, word)
+    return match and (match[1] or _SUITE)
 
 
 def driver_of(layout: DiskLayout) -> str:

@@ -61,7 +61,7 @@ def items_of(
     evidence: Path,
     room: Tokens,
 ) -> list[Item]:
-    """All scenarios, ``repeat`` times one round after the other.
+    """All scenarios, ``repeat`` times; one round after the other if all take the same memory.
 
     Each run has a directory of its own in ``evidence``, and takes a part of ``room``.
     """

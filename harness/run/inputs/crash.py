@@ -10,6 +10,7 @@ from harness.images.debian.packages import FOR_ALL_IMAGES
 from harness.images.disk import DISK
 from harness.images.initramfs.build import IMAGE
 from harness.images.kernel.build import Kernel
+from harness.images.kernel.spec import distribution_suite
 from harness.images.needs import Wanted
 from harness.images.provide import Images
 from harness.images.store import Built
@@ -44,7 +45,13 @@ class CrashInputs:
         if crashed.is_full:
             return FullSystem.wanted(crashed)
         kernels = () if crashed.kernel else (crashed.kernel_spec,)
-        return Wanted(kernels, FOR_ALL_IMAGES, machine=True)
+        suite = distribution_suite(str(crashed.kernel))
+        return Wanted(
+            kernels,
+            FOR_ALL_IMAGES,
+            machine=True,
+            distributions=() if suite is None else (suite,),
+        )
 
     @classmethod
     def prepare(cls, images: Images, plan: Plan) -> CrashInputs:

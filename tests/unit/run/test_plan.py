@@ -248,6 +248,18 @@ def test_a_plan_names_the_files_of_a_dump_tool_in_any_working_directory(
     assert (second["tool"], second["program"]) == ("s390-tools", f"{tmp_path}/program")
 
 
+@pytest.mark.parametrize("word", ["debian", "debian@trixie"])
+def test_the_distributions_kernel_is_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+):
+    (tmp_path / "debian").mkdir()  # as in the source of a package
+    monkeypatch.chdir(tmp_path)
+    data = {"description": "a test", "crashed": {"kernel": word}}
+    told = Plan("one", Scenario.model_validate(data))
+    assert told.to_json()["scenario"]["crashed"]["kernel"] == word
+    assert told.paths() == []
+
+
 def zipl_in_file(choice: str) -> str:
     data = {"description": "a test", "dump": {"zipl": choice}}
     written = Plan("one", Scenario.model_validate(data)).to_json()

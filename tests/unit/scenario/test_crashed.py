@@ -34,6 +34,7 @@ OWN = {"disk": "disk.qcow2", "ssh": SSH, "load": "scsi"}
         ({"system": "debian", "kernel": "bzImage", "load": "scsi"}, True),
         (OWN, True),
         ({**OWN, "load": "direct", "kernel": "bzImage"}, True),
+        ({"kernel": "debian@trixie", "trigger": "operator"}, False),
     ],
 )
 def test_systems(fields: dict[str, Any], full: bool):
@@ -105,6 +106,10 @@ def test_a_full_system_has_a_kernel_that_can_run_it():
         ({**OWN, "ssh": {"key": "key"}}, "host_key"),
         ({**OWN, "ssh": {**SSH, "user": "a b"}}, "user"),
         ({**OWN, "ssh": {**SSH, "host_key": "a\nb"}}, "is one line"),
+        ({"kernel": "debian", "system": "debian"}, "kernel: 'debian' has its drivers as modules"),
+        ({"kernel": "debian", "load": "scsi"}, "load: kernel 'debian' has its SCSI drivers"),
+        ({"kernel": "debian", "trigger": "lkdtm-bug"}, "trigger: lkdtm-bug needs LKDTM"),
+        ({"kernel": "debian@sid", "trigger": "oops"}, "trigger: oops needs LKDTM"),
     ],
 )
 def test_contradictions(fields: dict[str, Any], what: str):

@@ -76,7 +76,8 @@ def build(
     fragment: Fragments = None,
     set_: Set = None,
     trim: Annotated[
-        bool, typer.Option(help="Switch off what only costs memory in a dump kernel, or time.")
+        bool,
+        typer.Option(help="Switch off what only costs memory, or time to compile."),
     ] = True,
     store: options.StorePath = None,
     debian_mirror: options.DebianMirror = None,
@@ -202,11 +203,10 @@ def compare(
 
 
 def _kernels(store: Path | None) -> list[Built]:
-    from harness.images.kernel.build import kind_of
+    from harness.images.kernel.distribution import KINDS
 
-    kinds = set(map(kind_of, Role))
     images = options.images(store, json=True).store.images()
-    return [image for image in images if image.kind in kinds]
+    return [image for image in images if image.kind in KINDS]
 
 
 def _describe(image: Built) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HostError, UsageError
-from harness.images.kernel.distribution import debian_kernel, suite_of
+from harness.errors import HostError
+from harness.images.kernel.distribution import debian_kernel
+from harness.images.kernel.spec import distribution_suite
+from harness.images.provide import Images
 from harness.images.store import Store
 from harness.progress import NoProgress
 from harness.s390x.zipl import ENTRY_MARK, ENTRY_OFFSET
@@ -65,7 +67,7 @@ def has(apt: FakeApt, deb: Path, *needed: str) -> None:
     ],
 )
 def test_a_name_of_the_distributions_kernel(name: str, suite: str | None):
-    assert suite_of(name) == suite
+    assert distribution_suite(name) == suite
 
 
 def test_the_kernel_is_fetched_once_and_pinned(apt: FakeApt, store: Store, tmp_path: Path):
@@ -108,5 +110,23 @@ def test_an_image_for_another_architecture_is_told(apt: FakeApt, store: Store, t
     image = kernel_image(entry=b"other!")
     deb = make_deb(tmp_path, {f"vmlinuz-{RELEASE}": image, f"config-{RELEASE}": b""})
     has(apt, deb, NAME)
-    with pytest.raises(UsageError, match="not an s390 kernel image"):
+    with pytest.raises(HostError, match="not an s390 kernel image"):
         debian_kernel(store, NoProgress(), "bookworm")
+
+
+def test_a_mirror_without_the_package_is_the_hosts_fault(apt: FakeApt, store: Store):
+    apt.says(absent="linux-image-s390x")
+    with pytest.raises(HostError, match="has no s390x package linux-image-s390x"):
+        debian_kernel(store, NoProgress(), "bookworm")
+
+
+def test_the_word_is_no_path_and_its_name_in_the_store_is_one_too(
+    apt: FakeApt, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    image = kernel_image()
+    has(apt, make_deb(tmp_path, {f"vmlinuz-{RELEASE}": image, f"config-{RELEASE}": b""}), NAME)
+    (tmp_path / "work/debian").mkdir(parents=True)  # as in the source of a package
+    monkeypatch.chdir(tmp_path / "work")
+    images = Images(store, NoProgress())
+    kernel = images.crashed_kernel(Path("debian"))
+    assert images.crashed_kernel(Path(kernel.origin)) == kernel

@@ -7,7 +7,7 @@ import os
 import selectors
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -123,6 +123,13 @@ def interrupt_once(watched: Watched, *files: Path) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     watched.at_tick = strike
+
+
+def test_the_largest_run_starts_first(run, items, watched):
+    sizes = {"passing": 1, "failing": 3, "erring": 2}
+    asked = [replace(item, tokens=Tokens(sizes[item.name], 1)) for item in items(*sizes)]
+    run(asked, rooms={HERE: Tokens(3, 2)})
+    assert watched.names("started") == ["failing", "erring", "passing"]
 
 
 def test_reports_are_in_the_order_of_the_request(run, items, watched, tmp_path):
