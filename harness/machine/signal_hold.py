@@ -26,6 +26,10 @@ _NOW = Deadline(0)
 _OTHER_WAY = "run it with ZHARNESS_INTERCEPT=gdbstub in the environment"
 
 
+class SignalsMissed(HostError):
+    """The plugin may have missed a service signal; without it none is."""
+
+
 class Way(StrEnum):
     """How the machine is intercepted at service signals."""
 
@@ -75,8 +79,7 @@ class SignalHold:
     def wait_stop(self, deadline: Deadline, answer: Callable[[bytes], object]) -> StopReply | None:
         """As ``GdbClient.wait_stop``; ``answer`` gets the parameters of each signal meanwhile.
 
-        Raises HostError if signals may have been missed: another CPU takes interruptions, or the
-        kernel has moved its handler.
+        Raises SignalsMissed if another CPU takes interruptions, or the kernel moved its handler.
         """
         if self._held is None or not self._trying:
             return self._gdb.wait_stop(deadline)
@@ -94,7 +97,7 @@ class SignalHold:
                 self.end()
                 return self._gdb.wait_stop(deadline)
             else:
-                raise HostError(
+                raise SignalsMissed(
                     f"CPU {held.cpu} took an external interruption, too, which the plugin cannot "
                     "tell from a service signal",
                     hint=_OTHER_WAY,
@@ -102,15 +105,17 @@ class SignalHold:
         return stop
 
     def _require_hearing(self) -> None:
-        """Raises HostError if the kernel has another handler now, of which nobody would hear."""
+        """Raises SignalsMissed if the kernel has another handler now: nobody hears of that one."""
         if self.way is Way.PLUGIN and self._handler_at(self._new_psw) != self._handler:
-            raise HostError("the dump system has moved its interruption handler", hint=_OTHER_WAY)
+            raise SignalsMissed(
+                "the dump system has moved its interruption handler", hint=_OTHER_WAY
+            )
 
     def _handler_at(self, new_psw: int) -> int:
         return int.from_bytes(self._ram.read(new_psw + _ADDRESS_OF_PSW, _ADDRESS_BYTES), "big")
 
     def end(self) -> None:
-        """Hold no CPU any more; one that is held goes on. Raises HostError as ``wait_stop``."""
+        """Hold no CPU any more; one that is held goes on. Raises SignalsMissed."""
         if self._held is not None:
             self._held.disarm()
             self._held = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from harness.errors import FaultNotReached, HostError, NotLoaded, PhaseTimeout
@@ -23,6 +25,7 @@ from harness.machine.dump_load.disk_faults import PREVENT_LOAD
 from harness.machine.dump_load.operator import Reply
 from harness.machine.dump_load.request import LoadRequest
 from harness.machine.hold.keeper import Keeper
+from harness.machine.signal_hold import SignalsMissed
 from harness.machine.snapshots import Snapshots
 from harness.machine.system.boot import Booter
 from harness.machine.system.reipl import Again
@@ -108,7 +111,15 @@ class Work:
 
     def _prepare_dump(self) -> DumpInputs:
         """Everything for the dump, including the disk that it will be written to."""
-        inputs, how = self._machines.dump_inputs(self._images, self._plan), self._plan.scenario.dump
+        inputs = self._machines.dump_inputs(self._images, self._plan)
+        self._fresh_disk(inputs)
+        if self._judges is not None:
+            self._judges.prepare()
+        return inputs
+
+    def _fresh_disk(self, inputs: DumpInputs) -> None:
+        """A copy of the dump disk, as it is before the dump."""
+        how = self._plan.scenario.dump
         if how.disk is None:
             assert inputs.disk is not None
             sparse.copy(inputs.disk.path / DISK, self._directory.disk)
@@ -116,9 +127,6 @@ class Work:
         else:
             self._disk = copy_given(how.disk, how, self._directory.disk)
         prepare(self._directory.disk, how, self._directory.dump)
-        if self._judges is not None:
-            self._judges.prepare()
-        return inputs
 
     def _describe(self, *inputs: Mapping[str, Any]) -> None:
         self._record.describe(*inputs, host_identity(self._binary))
@@ -171,34 +179,9 @@ class Work:
             return run_dump.hear(checked, evidence, disk, self._judges, progress)
 
     def _dump(self, snapshot: Snapshot, inputs: DumpInputs) -> DumpOutcome:
-        dump, directory = self._plan.scenario.dump, self._directory
-        dumper = self._machines.dumper(
-            self._binary,
-            self._phases,
-            self._phases.stall_seconds,
-            self._lines_of("dump"),
-            inputs.tool.tool,
-            self._keeper,
-            self._machines.hold_plugin(self._store, self._binary),
-        )
-        faults = self._plan.scenario.faults.injected
-        layout = self._disk.layout
-        disk = Disk.for_dump(directory.disk, self._disk.sector_size)
+        directory, faults = self._directory, self._plan.scenario.faults.injected
         try:
-            outcome = (
-                self._not_loaded(NotLoaded(self._disk.unusable))
-                if self._disk.unusable
-                else dumper.dump(
-                    snapshot,
-                    disk,
-                    layout,
-                    dump.hsa_size,
-                    directory.dump,
-                    faults=faults,
-                    replies=[Reply(*parse_answer(answer)) for answer in dump.console],
-                    request=LoadRequest(dump.lun, dump.wwpn, dump.load_parameters, dump.other_luns),
-                )
-            )
+            outcome = self._dumped(snapshot, inputs)
         except (NotLoaded, PhaseTimeout) as error:
             outcome = self._not_loaded(error)
         if outcome.outcome is not Outcome.NOT_LOADED:
@@ -206,6 +189,42 @@ class Work:
         directory.write_json(directory.outcome, outcome.to_json())
         _require_faults(faults, outcome)
         return outcome
+
+    def _dumped(self, snapshot: Snapshot, inputs: DumpInputs) -> DumpOutcome:
+        """The load's outcome; it is done again if the plugin may have missed a service signal."""
+        if self._disk.unusable:
+            raise NotLoaded(self._disk.unusable)
+        plugin = self._machines.hold_plugin(self._store, self._binary)
+        try:
+            return self._load(snapshot, inputs, plugin)
+        except SignalsMissed as missed:
+            self._phases.note("dump again, without the plugin", why=missed.message)
+        shutil.rmtree(self._directory.dump)
+        self._directory.disk.unlink()
+        self._fresh_disk(inputs)
+        return self._load(snapshot, inputs, None)
+
+    def _load(self, snapshot: Snapshot, inputs: DumpInputs, plugin: Path | None) -> DumpOutcome:
+        dump = self._plan.scenario.dump
+        dumper = self._machines.dumper(
+            self._binary,
+            self._phases,
+            self._phases.stall_seconds,
+            self._lines_of("dump"),
+            inputs.tool.tool,
+            self._keeper,
+            plugin,
+        )
+        return dumper.dump(
+            snapshot,
+            Disk.for_dump(self._directory.disk, self._disk.sector_size),
+            self._disk.layout,
+            dump.hsa_size,
+            self._directory.dump,
+            faults=self._plan.scenario.faults.injected,
+            replies=[Reply(*parse_answer(answer)) for answer in dump.console],
+            request=LoadRequest(dump.lun, dump.wwpn, dump.load_parameters, dump.other_luns),
+        )
 
     def _not_loaded(self, error: NotLoaded | PhaseTimeout) -> DumpOutcome:
         """The outcome if it is the fault of the user's disk or zipl; raises ``error`` if not."""

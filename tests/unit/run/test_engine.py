@@ -28,6 +28,7 @@ from harness.evidence.snapshot import Snapshot
 from harness.host.signals import Interrupted
 from harness.images.disk import DISK
 from harness.machine.dump_load.boot_disk import BootDisk
+from harness.machine.signal_hold import SignalsMissed
 from harness.progress import NoProgress
 from harness.report.verdict import Result, Verdict
 from harness.run import engine
@@ -351,3 +352,30 @@ def test_a_dump_system_that_fails_before_a_fault_is_not_an_error(machines, optio
     machines(outcome={"outcome": Outcome.FAILED})
     verdict = engine.run(plan(faults={"inject": ["sdias-not-accepted:request=7"]}), **options)
     assert verdict.result is Result.FAIL
+
+
+def test_a_dump_in_which_signals_may_be_missed_starts_again_without_the_plugin(
+    machines, options, evidence, tmp_path
+):
+    given: list[Path | None] = []
+
+    def miss(evidence: Path) -> None:
+        (evidence / "disk.img").write_bytes(b"half a dump")
+        if given[-1] is not None:
+            raise SignalsMissed("the dump system has moved its interruption handler")
+
+    made = machines(at={"dump": miss})
+
+    def dumper(*what: Any) -> Any:
+        given.append(what[-1])
+        if what[-1] is None:
+            del made.at["dump"]
+        return made.dumper(*what)
+
+    other(options, dumper=dumper, hold_plugin=lambda *_: tmp_path / "hold.so")
+    verdict = engine.run(plan(), **options)
+    assert verdict.result is Result.PASS, verdict.to_json()
+    assert given == [tmp_path / "hold.so", None]
+    assert made.calls.count("crash") == 1, "the same crash"
+    (again,) = [each for each in journal(evidence) if each["event"].startswith("dump again")]
+    assert "moved its interruption handler" in again["why"]
