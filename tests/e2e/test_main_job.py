@@ -50,6 +50,18 @@ def test_the_dump_equals_the_crashed_memory(run_panic, layout):
     assert (evidence / "crash/ram.img").stat().st_blocks * 512 < 256 << 20, "not sparse"
 
 
+def test_debians_kernel_crashes_without_being_compiled(zharness, images, tmp_path):
+    """The demo does this."""
+    ran = zharness(
+        "run", "quick", "--kernel", "debian", "--json", "--output", tmp_path / "evidence"
+    )
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.json["inputs"]["crashed kernel"]["release"].endswith("-s390x")
+    assert check(ran.json, "pages")["compared"] >= 256 * 256
+    assert check(ran.json, "statements")["passed"]
+    assert check(ran.json, "semantic")["skipped"]
+
+
 def test_evidence_can_be_verified_again_and_a_broken_dump_is_wrong(run_panic, zharness):
     ran, evidence = run_panic()
     assert ran.code == 0, ran.err
