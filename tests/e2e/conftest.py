@@ -22,13 +22,9 @@ BUILD_SECONDS = 3000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that need a full system come first, then those with most tests.
-
-    Its image takes minutes on one core: begun at the end, the other would have nothing to do.
-    """
-    longest = {item.path for item in items if "debian" in getattr(item, "fixturenames", ())}
+    """Files with most tests come first: begun at the end, one would run alone."""
     count = Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path not in longest, -count[item.path], item.path))
+    items.sort(key=lambda item: (-count[item.path], item.path))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,10 @@ import pytest
 
 from harness.dump.convert import convert
 from harness.dump.detect import open_dump
+from harness.images.store import Store
 from harness.inspect.compare import compare
+from harness.judges import agreement
+from harness.judges.zgetdump import Zgetdump
 from harness.report.verdict import Verdict
 from tests.support.dumps.lkcd import END_MARKER, header, page_of
 from tests.support.runs.dumped import DUMPS, PAGES, QUIET, file_of
@@ -45,3 +48,14 @@ def lkcd_of(source: Path, target: Path) -> Path:
             file.write(page_of(number, dump.read(number * 4096, 4096)))
         file.write(END_MARKER)
     return target
+
+
+def test_zgetdump_agrees_about_what_the_dump_tool_writes_itself(
+    dumped: Callable[[str], Verdict], store: Store
+):
+    path = file_of(dumped("s390 on ext4"))
+    with open_dump(path) as dump, Zgetdump(store, QUIET).judging(path, dump) as opinion:
+        result = agreement.check(dump, opinion, QUIET)
+        assert set(opinion.converted) == {"elf", "s390"}
+    assert [finding.message for finding in result.findings] == []
+    assert result.compared > 2 * PAGES
