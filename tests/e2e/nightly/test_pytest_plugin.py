@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.test_pytest_plugin import EXAMPLES, passing, project, session
+from tests.support.command_line.plugin_session import EXAMPLES, passing, project, session
 
 __all__ = ["project", "session"]  # fixtures
 
