@@ -35,10 +35,12 @@ def test_both_ways_give_the_same(zharness: Zharness, images: object, tmp_path: P
     assert Intercept.PLUGIN in ways[Intercept.PLUGIN]
     assert found[Intercept.GDBSTUB].keys() == found[Intercept.PLUGIN].keys()
     assert len(found[Intercept.PLUGIN]) > LEAST
-    different = [
-        f"{name}: {part}"
-        for name, one in found[Intercept.GDBSTUB].items()
-        for part in one
-        if one[part] != found[Intercept.PLUGIN][name][part]
-    ]
+    different = []
+    for name, one in found[Intercept.GDBSTUB].items():
+        other = found[Intercept.PLUGIN][name]
+        parts = [part for part in one if one[part] != other[part]]
+        if parts == ["dump"]:  # a stand-alone dump has the time at which it was made
+            dumps = [tmp_path / each / name / "dump/dump" for each in found]
+            parts = [] if zharness("dump", "compare", *dumps).code == 0 else parts
+        different += [f"{name}: {part}" for part in parts]
     assert different == []
