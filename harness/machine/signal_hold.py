@@ -23,7 +23,6 @@ from harness.s390x.lowcore import EXT_INT_SERVICE_SIGNAL, EXT_PARAMS, NEW_PSWS
 _ADDRESS_OF_PSW = 8  # its second half
 _ADDRESS_BYTES = 8
 _NOW = Deadline(0)
-_OTHER_WAY = "run it with ZHARNESS_INTERCEPT=gdbstub in the environment"
 
 
 class SignalsMissed(HostError):
@@ -100,16 +99,13 @@ class SignalHold:
                 raise SignalsMissed(
                     f"CPU {held.cpu} took an external interruption, too, which the plugin cannot "
                     "tell from a service signal",
-                    hint=_OTHER_WAY,
                 )
         return stop
 
     def _require_hearing(self) -> None:
         """Raises SignalsMissed if the kernel has another handler now: nobody hears of that one."""
         if self.way is Way.PLUGIN and self._handler_at(self._new_psw) != self._handler:
-            raise SignalsMissed(
-                "the dump system has moved its interruption handler", hint=_OTHER_WAY
-            )
+            raise SignalsMissed("the dump system has moved its interruption handler")
 
     def _handler_at(self, new_psw: int) -> int:
         return int.from_bytes(self._ram.read(new_psw + _ADDRESS_OF_PSW, _ADDRESS_BYTES), "big")

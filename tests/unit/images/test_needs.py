@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from harness.images.needs import Item, Lacking, Wanted, examine, require
 from harness.images.provide import MAIN_JOB, OWN_CRASHED_KERNEL, OWN_DUMP_KERNEL, Images
 from harness.images.store import Store
 from harness.progress import NoProgress
-from tests.support.fake_apt import FakeApt, fake_apt
+from tests.support.fake_apt import FakeApt
 
 ALL = Lacking(
     (OWN_CRASHED_KERNEL,),
@@ -26,16 +25,6 @@ ALL = Lacking(
     (SourcePackage("linux-source-6.12", "trixie"),),
     machine=True,
 )
-
-
-@pytest.fixture
-def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
-    return fake_apt(tmp_path / "bin", monkeypatch)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", NoProgress())
 
 
 def looked_at(lacking: Lacking, store: Store) -> dict[str, Item]:

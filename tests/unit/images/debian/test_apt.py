@@ -8,12 +8,7 @@ import pytest
 
 from harness.errors import HostError, UsageError
 from harness.images.debian.apt import private_apt
-from tests.support.fake_apt import SIZE, FakeApt, fake_apt
-
-
-@pytest.fixture
-def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
-    return fake_apt(tmp_path / "bin", monkeypatch)
+from tests.support.fake_apt import SIZE, FakeApt
 
 
 def test_its_configuration_is_private(apt: FakeApt) -> None:

@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 
 from harness.errors import HostError, UsageError
 from harness.images.debian import mirror
-from tests.support.fake_apt import LISTING, FakeApt, fake_apt
-
-
-@pytest.fixture
-def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
-    return fake_apt(tmp_path / "bin", monkeypatch)
+from tests.support.fake_apt import LISTING, FakeApt
 
 
 def test_the_first_main_archive_that_apt_has() -> None:

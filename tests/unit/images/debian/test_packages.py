@@ -17,19 +17,9 @@ from harness.images.debian.packages import (
 )
 from harness.images.store import Built, Store, sha256
 from harness.progress import NoProgress
-from tests.support.fake_apt import FakeApt, fake_apt
+from tests.support.fake_apt import FakeApt
 
 TWO = PackageSet("packages", "bookworm", ("one", "two"))
-
-
-@pytest.fixture
-def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
-    return fake_apt(tmp_path / "bin", monkeypatch)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", NoProgress())
 
 
 def make_deb(directory: Path, name: str) -> Path:

@@ -12,20 +12,10 @@ from harness.images.provide import Images
 from harness.images.store import Store
 from harness.progress import NoProgress
 from harness.s390x.zipl import ENTRY_MARK, ENTRY_OFFSET
-from tests.support.fake_apt import FakeApt, fake_apt
+from tests.support.fake_apt import FakeApt
 
 RELEASE = "6.1.0-50-s390x"
 NAME = f"linux-image-{RELEASE}"
-
-
-@pytest.fixture
-def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
-    return fake_apt(tmp_path / "bin", monkeypatch)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", NoProgress())
 
 
 def kernel_image(*, entry: bytes = ENTRY_MARK) -> bytes:

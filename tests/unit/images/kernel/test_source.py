@@ -20,11 +20,6 @@ FILES = {"Makefile": "all:\n", "kernel/panic.c": "int panic;\n"}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", NoProgress())
-
-
-@pytest.fixture
 def tools(tmp_path: Path) -> Tools:
     return Tools(tmp_path / "log", "a test")
 
