@@ -2,7 +2,8 @@
 
 The kernel's version does not matter: the code around the current PSW is searched for the encodings
 of the instructions, and a breakpoint is set at each. QEMU compares the PSW address, so a breakpoint
-at data that only looks like an instruction never fires, and costs little.
+at data that only looks like an instruction never fires. But QEMU goes through all breakpoints each
+time it looks for translated code, so what cannot be the kernel's is forgotten later.
 
 The guest chooses everything that is read here: its PSW, its registers, its tables, its memory.
 Values that make no sense have no effect, and the guest must cope with that.
@@ -23,8 +24,7 @@ from harness.s390x.instructions import INSTRUCTION_SIZE, Opcode, Operands, decod
 
 SEARCH_BYTES = 16 << 20  # in each direction from the PSW: a kernel's text is contiguous
 BREAKPOINT_SIZE = 2
-# QEMU goes through all breakpoints at each translated block. A kernel with its initramfs has some
-# dozen places that look like an instruction to stop at.
+# A kernel with its initramfs has some dozen places that look like an instruction to stop at.
 MOST_SITES = 1024
 
 _PIECE = 1 << 20  # bytes that are searched at a time
@@ -105,13 +105,30 @@ class Interceptor:
     def forget(self, opcode: Opcode) -> None:
         """Stop no more at ``opcode``."""
         for address in [at for at, kind in self._sites.items() if kind is opcode]:
-            self._gdb.remove(_breakpoint(address))
-            del self._sites[address]
+            self._forget(address)
+
+    def forget_elsewhere(self) -> None:
+        """Stop no more where the kernel that runs now is not mapped.
+
+        A kernel is contiguous, in virtual and in absolute addresses. What was found before it moved
+        there is no part of it, nor is what lies around it. All stay if the PSW is not translated.
+        """
+        pc = self._gdb.read_register("pswa")
+        absolute = self.absolute(pc)
+        if absolute is None:
+            return
+        for address in list(self._sites):
+            if self.absolute(address) != absolute + address - pc:
+                self._forget(address)
 
     def clear(self) -> None:
         """Stop nowhere."""
         for opcode in frozenset(self._sites.values()):
             self.forget(opcode)
+
+    def _forget(self, address: int) -> None:
+        self._gdb.remove(_breakpoint(address))
+        del self._sites[address]
 
     def current(self) -> AtInstruction | None:
         """The instruction that the stopped CPU is about to execute, if it is one that is played.

@@ -100,6 +100,7 @@ def record(kernel: Path, snapshot: Snapshot, scratch: Path, into: Path) -> None:
         machine = tape.wrap("qemu", qemu, "check")
         machine.gdb, machine.console = qemu.gdb, qemu.console
         machine.held = None
+        machine.scheduling = lambda: None  # as in the replay: it depends on time
         machine.monitor = tape.wrap("monitor", qemu.monitor, "execute", "wait_event")
         block = fcp_block(DUMP_DISK, dump=True)
         firmware = dump_load(memory, block, old_memory, snapshot.cpus, HSA)

@@ -257,6 +257,7 @@ class DumpSession(PlayedMachine):
         """The kernel has every CPU's status, so it is at its final place."""
         self.kernel_stays()
         self._intercept.forget(Opcode.SIGP)
+        self._intercept.forget_elsewhere()
 
     def _why_ended(self) -> Ended:
         """Why the VM stopped for another reason: QMP tells it, even if the stop came late."""

@@ -16,11 +16,13 @@ from harness.firmware.hsa import Hsa
 from harness.firmware.load import Firmware, ordinary_load
 from harness.firmware.service_call import ServiceCalls
 from harness.machine import intercept
+from harness.machine.intercept import Interceptor
 from harness.machine.played_machine import PlayedMachine
 from harness.qemu.gdbstub.client import NotMapped, Stop
 from harness.qemu.gdbstub.rsp import StopReply
 from harness.qemu.gdbstub.state import State
 from harness.qemu.ram import GuestRam
+from harness.s390x.instructions import Opcode
 from harness.s390x.ipl import FcpDevice, fcp_block
 from harness.s390x.lowcore import EXT_INT_CODE, EXT_PARAMS, PROGRAM_NEW_PSW
 from tests.support.cpus import make_cpu
@@ -47,6 +49,7 @@ class Guest:
         self.registers |= registers
         self.translated: int | None = None  # where every address leads to; None: to itself
         self.mapped = True
+        self.maps: dict[int, tuple[int, int]] = {}  # virtual -> absolute address, size
         self.breaks: list[int] = []
         self.went_on: list[str] = []
         self.notes: list[str] = []
@@ -101,6 +104,9 @@ class Guest:
         if not self.mapped:
             return "Unmapped\r\n"
         absolute = virtual if self.translated is None else self.translated
+        for start, (to, size) in self.maps.items():
+            if virtual >= MEMORY:
+                absolute = to + virtual - start if 0 <= virtual - start < size else MEMORY
         return f"gpa: {absolute:#x}\r\n"
 
 
@@ -206,6 +212,29 @@ def test_breakpoints_are_at_addresses_that_there_are():
     guest.translated = AT
     assert guest.play(MOVED) == "resume"
     assert TOP - 8 in guest.breaks
+
+
+def test_only_what_the_kernel_maps_as_a_part_of_itself_is_kept():
+    virtual, absolute, kernel = 1 << 41, 4 << 20, 8 << 20
+    guest = Guest()
+    subject = Interceptor(guest.gdb, guest.monitor, guest.ram, LIMIT)
+    assert subject.search(frozenset({Opcode.DIAG308})) == 1, "where the kernel was before"
+    for place in (0x100, kernel + 0x100):
+        guest.ram.write(absolute + place, bytes.fromhex(DIAG_2_4))
+    guest.registers["pswa"], guest.maps[virtual] = virtual, (absolute, kernel)
+    # that of before, too, under its other address
+    assert subject.search(frozenset({Opcode.DIAG308})) == 3
+    subject.forget_elsewhere()
+    assert guest.breaks == [*subject.sites] == [virtual + 0x100]
+
+
+def test_everything_is_kept_if_it_is_not_known_where_the_kernel_is():
+    guest = Guest()
+    subject = Interceptor(guest.gdb, guest.monitor, guest.ram, LIMIT)
+    subject.search(frozenset({Opcode.DIAG308}))
+    guest.mapped = False
+    subject.forget_elsewhere()
+    assert guest.breaks == [*subject.sites] == [AT]
 
 
 def test_a_psw_that_is_not_translated_finds_nothing():
