@@ -93,22 +93,25 @@ find_python() {
     fail "no Python 3.11 or newer with the module venv was found"
 }
 
+# install_harness [dev]: with dev also what the tests need
 install_harness() {
-    local stamp=$venv/installed-for python
-    if [[ -f $stamp && $stamp -nt $here/pyproject.toml ]]; then
-        return
-    fi
+    local extra=${1:-} stamp python
+    for stamp in "$venv/installed${extra:+-$extra}" "$venv/installed-dev"; do
+        if [[ $stamp -nt $here/pyproject.toml ]]; then
+            return
+        fi
+    done
     python=$(find_python)
     say "install the harness into .venv with $("$python" --version)"
     [[ -x $venv/bin/python ]] || quietly "$python" -m venv "$venv"
-    quietly "$venv/bin/python" -m pip install --disable-pip-version-check -e "${here}[dev]"
-    touch "$stamp"
+    quietly "$venv/bin/python" -m pip install --disable-pip-version-check -e "$here${extra:+[$extra]}"
+    touch "$venv/installed${extra:+-$extra}"
 }
 
 set_up() {
     : >"$log"
     install_packages
-    install_harness
+    install_harness "$@"
 }
 
 main() {
@@ -128,12 +131,12 @@ main() {
         exec "$venv/bin/zharness" run panic --kernel debian
         ;;
     test)
-        set_up
+        set_up dev
         cd "$here"
         exec "$venv/bin/tox" run
         ;;
     setup)
-        set_up
+        set_up dev
         say "to have zharness on the PATH: source $venv/bin/activate"
         ;;
     help | -h | --help) usage ;;

@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 
 from harness.errors import BuildError
 from harness.host.child import dying_with_us
+from harness.host.together import ended_together
 from harness.host.tools import find_tool
 
 # error messages of tools, the most specific first: compilers, linkers and apt before make, which
@@ -119,12 +120,17 @@ def _spawned(
             errors="replace",
             process_group=0,
         )
-    try:
-        yield child
-    except BaseException:
+
+    def kill() -> None:
         if child.returncode is None:  # it is not reaped yet, so its process id is not reused
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
+
+    try:
+        with ended_together(kill):
+            yield child
+    except BaseException:
+        kill()
         raise
     finally:
         assert child.stdout is not None

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -117,6 +118,16 @@ class Lacking:
         """Whether anything of it comes from a mirror."""
         return bool(self.packages or self.sources or self.systems or self.distributions)
 
+    @property
+    def indexes(self) -> set[tuple[str, str]]:
+        """(suite, architecture) of every index that has something of it; HostError."""
+        return (
+            {(each.suite, each.architecture) for each in self.packages}
+            | {(each.suite, ARCHITECTURE) for each in self.sources}
+            | {(each.suite, ARCHITECTURE) for each in self.systems}
+            | {(suite, ARCHITECTURE) for suite in self.distributions}
+        )
+
     def __bool__(self) -> bool:
         return bool(self.kernels or self.fetched)
 
@@ -172,6 +183,8 @@ def _from_debian(lacking: Lacking, apt: Apt) -> Iterator[Item]:
     yield from means
     if not all(item.ok for item in means):
         return
+    with suppress(HostError):  # which the question for the packages raises again
+        apt.fetch_indexes(lacking.indexes)
     for name, why, find in _of_mirror(lacking, apt):
         yield _asked(name, why, find)
 

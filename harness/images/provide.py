@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.dump_tools.table import ZFCPDUMP
 from harness.dump_tools.tool import DumpTool
 from harness.errors import HostError, UsageError
+from harness.host.together import together
 from harness.images.debian.apt import private_apt
 from harness.images.debian.packages import (
     FOR_ALL_IMAGES,
@@ -317,14 +319,22 @@ class Images:
         with private_apt() as apt:
             with self.progress.task("check whether all that is missing is available"):
                 require(lacking, self.store.root, apt)
-            for packages in lacking.packages:
-                unpacked(self.store, self.progress, packages, apt)
-            for system in lacking.systems:
-                system_packages(self.store, self.progress, system, apt)
-            for suite in lacking.distributions:
-                debian_kernel(self.store, self.progress, suite, apt)
-            for package in lacking.sources:
-                kernel_source(self.store, self.progress, str(package), apt)
+            store, progress = self.store, self.progress
+            works: list[Callable[[], object]] = [
+                # the largest ones first
+                *(
+                    partial(kernel_source, store, progress, str(each), apt)
+                    for each in lacking.sources
+                ),
+                *(partial(system_packages, store, progress, each, apt) for each in lacking.systems),
+                *(
+                    partial(debian_kernel, store, progress, each, apt)
+                    for each in lacking.distributions
+                ),
+                *(partial(unpacked, store, progress, each, apt) for each in lacking.packages),
+            ]
+            with progress.task("fetch what is missing"):
+                together(works)
 
     def own_kernel(self, spec: KernelSpec) -> Kernel:
         """The kernel that ``spec`` describes; each is looked up only once."""

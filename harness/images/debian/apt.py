@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 
-from harness.errors import BuildError, HostError, UsageError
+from harness.errors import BuildError, HarnessError, HostError, UsageError
+from harness.host.together import together
 from harness.host.tools import find_tool
 from harness.images.command import Tools
 from harness.images.debian import mirror
@@ -51,15 +54,39 @@ class Resolved:
     installed_bytes: int
 
 
+@dataclass
+class _Index:
+    """The index of a suite: the tools that use it, or why there is none."""
+
+    lock: Lock = field(default_factory=Lock)
+    tools: Tools | None = None
+    error: HarnessError | None = None
+
+
 class Apt:
     """Fetches packages; the index of a suite is fetched once, when it is first needed.
+
+    Any number of threads may use it.
 
     A name may be followed by a version: ``NAME=VERSION``.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._ready: dict[tuple[str, str], Tools] = {}
+        self._lock = Lock()
+        self._indexes: dict[tuple[str, str], _Index] = {}
+
+    def fetch_indexes(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Fetch the indexes of (suite, architecture) side by side.
+
+        An error is raised when that index is needed.
+        """
+
+        def fetch(suite: str, architecture: str) -> None:
+            with suppress(HarnessError):
+                self._of(suite, architecture)
+
+        together([partial(fetch, *each) for each in wanted])
 
     def size(self, names: Sequence[str], architecture: str, suite: str) -> int | None:
         """The bytes to fetch for packages; None if the suite lacks one.
@@ -148,17 +175,29 @@ class Apt:
         return sorted(_INSTALLED.findall("".join(said)))
 
     def _of(self, suite: str, architecture: str) -> Tools:
-        """An apt for a suite, with the index of the suite."""
-        if (suite, architecture) not in self._ready:
-            find_tool("apt-get")
-            line = mirror.source(suite, architecture)
-            tools = _private(self._directory / f"{suite}-{architecture}", line, architecture)
-            with _refusals(architecture, suite):
-                # by default apt accepts old or missing lists, and fails later, with a message that
-                # is less clear
-                tools.run(["apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update"])
-            self._ready[suite, architecture] = tools
-        return self._ready[suite, architecture]
+        """An apt for a suite, with the index of the suite; raises the same error each time."""
+        with self._lock:
+            index = self._indexes.setdefault((suite, architecture), _Index())
+        with index.lock:
+            if index.error is not None:
+                raise index.error
+            if index.tools is None:
+                try:
+                    index.tools = self._with_index(suite, architecture)
+                except HarnessError as error:
+                    index.error = error
+                    raise
+            return index.tools
+
+    def _with_index(self, suite: str, architecture: str) -> Tools:
+        find_tool("apt-get")
+        line = mirror.source(suite, architecture)
+        tools = _private(self._directory / f"{suite}-{architecture}", line, architecture)
+        with _refusals(architecture, suite):
+            # by default apt accepts old or missing lists, and fails later, with a message that is
+            # less clear
+            tools.run(["apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update"])
+        return tools
 
 
 @contextmanager

@@ -140,7 +140,7 @@ class MessageProgress:
         try:
             yield _Noted(self._messages, what, total, unit)
         finally:
-            self._under_way.pop()
+            self._under_way.remove(what)  # side by side, tasks end in any order
         if self._under_way:
             self._messages.at(self._under_way[-1])
 

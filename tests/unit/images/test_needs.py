@@ -131,7 +131,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_asked_then_fetched_then_compiled(store: Store, steps: list[str]) -> None:
     subject = Images(store, NoProgress())
     subject.provide(MAIN_JOB)
-    assert steps == ["require", "unpacked", "unpacked", "kernel_source"]
+    assert steps[0] == "require"
+    assert sorted(steps[1:]) == ["kernel_source", "unpacked", "unpacked"]
     subject.own_kernel(OWN_CRASHED_KERNEL)
     assert steps[-1] == "built_kernel crashed"
 

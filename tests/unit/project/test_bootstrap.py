@@ -42,6 +42,18 @@ def test_the_python_that_is_taken(tmp_path: Path, pythons: dict[str, str], found
     assert shell(tmp_path, f"PATH={tmp_path} find_python") == f"{tmp_path / found}\n"
 
 
+def test_only_the_tests_need_what_the_tests_need(tmp_path: Path):
+    asked = 'here=$PWD; venv=$PWD/.venv; install_packages() { :; }; quietly() { echo "${*: -1}"; };'
+    folder = f"mkdir -p {tmp_path}/.venv/bin; cd {tmp_path}; touch .venv/bin/python pyproject.toml;"
+    done = shell(
+        tmp_path,
+        f"{folder} chmod +x .venv/bin/python; log=log; {asked}"
+        "find_python() { command -v true; };"
+        "for kind in '' '' dev dev ''; do echo \"$kind:\"; set_up $kind; done 2>/dev/null",
+    )
+    assert done.splitlines() == [":", f"{tmp_path}", ":", "dev:", f"{tmp_path}[dev]", "dev:", ":"]
+
+
 def test_packages_that_apt_does_not_have_are_left_out_if_they_are_only_useful(tmp_path: Path):
     fake(
         tmp_path,

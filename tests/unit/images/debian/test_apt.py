@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from harness.errors import HostError, UsageError
+from harness.host.together import together
 from harness.images.debian.apt import private_apt
 from tests.support.fake_apt import SIZE, FakeApt
 
@@ -28,6 +30,34 @@ def test_an_index_is_fetched_once_for_each_suite(apt: FakeApt, tmp_path: Path) -
         assert apt.called("update") == 1
         private.find(["one"], "s390x", "trixie")
         assert apt.called("update") == 2
+
+
+def test_threads_share_an_index(apt: FakeApt) -> None:
+    slow = "case $* in *update*) while ! [ -e $0.go ]; do sleep 0.01; done ;; esac"
+    apt.says(script=slow)
+
+    def ask() -> None:
+        private.find(["one"], "s390x", "bookworm")
+
+    def let_go() -> None:
+        while apt.called("update") == 0:
+            time.sleep(0.01)
+        (apt.directory / "apt-get.go").touch()
+
+    with private_apt() as private:
+        together([ask, ask, let_go])
+    assert apt.called("update") == 1
+
+
+def test_an_index_that_cannot_be_had_is_asked_for_once(apt: FakeApt) -> None:
+    apt.says(script="echo 'E: no network'; exit 100")
+    with private_apt() as private:
+        private.fetch_indexes({("bookworm", "s390x"), ("trixie", "s390x")})
+        assert apt.called("update") == 2
+        for _ in range(2):
+            with pytest.raises(HostError, match="no network"):
+                private.find(["one"], "s390x", "bookworm")
+    assert apt.called("update") == 2
 
 
 def test_packages_that_are_not_there_are_named(apt: FakeApt, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Works side by side: all of them, or the first error and the end of all programs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BuildError
+from harness.host import together as subject
+from harness.host.together import together
+from harness.images.command import Tools
+
+LONG = ["sleep", "60"]
+SECONDS = 30
+
+
+class Interrupt(KeyboardInterrupt):
+    """As a signal raises it in the main thread."""
+
+
+def started(log: Path) -> None:
+    """Wait until a tool has begun."""
+    limit = time.monotonic() + SECONDS
+    while not log.is_file() or "$" not in log.read_text():
+        assert time.monotonic() < limit
+        threading.Event().wait(0.01)
+
+
+def test_all_are_done_at_the_same_time():
+    meeting, met = threading.Barrier(3, timeout=SECONDS), []
+    together([lambda: met.append(meeting.wait()) for _ in range(3)])
+    assert sorted(met) == [0, 1, 2]
+
+
+def test_a_single_one_is_done_here():
+    where = []
+    together([lambda: where.append(threading.current_thread())])
+    assert where == [threading.current_thread()]
+    together([])
+
+
+def test_the_first_error_ends_the_programs_of_the_others(tmp_path: Path):
+    tools = Tools(tmp_path / "log", "a thing")
+
+    def fail() -> None:
+        started(tools.log)
+        raise ValueError("no")
+
+    begin = time.monotonic()
+    with pytest.raises(ValueError, match="no"):
+        together([lambda: tools.run(LONG), fail])
+    assert time.monotonic() - begin < SECONDS
+
+
+def test_a_program_that_begins_afterwards_is_ended_too(tmp_path: Path):
+    tools, failed = Tools(tmp_path / "log", "a thing"), []
+    first = threading.Event()
+
+    def late() -> None:
+        group = subject._of_this_thread.group
+        first.set()
+        while not group._ended:
+            time.sleep(0.001)
+        try:
+            tools.run(LONG)
+        except BuildError as error:
+            failed.append(error.message)
+
+    def fail() -> None:
+        first.wait(SECONDS)
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        together([late, fail])
+    assert failed == ["cannot build a thing: sleep: killed by SIGKILL"]
+
+
+def test_an_interrupt_ends_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tools = Tools(tmp_path / "log", "a thing")
+
+    def interrupted(group: object) -> None:
+        started(tools.log)
+        raise Interrupt
+
+    monkeypatch.setattr(subject._Group, "wait_for_one", interrupted)
+    begin = time.monotonic()
+    with pytest.raises(Interrupt):
+        together([lambda: tools.run(LONG), lambda: tools.run(LONG)])
+    assert time.monotonic() - begin < SECONDS
+
+
+def test_what_waits_for_something_else_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(subject, "LEAVE_SECONDS", 0.01)
+    forever = threading.Event()
+    with pytest.raises(ZeroDivisionError):
+        together([lambda: forever.wait(SECONDS), lambda: 1 / 0])
+    forever.set()
