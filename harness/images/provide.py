@@ -333,8 +333,9 @@ class Images:
                 ),
                 *(partial(unpacked, store, progress, each, apt) for each in lacking.packages),
             ]
-            with progress.task("fetch what is missing"):
-                together(works)
+            if works:
+                with progress.task("fetch what is missing"):
+                    together(works)
 
     def own_kernel(self, spec: KernelSpec) -> Kernel:
         """The kernel that ``spec`` describes; each is looked up only once."""
