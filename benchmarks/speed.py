@@ -20,7 +20,7 @@ PARTS = {
     "request": ("round_trip.py",),
     "quick": ("intercept.py", "--pairs", "5"),
     "panic": ("intercept.py", "--pairs", "5", "--scenario", "panic"),
-    "hsa": ("intercept.py", "--pairs", "3", "--scenario", "hsa[hsa_size=512M]"),
+    "hsa": ("intercept.py", "--pairs", "5", "--scenario", "hsa[hsa_size=512M]"),
     "set": ("set_rate.py",),
     "scale": ("scale.py",),
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct qemu_plugin_tb;
@@ -30,12 +31,14 @@ extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *block);
 
 EXPORT int qemu_plugin_version = PLUGIN_VERSION;
 
-/* Written by the other process, while the machine is stopped. Numbers are the host's. */
+/* Written by the other process, all but tries while the machine is stopped. Numbers are the host's. */
 struct control {
 	uint64_t handler;	/* virtual address of the handler; 0 for none */
 	uint64_t interruption;	/* absolute address of the interruption parameters; 0: do not hold */
 	uint32_t cpu;		/* whose parameters these are */
 	uint8_t code[2];	/* of the interruption, as in memory */
+	uint8_t unused[2];
+	uint32_t tries;		/* how often to look for the answer before the thread sleeps */
 };
 
 /* Sent when a CPU is held; one byte is the answer. */
@@ -60,6 +63,11 @@ static void ask(const struct held *held)
 	while (done < 0 && errno == EINTR);
 	if (done != sizeof(*held))
 		return;
+	for (uint32_t tries = control->tries; tries; tries--) {
+		done = recv(peer, &answer, 1, MSG_DONTWAIT);
+		if (done >= 0 || (errno != EAGAIN && errno != EINTR))
+			return;
+	}
 	/* no answer will come from a process that has closed its end */
 	do
 		done = read(peer, &answer, 1);

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from harness import clock
 from harness.errors import QemuDied
-from harness.qemu.held_cpu import Held, HeldCpu
+from harness.qemu import held_cpu
+from harness.qemu.held_cpu import BusyWait, Held, HeldCpu, waited_for_a_cpu
 
 INTERRUPTION = bytes.fromhex("0001200000002401")
 
@@ -33,6 +35,71 @@ def other() -> Iterator[tuple[socket.socket, socket.socket]]:
 def control(held: HeldCpu) -> tuple:
     with mmap.mmap(held.control, mmap.PAGESIZE, prot=mmap.PROT_READ) as seen:
         return struct.unpack_from("=QQI2s", seen)
+
+
+class Host:
+    """A host on which this thread waits for a CPU for a ``share`` of the time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.time = self.waited = 0.0
+        self.asked = 0
+        monkeypatch.setattr(clock, "now", lambda: self.time)
+
+    def wait(self) -> float:
+        self.asked += 1
+        return self.waited
+
+    def passes(self, seconds: float, share: float) -> None:
+        self.time += seconds
+        self.waited += seconds * share
+
+
+def test_a_busy_wait_takes_no_cpu_from_others(monkeypatch):
+    host = Host(monkeypatch)
+    subject = BusyWait(host.wait)
+    assert not subject.allowed(), "it is not known yet"
+    host.passes(BusyWait.PAUSE_SECONDS, 0.01)
+    assert subject.allowed()
+    host.passes(BusyWait.CHECK_SECONDS, 0.5)
+    assert not subject.allowed()
+    host.passes(BusyWait.CHECK_SECONDS, 0)
+    assert not subject.allowed(), "it pauses"
+    host.passes(BusyWait.PAUSE_SECONDS, 0)
+    assert subject.allowed()
+
+
+def test_the_kernel_is_not_asked_each_time(monkeypatch):
+    host = Host(monkeypatch)
+    subject = BusyWait(host.wait)
+    for _ in range(1000):
+        host.passes(BusyWait.CHECK_SECONDS / 100, 0)
+        subject.allowed()
+    assert host.asked < 20
+
+
+def test_without_a_count_of_the_kernel_nobody_waits_busily(monkeypatch):
+    host = Host(monkeypatch)
+    subject = BusyWait(lambda: None)
+    host.passes(BusyWait.PAUSE_SECONDS, 0)
+    assert not subject.allowed()
+    monkeypatch.setattr(held_cpu, "_SCHEDSTAT", Path("/nonexistent"))
+    assert waited_for_a_cpu() is None
+
+
+def test_the_kernel_counts():
+    assert waited_for_a_cpu() >= 0
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_both_sides_look_before_they_sleep(held, other, allowed, monkeypatch):
+    monkeypatch.setattr(held._busy_wait, "allowed", lambda: allowed)
+    say(held)
+    assert held.wait(other[0].fileno(), 10) is not None
+    assert held.wait(other[0].fileno(), 0.0) is None
+    with mmap.mmap(held.control, mmap.PAGESIZE, prot=mmap.PROT_READ) as seen:
+        (tries,) = struct.unpack_from("=I", seen, 24)
+    assert (tries > 0) == allowed
+    assert control(held) == (0, 0, 0, b"\0\0")
 
 
 def say(held: HeldCpu, cpu: int = 0, known: int = 1, interruption: bytes = INTERRUPTION) -> None:
