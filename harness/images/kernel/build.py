@@ -14,7 +14,7 @@ from harness.images.command import Tools
 from harness.images.kernel import configuration
 from harness.images.kernel import image as kernel_image
 from harness.images.kernel.dependencies import Loss
-from harness.images.kernel.make import CACHED, WHY, Make, compiler, environment
+from harness.images.kernel.make import COMPILE, WHY, Make, compiler, environment
 from harness.images.kernel.source import Source, apply, is_fetched, kernel_source, source_package
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.kernel.vmlinux import Vmlinux, vmlinux_of
@@ -24,6 +24,7 @@ from harness.progress import Progress
 BASE_CONFIG = "zfcpdump_defconfig"
 IMAGE, VMLINUX, CONFIG = "bzImage", "vmlinux", "config"
 MODULE = "zcrash.ko"
+OBJECTS_KIND, OBJECTS_ARCHIVE = "kernel-objects", "objects.tar"
 DEBUG_INFO = "CONFIG_DEBUG_INFO=y"  # what all kinds of it select (Linux lib/Kconfig.debug)
 # what a full system needs to know of drivers that are built in, or modprobe(8) refuses them
 BUILT_IN = ("modules.builtin", "modules.builtin.modinfo")
@@ -94,22 +95,25 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
     fragment = "".join(path.read_text() for path in spec.fragments)
     changes = "\n".join(spec.configuration)
     crashed = spec.role.crashes
+    base = _base(store, spec, source)
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         tree = directory / "source"
-        shared = environment(store.root, as_it_is=not spec.configuration)
+        shared = environment(store.root, tree, as_it_is=not spec.configuration or base is not None)
         tools = Tools(log, f"the {spec.role} kernel", shared)
         source.place(tree, tools)
         for patch in patches:
             apply(patch, tree, tools)
         make = Make(tree, tools)
+        if base is not None:
+            make.take_over(base)
         configured = make.configure(BASE_CONFIG, fragment, changes)
         for parameters in _parameters(images, spec):
             shutil.copy(parameters, make.objects)
         for line in configured.lines():
             with progress.task(f"the {spec.role} kernel: {line}"):
                 pass
-        expected = _objects(store, spec.role)
+        expected = _objects(store, spec.role) if base is None else None
         with (
             store.lock(COMPILER),
             progress.task(f"compile the {spec.role} kernel", expected, "objects") as task,
@@ -119,6 +123,8 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
                 make.build_in(spec.built_in)
             if crashed:
                 make.compile_module(images / "crash" / "zcrash", MODULE)
+        if _is_base(spec, source):
+            _keep(store, spec, source, make)
         shutil.move(make.objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
         shutil.move(make.objects / ".config", directory / CONFIG)
         for name in _kept(spec.role, (directory / CONFIG).read_text()):
@@ -128,7 +134,7 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
             "release": kernel_image.release((directory / IMAGE).read_bytes()),
             "source": spec.source,
             "compiler": compiler(),
-            "objects": done,
+            **({"objects": done} if base is None else {}),
             "options unknown to this source": list(configured.unknown),
             "options that gave way": dict(configured.given_way),
         }
@@ -144,6 +150,42 @@ def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:
         return False
     source = kernel_source(store, progress, spec.source)
     return store.has(kind_of(spec.role), _inputs(spec, source))
+
+
+def _is_base(spec: KernelSpec, source: Source) -> bool:
+    """Whether others begin with its objects: those of a few files less than a hundred megabytes.
+
+    The files of a commit have no time of their own, so all would be compiled again.
+    """
+    return spec == _base_of(spec) and not spec.role.crashes and source.commit is None
+
+
+def _base_of(spec: KernelSpec) -> KernelSpec:
+    """The kernel with which ``spec`` has most objects in common."""
+    return KernelSpec(spec.role, spec.source)
+
+
+def _keep(store: Store, spec: KernelSpec, source: Source, make: Make) -> None:
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        make.keep(directory / OBJECTS_ARCHIVE)
+        return {"kernel": kind_of(spec.role)}
+
+    store.get(OBJECTS_KIND, _inputs(spec, source), build)
+
+
+def _base(store: Store, spec: KernelSpec, source: Source) -> Path | None:
+    """The objects that a build of ``spec`` begins with, if there are any."""
+    base = _base_of(spec)
+    if spec == base or not _is_base(base, source):
+        return None
+    inputs = _inputs(base, source)
+    if not store.has(OBJECTS_KIND, inputs):
+        return None
+
+    def build(directory: Path, log: Path) -> dict[str, Any]:
+        raise HostError(f"the objects of the {spec.role} kernel vanished", hint="run it again")
+
+    return store.get(OBJECTS_KIND, inputs, build).path / OBJECTS_ARCHIVE
 
 
 def _kept(role: Role, config: str) -> tuple[str, ...]:
@@ -177,7 +219,7 @@ def _inputs(spec: KernelSpec, source: Source) -> dict[str, Any]:
     }
     if spec.built_in is not None:
         inputs["built in"] = sha256(spec.built_in)
-        inputs["cached"] = CACHED.read_text()  # without it the initramfs could be another one
+        inputs["compiled by"] = COMPILE.read_text()  # without it the initramfs could be another one
     return inputs
 
 
@@ -217,14 +259,15 @@ def complete_configuration(
     tree = kernel_source(store, progress, source)
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        tools = Tools(log, "the configuration", environment(store.root))
+        place = directory / "source"
+        tools = Tools(log, "the configuration", environment(store.root, place))
         with progress.task("complete the configuration"):
-            tree.place(directory / "source", tools)
-            make = Make(directory / "source", tools)
+            tree.place(place, tools)
+            make = Make(place, tools)
             text = make.complete(partial)
             lost = make.losses(configuration.parse(partial), configuration.parse(text))
             (directory / CONFIG).write_text(text)
-            shutil.rmtree(directory / "source")
+            shutil.rmtree(place)
         return {"losses": [loss.to_json() for loss in lost]}
 
     inputs = {"source": tree.identity, "partial": partial, "why": WHY.read_text()}

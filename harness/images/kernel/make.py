@@ -18,15 +18,17 @@ from harness.images.kernel import configuration
 from harness.images.kernel.dependencies import Loss, losses
 
 WHY = data_dir() / "images" / "kernel" / "why.c"
-CACHED = data_dir() / "images" / "kernel" / "cached"
+COMPILE = data_dir() / "images" / "kernel" / "zharness-cc"
 CROSS_COMPILE = "s390x-linux-gnu-"
 NEEDED_TOOLS = ("make", "gcc", f"{CROSS_COMPILE}gcc", "bc", "bison", "flex")
-# path of the source in debug information: with paths of this host, builds would differ
-SOURCE_PREFIX = "/linux"
 
+_OBJECTS = Path("objects")
+_PROGRAMS = _OBJECTS / "programs"
 # a name that kbuild takes for an archive that is compressed already (Linux usr/Makefile)
 _BUILT_IN = "initramfs.cpio.gz"
 
+# what is linked from the other objects each time
+_LINKED = ("vmlinux*", ".tmp_vmlinux*", "bzImage", ".version")
 _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
 
 
@@ -56,30 +58,41 @@ class Configured:
 class Make:
     """Builds the source in ``tree`` into the directory ``objects`` below it.
 
-    Only then kbuild uses relative paths of the source, also in arguments to the assembler, which
-    ccache does not change. So equal files in two trees are equal for ccache.
+    Because it is below, kbuild uses relative paths of the source, and a command is the same in each
+    tree: ccache takes equal files for equal, and kbuild does not compile again what is there.
+    ``tools`` have the ``environment`` for this tree.
     """
 
     def __init__(self, tree: Path, tools: Tools) -> None:
         require_tools(NEEDED_TOOLS)
-        self.objects, self._tree, self._tools = tree / "objects", tree, tools
-        self.objects.mkdir()
-        prefixes = f"-ffile-prefix-map={tree}/= -ffile-prefix-map={self.objects}={SOURCE_PREFIX}"
-        cache = host_cache = ""
-        if shutil.which("ccache"):
-            shutil.copyfile(CACHED, self.objects / CACHED.name)
-            cache, host_cache = f"sh {self.objects / CACHED.name} ", "ccache "
+        self.objects, self._tree, self._tools = tree / _OBJECTS, tree, tools
+        program = tree / _PROGRAMS / COMPILE.name
+        program.parent.mkdir(parents=True)
+        shutil.copyfile(COMPILE, program)
+        program.chmod(0o755)
+        host_cache = "ccache " if shutil.which("ccache") else ""
         self._make = (
             "make",
             f"-C{tree}",
             f"O={self.objects}",
             "ARCH=s390",
             f"CROSS_COMPILE={CROSS_COMPILE}",
-            f"CC={cache}{CROSS_COMPILE}gcc",
+            f"CC={COMPILE.name} {CROSS_COMPILE}gcc",
             f"HOSTCC={host_cache}gcc",
-            f"KCFLAGS={prefixes}",
-            f"KAFLAGS={prefixes}",
         )
+
+    def keep(self, archive: Path) -> None:
+        """Archive all objects of the compiled kernel, but for what is linked from others."""
+        left_out = [f"--exclude={pattern}" for pattern in _LINKED]
+        to = ["tar", "--format=posix", "-c", "-f", str(archive), "-C", str(self.objects)]
+        self._tools.run([*to, *left_out, "."])
+
+    def take_over(self, archive: Path) -> None:
+        """Begin with the objects of another kernel, of the same source; what differs is compiled.
+
+        A source file that has been patched meanwhile is newer than its object.
+        """
+        self._tools.run(["tar", "-x", "-f", str(archive), "-C", str(self.objects)])
 
     def configure(self, base: str, fragment: str, changes: str = "") -> Configured:
         """Base configuration, changed by a fragment and then by ``changes``, which override it.
@@ -165,7 +178,7 @@ class Make:
 
         Only what depends on the initramfs is made again. So all other objects are those of the
         same kernel without it, and ccache may have them; not the object that embeds the initramfs,
-        see images/kernel/cached. Raises BuildError if this kernel takes
+        see images/kernel/zharness-cc. Raises BuildError if this kernel takes
         no initramfs.
         """
         shutil.copyfile(archive, self.objects / _BUILT_IN)
@@ -191,8 +204,10 @@ def compiler() -> str:
     ).stdout.splitlines()[0]
 
 
-def environment(store: Path, *, as_it_is: bool = True) -> dict[str, str]:
-    """Environment for reproducible builds that share objects anywhere below ``store``.
+def environment(store: Path, tree: Path, *, as_it_is: bool = True) -> dict[str, str]:
+    """Environment for a reproducible build in ``tree``.
+
+    All builds below ``store`` share objects.
 
     ``as_it_is`` is for a configuration that is the same for all kernels: then ccache compares the
     files that the compiler read. Otherwise each file must be preprocessed first, because all files
@@ -203,6 +218,7 @@ def environment(store: Path, *, as_it_is: bool = True) -> dict[str, str]:
         "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(store / ".ccache")),
         "CCACHE_NOHASHDIR": "1",
         **({"CCACHE_DEPEND": "1"} if as_it_is else {}),
+        "PATH": f"{tree / _PROGRAMS}:{os.environ['PATH']}",
         "KBUILD_BUILD_HOST": "zharness",
         "KBUILD_BUILD_TIMESTAMP": "@0",
         "KBUILD_BUILD_USER": "zharness",

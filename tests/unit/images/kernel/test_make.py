@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harness.errors import BuildError
 from harness.images.command import Tools
-from harness.images.kernel.build import _inputs
-from harness.images.kernel.make import CACHED, Make
-from harness.images.kernel.source import _Stored
+from harness.images.kernel.build import _base, _inputs, _keep
+from harness.images.kernel.make import COMPILE, Make, environment
+from harness.images.kernel.source import _Commit, _Stored
 from harness.images.kernel.spec import KernelSpec, Role
+from harness.images.store import Store
 
+OBJECTS = "/tree/objects"
+MAPS = f"-ffile-prefix-map=/tree/= -ffile-prefix-map={OBJECTS}=/linux"
 SOURCE = 'CONFIG_INITRAMFS_SOURCE="initramfs.cpio.gz"'
 
 
@@ -79,6 +85,26 @@ def test_another_initramfs_is_another_kernel(tmp_path: Path):
     assert "built in" not in _inputs(plain, source)
 
 
+def test_the_objects_serve_kernels_that_differ(store: Store, tmp_path: Path):
+    plain, source = KernelSpec(Role.DUMP), _Stored({"package": "linux"}, tmp_path)
+    changed = replace(plain, configuration=("CONFIG_A=y",))
+    patched = replace(plain, patches=(str(tmp_path / "a.patch"),))
+    assert _base(store, changed, source) is None, "nothing was built yet"
+    made = SimpleNamespace(keep=lambda archive: archive.write_bytes(b"objects"))
+    _keep(store, plain, source, made)
+    for spec in (changed, patched):
+        archive = _base(store, spec, source)
+        assert archive is not None
+        assert archive.read_bytes() == b"objects"
+    others = [
+        (plain, source),  # these are its own
+        (replace(changed, role=Role.CRASHED), source),
+        (replace(changed, source="linux-source-6.1"), _Stored({"package": "other"}, tmp_path)),
+        (changed, _Commit({"git tree": "linux"}, tmp_path, "1234")),
+    ]
+    assert [_base(store, *each) for each in others] == [None] * len(others)
+
+
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
     """A ccache and a compiler that say what they are called with."""
@@ -88,6 +114,25 @@ def programs(tmp_path: Path) -> Path:
         (directory / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
         (directory / name).chmod(0o755)
     return directory
+
+
+def compiled(programs: Path, *arguments: str, path: str = "") -> str:
+    """What the compiler is called with."""
+    return subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            f". {COMPILE}",
+            f"{OBJECTS}/programs/zharness-cc",
+            "s390x-gcc",
+            *arguments,
+        ],
+        env={"PATH": path or f"{programs}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
 
 
 @pytest.mark.parametrize(
@@ -106,41 +151,43 @@ def test_a_source_that_embeds_a_file_is_not_taken_from_the_cache(
     source = tmp_path / "a folder" / name
     source.parent.mkdir()
     source.write_text(text)
-    said = subprocess.run(
-        ["/bin/sh", CACHED, "s390x-gcc", "-c", "-o", "a.o", source],
-        env={"PATH": f"{programs}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout
+    said = compiled(programs, "-c", "-o", "a.o", str(source))
     begin = "ccache s390x-gcc" if cached else "s390x-gcc"
-    assert said == f"{begin} -c -o a.o {source}\n"
+    assert said == f"{begin} -c -o a.o {source} {MAPS}\n"
 
 
 def test_without_a_source_the_cache_decides(programs: Path):
     """kbuild asks for the version, and for what the compiler takes, with files that are none."""
-    said = subprocess.run(
-        ["/bin/sh", CACHED, "s390x-gcc", "-c", "-x", "c", "/nothing.c", "--version"],
-        env={"PATH": f"{programs}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert said.stdout == "ccache s390x-gcc -c -x c /nothing.c --version\n"
-    assert said.stderr == ""
+    said = compiled(programs, "-c", "-x", "c", "/nothing.c", "--version")
+    assert said == f"ccache s390x-gcc -c -x c /nothing.c --version {MAPS}\n"
 
 
-def test_the_compiler_is_behind_the_cache_if_there_is_one(
-    tmp_path: Path, archive: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    made = Make(tmp_path / "tree", Tree(tmp_path))
-    wrapper = made.objects / "cached"
-    assert wrapper.read_bytes() == CACHED.read_bytes()
-    assert f"CC=sh {wrapper} s390x-linux-gnu-gcc" in made._make
+def test_without_a_cache_there_is_the_compiler(programs: Path):
     (programs / "ccache").unlink()
+    (programs / "sh").symlink_to("/bin/sh")
+    assert compiled(programs, "a.c", path=str(programs)) == f"s390x-gcc a.c {MAPS}\n"
+
+
+def test_a_command_is_the_same_in_each_tree(tmp_path: Path, archive: Path):
     (tmp_path / "other").mkdir()
-    monkeypatch.setenv("PATH", str(programs))
-    assert "CC=s390x-linux-gnu-gcc" in Make(tmp_path / "other", Tree(tmp_path))._make
+    one, other = (Make(tmp_path / name, Tree(tmp_path)) for name in ("tree", "other"))
+    assert one._make[3:] == other._make[3:]
+    assert "CC=zharness-cc s390x-linux-gnu-gcc" in one._make
+    found = shutil.which("zharness-cc", path=environment(tmp_path, tmp_path / "tree")["PATH"])
+    assert found == f"{tmp_path}/tree/objects/programs/zharness-cc"
+
+
+def test_objects_are_kept_without_what_is_linked_from_them(tmp_path: Path, archive: Path):
+    tools = Tools(tmp_path / "log", "the dump kernel")
+    one = Make(tmp_path / "tree", tools)
+    for name in ("vmlinux", "vmlinux.lds", ".version", "kernel/a.o", ".config"):
+        (one.objects / name).parent.mkdir(exist_ok=True)
+        (one.objects / name).touch()
+    os.utime(one.objects / "kernel/a.o", ns=(1, 1_000_000_001))
+    one.keep(tmp_path / "objects.tar")
+    (tmp_path / "other").mkdir()
+    other = Make(tmp_path / "other", tools)
+    other.take_over(tmp_path / "objects.tar")
+    found = {str(path.relative_to(other.objects)) for path in other.objects.rglob("*")}
+    assert found == {".config", "kernel", "kernel/a.o", "programs", "programs/zharness-cc"}
+    assert (other.objects / "kernel/a.o").stat().st_mtime_ns == 1_000_000_001, "as make needs it"
