@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import Queue
@@ -11,6 +12,10 @@ from queue import Queue
 LEAVE_SECONDS = 5.0
 
 _of_this_thread = threading.local()
+
+
+class Ended(Exception):
+    """The work was ended because another one failed, or by an interrupt."""
 
 
 class _Group:
@@ -43,6 +48,8 @@ class _Group:
         finally:
             with self._lock:
                 self._running.remove(kill)
+        if self._ended:
+            raise Ended
 
     def wait_for_one(self) -> None:
         """Raises its error."""
@@ -59,8 +66,8 @@ class _Group:
 def together(works: Sequence[Callable[[], object]]) -> None:
     """Do all ``works``, each in a thread; a single one is done in this thread.
 
-    The first error is raised. It ends the programs of all others, and so does an interrupt. A work
-    that waits for anything else is not waited for longer than ``LEAVE_SECONDS``.
+    The first error is raised. It ends the programs of all others, and so does an interrupt. Works
+    that wait for anything else are not waited for longer than ``LEAVE_SECONDS`` in all.
     """
     if len(works) < 2:
         for work in works:
@@ -78,13 +85,14 @@ def together(works: Sequence[Callable[[], object]]) -> None:
         group.end()
         raise
     finally:
+        last = time.monotonic() + LEAVE_SECONDS
         for thread in started:
-            thread.join(LEAVE_SECONDS)
+            thread.join(max(0.0, last - time.monotonic()))
 
 
 @contextmanager
 def ended_together(kill: Callable[[], None]) -> Iterator[None]:
-    """While a program runs: ``kill`` ends it if a work beside this one fails."""
+    """While a program runs: ``kill`` ends it if a work beside this one fails; then raises Ended."""
     group = getattr(_of_this_thread, "group", None)
     if group is None:
         yield

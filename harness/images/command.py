@@ -122,7 +122,7 @@ def _spawned(
         )
 
     def kill() -> None:
-        if child.returncode is None:  # it is not reaped yet, so its process id is not reused
+        if child.returncode is None:  # as far as is known its process id is not reused yet
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
 

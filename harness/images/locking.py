@@ -23,8 +23,11 @@ def locked(path: Path, what: str, progress: Progress) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().strip() or "another one"
-            with progress.task(f"wait for process {holder}, which is at {what}"):
+            if holder == str(os.getpid()):  # another thread
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            else:
+                with progress.task(f"wait for process {holder}, which is at {what}"):
+                    fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -120,7 +120,7 @@ class Lacking:
 
     @property
     def indexes(self) -> set[tuple[str, str]]:
-        """(suite, architecture) of every index that has something of it; HostError."""
+        """(suite, architecture) of every index that has something of it; raises HostError."""
         return (
             {(each.suite, each.architecture) for each in self.packages}
             | {(each.suite, ARCHITECTURE) for each in self.sources}

@@ -59,7 +59,7 @@ def module_for(
     def build(directory: Path, log: Path) -> dict[str, Any]:
         work = directory / "work"
         work.mkdir()
-        tools = Tools(log, f"the module of kernel {kernel.release}", environment(store.root, work))
+        tools = Tools(log, f"the module of kernel {kernel.release}", environment(store.root))
         if apt is not None:
             packages = _fetched(kernel, progress, apt, work, tools)
         else:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HostError, UsageError
+from harness.errors import BuildError, HostError, UsageError
 from harness.host.paths import data_dir, require_file
 from harness.images.command import Tools
 from harness.images.kernel import configuration
 from harness.images.kernel import image as kernel_image
 from harness.images.kernel.dependencies import Loss
 from harness.images.kernel.make import COMPILE, WHY, Make, compiler, environment
+from harness.images.kernel.objects import base_of, keep, kept
 from harness.images.kernel.source import Source, apply, is_fetched, kernel_source, source_package
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.kernel.vmlinux import Vmlinux, vmlinux_of
@@ -24,7 +25,6 @@ from harness.progress import Progress
 BASE_CONFIG = "zfcpdump_defconfig"
 IMAGE, VMLINUX, CONFIG = "bzImage", "vmlinux", "config"
 MODULE = "zcrash.ko"
-OBJECTS_KIND, OBJECTS_ARCHIVE = "kernel-objects", "objects.tar"
 DEBUG_INFO = "CONFIG_DEBUG_INFO=y"  # what all kinds of it select (Linux lib/Kconfig.debug)
 # what a full system needs to know of drivers that are built in, or modprobe(8) refuses them
 BUILT_IN = ("modules.builtin", "modules.builtin.modinfo")
@@ -94,47 +94,41 @@ def built_kernel(store: Store, spec: KernelSpec, progress: Progress) -> Kernel:
     images = data_dir() / "images"
     fragment = "".join(path.read_text() for path in spec.fragments)
     changes = "\n".join(spec.configuration)
-    crashed = spec.role.crashes
-    base = _base(store, spec, source)
+    base = base_of(spec, source)
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
-        tree = directory / "source"
-        shared = environment(store.root, tree, as_it_is=not spec.configuration or base is not None)
+        tree, objects, since = directory / "source", None, directory.stat().st_mtime
+        if base is not None and base != spec:
+            objects = kept(store, base.role, _inputs(base, source), since)
+        as_it_is = not spec.configuration or objects is not None
+        shared = environment(store.root, tree, as_it_is=as_it_is)
         tools = Tools(log, f"the {spec.role} kernel", shared)
         source.place(tree, tools)
         for patch in patches:
             apply(patch, tree, tools)
         make = Make(tree, tools)
-        if base is not None:
-            make.take_over(base)
+        if objects is not None:
+            make.take_over(objects)
         configured = make.configure(BASE_CONFIG, fragment, changes)
         for parameters in _parameters(images, spec):
-            shutil.copy(parameters, make.objects)
+            shutil.copyfile(parameters, make.objects / parameters.name)
         for line in configured.lines():
             with progress.task(f"the {spec.role} kernel: {line}"):
                 pass
-        expected = _objects(store, spec.role) if base is None else None
-        with (
-            store.lock(COMPILER),
-            progress.task(f"compile the {spec.role} kernel", expected, "objects") as task,
-        ):
-            done = make.compile(task.update)
-            if spec.built_in is not None:
-                make.build_in(spec.built_in)
-            if crashed:
-                make.compile_module(images / "crash" / "zcrash", MODULE)
-        if _is_base(spec, source):
-            _keep(store, spec, source, make)
+        expected = _objects(store, spec.role) if objects is None else None
+        done = _compile(store, spec, make, progress, expected)
         shutil.move(make.objects / "arch" / "s390" / "boot" / IMAGE, directory / IMAGE)
         shutil.move(make.objects / ".config", directory / CONFIG)
         for name in _kept(spec.role, (directory / CONFIG).read_text()):
             shutil.move(make.objects / name, directory / name)
+        if spec == base:
+            _keep(store, spec, source, make, tools)
         shutil.rmtree(tree)
         return {
             "release": kernel_image.release((directory / IMAGE).read_bytes()),
             "source": spec.source,
             "compiler": compiler(),
-            **({"objects": done} if base is None else {}),
+            **({"objects": done} if objects is None else {}),
             "options unknown to this source": list(configured.unknown),
             "options that gave way": dict(configured.given_way),
         }
@@ -152,40 +146,28 @@ def is_built(store: Store, spec: KernelSpec, progress: Progress) -> bool:
     return store.has(kind_of(spec.role), _inputs(spec, source))
 
 
-def _is_base(spec: KernelSpec, source: Source) -> bool:
-    """Whether others begin with its objects: those of a few files less than a hundred megabytes.
-
-    The files of a commit have no time of their own, so all would be compiled again.
-    """
-    return spec == _base_of(spec) and not spec.role.crashes and source.commit is None
-
-
-def _base_of(spec: KernelSpec) -> KernelSpec:
-    """The kernel with which ``spec`` has most objects in common."""
-    return KernelSpec(spec.role, spec.source)
-
-
-def _keep(store: Store, spec: KernelSpec, source: Source, make: Make) -> None:
-    def build(directory: Path, log: Path) -> dict[str, Any]:
-        make.keep(directory / OBJECTS_ARCHIVE)
-        return {"kernel": kind_of(spec.role)}
-
-    store.get(OBJECTS_KIND, _inputs(spec, source), build)
+def _compile(
+    store: Store, spec: KernelSpec, make: Make, progress: Progress, expected: int | None
+) -> int:
+    """Compile the kernel and what belongs to it; returns how many objects the kernel has."""
+    with (
+        store.lock(COMPILER),
+        progress.task(f"compile the {spec.role} kernel", expected, "objects") as task,
+    ):
+        done = make.compile(task.update)
+        if spec.built_in is not None:
+            make.build_in(spec.built_in)
+        if spec.role.crashes:
+            make.compile_module(data_dir() / "images" / "crash" / "zcrash", MODULE)
+    return done
 
 
-def _base(store: Store, spec: KernelSpec, source: Source) -> Path | None:
-    """The objects that a build of ``spec`` begins with, if there are any."""
-    base = _base_of(spec)
-    if spec == base or not _is_base(base, source):
-        return None
-    inputs = _inputs(base, source)
-    if not store.has(OBJECTS_KIND, inputs):
-        return None
-
-    def build(directory: Path, log: Path) -> dict[str, Any]:
-        raise HostError(f"the objects of the {spec.role} kernel vanished", hint="run it again")
-
-    return store.get(OBJECTS_KIND, inputs, build).path / OBJECTS_ARCHIVE
+def _keep(store: Store, spec: KernelSpec, source: Source, make: Make, tools: Tools) -> None:
+    """Keep the objects, if that is possible: they only save time."""
+    try:
+        keep(store, spec.role, _inputs(spec, source), make)
+    except (BuildError, HostError) as error:
+        tools.note([f"the objects are not kept: {error.message}"])
 
 
 def _kept(role: Role, config: str) -> tuple[str, ...]:
@@ -237,11 +219,11 @@ def _parameters(images: Path, spec: KernelSpec) -> list[Path]:
 
 
 def _objects(store: Store, role: Role) -> int:
-    """How many objects the last kernel of this kind had."""
-    built = [image for image in store.images() if image.kind == kind_of(role)]
-    newest = max(built, key=lambda image: str(image.manifest["created"]), default=None)
-    known = None if newest is None else newest.manifest.get("objects")  # not if it was imported
-    return known or OBJECTS[role]
+    """How many objects the last kernel of this kind had that was compiled as a whole."""
+    manifests = [image.manifest for image in store.images() if image.kind == kind_of(role)]
+    whole = [manifest for manifest in manifests if "objects" in manifest]
+    newest = max(whole, key=lambda manifest: str(manifest["created"]), default=None)
+    return OBJECTS[role] if newest is None else int(newest["objects"])
 
 
 @dataclass(frozen=True)

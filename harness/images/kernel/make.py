@@ -27,8 +27,9 @@ _PROGRAMS = _OBJECTS / "programs"
 # a name that kbuild takes for an archive that is compressed already (Linux usr/Makefile)
 _BUILT_IN = "initramfs.cpio.gz"
 
-# what is linked from the other objects each time
-_LINKED = ("vmlinux*", ".tmp_vmlinux*", "bzImage", ".version")
+# what each build makes anew: what is linked from the other objects, the number of the build, and
+# what belongs to this harness
+_NOT_KEPT = ("vmlinux*", ".tmp_vmlinux*", "bzImage", ".version", "./programs")
 _OBJECT_LINE = re.compile(r"  [A-Z]+ +\S")
 
 
@@ -83,7 +84,7 @@ class Make:
 
     def keep(self, archive: Path) -> None:
         """Archive all objects of the compiled kernel, but for what is linked from others."""
-        left_out = [f"--exclude={pattern}" for pattern in _LINKED]
+        left_out = [f"--exclude={pattern}" for pattern in _NOT_KEPT]
         to = ["tar", "--format=posix", "-c", "-f", str(archive), "-C", str(self.objects)]
         self._tools.run([*to, *left_out, "."])
 
@@ -204,21 +205,23 @@ def compiler() -> str:
     ).stdout.splitlines()[0]
 
 
-def environment(store: Path, tree: Path, *, as_it_is: bool = True) -> dict[str, str]:
-    """Environment for a reproducible build in ``tree``.
+def environment(store: Path, tree: Path | None = None, *, as_it_is: bool = True) -> dict[str, str]:
+    """Environment for a reproducible build, in ``tree`` if it is a kernel's.
 
     All builds below ``store`` share objects.
 
-    ``as_it_is`` is for a configuration that is the same for all kernels: then ccache compares the
-    files that the compiler read. Otherwise each file must be preprocessed first, because all files
-    include all options. This takes two fifths more time for objects that are not in the cache.
+    ``as_it_is`` is for a kernel whose options other kernels have, too, or of which only a part is
+    compiled: then ccache compares the files that the compiler read. Otherwise each file must be
+    preprocessed first, because all files include all options. This takes two fifths more time for
+    objects that are not in the cache.
     """
+    path = os.environ.get("PATH", os.defpath)
     return {
         "CCACHE_BASEDIR": str(store),
         "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(store / ".ccache")),
         "CCACHE_NOHASHDIR": "1",
         **({"CCACHE_DEPEND": "1"} if as_it_is else {}),
-        "PATH": f"{tree / _PROGRAMS}:{os.environ['PATH']}",
+        **({} if tree is None else {"PATH": f"{tree / _PROGRAMS}:{path}"}),
         "KBUILD_BUILD_HOST": "zharness",
         "KBUILD_BUILD_TIMESTAMP": "@0",
         "KBUILD_BUILD_USER": "zharness",

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BuildError
 from harness.host import together as subject
-from harness.host.together import together
+from harness.host.together import Ended, together
 from harness.images.command import Tools
 
 LONG = ["sleep", "60"]
@@ -19,6 +18,21 @@ SECONDS = 30
 
 class Interrupt(KeyboardInterrupt):
     """As a signal raises it in the main thread."""
+
+
+class Work:
+    """Runs a program that takes long; knows whether it was ended."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(exist_ok=True)
+        self.tools, self.ended = Tools(directory / "log", "a thing"), False
+
+    def __call__(self) -> None:
+        try:
+            self.tools.run(LONG)
+        except Ended:
+            self.ended = True
+            raise
 
 
 def started(log: Path) -> None:
@@ -43,31 +57,26 @@ def test_a_single_one_is_done_here():
 
 
 def test_the_first_error_ends_the_programs_of_the_others(tmp_path: Path):
-    tools = Tools(tmp_path / "log", "a thing")
+    work = Work(tmp_path)
 
     def fail() -> None:
-        started(tools.log)
+        started(work.tools.log)
         raise ValueError("no")
 
-    begin = time.monotonic()
     with pytest.raises(ValueError, match="no"):
-        together([lambda: tools.run(LONG), fail])
-    assert time.monotonic() - begin < SECONDS
+        together([work, fail])
+    assert work.ended
 
 
 def test_a_program_that_begins_afterwards_is_ended_too(tmp_path: Path):
-    tools, failed = Tools(tmp_path / "log", "a thing"), []
-    first = threading.Event()
+    work, first = Work(tmp_path), threading.Event()
 
     def late() -> None:
         group = subject._of_this_thread.group
         first.set()
         while not group._ended:
             time.sleep(0.001)
-        try:
-            tools.run(LONG)
-        except BuildError as error:
-            failed.append(error.message)
+        work()
 
     def fail() -> None:
         first.wait(SECONDS)
@@ -75,26 +84,32 @@ def test_a_program_that_begins_afterwards_is_ended_too(tmp_path: Path):
 
     with pytest.raises(ValueError):  # noqa: PT011
         together([late, fail])
-    assert failed == ["cannot build a thing: sleep: killed by SIGKILL"]
+    assert work.ended
 
 
 def test_an_interrupt_ends_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    tools = Tools(tmp_path / "log", "a thing")
+    works = [Work(tmp_path / name) for name in ("one", "two")]
 
     def interrupted(group: object) -> None:
-        started(tools.log)
+        for work in works:
+            started(work.tools.log)
         raise Interrupt
 
     monkeypatch.setattr(subject._Group, "wait_for_one", interrupted)
-    begin = time.monotonic()
     with pytest.raises(Interrupt):
-        together([lambda: tools.run(LONG), lambda: tools.run(LONG)])
-    assert time.monotonic() - begin < SECONDS
+        together(works)
+    assert all(work.ended for work in works)
 
 
 def test_what_waits_for_something_else_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(subject, "LEAVE_SECONDS", 0.01)
-    forever = threading.Event()
+    never, ended = threading.Event(), []
+
+    def wait() -> None:
+        never.wait(SECONDS)
+        ended.append(True)
+
     with pytest.raises(ZeroDivisionError):
-        together([lambda: forever.wait(SECONDS), lambda: 1 / 0])
-    forever.set()
+        together([wait, wait, lambda: 1 / 0])
+    assert ended == []
+    never.set()

@@ -87,7 +87,7 @@ def test_without_a_count_of_the_kernel_nobody_waits_busily(monkeypatch):
 
 
 def test_the_kernel_counts():
-    assert waited_for_a_cpu() >= 0
+    assert (waited_for_a_cpu() is not None) == Path("/proc/thread-self/schedstat").exists()
 
 
 @pytest.mark.parametrize("allowed", [True, False])
