@@ -27,7 +27,7 @@ from tests.support.sdias import SCCB, put_sdias
 
 MEMORY = 16 << 20
 HANDLER = 0x7FE00001230
-COUNT = 20_000
+COUNT = 100_000
 MOST_SECONDS = 60
 
 
