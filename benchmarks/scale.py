@@ -90,7 +90,9 @@ def phases(evidence: Path, done: Done) -> Row:
 def run(output: Path, overrides: Mapping[str, object]) -> Row:
     """One run of ``quick``."""
     words = [word for name, value in overrides.items() for word in ("--set", f"{name}={value}")]
-    return phases(output, command("run", "quick", *KERNEL, *words, "--output", output))
+    return phases(
+        output, command("run", "quick", *KERNEL, "--overcommit", *words, "--output", output)
+    )
 
 
 def fill(crash: Path) -> None:

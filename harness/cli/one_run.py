@@ -17,12 +17,13 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 
 
 def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
-    """Do one run, in this process. Raises HostError if its memory does not fit."""
+    """Do one run, in this process. Raises HostError if its memory does not fit, and shall."""
     from harness.images.store import Store
     from harness.run import engine
     from harness.run.batch.capacity import require_room
 
-    require_room(plan.name, plan.scenario.crashed)
+    if not chosen.overcommit:
+        require_room(plan.name, plan.scenario.crashed, or_else=", or use --overcommit")
     # a run that waits for a person says so, on standard error
     silent = chosen.json and chosen.options.hold is None
     progress = progress_for(json=silent, verbose=chosen.consoles)

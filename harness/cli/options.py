@@ -179,6 +179,14 @@ DebianMirror = Annotated[
         show_default=False,
     ),
 ]
+Overcommit = Annotated[
+    bool,
+    typer.Option(
+        "--overcommit",
+        help="Run one scenario even if its memory does not fit into this host's: what the guest "
+        "never touches takes none.",
+    ),
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Also keep the written dump disk.")]
 Hold = Annotated[
     When | None,

@@ -33,7 +33,10 @@ from harness.scenario.select import word_for
 
 @dataclass(frozen=True)
 class Chosen:
-    """Options that apply to every run; ``overrides`` are by section and field."""
+    """Options that apply to every run; ``overrides`` are by section and field.
+
+    ``overcommit`` is for a run alone.
+    """
 
     overrides: Mapping[str, Mapping[str, Any]]
     store: Path
@@ -41,6 +44,7 @@ class Chosen:
     time_factor: float = 1.0
     consoles: bool = False
     json: bool = False
+    overcommit: bool = False
 
     def again(self, concrete: Concrete) -> str:
         """The command that runs this scenario with these options."""
@@ -73,6 +77,8 @@ class Chosen:
             yield "--keep"
         if self.options.judges:
             yield "--judges"
+        if self.overcommit:
+            yield "--overcommit"
 
 
 def _word(option: FieldOption, value: object) -> str:

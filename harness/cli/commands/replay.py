@@ -29,6 +29,7 @@ def replay(
     keep: options.Keep = False,
     judges: options.Judges = False,
     hold: options.Hold = None,
+    overcommit: options.Overcommit = False,
     trust: options.Trust = False,
     store: options.StorePath = None,
     json: options.Json = False,
@@ -72,6 +73,7 @@ def replay(
         RunOptions(keep=keep, fresh=fresh, judges=judges, hold=hold),
         consoles=verbose,
         json=json,
+        overcommit=overcommit,
     )
     return show(run_plan(plan, chosen, output), json)
 

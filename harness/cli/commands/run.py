@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +64,7 @@ def run(
     keep: options.Keep = False,
     judges: options.Judges = False,
     hold: options.Hold = None,
+    overcommit: options.Overcommit = False,
     store: options.StorePath = None,
     time_factor: options.TimeFactor = 1.0,
     json: options.Json = False,
@@ -105,6 +107,7 @@ def run(
         time_factor=time_factor,
         consoles=verbose,
         json=json,
+        overcommit=overcommit,
     )
     if len(found) * repeat > MAX_RUNS:
         raise UsageError(
@@ -116,12 +119,8 @@ def run(
     if resume and output is None:
         raise UsageError("--resume needs the batch's directory", hint="name it with --output DIR")
     many = len(found) * repeat > 1 or jobs is not None or resume or cluster is not None
-    if many and hold is not None:
-        raise UsageError(
-            "--hold keeps the machine of one run",
-            hint="name one scenario, without --jobs, --repeat, --resume and --cluster",
-        )
     if many:
+        _refuse({"--hold": hold is not None, "--overcommit": overcommit})
         return batch.run_many(
             found,
             chosen,
@@ -140,3 +139,15 @@ def run(
     finally:  # print the verdict even if the JUnit file cannot be written, and vice versa
         if junit is not None:
             junit_xml.write(batch.report_of_one(found[0], verdict, chosen), junit)
+
+
+def _refuse(for_one_run: Mapping[str, bool]) -> None:
+    """Raises UsageError, for many runs, if an option was given that is for one run alone."""
+    from harness.errors import UsageError
+
+    for option, given in for_one_run.items():
+        if given:
+            raise UsageError(
+                f"{option} is for one run",
+                hint="name one scenario, without --jobs, --repeat, --resume and --cluster",
+            )

@@ -53,11 +53,14 @@ def largest(rooms: Mapping[str, Tokens]) -> Tokens:
     return max(rooms.values(), key=lambda room: (room.cpus, room.memory))
 
 
-def require_room(name: str, crashed: Crashed) -> None:
+def require_room(name: str, crashed: Crashed, *, or_else: str = "") -> None:
     """Raises HostError, with the numbers, unless a run of this system fits; ``name`` is the run's.
 
-    For a single run; many runs are scheduled.
+    For a single run; many runs are scheduled. ``or_else`` is added to what the user can do.
     """
     room = capacity(usable_cpus())
     need = tokens(crashed.memory, crashed.smp, crashed.workload, room)
-    Schedule([Job(name, need)], {HERE: room})
+    try:
+        Schedule([Job(name, need)], {HERE: room})
+    except HostError as error:
+        raise HostError(error.message, hint=f"{error.hint}{or_else}") from None

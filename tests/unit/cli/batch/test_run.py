@@ -97,6 +97,16 @@ def test_one_scenario_runs_in_this_process(zharness, engine_runs, here, capsys):
     assert "evidence: out" in capsys.readouterr().out
 
 
+def test_memory_that_the_guest_never_touches_need_not_be_there(zharness, engine_runs, here):
+    run = ("run", "passing.toml", "--memory", "9000G", "--output", "out")
+    with pytest.raises(HostError, match="takes 9216512 MiB") as refused:
+        zharness(*run)
+    assert "--overcommit" in refused.value.hint
+    assert zharness(*run, "--overcommit") == 0
+    (call,) = engine_runs
+    assert call["plan"].scenario.crashed.memory == 9000 << 30
+
+
 def test_the_default_is_the_main_job(zharness, engine_runs):
     assert zharness("run") == 0
     assert engine_runs[0]["plan"] == plan_of("panic", load("panic"))
@@ -319,6 +329,7 @@ def test_an_interrupt_is_reported_after_the_finished_runs(zharness, capsys, here
         (("m.toml", "--junit", "none/junit.xml"), UsageError, "none/junit.xml cannot be written"),
         (("m.toml", "--memory", "9000G"), HostError, "m[hsa_size=32M] takes 9216512 MiB"),
         (("passing.toml", "--memory", "9000G"), HostError, "passing takes 9216512 MiB"),
+        (("m.toml", "--overcommit"), UsageError, "--overcommit is for one run"),
         (("m.toml", "--repeat", "5001"), UsageError, "2 scenarios times 5001 are more than"),
         (("m.toml", "--repeat", "9" * 30), UsageError, "are more than the 10000 runs"),
     ],
