@@ -179,12 +179,12 @@ DebianMirror = Annotated[
         show_default=False,
     ),
 ]
-Overcommit = Annotated[
+MemoryOnDisk = Annotated[
     bool,
     typer.Option(
-        "--overcommit",
-        help="Run one scenario even if its memory does not fit into this host's: what the guest "
-        "never touches takes none.",
+        "--memory-on-disk",
+        help="Keep the memory of one scenario's machines in a file in the image store, so that it "
+        "need not fit into this host's. It is slower.",
     ),
 ]
 Keep = Annotated[bool, typer.Option("--keep", help="Also keep the written dump disk.")]

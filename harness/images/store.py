@@ -261,6 +261,11 @@ class Store:
                 stack.enter_context(locked(path, name, self._progress))
             yield
 
+    def for_files(self) -> Path:
+        """A directory for files without a name; raises HostError if the store cannot be written."""
+        with self.using("files"):
+            return self._directory(_BUILDING)
+
     @contextmanager
     def workplace(self, name: str) -> Iterator[Path]:
         """A temporary directory in the store; if we are killed, ``sweep`` removes it later.

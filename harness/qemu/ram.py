@@ -1,10 +1,13 @@
-"""Guest memory as an anonymous memory file, shared with QEMU."""
+"""Guest memory as an anonymous file, shared with QEMU: in memory, or on a disk."""
 
 from __future__ import annotations
 
 import mmap
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +25,23 @@ _ZERO_PAGE = bytes(PAGE)
 _ZERO_CHUNK = bytes(CHUNK)
 _MEMINFO = Path("/proc/meminfo")
 
+# a context variable, because a run has several machines, and all of them or none are on the disk
+_directory: ContextVar[Path | None] = ContextVar("directory", default=None)
+
+
+@contextmanager
+def memory_on_disk(directory: Path | None) -> Iterator[None]:
+    """Within the block guest memory lies in files there, which have no name; None: in memory.
+
+    Then the host's kernel can write out what is not used, and what the guest only reads takes
+    nothing for long. So the machine may have more memory than the host.
+    """
+    token = _directory.set(directory)
+    try:
+        yield
+    finally:
+        _directory.reset(token)
+
 
 class GuestRam(Closing):
     """``size`` bytes of absolute storage, zero at first; a context manager that frees it.
@@ -34,7 +54,7 @@ class GuestRam(Closing):
         if size <= 0 or size % PAGE:
             raise ValueError(f"guest memory of {size} bytes is not a number of pages")
         self.size = size
-        self.fd = os.memfd_create("guest-ram", os.MFD_CLOEXEC)
+        self.fd = _anonymous_file()
         try:
             os.ftruncate(self.fd, size)
             self.map = mmap.mmap(self.fd, size)
@@ -47,9 +67,10 @@ class GuestRam(Closing):
         """Empty memory of ``size`` bytes.
 
         ``meminfo`` is the kernel's file with the available memory. Raises HostError if that is less
-        than the guest may use.
+        than the guest may use, unless it lies on a disk; or if no file can be made there.
         """
-        _check_available(size, meminfo)
+        if _directory.get() is None:
+            _check_available(size, meminfo)
         return cls(size)
 
     @classmethod
@@ -164,6 +185,20 @@ class GuestRam(Closing):
                 chunk = self.map[at : at + min(CHUNK, offset + length - at)]
                 for start, end in _nonzero_pages(chunk):
                     yield at + start, at + end
+
+
+def _anonymous_file() -> int:
+    directory = _directory.get()
+    if directory is None:
+        return os.memfd_create("guest-ram", os.MFD_CLOEXEC)
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            return os.dup(file.fileno())
+    except OSError as error:
+        raise HostError(
+            f"no file for guest memory can be made in {directory}: {error.strerror}",
+            hint="name another place with --store or ZHARNESS_STORE",
+        ) from error
 
 
 def _nonzero_pages(chunk: bytes) -> Iterator[tuple[int, int]]:

@@ -35,7 +35,7 @@ from harness.scenario.select import word_for
 class Chosen:
     """Options that apply to every run; ``overrides`` are by section and field.
 
-    ``overcommit`` is for a run alone.
+    ``memory_on_disk`` is for a run alone.
     """
 
     overrides: Mapping[str, Mapping[str, Any]]
@@ -44,7 +44,7 @@ class Chosen:
     time_factor: float = 1.0
     consoles: bool = False
     json: bool = False
-    overcommit: bool = False
+    memory_on_disk: bool = False
 
     def again(self, concrete: Concrete) -> str:
         """The command that runs this scenario with these options."""
@@ -77,8 +77,8 @@ class Chosen:
             yield "--keep"
         if self.options.judges:
             yield "--judges"
-        if self.overcommit:
-            yield "--overcommit"
+        if self.memory_on_disk:
+            yield "--memory-on-disk"
 
 
 def _word(option: FieldOption, value: object) -> str:

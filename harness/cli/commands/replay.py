@@ -29,7 +29,7 @@ def replay(
     keep: options.Keep = False,
     judges: options.Judges = False,
     hold: options.Hold = None,
-    overcommit: options.Overcommit = False,
+    memory_on_disk: options.MemoryOnDisk = False,
     trust: options.Trust = False,
     store: options.StorePath = None,
     json: options.Json = False,
@@ -73,7 +73,7 @@ def replay(
         RunOptions(keep=keep, fresh=fresh, judges=judges, hold=hold),
         consoles=verbose,
         json=json,
-        overcommit=overcommit,
+        memory_on_disk=memory_on_disk,
     )
     return show(run_plan(plan, chosen, output), json)
 

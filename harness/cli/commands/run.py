@@ -64,7 +64,7 @@ def run(
     keep: options.Keep = False,
     judges: options.Judges = False,
     hold: options.Hold = None,
-    overcommit: options.Overcommit = False,
+    memory_on_disk: options.MemoryOnDisk = False,
     store: options.StorePath = None,
     time_factor: options.TimeFactor = 1.0,
     json: options.Json = False,
@@ -107,7 +107,7 @@ def run(
         time_factor=time_factor,
         consoles=verbose,
         json=json,
-        overcommit=overcommit,
+        memory_on_disk=memory_on_disk,
     )
     if len(found) * repeat > MAX_RUNS:
         raise UsageError(
@@ -120,7 +120,7 @@ def run(
         raise UsageError("--resume needs the batch's directory", hint="name it with --output DIR")
     many = len(found) * repeat > 1 or jobs is not None or resume or cluster is not None
     if many:
-        _refuse({"--hold": hold is not None, "--overcommit": overcommit})
+        _refuse({"--hold": hold is not None, "--memory-on-disk": memory_on_disk})
         return batch.run_many(
             found,
             chosen,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import EvidenceError, HostError
-from harness.qemu.ram import CHUNK, PAGE, GuestRam
+from harness.qemu.ram import CHUNK, PAGE, GuestRam, memory_on_disk
 
 SIZE = 4 * CHUNK
 
@@ -200,3 +200,30 @@ def test_an_image_of_another_size_fills_no_memory(tmp_path):
         ram.fill(image)
     with GuestRam(PAGE) as ram, pytest.raises(EvidenceError, match="cannot be read"):
         ram.fill(tmp_path / "none")
+
+
+def test_memory_on_a_disk_has_no_name_there_and_need_not_fit(tmp_path: Path):
+    with (
+        memory_on_disk(tmp_path),
+        GuestRam.create(4 * PAGE, meminfo=meminfo(tmp_path / "meminfo", 0)) as ram,
+    ):
+        there = os.fstat(ram.fd)
+        assert (there.st_dev, there.st_nlink, there.st_size) == (
+            tmp_path.stat().st_dev,
+            0,
+            ram.size,
+        )
+        ram.write(PAGE, b"x")
+        assert os.pread(ram.fd, 2, PAGE) == b"x\0"
+        ram.save(tmp_path / "image")
+    with memory_on_disk(tmp_path), GuestRam.from_image(tmp_path / "image") as ram:
+        assert ram.read(PAGE - 1, 3) == b"\0x\0"
+    assert {path.name for path in tmp_path.iterdir()} == {"meminfo", "image"}
+    with memory_on_disk(None), pytest.raises(HostError, match="free memory"):
+        GuestRam.create(4 * PAGE, meminfo=meminfo(tmp_path / "meminfo", 0))
+
+
+def test_a_directory_in_which_no_memory_can_lie(tmp_path: Path):
+    with memory_on_disk(tmp_path / "none"), pytest.raises(HostError, match="guest memory") as error:
+        GuestRam(PAGE)
+    assert "--store" in (error.value.hint or "")

@@ -101,8 +101,8 @@ def test_memory_that_the_guest_never_touches_need_not_be_there(zharness, engine_
     run = ("run", "passing.toml", "--memory", "9000G", "--output", "out")
     with pytest.raises(HostError, match="takes 9216512 MiB") as refused:
         zharness(*run)
-    assert "--overcommit" in refused.value.hint
-    assert zharness(*run, "--overcommit") == 0
+    assert "--memory-on-disk" in refused.value.hint
+    assert zharness(*run, "--memory-on-disk") == 0
     (call,) = engine_runs
     assert call["plan"].scenario.crashed.memory == 9000 << 30
 
@@ -329,7 +329,7 @@ def test_an_interrupt_is_reported_after_the_finished_runs(zharness, capsys, here
         (("m.toml", "--junit", "none/junit.xml"), UsageError, "none/junit.xml cannot be written"),
         (("m.toml", "--memory", "9000G"), HostError, "m[hsa_size=32M] takes 9216512 MiB"),
         (("passing.toml", "--memory", "9000G"), HostError, "passing takes 9216512 MiB"),
-        (("m.toml", "--overcommit"), UsageError, "--overcommit is for one run"),
+        (("m.toml", "--memory-on-disk"), UsageError, "--memory-on-disk is for one run"),
         (("m.toml", "--repeat", "5001"), UsageError, "2 scenarios times 5001 are more than"),
         (("m.toml", "--repeat", "9" * 30), UsageError, "are more than the 10000 runs"),
     ],
