@@ -435,7 +435,7 @@ def test_patches_of_one_name_are_two_patches(tmp_path: Path, monkeypatch: pytest
         asked.append(inputs["patches"])
         raise BuildError("not today")
 
-    source = type("Source", (), {"identity": {}})()
+    source = type("Source", (), {"identity": {}, "commit": None})()
     monkeypatch.setattr(kernel, "kernel_source", lambda *arguments: source)
     monkeypatch.setattr(Store, "get", get)
     paths = [tmp_path / name / "fix.patch" for name in "ab"]

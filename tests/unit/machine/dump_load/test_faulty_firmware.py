@@ -45,7 +45,7 @@ class Machine:
         self.old = FakeStorage(b"\x39" * (16 * PAGE))
         self.old.restore = lambda ram, start: start  # type: ignore[attr-defined]
         self.crash = SimpleNamespace(cpus=(make_cpu(1),))
-        self.gdb = SimpleNamespace(read_memory=self.ram.read)
+        self.gdb = SimpleNamespace(read_memory=self.ram.read, read_register=lambda name: 0)
         self.held = None
         self.monitor = SimpleNamespace(execute=lambda *_, **__: "Unmapped")
         interruption = SCCB.to_bytes(4, "big") + bytes(2)
