@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # the rest is imported where it is needed: --help must not ta
 def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
     """Do one run, in this process. Raises HostError if its memory does not fit."""
     from harness.images.store import Store
-    from harness.qemu.ram import memory_on_disk
     from harness.run import engine
     from harness.run.batch.capacity import require_room
 
@@ -28,16 +27,15 @@ def run_plan(plan: Plan, chosen: Chosen, output: Path | None) -> Verdict:
     # a run that waits for a person says so, on standard error
     silent = chosen.json and chosen.options.hold is None
     progress = progress_for(json=silent, verbose=chosen.consoles)
-    store = Store(chosen.store, progress)
-    with memory_on_disk(store.for_files() if chosen.memory_on_disk else None):
-        return engine.run(
-            plan,
-            output=options.output_path(output, plan.name),
-            store=store,
-            progress=progress,
-            **asdict(chosen.options),
-            on_line=echo if chosen.consoles else None,
-        )
+    return engine.run(
+        plan,
+        output=options.output_path(output, plan.name),
+        store=Store(chosen.store, progress),
+        progress=progress,
+        **asdict(chosen.options),
+        memory_on_disk=chosen.memory_on_disk,
+        on_line=echo if chosen.consoles else None,
+    )
 
 
 def echo(machine: str, line: str) -> None:

@@ -17,6 +17,7 @@ from harness.judges import run_dump
 from harness.judges.run_dump import Judges
 from harness.machine.snapshots import Snapshots
 from harness.progress import Progress
+from harness.qemu import ram
 from harness.report.verdict import Verdict
 from harness.run.machines import REAL, Machines
 from harness.run.phases import OnPhase
@@ -24,7 +25,7 @@ from harness.run.plan import Plan
 from harness.run.record import Record, fidelity_of
 from harness.run.work import OnLine, Work
 from harness.verify.evidence import Evidence
-from harness.verify.run_checks import run_checks
+from harness.verify.run_checks import CheckedRun, run_checks
 
 
 def run(
@@ -37,6 +38,7 @@ def run(
     fresh: bool = False,
     judges: bool = False,
     hold: When | None = None,
+    memory_on_disk: bool = False,
     on_line: OnLine | None = None,
     on_phase: OnPhase | None = None,
     machines: Machines = REAL,
@@ -46,7 +48,8 @@ def run(
     If ``store`` has the crash already, it is used. ``fresh``, or a time limit, forces a new crash,
     which is not stored. The written disk stays in the evidence only with ``keep``. With ``judges``,
     other tools judge the dump, too, as further checks. With ``hold``, a machine is kept for a
-    person at that moment, and the run goes on when the person lets it go.
+    person at that moment, and the run goes on when the person lets it go. With ``memory_on_disk``
+    guest memory lies in a file in the store, so that it need not fit into the host's.
 
     Errors of the harness and its environment are a verdict, too (ERROR). Exceptions mean that there
     is no verdict: UsageError if the request is not valid, HostError if ``output`` cannot be
@@ -57,7 +60,12 @@ def run(
             plan, record, store, progress, machines, judges=judges, hold=hold, on_line=on_line
         )
         fresh = fresh or plan.needs_own_crash or hold is When.CRASH
-        return record.conclude(lambda: work.crash_and_dump(fresh=fresh))
+
+        def crash_and_dump() -> CheckedRun:
+            with ram.memory_on_disk(store.for_files() if memory_on_disk else None):
+                return work.crash_and_dump(fresh=fresh)
+
+        return record.conclude(crash_and_dump)
 
 
 def dump_snapshot(

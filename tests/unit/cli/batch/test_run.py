@@ -105,6 +105,7 @@ def test_memory_that_the_guest_never_touches_need_not_be_there(zharness, engine_
     assert zharness(*run, "--memory-on-disk") == 0
     (call,) = engine_runs
     assert call["plan"].scenario.crashed.memory == 9000 << 30
+    assert call["memory_on_disk"]
 
 
 def test_the_default_is_the_main_job(zharness, engine_runs):
