@@ -51,7 +51,7 @@ def run(plan, *, output, store, progress, **_options):
 if __name__ == "__main__":
     patch = pytest.MonkeyPatch()
     patch.setattr(engine, "run", run)
-    patch.setattr(capacity, "require_room", lambda *_: None)
+    patch.setattr(capacity, "require_room", lambda *_, **__: None)
     fake = [sys.executable, str(FAKE_WORKER)]
     patch.setattr(local_run, "worker_command", lambda: fake)
     cli.main()
