@@ -16,6 +16,7 @@ from pathlib import Path
 from harness import clock
 from harness.closing import Closing
 from harness.errors import QemuDied
+from harness.qemu.scheduling import waited_for_a_cpu
 
 _CONTROL = struct.Struct("=QQI2s")  # struct control
 _HELD = struct.Struct("=II8s")  # struct held
@@ -25,22 +26,11 @@ _TRIES_AT = 24  # within struct control
 # how often each side looks before it sleeps: for some 0.1 ms, which most answers do not take
 _OUR_TRIES, _THEIR_TRIES = 100, 300
 
-_SCHEDSTAT = Path("/proc/thread-self/schedstat")
-_NANOSECONDS = 1e9
-
 
 def option(plugin: Path, **arguments: int | None) -> str:
     """The argument of QEMU's -plugin; a comma is doubled (qemu-options.hx)."""
     words = [f"file={str(plugin).replace(',', ',,')}"]
     return ",".join([*words, *(f"{name}={value}" for name, value in arguments.items())])
-
-
-def waited_for_a_cpu() -> float | None:
-    """The seconds that this thread could have run, but had no CPU; None if nobody counts them."""
-    try:
-        return int(_SCHEDSTAT.read_text().split()[1]) / _NANOSECONDS
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 @dataclass(frozen=True)
@@ -58,8 +48,8 @@ class BusyWait:
     """Whether to wait without sleep for what will come soon: only while the host has CPUs to spare.
 
     A CPU that has nothing to do sleeps, too, and to wake it takes longer than to play an SDIAS
-    request. But who waits busily takes a CPU from others. So it is not ``allowed`` for a while if
-    this thread had to wait for one.
+    request. But a thread that waits busily takes a CPU from others. So it is not ``allowed`` for a
+    while if this thread had to wait for one.
 
     Source: Linux Documentation/scheduler/sched-stats.rst, /proc/PID/schedstat: time spent waiting
     on a run queue. Without it a busy wait is never allowed.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 _STOPPED = frozenset("Tt")  # by a signal, by a debugger
 _NANOSECONDS = 1e9
+_OF_THIS_THREAD = Path("/proc/thread-self/schedstat")
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,27 @@ def scheduling_of(pid: int) -> Scheduling | None:
         state = root.joinpath("stat").read_text().rpartition(")")[2].split()[0]
         waited, used = {}, {}
         for thread in root.joinpath("task").iterdir():
-            times = thread.joinpath("schedstat").read_text().split()
-            used[int(thread.name)] = int(times[0]) / _NANOSECONDS
-            waited[int(thread.name)] = int(times[1]) / _NANOSECONDS
+            number = int(thread.name)
+            used[number], waited[number] = _times(thread / "schedstat")
     except FileNotFoundError:
         return Scheduling(stopped=False) if root.exists() else None
     except (OSError, IndexError):
         return None
     return Scheduling(state in _STOPPED, waited, used)
+
+
+def waited_for_a_cpu() -> float | None:
+    """The seconds that this thread could have run, but had no CPU; None if nobody counts them."""
+    try:
+        return _times(_OF_THIS_THREAD)[1]
+    except (OSError, IndexError):
+        return None
+
+
+def _times(schedstat: Path) -> tuple[float, float]:
+    """The seconds that a thread was on a CPU, and those that it waited for one."""
+    times = schedstat.read_text().split()
+    return int(times[0]) / _NANOSECONDS, int(times[1]) / _NANOSECONDS
 
 
 class RunTime:

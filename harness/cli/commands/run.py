@@ -120,7 +120,7 @@ def run(
         raise UsageError("--resume needs the batch's directory", hint="name it with --output DIR")
     many = len(found) * repeat > 1 or jobs is not None or resume or cluster is not None
     if many:
-        _refuse({"--hold": hold is not None, "--memory-on-disk": memory_on_disk})
+        _require_one_run({"--hold": hold is not None, "--memory-on-disk": memory_on_disk})
         return batch.run_many(
             found,
             chosen,
@@ -141,7 +141,7 @@ def run(
             junit_xml.write(batch.report_of_one(found[0], verdict, chosen), junit)
 
 
-def _refuse(for_one_run: Mapping[str, bool]) -> None:
+def _require_one_run(for_one_run: Mapping[str, bool]) -> None:
     """Raises UsageError, for many runs, if an option was given that is for one run alone."""
     from harness.errors import UsageError
 

@@ -12,13 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.errors import BuildError, HostError
+from harness.errors import HostError
+from harness.host.tools import require_tools
 from harness.images.kernel.make import COMPILE, CROSS_COMPILE, Make, compiler
 from harness.images.kernel.source import Source
 from harness.images.kernel.spec import KernelSpec, Role
 from harness.images.store import Store
 
 _ARCHIVE = "objects.tar"
+_TOOLS = (f"{CROSS_COMPILE}gcc", f"{CROSS_COMPILE}as")
 
 
 def base_of(spec: KernelSpec, source: Source) -> KernelSpec | None:
@@ -33,7 +35,7 @@ def base_of(spec: KernelSpec, source: Source) -> KernelSpec | None:
 
 
 def keep(store: Store, role: Role, kernel: Mapping[str, Any], make: Make) -> None:
-    """Keep the objects of the ``kernel`` (its inputs) that was compiled; BuildError, HostError."""
+    """Keep the objects of the ``kernel`` (its inputs) that was compiled; raises HostError."""
 
     def build(directory: Path, log: Path) -> dict[str, Any]:
         make.keep(directory / _ARCHIVE)
@@ -67,12 +69,10 @@ def _kind(role: Role) -> str:
 
 def _inputs(kernel: Mapping[str, Any]) -> dict[str, Any]:
     """JSON: the archive has programs of kbuild for this host, too."""
-    try:
-        assembler = subprocess.run(
-            [f"{CROSS_COMPILE}as", "--version"], capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise BuildError(f"{CROSS_COMPILE}as does not run: {error}") from error
+    require_tools(_TOOLS)
+    assembler = subprocess.run(
+        [f"{CROSS_COMPILE}as", "--version"], capture_output=True, text=True, check=True
+    ).stdout
     return {
         "kernel": dict(kernel),
         "compiler": compiler(),

@@ -74,7 +74,9 @@ def test_a_program_that_begins_afterwards_is_ended_too(tmp_path: Path):
     def late() -> None:
         group = subject._of_this_thread.group
         first.set()
+        limit = time.monotonic() + SECONDS
         while not group._ended:
+            assert time.monotonic() < limit
             time.sleep(0.001)
         work()
 

@@ -12,8 +12,9 @@ import pytest
 
 from harness import clock
 from harness.errors import QemuDied
-from harness.qemu import held_cpu
-from harness.qemu.held_cpu import BusyWait, Held, HeldCpu, waited_for_a_cpu
+from harness.qemu import scheduling
+from harness.qemu.held_cpu import BusyWait, Held, HeldCpu
+from harness.qemu.scheduling import waited_for_a_cpu
 
 INTERRUPTION = bytes.fromhex("0001200000002401")
 
@@ -82,7 +83,7 @@ def test_without_a_count_of_the_kernel_nobody_waits_busily(monkeypatch):
     subject = BusyWait(lambda: None)
     host.passes(BusyWait.PAUSE_SECONDS, 0)
     assert not subject.allowed()
-    monkeypatch.setattr(held_cpu, "_SCHEDSTAT", Path("/nonexistent"))
+    monkeypatch.setattr(scheduling, "_OF_THIS_THREAD", Path("/nonexistent"))
     assert waited_for_a_cpu() is None
 
 

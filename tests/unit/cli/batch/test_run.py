@@ -97,7 +97,9 @@ def test_one_scenario_runs_in_this_process(zharness, engine_runs, here, capsys):
     assert "evidence: out" in capsys.readouterr().out
 
 
-def test_memory_that_the_guest_never_touches_need_not_be_there(zharness, engine_runs, here):
+def test_memory_that_does_not_fit_lies_on_the_disk_if_that_is_asked_for(
+    zharness, engine_runs, here
+):
     run = ("run", "passing.toml", "--memory", "9000G", "--output", "out")
     with pytest.raises(HostError, match="takes 9216512 MiB") as refused:
         zharness(*run)

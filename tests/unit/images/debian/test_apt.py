@@ -40,7 +40,9 @@ def test_threads_share_an_index(apt: FakeApt) -> None:
         private.find(["one"], "s390x", "bookworm")
 
     def let_go() -> None:
+        limit = time.monotonic() + 30
         while apt.called("update") == 0:
+            assert time.monotonic() < limit
             time.sleep(0.01)
         (apt.directory / "apt-get.go").touch()
 

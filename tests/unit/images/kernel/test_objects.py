@@ -28,6 +28,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     said = lambda *_, **__: SimpleNamespace(stdout=f"{tools['as']}\nCopyright\n")  # noqa: E731
     monkeypatch.setattr("subprocess.run", said)
     monkeypatch.setattr(objects, "compiler", lambda: tools["gcc"])
+    monkeypatch.setattr(objects, "require_tools", lambda tools: None)
     return tools
 
 
