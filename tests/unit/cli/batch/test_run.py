@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,57 +16,16 @@ from junitparser import JUnitXml
 
 from harness.cli.app import app
 from harness.cli.batch import run as cli_batch
-from harness.errors import EvidenceError, HarnessError, HostError, UsageError
-from harness.report.verdict import Result, Verdict
+from harness.errors import HarnessError, HostError, UsageError
+from harness.report.verdict import Verdict
 from harness.run import engine
-from harness.run.batch import local_run
 from harness.run.batch.items import Item
 from harness.run.batch.schedule import Tokens
 from harness.run.plan import Plan, plan_of
 from harness.scenario.load import load
 from harness.scenario.model import OPTIONS
-from harness.scenario.select import select
-from tests.support import FAKE_WORKER
-
-FAKE = [sys.executable, str(FAKE_WORKER)]
-PLAIN = "description = 'x'\n"
-MATRIX = "description = 'x'\n[matrix]\nhsa_size = ['32M', '64M']\n"
 
 Zharness = Callable[..., int]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with scenarios that tell fake workers what to do."""
-    for name in ("passing", "failing", "erring", "refusing", "dying", "hanging", "telling_much"):
-        (tmp_path / f"{name}.toml").write_text(PLAIN)
-    (tmp_path / "m.toml").write_text(MATRIX)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ZHARNESS_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(local_run, "worker_command", lambda: FAKE)
-    return tmp_path
-
-
-@pytest.fixture
-def zharness(here: Path) -> Zharness:
-    def call(*arguments: object) -> int:
-        return app([str(each) for each in arguments], standalone_mode=False)
-
-    return call
-
-
-@pytest.fixture
-def engine_runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The calls of the engine in this process."""
-    calls: list[dict[str, Any]] = []
-
-    def run(plan: Plan, **options: Any) -> Verdict:
-        calls.append({"plan": plan, **options})
-        return Verdict(Result.PASS, options["output"])
-
-    monkeypatch.setattr(engine, "run", run)
-    return calls
 
 
 @pytest.fixture
@@ -210,7 +168,8 @@ def test_fresh_crashes_are_not_shared(zharness, asked, option):
 
 
 def test_a_time_limit_needs_a_crash_of_its_own(zharness, asked, here):
-    (here / "timed.toml").write_text(f"{MATRIX}[expect]\ntime_limit = 9\n")
+    matrix = (here / "m.toml").read_text()
+    (here / "timed.toml").write_text(f"{matrix}[expect]\ntime_limit = 9\n")
     assert [item.crash for item in items_of(zharness, asked, "timed.toml")] == [None, None]
 
 
@@ -443,71 +402,3 @@ def test_the_shortest_command_that_runs_it_again(zharness, asked, here):
         f"zharness run '{here}/m.toml[hsa_size=64M]'",
     ]
     assert items[0].replay == f"zharness replay '{here}/my runs/panic'"
-
-
-@pytest.fixture
-def evidence(here: Path) -> Callable[..., Path]:
-    def make(**document: Any) -> Path:
-        directory = here / "evidence"
-        directory.mkdir()
-        (directory / "run.json").write_text(json.dumps(document))
-        return directory
-
-    return make
-
-
-def test_a_replay_runs_the_plan_of_the_evidence(zharness, engine_runs, evidence, capsys):
-    (concrete,) = select(["m.toml[hsa_size=32M]"])
-    plan = plan_of(concrete.name, concrete.scenario, time_factor=3.0)
-    former = evidence(plan=plan.to_json(), inputs={"crashed kernel": {}, "snapshot": "x"})
-    given = ("--output", "out", "--keep", "--fresh", "--judges", "--json")
-    assert zharness("replay", former, *given) == 0
-    (call,) = engine_runs
-    assert call["plan"] == plan
-    assert (call["output"], call["keep"], call["fresh"]) == (Path("out"), True, True)
-    assert call["judges"]
-    assert json.loads(capsys.readouterr().out)["verdict"] == "PASS"
-
-
-def test_a_replay_builds_what_is_trusted_and_says_so(zharness, engine_runs, evidence, capsys):
-    (concrete,) = select(["m.toml[hsa_size=32M]"])
-    plan = plan_of(concrete.name, concrete.scenario).to_json()
-    plan["scenario"]["dump"]["source"] = "/elsewhere/linux@v6.9"
-    former = evidence(plan=plan, inputs={"crashed kernel": {}})
-    with pytest.raises(UsageError, match="trusted"):
-        zharness("replay", former)
-    assert engine_runs == []
-    assert zharness("replay", former, "--trust") == 0
-    assert len(engine_runs) == 1
-    assert capsys.readouterr().err.count("builds the source /elsewhere/linux@v6.9") == 2
-
-
-def test_a_replay_of_a_directory_without_evidence_is_refused(zharness, evidence, here):
-    with pytest.raises(EvidenceError, match=r"run\.json: No such file"):
-        zharness("replay", here)
-    with pytest.raises(EvidenceError, match=r"run\.json: name"):
-        zharness("replay", evidence(plan={}, inputs={}))
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("3", "JSON object"),
-        ("{}", "plan"),
-        ('{"plan": 3}', "plan"),
-        ('{"plan": {}}', "inputs"),
-        ('{"plan": {}, "inputs": null}', "inputs"),
-    ],
-)
-def test_a_replay_of_a_foreign_run_json(zharness, here, text, what):
-    (here / "run.json").write_text(text)
-    with pytest.raises(EvidenceError, match=rf"run\.json: holds no {what}"):
-        zharness("replay", here)
-
-
-def test_a_dump_of_a_stored_crash_is_dumped_again_otherwise(zharness, evidence):
-    plan = plan_of("dump", load("panic"))
-    former = evidence(plan=plan.to_json(), inputs={"snapshot": "sysrq-c"})
-    with pytest.raises(UsageError, match="dump of a stored crash") as caught:
-        zharness("replay", former)
-    assert caught.value.hint == f"zharness dump {former}/crash/ dumps it again"
