@@ -44,7 +44,8 @@ class Disk:
     ``errors``. Without them the machine stops if the host itself cannot read or write; with them
     such an error goes to the guest, too, and QEMU tells of it.
     ``rate``: bytes per second that it reads and writes; 0: as fast as it can. ``log``: a new file
-    for a record of all writes (QEMU ``block/blklogwrites.c``).
+    for a record of all writes (QEMU ``block/blklogwrites.c``). ``holes``: zeros that the guest
+    writes become holes of the image, unless there are errors or a log.
     """
 
     path: Path
@@ -55,11 +56,12 @@ class Disk:
     errors: tuple[DiskError, ...] = ()
     rate: int = 0
     log: Path | None = None
+    holes: bool = False
 
     @classmethod
     def for_dump(cls, path: Path, sector_size: int = BLOCK_SIZE) -> Self:
         """The disk that a dump system is loaded from, and writes to."""
-        return cls(path, lun=DUMP_LUN, boot=True, sector_size=sector_size)
+        return cls(path, lun=DUMP_LUN, boot=True, sector_size=sector_size, holes=True)
 
     @classmethod
     def of_system(cls, path: Path) -> Self:
@@ -104,6 +106,8 @@ class Disk:
             "werror": "report" if self.errors else "stop",
             "rerror": "report" if self.errors else "stop",
         }
+        if self.holes and not self.errors and self.log is None:
+            drive["discard"] = drive["detect-zeroes"] = "unmap"
         if self.rate:
             drive["throttling.bps-total"] = self.rate
         device = {

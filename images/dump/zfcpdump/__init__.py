@@ -30,11 +30,11 @@ Only a small part of the standard library is used: everything must fit into an H
 
 machine     the kernel's interfaces, the disk, the end
 vmcore, zcore  the memory to dump
+source      reads it
 elf, standalone, registers     the forms of a dump
 output, partition, filesystem  write it to the disk
 """
 
-import mmap
 import os
 import sys
 
@@ -44,6 +44,7 @@ from .filesystem import dump_to_file
 from .machine import DumpError, say
 from .parameters import Parameters
 from .partition import dump_to_partition
+from .source import Buffer
 from .standalone import Compressed, StandAlone
 from .vmcore import Core
 from .zcore import CopyOfZcoreMem, ZcoreMem
@@ -57,7 +58,9 @@ FORMS = {
     (ZcoreMem, "s390", "none"): CopyOfZcoreMem,
     (ZcoreMem, "s390", "gzip"): Compressed,
 }
-BUFFER_SIZES = ((64 << 20, 1 << 20), (0, 256 << 10))  # (memory available from, buffer)
+BUFFER = "/buffer"
+# (memory available from, size of the buffer)
+BUFFER_SIZES = ((32 << 20, 2 << 20), (6 << 20, 1 << 20), (0, 256 << 10))
 
 
 def dump(parameters):
@@ -85,8 +88,7 @@ def dump(parameters):
         say(f"{form.size} bytes to {disk}, HSA {hsa:#x}, ranges {core.loads}")
     sector = machine.sector_size(disk)
     size = next(size for least, size in BUFFER_SIZES if available >= least)
-    # never closed: an exception holds views of it, and to close it then would hide the exception
-    buffer = mmap.mmap(-1, size)
+    buffer = Buffer(os.open(BUFFER, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), size)
     if offset is None:
         progress, where = dump_to_file(disk, parameters, form, buffer, hsa, sector)
     else:

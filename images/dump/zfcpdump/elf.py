@@ -23,7 +23,7 @@ class Elf:
 
     def copy(self, part, writer, buffer, progress):
         offset, size = part
-        copy_range(self.core.fd, offset, size, writer, offset, buffer, progress)
+        copy_range(self.core.source, offset, size, writer, offset, buffer, progress)
 
     def finish(self, writer):
         pass

@@ -7,16 +7,10 @@ import time
 
 from . import machine
 from .machine import PAGE, SECTOR, DumpError
+from .source import ReadError
 
+ZEROS = bytes(64 << 10)
 PROGRESS_SECONDS = 0.5  # of a clock that stops while the machine is played
-
-
-class ReadError(Exception):
-    """The crashed memory cannot be read from this ``offset`` of the core file on."""
-
-    def __init__(self, offset, reason):
-        super().__init__(offset, reason)
-        self.offset, self.reason = offset, reason
 
 
 def copy(form, writer, buffer, hsa_size):
@@ -35,6 +29,7 @@ def copy(form, writer, buffer, hsa_size):
             form.copy(part, writer, buffer, progress)
         machine.release_hsa()
         when = " after the HSA was released"
+        form.core.hsa_released()
         for part in rest:
             form.copy(part, writer, buffer, progress)
     except ReadError as error:
@@ -42,9 +37,10 @@ def copy(form, writer, buffer, hsa_size):
         raise DumpError(f"cannot read {where}{when}: {error.reason}") from error
     form.finish(writer)
     writer.sync()
-    buffer[:PAGE] = bytes(form.first_page())
+    first = buffer.view[:PAGE]
+    first[:] = bytes(form.first_page())
     writer.holes = False
-    writer.write(memoryview(buffer)[:PAGE], 0)
+    writer.write(first, 0)
     writer.sync()
     progress.add(PAGE)
     return progress
@@ -52,27 +48,12 @@ def copy(form, writer, buffer, hsa_size):
 
 def copy_range(source, offset, size, writer, target, buffer, progress, change=None):
     """Copy ``size`` bytes at ``offset`` of ``source`` to ``target``; ``change`` may change them."""
-    for view in pieces(source, offset, size, buffer):
+    for view in source.pieces(offset, size, buffer):
         if change is not None:
             change(view, target)
         writer.write(view, target)
         progress.add(len(view))
         target += len(view)
-
-
-def pieces(source, offset, size, buffer):
-    """The bytes of ``source``, in views of ``buffer`` that are valid until the next one."""
-    whole, end = memoryview(buffer), offset + size
-    while offset < end:
-        view = whole[: min(len(whole), end - offset)]
-        try:
-            got = os.preadv(source, [view], offset)
-        except OSError as error:
-            raise ReadError(offset, error) from error
-        if got == 0:
-            raise DumpError(f"the crashed memory ends at {offset:#x}, before its headers say")
-        yield view[:got]
-        offset += got
 
 
 class Writer:
@@ -158,15 +139,13 @@ class Stream:
         self.written, self.used = self.position, 0
 
 
-_zeros = b""
-
-
 def is_zero(view):
     """Whether all bytes are zero."""
-    global _zeros
-    if len(_zeros) < len(view):
-        _zeros = bytes(len(view))
-    return bytes(view) == _zeros[: len(view)]  # memory views compare byte by byte
+    for at in range(0, len(view), len(ZEROS)):
+        part = bytes(view[at : at + len(ZEROS)])  # memory views compare byte by byte
+        if part != ZEROS[: len(part)]:
+            return False
+    return True
 
 
 class Progress:

@@ -10,7 +10,7 @@ import time
 import zlib
 
 from .machine import PAGE, SECTOR, DumpError, cpu_id
-from .output import Stream, copy_range, is_zero, pieces
+from .output import Stream, copy_range, is_zero
 from .registers import Registers
 
 MAGIC, MAGIC_EXTENDED = 0xA8190173618F23FD, 0xA8190173618F23FE
@@ -78,7 +78,7 @@ class StandAlone:
             self._fill(address, size, writer, progress)
             return
         target = PAGE + address
-        copy_range(self.core.fd, offset, size, writer, target, buffer, progress, self._change)
+        copy_range(self.core.source, offset, size, writer, target, buffer, progress, self._change)
 
     def finish(self, writer):
         sector = mmap.mmap(-1, SECTOR)
@@ -135,7 +135,7 @@ class Compressed(StandAlone):
             return
         for at in range(0, size, ENTRY):
             length = min(ENTRY, size - at)
-            self._entry(address + at, length, pieces(self.core.fd, offset + at, length, buffer))
+            self._entry(address + at, length, self.core.source.pieces(offset + at, length, buffer))
             progress.add(length)
 
     def finish(self, writer):

@@ -4,6 +4,7 @@ import os
 import struct
 
 from .machine import PAGE, DumpError, read_exactly
+from .source import Source
 
 # ELF (include/uapi/linux/elf.h)
 ELF_MAGIC = b"\x7fELF"
@@ -24,6 +25,7 @@ class Core:
 
     def __init__(self, path, limit=None):
         self.fd = os.open(path, os.O_RDONLY)
+        self.source = Source(self.fd)
         self.first_page = bytearray(read_exactly(self.fd, PAGE, 0))
         if self.first_page[:4] != ELF_MAGIC:
             raise DumpError(f"{path} is not an ELF file")
@@ -67,6 +69,10 @@ class Core:
         self.first_page[headers_at:end] = table.ljust(end - headers_at, b"\0")
         struct.pack_into(">H", self.first_page, 56, len(kept))
         self.loads = [(header[2], header[4], header[5]) for header in kept if header[0] == PT_LOAD]
+
+    def hsa_released(self):
+        """From now on memory is mapped, if there are several CPUs: see Source."""
+        self.source.mapped = sum(1 for _ in self.cpus()) > 1
 
     def memory(self):
         """(absolute address, size, offset in the file) of each range, ascending and disjoint.

@@ -9,6 +9,7 @@ import struct
 
 from .machine import PAGE, DumpError, read_exactly
 from .registers import PREFIX
+from .source import Source
 from .standalone import HEADER, MAGIC, PREFIXES_AT, StandAlone
 
 _CPUS_AT = 0x5D
@@ -21,8 +22,9 @@ class ZcoreMem:
     """
 
     def __init__(self, path, limit=None):
-        self.fd = os.open(path, os.O_RDONLY)
-        self.first_page = bytearray(read_exactly(self.fd, PAGE, 0))
+        fd = os.open(path, os.O_RDONLY)
+        self.source = Source(fd)
+        self.first_page = bytearray(read_exactly(fd, PAGE, 0))
         magic, _, header, _, page, self.memory_end, start, _, _, _, self.tod = HEADER.unpack_from(
             self.first_page
         )[:11]
@@ -39,6 +41,9 @@ class ZcoreMem:
     def loads(self):
         """(offset in the file, absolute address, size), as of an ELF core file."""
         return [(PAGE, 0, self.size)]
+
+    def hsa_released(self):
+        """Nothing changes: this file cannot be mapped."""
 
     def memory(self):
         """(absolute address, size, offset in the file): one range."""

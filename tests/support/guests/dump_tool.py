@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import random
 import struct
 import sys
@@ -27,6 +28,11 @@ def load_tool() -> ModuleType:
 
 
 tool = load_tool()
+
+
+def new_buffer(size: int) -> object:
+    """A buffer of the dump tool; size in bytes."""
+    return tool.Buffer(os.memfd_create("buffer"), size)
 
 
 def random_memory(loads: Sequence[tuple[int, int]], seed: int) -> Callable[[int, int], bytes]:

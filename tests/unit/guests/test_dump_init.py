@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import mmap
 import os
-from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from harness.dump_tools.table import ZFCPDUMP
 from harness.dump_tools.tool import Said
 from harness.s390x import zipl
 from harness.s390x.layouts.c_zipl import c_zipl
-from tests.support.guests.dump_tool import IMAGES, LOADS, PAGE, make_core, tool
+from tests.support.guests.dump_tool import IMAGES, LOADS, PAGE, make_core, new_buffer, tool
 
 HSA = 8 * PAGE
 START, SIZE = 64 * 1024, 4 << 20
@@ -58,12 +56,12 @@ def disk(tmp_path):
     return path
 
 
-def dump(disk, source):
+def dump(disk, source, buffer=16 * PAGE):
     return tool.dump_to_partition(
         str(disk),
         tool.machine.superblock_offset(str(disk)),
         tool.Elf(tool.Core(str(source))),
-        mmap.mmap(-1, 16 * PAGE),
+        new_buffer(buffer),
         HSA,
     )
 
@@ -178,17 +176,12 @@ def test_memory_that_cannot_be_read_is_named(disk, source, released, monkeypatch
         return preadv(fd, views, offset)
 
     monkeypatch.setattr(os, "preadv", failing)
-    monkeypatch.setattr(tool.output, "pieces", partial(small_pieces, tool.output.pieces))
     with pytest.raises(tool.DumpError) as caught:
-        dump(disk, source)
+        dump(disk, source, buffer=PAGE)
     assert str(caught.value) == f"cannot read {said}[Errno 14] Bad address"
     result = f"zfcpdump result: failed: {caught.value}"
     assert ZFCPDUMP.released_early is not None
     assert bool(ZFCPDUMP.released_early.match(result)) is ("after the HSA" in said)
-
-
-def small_pieces(pieces, source, offset, size, buffer):
-    return pieces(source, offset, size, memoryview(buffer)[:PAGE])
 
 
 def test_a_boot_record_without_dump_means_a_file_system(disk):
@@ -242,7 +235,7 @@ def test_a_limited_dump_has_memory_up_to_the_limit_and_says_so(tmp_path, source,
     target, limit = tmp_path / "dump.0", pages * PAGE
     source.write_bytes(make_core(LOADS, notes=bytes(PAGE)))
     form = tool.Elf(tool.Core(str(source), limit))
-    tool.filesystem.write_file(str(target), form, mmap.mmap(-1, 2 * PAGE), HSA, "auto")
+    tool.filesystem.write_file(str(target), form, new_buffer(2 * PAGE), HSA, "auto")
     with ElfDump.open(source) as whole, ElfDump.open(target) as dump:
         assert dump.limited == (limit, 64 * PAGE)
         assert whole.limited is None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.guests.dump_tool import PAGE, tool
+from tests.support.guests.dump_tool import PAGE, new_buffer, tool
 
 HSA = 8 * PAGE
 
@@ -18,7 +18,7 @@ HSA = 8 * PAGE
 def test_a_file_has_holes_for_pages_of_zeros(tmp_path, source, released):
     target = tmp_path / "dump.0"
     form = tool.Elf(tool.Core(str(source)))
-    tool.filesystem.write_file(str(target), form, mmap.mmap(-1, 2 * PAGE), HSA, tool.Parameters(""))
+    tool.filesystem.write_file(str(target), form, new_buffer(2 * PAGE), HSA, tool.Parameters(""))
     assert target.read_bytes() == source.read_bytes()
     assert target.stat().st_blocks * 512 < target.stat().st_size
 
@@ -126,7 +126,7 @@ def test_a_dump_for_which_there_is_no_room_leaves_no_file(tmp_path, source, rele
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(tool.filesystem.DiskFull):
         tool.filesystem.write_file(
-            str(target), form, mmap.mmap(-1, 2 * PAGE), HSA, tool.Parameters("")
+            str(target), form, new_buffer(2 * PAGE), HSA, tool.Parameters("")
         )
     assert not target.exists()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import random
 import struct
@@ -20,7 +19,7 @@ from harness.s390x.cpu import CpuState
 from harness.s390x.storestatus import additional_status_area, status_area
 from tests.support.cpus import make_cpu
 from tests.support.evidence import cpu_notes, elf_note, stored
-from tests.support.guests.dump_tool import PAGE, make_core, tool
+from tests.support.guests.dump_tool import PAGE, make_core, new_buffer, tool
 
 MIB = 1 << 20
 HSA = MIB
@@ -154,7 +153,7 @@ def core_of(
 
 
 def write(target: Path, form, buffer: int = 256 << 10, hsa: int = HSA, sector: int = 512) -> bytes:
-    tool.filesystem.write_file(str(target), form, mmap.mmap(-1, buffer), hsa, "auto", sector)
+    tool.filesystem.write_file(str(target), form, new_buffer(buffer), hsa, "auto", sector)
     return target.read_bytes()
 
 
@@ -258,7 +257,7 @@ def test_direct_writes_are_whole_sectors(tmp_path, monkeypatch, cpus, form, sect
         return pwrite(fd, data, offset)
 
     monkeypatch.setattr(os, "pwrite", recording)
-    tool.output.copy(form(core), writer, mmap.mmap(-1, 16 * PAGE), HSA)
+    tool.output.copy(form(core), writer, new_buffer(16 * PAGE), HSA)
     assert direct
     assert not any(value % sector for write in direct for value in write)
 
@@ -270,12 +269,34 @@ def test_gaps_in_memory_are_zeros(tmp_path, form):
     core = tool.Core(str(core_of(tmp_path / "vmcore", memory, [], loads)))
     disk = tmp_path / "disk"
     disk.write_bytes(b"\x55" * 8 * MIB)  # what an earlier dump left
-    tool.output.copy(form(core), tool.output.Writer(str(disk)), mmap.mmap(-1, 16 * PAGE), HSA)
+    tool.output.copy(form(core), tool.output.Writer(str(disk)), new_buffer(16 * PAGE), HSA)
     read = read_back(disk.read_bytes())
     expected = bytearray(4 * MIB)
     for start, size in loads:
         expected[start : start + size] = memory[start : start + size]
     assert read.memory == expected
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("form", [tool.Elf, *FORMS.values()], ids=["elf", *FORMS])
+def test_with_several_cpus_memory_is_mapped_after_the_hsa(tmp_path, monkeypatch, cpus, form, count):
+    source = core_of(tmp_path / "vmcore", crashed(cpus), cpus[:count])
+    monkeypatch.setattr(tool.standalone, "tod", lambda: 1)
+    expected = write(tmp_path / "dump.0", form(tool.Core(str(source))), hsa=MEMORY)
+    core = tool.Core(str(source))
+    preadv, read = os.preadv, []
+    released: list[int] = []
+
+    def recording(fd, views, offset):
+        read.append(offset)
+        return preadv(fd, views, offset)
+
+    monkeypatch.setattr(os, "preadv", recording)
+    monkeypatch.setattr(tool.machine, "release_hsa", lambda: released.append(len(read)))
+    dump = write(tmp_path / "dump.1", form(core), hsa=HSA)
+    assert dump == expected
+    assert released[0]
+    assert (len(read) > released[0]) is (count == 1)
 
 
 def test_memory_of_zeros_makes_one_empty_segment(tmp_path):
@@ -337,7 +358,7 @@ def test_a_partition_that_turns_out_to_be_too_small_is_not_overrun(tmp_path, cpu
     disk.write_bytes(b"\x55" * 2 * MIB)
     writer = tool.output.Writer(str(disk), base=PAGE, room=MIB)
     with pytest.raises(tool.DumpError, match="Disk too small"):
-        tool.output.copy(tool.Compressed(core), writer, mmap.mmap(-1, 16 * PAGE), HSA)
+        tool.output.copy(tool.Compressed(core), writer, new_buffer(16 * PAGE), HSA)
     content = disk.read_bytes()
     assert content[PAGE + MIB :] == b"\x55" * (MIB - PAGE)
     assert content[PAGE : 2 * PAGE] == b"\x55" * PAGE, "the header comes last"

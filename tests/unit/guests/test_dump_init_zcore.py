@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import random
 import struct
@@ -11,7 +10,7 @@ import pytest
 
 from harness.dump.byte_source import File
 from harness.dump.detect import read_dump
-from tests.support.guests.dump_tool import PAGE, tool
+from tests.support.guests.dump_tool import PAGE, new_buffer, tool
 
 MEMORY = 64 * PAGE
 HSA = 8 * PAGE
@@ -46,7 +45,7 @@ def quiet(monkeypatch):
 
 def write(tmp_path, form):
     target = tmp_path / "dump.0"
-    tool.filesystem.write_file(str(target), form, mmap.mmap(-1, 4 * PAGE), HSA, "auto")
+    tool.filesystem.write_file(str(target), form, new_buffer(4 * PAGE), HSA, "auto")
     return target
 
 

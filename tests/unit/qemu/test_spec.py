@@ -120,6 +120,17 @@ def test_a_slow_disk():
     assert "throttling.bps-total=1048576" in Disk(Path("/a"), rate=1 << 20).options()[1]
 
 
+def test_zeros_become_holes_of_a_disk_for_dumps_only():
+    dump = Disk.for_dump(Path("/d"))
+    assert {"discard=unmap", "detect-zeroes=unmap"} <= set(dump.options()[1].split(","))
+    others = (
+        Disk.of_system(Path("/s")),
+        replace(dump, errors=(DiskError(Operation.READ, 5),)),
+        replace(dump, log=Path("/l")),
+    )
+    assert not any("unmap" in option for disk in others for option in disk.options())
+
+
 def test_a_disk_with_larger_sectors_says_so():
     disk = Disk.for_dump(Path("/d"), 4096)
     assert disk.options()[-1].endswith(",logical_block_size=4096,physical_block_size=4096")
