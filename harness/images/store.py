@@ -28,11 +28,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, model_validator
 
 from harness.errors import BuildError, EvidenceError, HostError
+from harness.files import sparse
 from harness.files.atomic import replace_text, sync_directory
 from harness.files.json_file import as_model, parse_object
 from harness.host.fault import disk_is_full, says_disk_is_full
@@ -73,8 +74,33 @@ def _within_the_image(name: str) -> str:
 
 
 class _Entry(BaseModel):
+    """A file of an image: its SHA-256, or that of its ``content`` without holes."""
+
+    model_config = ConfigDict(strict=True)
+
     size: NonNegativeInt
-    sha256: str
+    sha256: str | None = None
+    content: str | None = None
+
+    @model_validator(mode="after")
+    def _one_digest(self) -> Self:
+        if (self.sha256 is None) is (self.content is None):
+            raise ValueError("neither sha256 nor content, or both")
+        return self
+
+    @classmethod
+    def of(cls, file: Path) -> Self:
+        """Raises OSError if the file cannot be read."""
+        found = file.stat()
+        if found.st_blocks * 512 < found.st_size // 2:  # to hash 64 GiB of holes takes minutes
+            return cls(size=found.st_size, content=sparse.digest(file))
+        return cls(size=found.st_size, sha256=sha256(file))
+
+    def fits(self, file: Path) -> bool:
+        """Whether the content is that of ``file``. Raises OSError if it cannot be read."""
+        if self.sha256 is None:
+            return sparse.digest(file) == self.content
+        return sha256(file) == self.sha256
 
 
 class _Manifest(BaseModel):
@@ -210,7 +236,7 @@ class Store:
         for name, entry in image.manifest["files"].items():
             path = image.path / name
             try:
-                if sha256(path) == entry["sha256"]:
+                if _Entry.model_validate(entry).fits(path):
                     continue
             except OSError as error:
                 if error.errno in _UNREADABLE:
@@ -436,7 +462,7 @@ def _inventory(directory: Path) -> dict[str, dict[str, Any]]:
     for file in sorted(_files(directory)):
         if file != directory / LOG:
             name = str(file.relative_to(directory))
-            inventory[name] = {"size": file.stat().st_size, "sha256": sha256(file)}
+            inventory[name] = _Entry.of(file).model_dump(exclude_none=True)
             seal(file)
     return inventory
 

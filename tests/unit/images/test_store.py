@@ -117,6 +117,7 @@ MANIFESTS = {
     "foreign": b"[]",
     "elsewhere": b'{"files": {"../../etc/hosts": {"size": 0, "sha256": ""}}}',
     "no digest": b'{"files": {"image": {"size": 7}}}',
+    "two digests": b'{"files": {"image": {"size": 7, "sha256": "0", "content": "0"}}}',
     "nested": b'{"files": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
 }
 
@@ -139,6 +140,27 @@ def test_a_damaged_image_is_reported_and_built_again(store: Store, said: Said, d
     assert len(said.lines) == 1
     assert f"{image.name} is damaged" in said.lines[0]
     assert store.images() == [again]
+
+
+def test_holes_take_no_time_and_a_byte_in_one_is_found(store: Store) -> None:
+    """To hash 8 TiB of holes as data would take hours."""
+
+    def a_sparse_file(directory: Path, log: Path) -> dict[str, Any]:
+        log.touch()
+        with (directory / "disk").open("xb") as disk:
+            disk.write(b"boot")
+            disk.truncate(8 << 40)
+        return {}
+
+    image = store.get("thing", {}, a_sparse_file)
+    assert set(image.manifest["files"]["disk"]) == {"size", "content"}
+    assert not list(store.damaged(image))
+    disk = image.path / "disk"
+    disk.chmod(0o644)
+    with disk.open("r+b") as file:
+        file.seek(5 << 40)
+        file.write(b"x")
+    assert list(store.damaged(image)) == [disk]
 
 
 @pytest.mark.parametrize("refused", [errno.EMFILE, errno.EIO, errno.EACCES])
