@@ -9,7 +9,7 @@ from . import machine
 from .machine import PAGE, SECTOR, DumpError
 from .source import ReadError
 
-ZEROS = bytes(64 << 10)
+ZEROS = memoryview(bytes(64 << 10)).cast("Q")
 PROGRESS_SECONDS = 0.5  # of a clock that stops while the machine is played
 
 
@@ -141,11 +141,14 @@ class Stream:
 
 def is_zero(view):
     """Whether all bytes are zero."""
-    for at in range(0, len(view), len(ZEROS)):
-        part = bytes(view[at : at + len(ZEROS)])  # memory views compare byte by byte
+    # as numbers of 64 bits, because a machine of QEMU compares bytes (CLC) five times slower
+    end = len(view) // 8 * 8
+    numbers = view[:end].cast("Q")
+    for at in range(0, len(numbers), len(ZEROS)):
+        part = numbers[at : at + len(ZEROS)]
         if part != ZEROS[: len(part)]:
             return False
-    return True
+    return not any(view[end:])
 
 
 class Progress:
