@@ -58,7 +58,6 @@ FORMS = {
     (ZcoreMem, "s390", "none"): CopyOfZcoreMem,
     (ZcoreMem, "s390", "gzip"): Compressed,
 }
-BUFFER = "/buffer"
 # (memory available from, size of the buffer)
 BUFFER_SIZES = ((32 << 20, 2 << 20), (6 << 20, 1 << 20), (0, 256 << 10))
 
@@ -88,7 +87,7 @@ def dump(parameters):
         say(f"{form.size} bytes to {disk}, HSA {hsa:#x}, ranges {core.loads}")
     sector = machine.sector_size(disk)
     size = next(size for least, size in BUFFER_SIZES if available >= least)
-    buffer = Buffer(os.open(BUFFER, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), size)
+    buffer = Buffer(size)
     if offset is None:
         progress, where = dump_to_file(disk, parameters, form, buffer, hsa, sector)
     else:

@@ -17,13 +17,22 @@ class ReadError(Exception):
 
 
 class Buffer:
-    """``size`` bytes, aligned to pages: a file in memory, ``fd``, and a ``view`` of it."""
+    """``size`` bytes, aligned to pages: a ``view`` of the file ``fd`` in the ramdisk.
 
-    def __init__(self, fd, size):
-        os.ftruncate(fd, size)
-        self.fd = fd
+    ``fd`` is None if the ramdisk has no room; then it is memory without a file.
+    """
+
+    def __init__(self, size, path="/buffer"):
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.unlink(path)
+        try:
+            os.posix_fallocate(self.fd, 0, size)  # now: later it would be a signal
+        except OSError as error:
+            say(f"the ramdisk has no room for a buffer of {size} bytes: {error}")
+            os.close(self.fd)
+            self.fd = None
         # never closed: an exception holds views of it, and to close it then would hide that
-        self.view = memoryview(mmap.mmap(fd, size))
+        self.view = memoryview(mmap.mmap(-1 if self.fd is None else self.fd, size))
 
 
 class Source:
@@ -44,6 +53,7 @@ class Source:
     def pieces(self, offset, size, buffer):
         """The bytes from an offset on, in views of the buffer that are valid until the next one."""
         end = offset + size
+        self.mapped = self.mapped and buffer.fd is not None
         while offset < end:
             wanted = min(len(buffer.view), end - offset)
             try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
 import random
 import struct
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +32,8 @@ tool = load_tool()
 
 def new_buffer(size: int) -> object:
     """A buffer of the dump tool; size in bytes."""
-    return tool.Buffer(os.memfd_create("buffer"), size)
+    with tempfile.TemporaryDirectory() as directory:
+        return tool.Buffer(size, f"{directory}/buffer")
 
 
 def random_memory(loads: Sequence[tuple[int, int]], seed: int) -> Callable[[int, int], bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from pathlib import Path
@@ -98,6 +99,22 @@ def test_a_file_that_cannot_be_mapped_is_read(said):
     assert [line.split(":")[0] for line in said] == [
         "the crashed memory is read, because it cannot be mapped"
     ]
+
+
+def test_without_room_in_the_ramdisk_it_is_read(shown, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "pwrite", lambda *_: pytest.fail("there is no file to write to"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        buffer = tool.Buffer(PAGE, f"{tmp_path}/buffer")
+    assert (
+        b"".join(map(bytes, mapped(shown).pieces(1, 3 * PAGE, buffer)))
+        == (CONTENT[1 : 3 * PAGE + 1])
+    )
+    assert said == ["the ramdisk has no room for a buffer of 4096 bytes: [Errno 28] full"]
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "full")
 
 
 @pytest.mark.parametrize("by_map", [False, True])
