@@ -52,6 +52,7 @@ _SWEEP_LOCK = "sweep"
 _KEY_DIGITS = 20
 _NAME = re.compile(rf"[a-z0-9][a-z0-9-]*-[0-9a-f]{{{_KEY_DIGITS}}}")
 _WRITE_BITS = 0o222
+RAW = ".img"  # how the name of a raw disk ends
 _UNUSABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
@@ -74,7 +75,7 @@ def _within_the_image(name: str) -> str:
 
 
 class _Entry(BaseModel):
-    """A file of an image: its SHA-256, or that of its ``content`` without holes."""
+    """A file of an image: its SHA-256, or, of a raw disk, that of its ``content`` without holes."""
 
     model_config = ConfigDict(strict=True)
 
@@ -91,13 +92,13 @@ class _Entry(BaseModel):
     @classmethod
     def of(cls, file: Path) -> Self:
         """Raises OSError if the file cannot be read."""
-        found = file.stat()
-        if found.st_blocks * 512 < found.st_size // 2:  # to hash 64 GiB of holes takes minutes
-            return cls(size=found.st_size, content=sparse.digest(file))
-        return cls(size=found.st_size, sha256=sha256(file))
+        size = file.stat().st_size
+        if file.suffix == RAW:  # to hash 64 GiB of holes takes minutes
+            return cls(size=size, content=sparse.digest(file))
+        return cls(size=size, sha256=sha256(file))
 
     def fits(self, file: Path) -> bool:
-        """Whether the content is that of ``file``. Raises OSError if it cannot be read."""
+        """Whether ``file`` has this digest. Raises OSError if it cannot be read."""
         if self.sha256 is None:
             return sparse.digest(file) == self.content
         return sha256(file) == self.sha256

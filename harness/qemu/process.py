@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Self
 
 from harness.deadline import Deadline
-from harness.errors import HarnessError, HostError, QemuDied
+from harness.errors import HarnessError, HostError, ProtocolError, QemuDied
 from harness.evidence.names import ARGV, CONSOLE
 from harness.host.child import dying_with_us
+from harness.host.fault import says_disk_is_full
 from harness.host.signals import deferred
 from harness.qemu.binary import QemuBinary
 from harness.qemu.console import Console
@@ -33,6 +34,7 @@ HANDSHAKE_SECONDS = 60.0
 QUIT_SECONDS = 5.0  # after it QEMU is killed
 DEATH_SECONDS = 5.0  # from a lost connection to the process's end
 _STDERR_LINES = 5
+_SPACE = "free some space, or choose another place with --output"
 _BLOCK = 512  # bytes, the unit of st_blocks (stat(2))
 # beyond the largest file that QEMU writes: for small files, and for headers of a dump
 _FILE_SLACK = 64 << 20
@@ -135,6 +137,7 @@ class Qemu:
         """Write all CPUs' registers, and memory up to absolute ``length``, to an ELF core.
 
         QEMU makes it (``dump-guest-memory``, target/s390x/arch_dump.c). The machine stands still.
+        Raises HostError if there is no space for it.
         """
         arguments = {
             "paging": False,
@@ -142,7 +145,14 @@ class Qemu:
             "begin": 0,
             "length": length,
         }
-        self.monitor.execute("dump-guest-memory", arguments, deadline=deadline)
+        try:
+            self.monitor.execute("dump-guest-memory", arguments, deadline=deadline)
+        except ProtocolError as error:
+            if not says_disk_is_full(error.message):
+                raise
+            raise HostError(
+                f"no space left for {path} (up to {length} bytes)", hint=_SPACE
+            ) from error
 
     def human_command(self, line: str, deadline: Deadline) -> str:
         """What QEMU's human monitor prints for ``line``."""
@@ -279,6 +289,6 @@ def _disk_fault(spec: MachineSpec, failed: DiskFailed) -> HostError:
     if failed.no_space:
         return HostError(
             f"no space left for {disk.path}: up to {missing} bytes more are needed",
-            hint="free some space, or choose another place with --output",
+            hint=_SPACE,
         )
     return HostError(f"{disk.path}, a disk of the machine: {failed.reason}")

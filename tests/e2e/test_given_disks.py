@@ -80,6 +80,12 @@ def dumped(zharness, images, tmp_path_factory) -> Path:
     return output / "disk.img"
 
 
+def test_zeros_of_a_dump_are_holes_of_the_disk(dumped):
+    """Most memory of a small system was never used."""
+    found = dumped.stat()
+    assert found.st_blocks * 512 < found.st_size // 2
+
+
 def test_a_disk_that_was_dumped_to_is_dumped_to_again(zharness, dumped, tmp_path):
     run = zharness("run", "quick", "--dump-disk", dumped, "--json", "--output", tmp_path / "e")
     assert run.code == 0, run.out + run.err

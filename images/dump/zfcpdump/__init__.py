@@ -13,7 +13,7 @@ page is written last: a dump that was interrupted has no header and never looks 
 line is ``zfcpdump result: ok ...`` or ``zfcpdump result: failed: why``. Then the original system is
 loaded again, if it has stored a re-IPL block; otherwise the machine powers off.
 
-Kernel parameters, as in the original zfcpdump, and three more:
+Kernel parameters, as in the original zfcpdump, and four more:
 
 dump_dir=/          directory for dump files
 dump_part=1         partition that holds the file system
@@ -23,6 +23,7 @@ dump_wait=120       seconds to wait for an answer; without one the oldest dump i
 dump_debug=2        1 (quiet) to 6 (chatty; from 4 on with tracebacks)
 dump_format=elf     or s390: the format of the stand-alone dump tools; always of zcore/mem
 dump_compress=none  or gzip: the compressed form of s390
+dump_map=auto       or never: whether memory behind the HSA may be mapped
 
 They may also be in /etc/zfcpdump.conf, because ``zipl -d`` takes none for the dump system.
 
@@ -77,7 +78,8 @@ def dump(parameters):
         )
     available = machine.available_memory()
     say(f"{available / 1e6:.1f} MB memory available")
-    core, hsa = kind(source, parameters.mem), machine.hsa_size()
+    core = kind(source, parameters.mem, may_map=parameters.map == "auto")
+    hsa = machine.hsa_size()
     if core.limit is not None:
         say(f"dump_mem: {core.limit} of {core.memory_end} bytes of memory are dumped")
     form = form_of(core)

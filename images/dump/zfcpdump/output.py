@@ -22,6 +22,7 @@ def copy(form, writer, buffer, hsa_size):
     ``first_page()``.
     """
     saved, rest = form.parts(hsa_size)
+    mapped = bool(saved) and form.core.is_better_mapped()  # the HSA itself is always read
     progress = Progress(sum(part[-1] for part in saved + rest) + PAGE)
     when = ""
     try:
@@ -29,7 +30,9 @@ def copy(form, writer, buffer, hsa_size):
             form.copy(part, writer, buffer, progress)
         machine.release_hsa()
         when = " after the HSA was released"
-        form.core.hsa_released()
+        if mapped:
+            machine.say("the memory behind the HSA is mapped")
+            form.core.source.mapped = True
         for part in rest:
             form.copy(part, writer, buffer, progress)
     except ReadError as error:

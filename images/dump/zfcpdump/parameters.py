@@ -15,12 +15,14 @@ class Parameters:
         "dump_debug",
         "dump_format",
         "dump_compress",
+        "dump_map",
     )
 
     def __init__(self, words):
         self.dir, self.part, self.mem, self.mode, self.debug = "/", 1, None, "auto", 2
         self.format, self.compress = None, "none"  # format: that of the source
         self.wait = 120  # seconds for an answer
+        self.map = "auto"
         self.complaints = []
         for word in words.split():
             name, equals, value = word.partition("=")
@@ -69,6 +71,9 @@ class Parameters:
 
     def _dump_compress(self, value):
         self.compress = _one_of(value, "none", "gzip")
+
+    def _dump_map(self, value):
+        self.map = _one_of(value, "auto", "never")
 
 
 def _one_of(value, *choices):

@@ -5,7 +5,7 @@ import os
 
 from .machine import PAGE, DumpError, say
 
-WINDOW = 16 << 20  # bytes of the file that are mapped at a time: 32 KiB of page tables
+WINDOW = 16 << 20  # bytes of the file that are mapped at a time
 
 
 class ReadError(Exception):
@@ -26,7 +26,8 @@ class Buffer:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         os.unlink(path)
         try:
-            os.posix_fallocate(self.fd, 0, size)  # now: later it would be a signal
+            # every page now: one that is missing later would end this program (SIGBUS)
+            os.posix_fallocate(self.fd, 0, size)
         except OSError as error:
             say(f"the ramdisk has no room for a buffer of {size} bytes: {error}")
             os.close(self.fd)
@@ -50,15 +51,18 @@ class Source:
         self.fd, self.mapped = fd, False
         self.window, self.start = b"", 0
 
-    def pieces(self, offset, size, buffer):
-        """The bytes from an offset on, in views of the buffer that are valid until the next one."""
+    def pieces(self, offset, size, buffer, until=0):
+        """The bytes from an offset on, in views of the buffer that are valid until the next one.
+
+        What follows, up to ``until``, is wanted later: it is mapped, too.
+        """
         end = offset + size
         self.mapped = self.mapped and buffer.fd is not None
         while offset < end:
             wanted = min(len(buffer.view), end - offset)
             try:
                 if self.mapped and not self.start <= offset < self.start + len(self.window):
-                    self._map(offset, end)
+                    self._map(offset, max(end, until))
                 if self.mapped:
                     at = offset - self.start
                     got = os.pwrite(buffer.fd, memoryview(self.window)[at : at + wanted], 0)

@@ -31,6 +31,7 @@ END_TEXT = b"DUMP_END"
 SEGMENT = struct.Struct(">QQQI20xI")  # start, length, stop marker, sectors on disk, entries
 STOP = 0xFFFFFFFFFFFFFFFF
 ENTRY = 1 << 20
+PIECE = 256 << 10
 ENTRY_RAW = 1 << 31
 ENTRY_LIMIT = (PAGE - SEGMENT.size) // 4
 LEVEL = 1  # higher levels take more time than the disk
@@ -135,7 +136,8 @@ class Compressed(StandAlone):
             return
         for at in range(0, size, ENTRY):
             length = min(ENTRY, size - at)
-            self._entry(address + at, length, self.core.source.pieces(offset + at, length, buffer))
+            views = self._views(offset + at, length, buffer, offset + size)
+            self._entry(address + at, length, views)
             progress.add(length)
 
     def finish(self, writer):
@@ -146,6 +148,12 @@ class Compressed(StandAlone):
         self.stream.append(self.end_marker())
         self.stream.flush()
         self.size = self.stream.position
+
+    def _views(self, offset, length, buffer, until):
+        """Small ones: zlib and the entry's parts need memory beside the buffer."""
+        for at in range(offset, offset + length, PIECE):
+            size = min(PIECE, offset + length - at)
+            yield from self.core.source.pieces(at, size, buffer, until)
 
     def _begin(self, writer):
         if self.stream is None:

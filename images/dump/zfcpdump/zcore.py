@@ -21,7 +21,7 @@ class ZcoreMem:
     ``limit`` is None if that is all of it.
     """
 
-    def __init__(self, path, limit=None):
+    def __init__(self, path, limit=None, may_map=True):
         fd = os.open(path, os.O_RDONLY)
         self.source = Source(fd)
         self.first_page = bytearray(read_exactly(fd, PAGE, 0))
@@ -42,8 +42,9 @@ class ZcoreMem:
         """(offset in the file, absolute address, size), as of an ELF core file."""
         return [(PAGE, 0, self.size)]
 
-    def hsa_released(self):
-        """Nothing changes: this file cannot be mapped."""
+    def is_better_mapped(self):
+        """The kernel cannot map this file."""
+        return False
 
     def memory(self):
         """(absolute address, size, offset in the file): one range."""

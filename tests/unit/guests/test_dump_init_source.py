@@ -117,9 +117,28 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "full")
 
 
-@pytest.mark.parametrize("by_map", [False, True])
-def test_a_file_that_ends_early_is_named(shown, by_map):
+def test_a_file_that_ends_early_is_named(shown, said):
+    """Python maps nothing behind the end of a file, so it is read."""
     source = mapped(shown)
-    source.mapped = by_map
     with pytest.raises(tool.DumpError, match=f"ends at {SIZE:#x}, before its headers say"):
         list(source.pieces(SIZE - PAGE, 2 * PAGE, new_buffer(PAGE)))
+    assert "cannot be mapped: mmap length is greater than file size" in said[0]
+
+
+def test_what_is_wanted_later_is_mapped_with_it(shown, monkeypatch):
+    maps = []
+    monkeypatch.setattr(tool.source.mmap, "mmap", recorded(tool.source.mmap.mmap, maps))
+    source, buffer = mapped(shown), new_buffer(PAGE)
+    maps.clear()
+    for at in range(0, 8 * PAGE, PAGE):
+        (view,) = source.pieces(at, PAGE, buffer, until=6 * PAGE)
+        assert view == CONTENT[at : at + PAGE]
+    assert maps == [4 * PAGE, 2 * PAGE, PAGE, PAGE]
+
+
+def recorded(function, sizes: list[int]):
+    def recording(fd, size, *arguments, **named):
+        sizes.append(size)
+        return function(fd, size, *arguments, **named)
+
+    return recording

@@ -147,15 +147,15 @@ def test_holes_take_no_time_and_a_byte_in_one_is_found(store: Store) -> None:
 
     def a_sparse_file(directory: Path, log: Path) -> dict[str, Any]:
         log.touch()
-        with (directory / "disk").open("xb") as disk:
+        with (directory / "disk.img").open("xb") as disk:
             disk.write(b"boot")
             disk.truncate(8 << 40)
         return {}
 
     image = store.get("thing", {}, a_sparse_file)
-    assert set(image.manifest["files"]["disk"]) == {"size", "content"}
+    assert set(image.manifest["files"]["disk.img"]) == {"size", "content"}
     assert not list(store.damaged(image))
-    disk = image.path / "disk"
+    disk = image.path / "disk.img"
     disk.chmod(0o644)
     with disk.open("r+b") as file:
         file.seek(5 << 40)
