@@ -104,7 +104,11 @@ install_harness() {
     python=$(find_python)
     say "install the harness into .venv with $("$python" --version)"
     [[ -x $venv/bin/python ]] || quietly "$python" -m venv "$venv"
-    quietly "$venv/bin/python" -m pip install --disable-pip-version-check -e "$here${extra:+[$extra]}"
+    # to compile all modules takes longer than to compile those that one run needs
+    local compile=()
+    [[ -n $extra ]] || compile=(--no-compile)
+    quietly "$venv/bin/python" -m pip install --disable-pip-version-check "${compile[@]}" \
+        -e "$here${extra:+[$extra]}"
     touch "$venv/installed${extra:+-$extra}"
 }
 
