@@ -52,7 +52,7 @@ _SWEEP_LOCK = "sweep"
 _KEY_DIGITS = 20
 _NAME = re.compile(rf"[a-z0-9][a-z0-9-]*-[0-9a-f]{{{_KEY_DIGITS}}}")
 _WRITE_BITS = 0o222
-RAW = ".img"  # how the name of a raw disk ends
+_RAW = ".img"  # how the name of a raw disk ends
 _UNUSABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
@@ -93,7 +93,7 @@ class _Entry(BaseModel):
     def of(cls, file: Path) -> Self:
         """Raises OSError if the file cannot be read."""
         size = file.stat().st_size
-        if file.suffix == RAW:  # to hash 64 GiB of holes takes minutes
+        if file.suffix == _RAW:  # to hash 64 GiB of holes takes minutes
             return cls(size=size, content=sparse.digest(file))
         return cls(size=size, sha256=sha256(file))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,6 @@ from harness.deadline import Deadline
 from harness.errors import HarnessError, HostError, ProtocolError, QemuDied
 from harness.evidence.names import ARGV, CONSOLE
 from harness.host.child import dying_with_us
-from harness.host.fault import says_disk_is_full
 from harness.host.signals import deferred
 from harness.qemu.binary import QemuBinary
 from harness.qemu.console import Console
@@ -147,11 +147,12 @@ class Qemu:
         }
         try:
             self.monitor.execute("dump-guest-memory", arguments, deadline=deadline)
-        except ProtocolError as error:
-            if not says_disk_is_full(error.message):
+        except ProtocolError as error:  # QEMU gives the reason in words only
+            missing = length - path.stat().st_size if path.exists() else length
+            if shutil.disk_usage(path.parent).free >= missing:
                 raise
             raise HostError(
-                f"no space left for {path} (up to {length} bytes)", hint=_SPACE
+                f"no space left for {path}: up to {missing} bytes more are needed", hint=_SPACE
             ) from error
 
     def human_command(self, line: str, deadline: Deadline) -> str:

@@ -78,8 +78,9 @@ def dump(parameters):
         )
     available = machine.available_memory()
     say(f"{available / 1e6:.1f} MB memory available")
-    core = kind(source, parameters.mem, may_map=parameters.map == "auto")
-    hsa = machine.hsa_size()
+    core, hsa = kind(source, parameters.mem), machine.hsa_size()
+    if parameters.map == "never":
+        core.may_map = False
     if core.limit is not None:
         say(f"dump_mem: {core.limit} of {core.memory_end} bytes of memory are dumped")
     form = form_of(core)

@@ -22,7 +22,9 @@ def copy(form, writer, buffer, hsa_size):
     ``first_page()``.
     """
     saved, rest = form.parts(hsa_size)
-    mapped = bool(saved) and form.core.is_better_mapped()  # the HSA itself is always read
+    # the memory in the HSA is always read
+    core = form.core
+    mapped = saved and buffer.fd is not None and core.may_map and core.has_several_cpus()
     progress = Progress(sum(part[-1] for part in saved + rest) + PAGE)
     when = ""
     try:
@@ -32,11 +34,11 @@ def copy(form, writer, buffer, hsa_size):
         when = " after the HSA was released"
         if mapped:
             machine.say("the memory behind the HSA is mapped")
-            form.core.source.mapped = True
+            core.source.mapped = True
         for part in rest:
             form.copy(part, writer, buffer, progress)
     except ReadError as error:
-        where = form.core.place(error.offset)
+        where = core.place(error.offset)
         raise DumpError(f"cannot read {where}{when}: {error.reason}") from error
     form.finish(writer)
     writer.sync()

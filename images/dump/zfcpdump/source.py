@@ -39,7 +39,8 @@ class Buffer:
 class Source:
     """The file ``fd``: what is read from it comes into a Buffer.
 
-    Once ``mapped`` is set the file is mapped in place of being read. Linux reads each page of old
+    Once ``mapped`` is set the file is mapped in place of being read; only with a buffer that has a
+    file. Linux reads each page of old
     memory through one page table entry, and invalidates that on all CPUs (IPTE; Linux 6.12
     arch/s390/mm/maccess.c, memcpy_real_iter). A map has an entry for each page.
 
@@ -57,7 +58,6 @@ class Source:
         What follows, up to ``until``, is wanted later: it is mapped, too.
         """
         end = offset + size
-        self.mapped = self.mapped and buffer.fd is not None
         while offset < end:
             wanted = min(len(buffer.view), end - offset)
             try:

@@ -23,10 +23,11 @@ class Core:
     ``limit`` is None if that is all of it.
     """
 
-    def __init__(self, path, limit=None, may_map=True):
+    may_map = True
+
+    def __init__(self, path, limit=None):
         self.fd = os.open(path, os.O_RDONLY)
         self.source = Source(self.fd)
-        self.may_map = may_map
         self.first_page = bytearray(read_exactly(self.fd, PAGE, 0))
         if self.first_page[:4] != ELF_MAGIC:
             raise DumpError(f"{path} is not an ELF file")
@@ -98,11 +99,11 @@ class Core:
                 return read_exactly(self.fd, size, offset + address - start)
         return None
 
-    def is_better_mapped(self):
-        """Whether there are several CPUs: see Source."""
+    def has_several_cpus(self):
+        """False also if the notes are wrong: this is no reason to write no dump."""
         try:
-            return self.may_map and sum(1 for _ in self.cpus()) > 1
-        except Exception:  # the notes are wrong: this is no reason to write no dump
+            return sum(1 for _ in self.cpus()) > 1
+        except Exception:
             return False
 
     def cpus(self):

@@ -21,7 +21,9 @@ class ZcoreMem:
     ``limit`` is None if that is all of it.
     """
 
-    def __init__(self, path, limit=None, may_map=True):
+    may_map = False  # the kernel cannot
+
+    def __init__(self, path, limit=None):
         fd = os.open(path, os.O_RDONLY)
         self.source = Source(fd)
         self.first_page = bytearray(read_exactly(fd, PAGE, 0))
@@ -41,10 +43,6 @@ class ZcoreMem:
     def loads(self):
         """(offset in the file, absolute address, size), as of an ELF core file."""
         return [(PAGE, 0, self.size)]
-
-    def is_better_mapped(self):
-        """The kernel cannot map this file."""
-        return False
 
     def memory(self):
         """(absolute address, size, offset in the file): one range."""

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 PAGE = 4096
 LOADS = [(0, 64 * PAGE), (16 * PAGE, 4 * PAGE)]  # of a core: the second is in the first
@@ -30,7 +31,7 @@ def load_tool() -> ModuleType:
 tool = load_tool()
 
 
-def new_buffer(size: int) -> object:
+def new_buffer(size: int) -> Any:
     """A buffer of the dump tool; size in bytes."""
     with tempfile.TemporaryDirectory() as directory:
         return tool.Buffer(size, f"{directory}/buffer")

@@ -278,18 +278,24 @@ def test_gaps_in_memory_are_zeros(tmp_path, form):
 
 
 @pytest.mark.parametrize(
-    ("count", "may_map", "read_all"),
-    [(1, True, True), (2, True, False), (2, False, True)],
-    ids=["one", "several", "dump_map=never"],
+    ("count", "may_map", "file", "read_all"),
+    [
+        (1, True, True, True),
+        (2, True, True, False),
+        (2, False, True, True),
+        (2, True, False, True),
+    ],
+    ids=["one", "several", "dump_map=never", "no room"],
 )
 @pytest.mark.parametrize("form", [tool.Elf, *FORMS.values()], ids=["elf", *FORMS])
 def test_with_several_cpus_memory_is_mapped_behind_the_hsa(
-    tmp_path, monkeypatch, cpus, form, count, may_map, read_all
+    tmp_path, monkeypatch, cpus, form, count, may_map, file, read_all
 ):
     source = core_of(tmp_path / "vmcore", crashed(cpus), cpus[:count])
     monkeypatch.setattr(tool.standalone, "tod", lambda: 1)
     expected = write(tmp_path / "dump.0", form(tool.Core(str(source))), hsa=MEMORY)
-    core = tool.Core(str(source), may_map=may_map)
+    core = tool.Core(str(source))
+    core.may_map = may_map
     preadv, read = os.preadv, []
     released: list[int] = []
 
@@ -299,7 +305,11 @@ def test_with_several_cpus_memory_is_mapped_behind_the_hsa(
 
     monkeypatch.setattr(os, "preadv", recording)
     monkeypatch.setattr(tool.machine, "release_hsa", lambda: released.append(len(read)))
-    assert write(tmp_path / "dump.1", form(core), hsa=HSA) == expected
+    buffer = new_buffer(256 << 10)
+    if not file:
+        buffer.fd = None
+    tool.filesystem.write_file(str(tmp_path / "dump.1"), form(core), buffer, HSA, "auto")
+    assert (tmp_path / "dump.1").read_bytes() == expected
     assert released[0]
     assert (len(read) > released[0]) is read_all
 
@@ -308,11 +318,11 @@ def test_wrong_notes_are_no_reason_to_write_no_dump(tmp_path, cpus):
     source = core_of(tmp_path / "vmcore", crashed(cpus), cpus)
     content = bytearray(source.read_bytes())
     core = tool.Core(str(source))
-    assert core.is_better_mapped()
+    assert core.has_several_cpus()
     (offset, _) = core.notes[0]
     struct.pack_into(">I", content, offset + 4, 0xFFFFFFF0)  # the size of the first descriptor
     source.write_bytes(content)
-    assert not tool.Core(str(source)).is_better_mapped()
+    assert not tool.Core(str(source)).has_several_cpus()
     dump = write(tmp_path / "dump.0", tool.Elf(tool.Core(str(source))))
     assert dump == bytes(content)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.images.store import Store
-from harness.progress import NoProgress
 from tests.support.fake_apt import FakeApt, fake_apt
+from tests.support.images.stored import Said
 
 
 @pytest.fixture
@@ -15,5 +15,10 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApt:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", NoProgress())
+def said() -> Said:
+    return Said()
+
+
+@pytest.fixture
+def store(tmp_path: Path, said: Said) -> Store:
+    return Store(tmp_path / "store", said)
