@@ -106,6 +106,7 @@ def fill(crash: Path) -> None:
             while at < start:
                 at += os.pwrite(file.fileno(), os.urandom(min(PIECE, start - at)), at)
             at = start + size
+        os.fsync(file.fileno())  # what is timed next must not wait for these bytes
     digests = json.loads((crash / DIGESTS).read_bytes())
     digests[RAM]["digest"] = sparse.digest(ram)
     (crash / DIGESTS).write_text(to_text(digests) + "\n")
