@@ -23,8 +23,8 @@ _HELD = struct.Struct("=II8s")  # struct held
 _GO_ON = b"\0"
 _TRIES = struct.Struct("=I")
 _TRIES_AT = 24  # within struct control
-# How often each side looks before it sleeps. The guest's code for a page takes some 90 of our
-# looks, whatever the host's speed is; after 400 looks 1 request in 70 is not there yet.
+# How often each side looks before it sleeps. The guest's code for a page took some 90 of our looks;
+# after 400 looks 1 request in 40 or fewer was not there yet.
 _OUR_TRIES, _THEIR_TRIES = 400, 300
 
 
